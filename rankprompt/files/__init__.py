@@ -1,0 +1,20 @@
+"""Reading and writing the files of a ranking: runs, qrels, queries and documents."""
+
+from rankprompt.files.atomic import check_writable, write_atomically
+from rankprompt.files.candidates import build_candidates
+from rankprompt.files.lines import read_lines
+from rankprompt.files.qrels import read_qrels
+from rankprompt.files.runs import read_run, write_run
+from rankprompt.files.texts import read_documents, read_queries
+
+__all__ = [
+    "build_candidates",
+    "check_writable",
+    "read_documents",
+    "read_lines",
+    "read_qrels",
+    "read_queries",
+    "read_run",
+    "write_atomically",
+    "write_run",
+]

@@ -1,0 +1,94 @@
+"""Writing a whole file or none of it."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from rankprompt.errors import InputError
+
+__all__ = ["check_writable", "write_atomically"]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that readers see the old content or the new, never a part.
+
+    A symbolic link is followed, an old file's permissions are kept, and a device such as
+    ``/dev/stdout`` is written straight.
+
+    Args:
+        path: the file; its folder must exist.
+        text: the content, written as UTF-8 with its line ends as they are.
+
+    Raises:
+        InputError: the file cannot be written; an old file is untouched, no temporary one is left.
+    """
+    content = text.encode("utf-8")
+    try:
+        _refuse_misplaced(path)
+        if _is_device(path):
+            path.write_bytes(content)
+        else:
+            _replace(path.resolve(), content)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        raise _unwritable(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Make sure, before long work, that its result can be written.
+
+    Args:
+        path: the file that will be written; it is neither made nor changed.
+
+    Raises:
+        InputError: its folder is missing or cannot be written to, or the path is a folder.
+    """
+    try:
+        _refuse_misplaced(path)
+        if _is_device(path):
+            with path.open("ab"):
+                return
+        # Trying is surer than os.access, which knows nothing of quotas or network mounts.
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except (OSError, RuntimeError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # Same folder, so that the replacement stays within one file system and is atomic.
+    temporary = path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a crash after the rename must not leave an empty file
+        if path.exists():
+            with contextlib.suppress(OSError):  # some mounts have no permissions to keep
+                shutil.copymode(path, temporary)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _refuse_misplaced(path: Path) -> None:
+    if path.is_dir():
+        raise _unwritable(path, "it is a directory")
+    folder = path.resolve().parent
+    if not folder.exists():
+        raise _unwritable(path, f"the folder {folder} does not exist")
+    if not folder.is_dir():
+        raise _unwritable(path, f"{folder} is not a folder")
+
+
+def _unwritable(path: Path, problem: object) -> InputError:
+    if isinstance(problem, OSError):
+        problem = problem.strerror or problem
+    return InputError(f"cannot write {path}: {problem}; an old file there is untouched")

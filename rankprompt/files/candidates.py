@@ -1,0 +1,95 @@
+"""Joins a first stage's run with the texts of its queries and documents."""
+
+import logging
+from collections.abc import Mapping
+from itertools import islice
+
+from rankprompt.errors import InputError, MissingTextError
+from rankprompt.records import Candidates, Document, Query, Run
+
+__all__ = ["build_candidates"]
+
+_NAMED = 3  # how many ids a message names before it only counts
+
+logger = logging.getLogger("rankprompt")
+
+
+def build_candidates(
+    run: Run,
+    queries: Mapping[str, str],
+    documents: Mapping[str, Document],
+    *,
+    depth: int | None = None,
+    limit: int | None = None,
+    skip_missing: bool = False,
+) -> tuple[list[Candidates], list[tuple[str, str]]]:
+    """Give the documents of a run, and its queries, their texts.
+
+    Queries left without any candidate are not in the result; one warning counts them, together
+    with the queries that the run does not know.
+
+    Args:
+        run: the first stage's scores, a query's documents best first.
+        queries: texts by query id.
+        documents: documents by id.
+        depth: the first documents of each query to take; None takes all.
+        limit: the first queries of the run to take; None takes all.
+        skip_missing: leave out documents without text, instead of raising. They count in
+            ``depth``: no deeper document takes their place.
+
+    Returns:
+        The candidates, in the run's order of queries and documents; and the (query id, document
+        id) pairs that were left out, in the same order.
+
+    Raises:
+        InputError: ``depth`` or ``limit`` is below 1, or a query of the run has no text.
+        MissingTextError: a document is unknown or blank, and ``skip_missing`` is off.
+    """
+    for name, value in (("depth", depth), ("limit", limit)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
+    taken = dict(islice(run.items(), limit))
+    _require_queries(taken, queries)
+    candidates, skipped = [], []
+    for query, scores in taken.items():
+        found: list[tuple[Document, float]] = []
+        for name, score in islice(scores.items(), depth):
+            document = documents.get(name)
+            if document is None or not document.text.strip():
+                skipped.append((query, name))
+            else:
+                found.append((document, score))
+        if found:
+            texts, kept = zip(*found, strict=True)
+            candidates.append(Candidates(Query(query, queries[query]), texts, kept))
+    if skipped and not skip_missing:
+        raise MissingTextError(_missing(skipped))
+    _warn(len(taken) - len(candidates) + sum(query not in run for query in queries))
+    return candidates, skipped
+
+
+def _require_queries(run: Run, queries: Mapping[str, str]) -> None:
+    missing = [query for query in run if not queries.get(query, "").strip()]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of the run's {len(run)} queries have no text in the queries: "
+            f"{_name(missing)}"
+        )
+
+
+def _missing(skipped: list[tuple[str, str]]) -> str:
+    first = skipped[0][0]
+    names = [document for query, document in skipped if query == first]
+    return (
+        f"query {first}: no text for {_name(names)}; {len(skipped)} candidates lack text in all. "
+        "Add them to the documents, or leave them out with --skip-missing"
+    )
+
+
+def _name(ids: list[str]) -> str:
+    return ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
+
+
+def _warn(without: int) -> None:
+    if without:
+        logger.warning("queries without candidates, left out of the ranking: %d", without)

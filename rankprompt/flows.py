@@ -1,0 +1,106 @@
+"""Flows: algorithms ask, drivers answer.
+
+A flow is a generator that yields rounds of questions, hears the answers in the same order and
+returns its result. It is a pure function of the answers that it hears, so a journal of answers is
+all that a resume needs. A round is never empty.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeAlias, TypeVar
+
+__all__ = ["Flow", "about", "run", "together"]
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+R = TypeVar("R")
+P = TypeVar("P")
+
+Flow: TypeAlias = Generator[Sequence[Q], Sequence[A], R]
+"""``Flow[Q, A, R]`` asks rounds of Q, hears rounds of A and returns an R."""
+
+
+def together(flows: Sequence[Flow[Q, A, R]]) -> Flow[Q, A, list[R]]:
+    """Merges flows into one whose rounds hold one round of each flow still alive.
+
+    Args:
+        flows: independent flows, not started yet.
+
+    Returns:
+        A flow that returns the flows' results, in the same order as ``flows``.
+    """
+    results: dict[int, R] = {}
+    waiting: dict[int, Sequence[Q]] = {}
+
+    def step(index: int, answers: Sequence[A] | None) -> None:
+        try:
+            waiting[index] = next(flows[index]) if answers is None else flows[index].send(answers)
+        except StopIteration as stop:
+            waiting.pop(index, None)
+            results[index] = stop.value
+
+    try:
+        for index in range(len(flows)):
+            step(index, None)
+        while waiting:
+            answers = yield [question for asked in waiting.values() for question in asked]
+            start = 0
+            for index, asked in list(waiting.items()):
+                step(index, answers[start : start + len(asked)])
+                start += len(asked)
+    finally:
+        for flow in flows:
+            flow.close()
+    return [results[index] for index in range(len(flows))]
+
+
+def about(flow: Flow[P, A, R], question: Callable[[P], Q]) -> Flow[Q, A, R]:
+    """Translates a flow's questions, such as pairs of documents into comparisons for a query.
+
+    Args:
+        flow: asks Ps.
+        question: turns one P into one Q.
+
+    Returns:
+        The same flow, asking Qs.
+    """
+    answers: Sequence[A] | None = None
+    try:
+        while True:
+            try:
+                asked = next(flow) if answers is None else flow.send(answers)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            answers = yield [question(one) for one in asked]
+    finally:
+        flow.close()
+
+
+def run(flow: Flow[Q, A, R], answer: Callable[[Sequence[Q]], Sequence[A]]) -> R:
+    """Drives a flow in lock-step: one round asked, one round answered, until it returns.
+
+    Args:
+        flow: not started yet.
+        answer: answers a round, in the same order.
+
+    Returns:
+        What the flow returns.
+
+    Raises:
+        RuntimeError: the flow asked an empty round, or ``answer`` gave too few or too many.
+    """
+    answers: Sequence[A] | None = None
+    try:
+        while True:
+            try:
+                asked = next(flow) if answers is None else flow.send(answers)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            if not asked:
+                raise RuntimeError("a flow asked an empty round")
+            answers = answer(asked)
+            if len(answers) != len(asked):
+                raise RuntimeError(f"{len(asked)} questions got {len(answers)} answers")
+    finally:
+        flow.close()

@@ -1,0 +1,39 @@
+"""Language models, one backend a file, loaded only when asked for."""
+
+from rankprompt.models.base import Answer, LanguageModel, Request, Usage
+
+__all__ = ["Answer", "LanguageModel", "Request", "Usage", "load_model"]
+
+
+def load_model(
+    name: str,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    batch_tokens: int | None = None,
+    trust_remote_code: bool = False,
+) -> LanguageModel:
+    """Loads a model by name.
+
+    Args:
+        name: ``smollm2-135m`` (the embedded default), a folder, a ``.gguf`` file or a hub id.
+        dtype: "auto", "float32", "bfloat16" or "float16".
+        device: "auto", or a torch device such as "cpu" or "cuda:0".
+        batch_tokens: padded tokens a batch, at the most; None for what suits the device.
+        trust_remote_code: run code that comes with the model; never on by default.
+
+    Raises:
+        ModelError: the model cannot be loaded; says what to install or to look at.
+        InputError: no such device or dtype.
+    """
+    from rankprompt.models import embedded, local
+
+    source = str(embedded.converted()) if name == embedded.EMBEDDED else name
+    return local.load(
+        source,
+        dtype=dtype,
+        device=device,
+        batch_tokens=batch_tokens,
+        trust_remote_code=trust_remote_code,
+        shown_as=name,
+    )

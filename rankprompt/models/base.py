@@ -1,0 +1,71 @@
+"""What a language model is to a judge, whatever runs it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+__all__ = ["Answer", "LanguageModel", "Request", "Usage"]
+
+
+class Request(NamedTuple):
+    """One prompt to a model.
+
+    With ``options``, the model gives their log-likelihoods as continuations of ``prompt``; without,
+    it writes up to ``max_tokens`` tokens greedily. ``chat`` puts the prompt into the model's chat
+    template as the user's turn; otherwise the prompt is continued as it stands.
+    """
+
+    prompt: str
+    options: tuple[str, ...] = ()
+    max_tokens: int = 0
+    chat: bool = False
+
+
+class Answer(NamedTuple):
+    """A model's answer to one request.
+
+    ``loglikelihoods`` are sums over an option's tokens in nats, ``tokens`` the options' numbers of
+    tokens, both in the order of the request's options; ``text`` is what was generated.
+    """
+
+    loglikelihoods: tuple[float, ...] = ()
+    tokens: tuple[int, ...] = ()
+    text: str = ""
+
+
+class Usage(NamedTuple):
+    """What answering cost: tokens processed, and beside them the padding."""
+
+    tokens: int
+    padding: int
+
+
+class LanguageModel(Protocol):
+    """A model that answers requests in batches."""
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the answers may: weights, tokenizer, template, number format."""
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens that prompt and continuation may have together."""
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Splits requests into the batches to answer them in, as indices; deterministic."""
+
+    def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        """Answers one batch, in the same order.
+
+        Raises:
+            ModelError: a request is longer than the context, or asks what the model cannot do.
+        """
+
+    def length(self, request: Request) -> int:
+        """The tokens of a request: prompt, template and the longest answer together."""
+
+    def cut(self, text: str, tokens: int) -> str:
+        """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""

@@ -1,0 +1,96 @@
+"""From a request to token sequences, exactly: what is read, and where."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from transformers import PreTrainedTokenizerBase
+
+from rankprompt.errors import ModelError
+from rankprompt.models.base import Request
+
+__all__ = ["Encoded", "Row", "encode"]
+
+
+class Row(NamedTuple):
+    """A sequence to run: the prompt with the tokens that some options begin with.
+
+    ``lasts`` are the (option, token) that may come next: options that differ in their last token
+    alone share one row. This is the one-token short cut, and it is exact.
+    """
+
+    stem: tuple[int, ...]
+    lasts: tuple[tuple[int, int], ...]
+
+
+class Encoded(NamedTuple):
+    """A request in tokens.
+
+    ``context`` is what the options have in common with the prompt; ``counts`` are the options'
+    tokens beyond it; ``rows`` is empty where text is to be generated.
+    """
+
+    context: tuple[int, ...]
+    counts: tuple[int, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def length(self) -> int:
+        """The tokens of the longest row."""
+        return len(self.context) + max((len(row.stem) for row in self.rows), default=0)
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, request: Request, *, encoder_decoder: bool = False
+) -> Encoded:
+    """Encodes a request.
+
+    A tokenizer may merge the prompt's end with an option's start. So prompt and option are encoded
+    together, and what all encodings begin with is the context: every option is then scored on the
+    same ground. An encoder-decoder's options are encoded alone, for the decoder starts anew.
+    Where the context is empty, the tokenizer's start or end token stands for it: the first token
+    must follow something.
+
+    Raises:
+        ModelError: an option has no tokens, or the context none and the tokenizer no start token.
+    """
+    prompt, options, special = request.prompt, request.options, True
+    if request.chat and tokenizer.chat_template:
+        turn = [{"role": "user", "content": prompt}]
+        prompt = str(
+            tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        )
+        # The template holds the special tokens, and the assistant's turn starts on a new line.
+        options, special = tuple(option.lstrip() for option in options), False
+
+    def ids(text: str, special: bool = special) -> tuple[int, ...]:
+        return tuple(tokenizer(text, add_special_tokens=special).input_ids)
+
+    context = ids(prompt)
+    if encoder_decoder:
+        tails = [ids(option, special=False) for option in options]
+    else:
+        whole = [ids(prompt + option) for option in options]
+        shared = _shared([context, *whole]) if whole else len(context)
+        context, tails = context[:shared], [one[shared:] for one in whole]
+    if not (all(options) and all(tails)):
+        raise ModelError("an option is empty: there is nothing to score")
+    if not context:
+        marks: tuple[Any, ...] = (tokenizer.bos_token_id, tokenizer.eos_token_id)
+        context = tuple(mark for mark in marks if mark is not None)[:1]
+        if not context:
+            raise ModelError("the prompt is empty, and this model has no token to start from")
+    lasts: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for option, tail in enumerate(tails):
+        lasts.setdefault(tail[:-1], []).append((option, tail[-1]))
+    rows = tuple(Row(stem, tuple(found)) for stem, found in lasts.items())
+    return Encoded(context, tuple(map(len, tails)), rows)
+
+
+def _shared(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens the sequences begin with in common, leaving each of the others one."""
+    most = max(0, min(len(sequences[0]), *(len(one) - 1 for one in sequences[1:])))
+    first = sequences[0]
+    for place in range(most):
+        if any(one[place] != first[place] for one in sequences):
+            return place
+    return most

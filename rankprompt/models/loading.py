@@ -1,0 +1,131 @@
+"""Loads a local model: a folder, a GGUF file or a hub id, decoder-only or encoder-decoder."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers import logging as transformers_logging
+
+from rankprompt.errors import InputError, ModelError, UnknownNameError
+
+__all__ = ["DTYPES", "load_pair", "resolve_device", "resolve_dtype"]
+
+log = logging.getLogger("rankprompt")
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of this name; "auto" takes an accelerator where there is one.
+
+    Raises:
+        InputError: torch knows no such device, or it is not here.
+    """
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The number format of this name; "auto" takes bfloat16 where the hardware computes in it.
+
+    On a CPU with bfloat16 instructions it is about twice as fast as float32 (docs/default.md);
+    on one without, emulation is slower.
+
+    Raises:
+        UnknownNameError: none of this name.
+    """
+    if name != "auto":
+        if name not in DTYPES:
+            raise UnknownNameError("dtype", name, ["auto", *DTYPES])
+        return DTYPES[name]
+    if device.type == "cpu":
+        capable = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        fast = capable.get("avx512_bf16") or capable.get("amx_bf16")
+        return torch.bfloat16 if fast else torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return torch.float16
+    return torch.bfloat16
+
+
+def load_pair(
+    name: str, *, dtype: torch.dtype, device: torch.device, trust_remote_code: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Loads a model and its tokenizer.
+
+    Args:
+        name: a folder, a ``.gguf`` file, or a hub id such as ``org/model``.
+        dtype: the number format of the weights.
+        device: where they go.
+        trust_remote_code: run code that comes with the model; never on by default.
+
+    Raises:
+        ModelError: not found, not a language model, or weights are missing.
+    """
+    where: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    path = Path(name).expanduser()
+    source = name
+    if path.is_file():
+        source, where["gguf_file"] = str(path.parent), path.name
+    elif path.is_dir():
+        source = str(path)
+    elif name.endswith(".gguf") or path.is_absolute() or name.startswith((".", "~")):
+        raise ModelError(f"model {name!r}: no such file or folder")
+    # Their bars and hints would break into our progress line.
+    hints: Any = transformers_logging
+    hints.disable_progress_bar()
+    hints.set_verbosity_error()
+    try:
+        config = AutoConfig.from_pretrained(source, **where)
+        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        tokenizer = AutoTokenizer.from_pretrained(source, **where)
+        model, report = auto.from_pretrained(
+            source, config=config, dtype=dtype, output_loading_info=True, **where
+        )
+    except Exception as error:  # whatever a broken file makes transformers raise
+        if not trust_remote_code and "trust_remote_code" in str(error):
+            raise ModelError(
+                f"the model {name!r} comes with code of its own; read that code, and if you "
+                "trust it, allow it with --trust-remote-code"
+            ) from error
+        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise ModelError(f"cannot load the model {name!r}: {reason}") from error
+    if missing := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"the model {name!r} lacks weights of a language model ({missing[0]}"
+            f"{f' and {len(missing) - 1} more' if missing[1:] else ''}): is it one? "
+            "It would answer at random."
+        )
+    model = model.to(device).eval()
+    if not config.is_encoder_decoder and not _reads_forward(model):
+        raise ModelError(
+            f"the model {name!r} is an encoder: its words look at the words after them, "
+            "so it cannot continue a text"
+        )
+    return model, tokenizer
+
+
+@torch.inference_mode()
+def _reads_forward(model: Any) -> bool:
+    """Whether the first token's logits are the same whatever the second token is.
+
+    An encoder's masked-word head loads as a causal model without a complaint, and answers nonsense.
+    """
+    pairs = torch.tensor([[0, 1], [0, 2]], device=model.device)
+    one, other = model(input_ids=pairs, attention_mask=torch.ones_like(pairs)).logits[:, 0].float()
+    return not bool((one - other).abs().max() > 0.1 * one.std())

@@ -1,0 +1,1 @@
+"""The prompts that come with rankprompt, one TOML file each."""

@@ -1,0 +1,81 @@
+"""Ranking algorithms, one a file, named as in their papers, and the table that names them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from rankprompt.errors import UnknownNameError
+from rankprompt.sorting.allpair import allpair
+from rankprompt.sorting.asking import Ranker
+from rankprompt.sorting.heapsort import heapsort
+from rankprompt.sorting.pipelined import pipelined
+from rankprompt.sorting.quickselect import quickselect
+from rankprompt.sorting.sliding import sliding
+
+__all__ = [
+    "METHODS",
+    "Method",
+    "Ranker",
+    "allpair",
+    "heapsort",
+    "method",
+    "pipelined",
+    "quickselect",
+    "sliding",
+]
+
+
+class Method(NamedTuple):
+    """A ranker by name.
+
+    ``ranker(k, passes, early_exit)`` binds the settings that the algorithm has;
+    ``estimate(n, k, passes)`` is about how many comparisons it asks over n documents (exact for
+    allpair and for the sliding methods without early exit), for progress bars and plans.
+    """
+
+    ranker: Callable[[int, int, bool], Ranker]
+    estimate: Callable[[int, int, int], int]
+
+
+def _sliding_comparisons(n: int, _: int, passes: int) -> int:
+    passes = min(passes, max(n - 1, 0))
+    return passes * (2 * n - passes - 1) // 2
+
+
+def _quickselect_comparisons(n: int, k: int, _: int) -> int:
+    # The mean of partial quicksort over random orders (Martinez 2004, Partial Quicksort).
+    if (k := min(k, n)) < 1:
+        return 0
+    below = sum(1 / i for i in range(1, n - k + 2))
+    whole = below + sum(1 / i for i in range(n - k + 2, n + 1))
+    return round(2 * n + 2 * (n + 1) * whole - 2 * (n + 3 - k) * below - 6 * k + 6)
+
+
+METHODS: dict[str, Method] = {
+    "allpair": Method(lambda *_: allpair, lambda n, *_: n * (n - 1) // 2),
+    "heapsort": Method(
+        lambda k, *_: partial(heapsort, k=k),
+        lambda n, k, _: round(1.4 * n + 2 * min(k, n) * max(n.bit_length() - 2, 0)),
+    ),
+    "sliding": Method(
+        lambda _, passes, early: partial(sliding, passes=passes, early_exit=early),
+        _sliding_comparisons,
+    ),
+    "pipelined": Method(
+        lambda _, passes, early: partial(pipelined, passes=passes, early_exit=early),
+        _sliding_comparisons,
+    ),
+    "quickselect": Method(lambda k, *_: partial(quickselect, k=k), _quickselect_comparisons),
+}
+
+
+def method(name: str) -> Method:
+    """Finds a method by name.
+
+    Raises:
+        UnknownNameError: there is none of this name.
+    """
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise UnknownNameError("method", name, METHODS) from None

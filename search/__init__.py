@@ -1,0 +1,1 @@
+"""PromptQuine, the evolutionary search for prompts (not here yet)."""

@@ -1,0 +1,19 @@
+"""Shared fixtures: where the test collections lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real test collections (DESIGN.md, Data at hand); skips where absent."""
+    folder = Path(
+        os.environ.get(
+            "RANKPROMPT_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"
+        )
+    )
+    if not folder.is_dir():
+        pytest.skip(f"no test collections: {folder} is absent (set RANKPROMPT_TEST_DATA)")
+    return folder

@@ -1,0 +1,164 @@
+"""Every trap of ranx that the guard is there for, and what the result holds."""
+
+import copy
+import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rankprompt.errors import InputError
+from rankprompt.eval import DEFAULT_MEASURES, parse_measure, score, trec_order
+
+MRR = [parse_measure("mrr")]
+ALL = [parse_measure(text) for text in DEFAULT_MEASURES]
+
+RUN = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"a": 1.0, "d": 2.0}}
+QRELS = {"q1": {"b": 1, "z": 0}, "q2": {"d": 2, "a": 1}}
+
+
+def test_values_by_query_and_mean() -> None:
+    scores = score(RUN, QRELS, MRR)
+    assert scores.by_query == {"mrr": {"q1": 0.5, "q2": 1.0}}
+    assert scores.means == {"mrr": 0.75}
+    assert (scores.queries, scores.missing, scores.unjudged_queries) == (2, (), ())
+    assert list(score(RUN, QRELS, ALL).means) == list(DEFAULT_MEASURES)
+
+
+def test_values_are_plain_floats_in_the_order_of_the_qrels() -> None:
+    values = score(RUN, dict(reversed(QRELS.items())), MRR).by_query["mrr"]
+    assert list(values) == ["q2", "q1"]
+    assert {type(value) for value in values.values()} == {float}
+
+
+def test_order_of_queries_and_of_lines_does_not_matter() -> None:
+    run = {q: dict(reversed(docs.items())) for q, docs in reversed(RUN.items())}
+    qrels = {q: dict(reversed(docs.items())) for q, docs in QRELS.items()}
+    assert score(run, qrels, ALL) == score(RUN, QRELS, ALL)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"]])
+def test_ties_go_by_document_id_the_last_first(names: list[str]) -> None:
+    assert trec_order(dict.fromkeys(names, 1.0)) == ["c", "b", "a"]
+    assert score({"q": dict.fromkeys(names, 1.0)}, {"q": {"a": 1}}, MRR).means == {"mrr": 1 / 3}
+
+
+def test_scores_equal_in_single_precision_are_tied() -> None:
+    assert trec_order({"a": 1.0 + 1e-9, "b": 1.0}) == ["b", "a"]
+    assert trec_order({"a": 1e39, "b": 1e40, "c": -1e40}) == ["b", "a", "c"]
+
+
+def test_long_ties_are_stable() -> None:
+    run = {"q": {f"d{i:03}": 0.0 for i in range(300)}}
+    assert score(run, {"q": {"d289": 1}}, MRR).means["mrr"] == pytest.approx(1 / 11)
+
+
+def test_inputs_are_left_as_they_were() -> None:
+    run, qrels = {**RUN, "q9": {"a": 1.0}}, {"q0": {"a": 1}, **QRELS}
+    before = copy.deepcopy((run, qrels))
+    score(run, qrels, ALL)
+    assert (run, qrels) == before
+    assert [list(docs) for docs in run.values()] == [list(docs) for docs in before[0].values()]
+
+
+def test_missing_queries_count_zero_and_unjudged_ones_are_left_out() -> None:
+    run = {**RUN, "q9": {"a": 1.0}, "q3": {}}
+    scores = score(run, {"q0": {"a": 1}, **QRELS, "q3": {"a": 1}}, MRR)
+    assert scores.by_query["mrr"] == {"q0": 0.0, "q1": 0.5, "q2": 1.0, "q3": 0.0}
+    assert scores.means["mrr"] == pytest.approx(1.5 / 4)
+    assert (scores.queries, scores.missing) == (4, ("q0", "q3"))
+    assert scores.unjudged_queries == ("q9",)
+
+
+def test_query_without_a_relevant_document_counts_zero() -> None:
+    scores = score({**RUN, "q3": {"a": 1.0}}, {**QRELS, "q3": {"a": 0}}, ALL)
+    assert {values["q3"] for values in scores.by_query.values()} == {0.0}
+    assert scores.means["mrr"] == pytest.approx(0.5)
+    assert scores.missing == ()
+    nothing = score({"q": {"a": 1.0}}, {"q": {}}, ALL)
+    assert set(nothing.means.values()) == {0.0}
+
+
+def test_negative_grades_count_as_zero() -> None:
+    run, qrels = {"q": {"a": 2.0, "b": 1.0}}, {"q": {"a": -2, "b": 1}}
+    assert score(run, qrels, ALL) == score(run, {"q": {"a": 0, "b": 1}}, ALL)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(InputError, match=f"query 'q': the score of document 'b' is {bad}"):
+        score({"q": {"a": 1.0, "b": bad}}, {"q": {"a": 1}}, MRR)
+
+
+def test_empty_input_is_refused() -> None:
+    with pytest.raises(InputError, match="the run is empty"):
+        score({}, QRELS, MRR)
+    with pytest.raises(InputError, match="the run is empty"):
+        score({"q1": {}}, QRELS, MRR)
+    with pytest.raises(InputError, match="the qrels are empty"):
+        score(RUN, {}, MRR)
+    with pytest.raises(InputError, match="no measure"):
+        score(RUN, QRELS, [])
+
+
+def test_ids_that_do_not_match_are_shown() -> None:
+    with pytest.raises(InputError, match=r"none is in both \(run: 'q1', 'q2'; qrels: '1'\)"):
+        score(RUN, {"1": {"b": 1}}, MRR)
+
+
+def test_threads_may_score_at_once() -> None:
+    # Without the lock numba aborts the whole process here.
+    run = {f"q{i}": {f"d{j}": float(j) for j in range(50)} for i in range(50)}
+    qrels = {f"q{i}": {"d7": 1} for i in range(50)}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: score(run, qrels, MRR).means["mrr"], range(40)))
+    assert found == pytest.approx([1 / 43] * 40)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | environment
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    found = python(
+        "import sys, rankprompt.eval; print(sys.modules.keys() & {'ranx', 'numba', 'numpy'})"
+    )
+    assert found.stdout.strip() == "set()", found.stderr
+
+
+IMPORT = "from rankprompt.eval.scoring import _import_ranx; _import_ranx()"
+
+
+def test_compiled_code_goes_to_our_cache(tmp_path: Path) -> None:
+    found = python(IMPORT, RANKPROMPT_CACHE=str(tmp_path / "new"))
+    assert found.returncode == 0, found.stderr
+    assert any(path.name.startswith("metrics_") for path in (tmp_path / "new/numba").iterdir())
+
+
+def test_a_cache_that_the_user_chose_is_kept(tmp_path: Path) -> None:
+    found = python(IMPORT, NUMBA_CACHE_DIR=str(tmp_path), RANKPROMPT_CACHE=str(tmp_path / "no"))
+    assert found.returncode == 0, found.stderr
+    assert any(path.name.startswith("metrics_") for path in tmp_path.iterdir())
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = python(IMPORT, RANKPROMPT_CACHE=str(tmp_path / "file"))
+    assert found.returncode == 0, found.stderr
+
+
+def test_no_place_at_all_for_compiled_code_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = python(
+        IMPORT,
+        NUMBA_CACHE_DIR=str(tmp_path / "file"),
+        NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator",
+    )
+    assert "RankpromptError: ranx has no folder for its compiled code" in found.stderr

@@ -1,0 +1,100 @@
+"""A language model that costs nothing: rules in place of weights, words in place of tokens."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from rankprompt.models.base import Answer, LanguageModel, Request, Usage
+from rankprompt.prompt import Prompt, parse_template
+from rankprompt.seeds import uniform
+
+__all__ = ["PROMPT", "FakeModel", "Rule", "by_hash", "shows"]
+
+Rule = Callable[[Request], Answer]
+
+PROMPT = Prompt(
+    "fake",
+    "choice",
+    parse_template("Query: {query}\nA: {first}\nB: {second}\nWhich is better?"),
+    parse_template(""),
+    ("Passage A", "Passage B"),
+)
+"""A choice whose passages ``shows`` finds again."""
+
+_SHOWN = re.compile(r"^A: (.*)\nB: (.*)$", re.MULTILINE)
+_WORD = re.compile(r"\S+")
+
+
+def by_hash(request: Request) -> Answer:
+    """Log-likelihoods that look random and depend on the prompt and the option alone."""
+    scores = tuple(-9 * uniform(0, request.prompt, option) for option in request.options)
+    tokens = tuple(len(_WORD.findall(option)) for option in request.options)
+    text = PROMPT.options[uniform(0, request.prompt) < 0.5]
+    return Answer(scores, tokens, "" if request.options else text)
+
+
+def shows(prefer: Callable[[str, str], float | None]) -> Rule:
+    """A rule about the texts that PROMPT shows as A and as B.
+
+    Args:
+        prefer: the probability that A is the better, between 0 and 1; None for an answer that
+            says nothing (not a number, or a text without a choice).
+    """
+
+    def answer(request: Request) -> Answer:
+        found = _SHOWN.search(request.prompt)
+        assert found, request.prompt
+        preference = prefer(found[1], found[2])
+        if not request.options:
+            if preference is None:
+                return Answer(text="Neither of them.")
+            return Answer(text=f"Passage {'A' if preference > 0.5 else 'B'}.")
+        if preference is None:
+            return Answer((math.nan, math.nan), (2, 2))
+        return Answer((math.log(preference), math.log(1 - preference)), (2, 2))
+
+    return answer
+
+
+class FakeModel:
+    """Satisfies LanguageModel; keeps the batches that it was asked, in ``batches``."""
+
+    def __init__(
+        self, rule: Rule = by_hash, *, context_length: int = 1000, batch_size: int = 32
+    ) -> None:
+        self.name, self.fingerprint = "fake", "fake 1"
+        self.context_length = context_length
+        self.batches: list[list[Request]] = []
+        self._rule, self._batch_size = rule, batch_size
+
+    @property
+    def prompts(self) -> list[Request]:
+        """Every request that was asked."""
+        return [request for batch in self.batches for request in batch]
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Batches of requests of alike length, the longest first."""
+        order = sorted(range(len(requests)), key=lambda i: -self.length(requests[i]))
+        size = self._batch_size
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        """Answers by the rule; a batch is padded to its longest request."""
+        lengths = [self.length(request) for request in requests]
+        assert max(lengths) <= self.context_length
+        self.batches.append(list(requests))
+        padding = max(lengths) * len(lengths) - sum(lengths)
+        return [self._rule(request) for request in requests], Usage(sum(lengths), padding)
+
+    def length(self, request: Request) -> int:
+        """Words."""
+        options = [len(_WORD.findall(option)) for option in request.options]
+        return len(_WORD.findall(request.prompt)) + max([request.max_tokens, *options])
+
+    def cut(self, text: str, tokens: int) -> str:
+        """The first words."""
+        words = list(_WORD.finditer(text))
+        return text if len(words) <= tokens else text[: words[tokens - 1].end()]
+
+
+_: type[LanguageModel] = FakeModel

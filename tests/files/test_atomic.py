@@ -1,0 +1,117 @@
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rankprompt.errors import InputError
+from rankprompt.files import check_writable, write_atomically
+
+
+def failing(number: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_writes_text_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    write_atomically(path, "å\r\nb\n")
+    assert path.read_bytes() == "å\r\nb\n".encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replaces_an_old_file_and_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_follows_a_symbolic_link(tmp_path: Path) -> None:
+    path, link = tmp_path / "out.txt", tmp_path / "link"
+    path.write_text("old")
+    link.symlink_to(path)
+    write_atomically(link, "new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    monkeypatch.setattr(os, call, failing(errno.ENOSPC))
+    with pytest.raises(InputError, match=r"out\.txt: No space left.*untouched") as caught:
+        write_atomically(path, "new")
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupt_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "out.txt", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("function", [check_writable, lambda path: write_atomically(path, "x")])
+def test_a_misplaced_path_is_told(tmp_path: Path, function: Callable[[Path], None]) -> None:
+    with pytest.raises(InputError, match="is a directory"):
+        function(tmp_path)
+    with pytest.raises(InputError, match=r"absent.*does not exist"):
+        function(tmp_path / "absent" / "out.txt")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="not a"):
+        function(tmp_path / "file" / "out.txt")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(InputError, match="loop"):
+        function(loop)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("function", [check_writable, lambda path: write_atomically(path, "x")])
+def test_an_unwritable_folder_is_told(function: Callable[[Path], None]) -> None:
+    with pytest.raises(InputError, match="cannot write /proc/self/out"):
+        function(Path("/proc/self/out.txt"))
+
+
+def test_a_read_only_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", failing(errno.EROFS))
+    with pytest.raises(InputError, match="Read-only file system"):
+        check_writable(tmp_path / "out.txt")
+
+
+def test_checking_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("old")
+    check_writable(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_devices_are_written_straight() -> None:
+    null = Path("/dev/null")
+    check_writable(null)
+    write_atomically(null, "x")
+    assert null.is_char_device()
+    with pytest.raises(InputError, match="No space left"):
+        write_atomically(Path("/dev/full"), "x")
