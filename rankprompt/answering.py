@@ -21,6 +21,7 @@ class Costs:
         batches: model batches.
         tokens: that the model processed, without padding.
         padding: tokens processed beside them.
+        reused: tokens that were not run again, being the start of an earlier prompt, too.
         seconds: spent in the model.
     """
 
@@ -29,6 +30,7 @@ class Costs:
     batches: int = 0
     tokens: int = 0
     padding: int = 0
+    reused: int = 0
     seconds: float = 0.0
 
 
@@ -86,4 +88,5 @@ class Answering:
         self.costs.batches += 1
         self.costs.tokens += usage.tokens
         self.costs.padding += usage.padding
+        self.costs.reused += usage.reused
         return found

@@ -21,7 +21,17 @@ __all__ = ["SHIPPED", "Prompt", "load_prompt"]
 
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
 _PASSAGES = {"choice": {"first", "second"}, "contrast": {"first", "second"}}
-_KEYS = {"kind", "text", "target", "options", "chat", "max_tokens", "description", "source"}
+_KEYS = {
+    "kind",
+    "text",
+    "target",
+    "options",
+    "chat",
+    "max_tokens",
+    "prior",
+    "description",
+    "source",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,20 @@ class Template:
     def slots(self) -> frozenset[str]:
         """The names of the slots."""
         return frozenset(self.parts[1::2])
+
+    def __str__(self) -> str:
+        """The text as it stands in a prompt file."""
+        parts = (part.replace("{", "{{").replace("}", "}}") for part in self.parts)
+        return "".join(f"{{{part}}}" if place % 2 else part for place, part in enumerate(parts))
+
+    def breaks(self, **values: str) -> tuple[int, ...]:
+        """Where the slots begin in the filled text: up to there, other fillings may be the same."""
+        places, length = [], 0
+        for place, part in enumerate(self.parts):
+            if place % 2:
+                places.append(length)
+            length += len(values[part] if place % 2 else part)
+        return tuple(places)
 
     def fill(self, **values: str) -> str:
         """Puts values into the slots; what a value holds, braces too, stays as it is."""
@@ -73,6 +97,7 @@ class Prompt:
         options: what the model may answer (choice), or the passages' labels (contrast).
         chat: put the text into the model's chat template, where it has one.
         max_tokens: how much is generated for an answer that is read as text (choice).
+        prior: the weight of the first stage's scores that goes well with it (``PriorJudge``).
         description: one line for ``--help`` and the manifest.
     """
 
@@ -83,6 +108,7 @@ class Prompt:
     options: tuple[str, ...]
     chat: bool = False
     max_tokens: int = 8
+    prior: float = 0.0
     description: str = ""
 
 
@@ -155,8 +181,11 @@ def _prompt(name: str, content: dict[str, object]) -> Prompt:
         raise ValueError("chat must be true or false")
     if type(max_tokens) is not int or max_tokens < 1:  # a bool is an int, too
         raise ValueError("max_tokens must be a whole number from 1")
+    prior = content.get("prior", 0.0)
+    if not isinstance(prior, int | float) or not 0 <= prior < float("inf"):
+        raise ValueError("prior must be a number from 0")
     return Prompt(
-        name, kind, template, target, tuple(options), chat, max_tokens, text("description")
+        name, kind, template, target, tuple(options), chat, max_tokens, prior, text("description")
     )
 
 

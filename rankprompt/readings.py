@@ -39,8 +39,8 @@ class Choice:
 
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request, whose options stand for first and second."""
-        text = self._prompt.text.fill(query=query, first=first, second=second)
-        return [Request(text, self._prompt.options, chat=self._prompt.chat)]
+        slots = {"query": query, "first": first, "second": second}
+        return [_request(self._prompt, slots, options=self._prompt.options)]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """The first option's share of the two options' probability; None where it is NaN."""
@@ -75,9 +75,8 @@ class Generation:
 
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request, to write an answer."""
-        prompt = self._prompt
-        text = prompt.text.fill(query=query, first=first, second=second)
-        return [Request(text, max_tokens=prompt.max_tokens, chat=prompt.chat)]
+        slots = {"query": query, "first": first, "second": second}
+        return [_request(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """1 or 0 for the option that was named, None where it cannot be read."""
@@ -110,15 +109,11 @@ class Contrast:
 
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request a label."""
-        prompt = self._prompt
-        target = (prompt.target.fill(query=query),)
+        slots = {"query": query, "first": first, "second": second}
+        target = (self._prompt.target.fill(query=query),)
         return [
-            Request(
-                prompt.text.fill(query=query, first=first, second=second, label=label),
-                target,
-                chat=prompt.chat,
-            )
-            for label in prompt.options
+            _request(self._prompt, {**slots, "label": label}, options=target)
+            for label in self._prompt.options
         ]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
@@ -136,10 +131,9 @@ class Likelihood(Contrast):
 
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request a passage."""
-        prompt = self._prompt
-        target = (prompt.target.fill(query=query),)
+        target = (self._prompt.target.fill(query=query),)
         return [
-            Request(prompt.text.fill(query=query, passage=passage), target, chat=prompt.chat)
+            _request(self._prompt, {"query": query, "passage": passage}, options=target)
             for passage in (first, second)
         ]
 
@@ -149,6 +143,17 @@ def reading(prompt: Prompt, mode: str) -> Reading:
     if prompt.kind == "choice":
         return Generation(prompt) if mode == "generation" else Choice(prompt)
     return Contrast(prompt) if prompt.kind == "contrast" else Likelihood(prompt)
+
+
+def _request(
+    prompt: Prompt,
+    slots: dict[str, str],
+    *,
+    options: tuple[str, ...] = (),
+    max_tokens: int = 0,
+) -> Request:
+    breaks = prompt.text.breaks(**slots)
+    return Request(prompt.text.fill(**slots), options, max_tokens, prompt.chat, breaks)
 
 
 def _mean(answer: Answer) -> float:

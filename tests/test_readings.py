@@ -51,27 +51,29 @@ def test_the_prompt_and_the_mode_name_the_reading(
 
 def test_scoring_asks_for_the_options_after_one_prompt() -> None:
     assert Choice(CHOICE).requests("q", "x", "y") == [
-        Request("q|x|y|", options=(" Passage A", " Passage B"))
+        Request("q|x|y|", options=(" Passage A", " Passage B"), breaks=(0, 2, 4))
     ]
     assert Choice(choice("A", "B", chat=True)).requests("q", "x", "y")[0].chat
 
 
 def test_generation_asks_for_a_short_text() -> None:
-    assert Generation(CHOICE).requests("q", "x", "y") == [Request("q|x|y|", max_tokens=5)]
+    assert Generation(CHOICE).requests("q", "x", "y") == [
+        Request("q|x|y|", max_tokens=5, breaks=(0, 2, 4))
+    ]
     assert Generation(choice("A", "B", chat=True)).requests("q", "x", "y")[0].chat
 
 
 def test_contrast_asks_for_the_query_under_each_label() -> None:
     assert Contrast(CONTRAST).requests("q", "x", "y") == [
-        Request("x|y|one:", options=(" q?",)),
-        Request("x|y|two:", options=(" q?",)),
+        Request("x|y|one:", options=(" q?",), breaks=(0, 2, 4)),
+        Request("x|y|two:", options=(" q?",), breaks=(0, 2, 4)),
     ]
 
 
 def test_likelihood_asks_for_the_query_after_each_passage() -> None:
     assert Likelihood(LIKELIHOOD).requests("q", "x", "y") == [
-        Request("x:", options=(" q?",)),
-        Request("y:", options=(" q?",)),
+        Request("x:", options=(" q?",), breaks=(0,)),
+        Request("y:", options=(" q?",), breaks=(0,)),
     ]
 
 

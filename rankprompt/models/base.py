@@ -11,13 +11,16 @@ class Request(NamedTuple):
 
     With ``options``, the model gives their log-likelihoods as continuations of ``prompt``; without,
     it writes up to ``max_tokens`` tokens greedily. ``chat`` puts the prompt into the model's chat
-    template as the user's turn; otherwise the prompt is continued as it stands.
+    template as the user's turn; otherwise the prompt is continued as it stands. ``breaks`` are the
+    places in the prompt, ascending, up to which other prompts may be the same: a hint of what to
+    compute once, which changes no answer.
     """
 
     prompt: str
     options: tuple[str, ...] = ()
     max_tokens: int = 0
     chat: bool = False
+    breaks: tuple[int, ...] = ()
 
 
 class Answer(NamedTuple):
@@ -33,10 +36,15 @@ class Answer(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What answering cost: tokens processed, and beside them the padding."""
+    """What answering cost, in tokens.
+
+    ``tokens`` were run through the model, ``padding`` beside them; ``reused`` needed not be run
+    again, since they were computed for an earlier prompt that starts the same.
+    """
 
     tokens: int
     padding: int
+    reused: int = 0
 
 
 class LanguageModel(Protocol):

@@ -1,5 +1,6 @@
 """From a request to token sequences, exactly: what is read, and where."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,12 +27,19 @@ class Encoded(NamedTuple):
     """A request in tokens.
 
     ``context`` is what the options have in common with the prompt; ``counts`` are the options'
-    tokens beyond it; ``rows`` is empty where text is to be generated.
+    tokens beyond it; ``rows`` is empty where text is to be generated. ``bounds`` are where starts
+    of the context end that other prompts may share, ascending, in tokens.
     """
 
     context: tuple[int, ...]
     counts: tuple[int, ...]
     rows: tuple[Row, ...]
+    bounds: tuple[int, ...] = ()
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The longest start of the context that other prompts may share."""
+        return self.context[: self.bounds[-1]] if self.bounds else ()
 
     @property
     def length(self) -> int:
@@ -40,7 +48,11 @@ class Encoded(NamedTuple):
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, request: Request, *, encoder_decoder: bool = False
+    tokenizer: PreTrainedTokenizerBase,
+    request: Request,
+    *,
+    encoder_decoder: bool = False,
+    shortest_start: int | None = None,
 ) -> Encoded:
     """Encodes a request.
 
@@ -49,6 +61,13 @@ def encode(
     same ground. An encoder-decoder's options are encoded alone, for the decoder starts anew.
     Where the context is empty, the tokenizer's start or end token stands for it: the first token
     must follow something.
+
+    Args:
+        tokenizer: the model's.
+        request: what to encode.
+        encoder_decoder: whether the model is one.
+        shortest_start: the fewest tokens of a shared start, or of what one adds to another; None
+            to look for none.
 
     Raises:
         ModelError: an option has no tokens, or the context none and the tokenizer no start token.
@@ -83,12 +102,36 @@ def encode(
     for option, tail in enumerate(tails):
         lasts.setdefault(tail[:-1], []).append((option, tail[-1]))
     rows = tuple(Row(stem, tuple(found)) for stem, found in lasts.items())
-    return Encoded(context, tuple(map(len, tails)), rows)
+    bounds: tuple[int, ...] = ()
+    if shortest_start and request.breaks and rows and tokenizer.is_fast:
+        moved = prompt.find(request.prompt)  # where a chat template has put it
+        ends = [] if moved < 0 else _ends(tokenizer, prompt, special=special)
+        if tuple(token for token, _ in ends[: len(context)]) == context:
+            breaks = [moved + place for place in request.breaks]
+            bounds = _bounds([end for _, end in ends[: len(context) - 1]], breaks, shortest_start)
+    return Encoded(context, tuple(map(len, tails)), rows, bounds)
+
+
+def _ends(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool) -> list[tuple[int, int]]:
+    """The tokens of a text, each with the place of the character after it."""
+    found = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    ends = [end for _, end in found["offset_mapping"]]
+    return list(zip(found["input_ids"], ends, strict=True))
+
+
+def _bounds(ends: Sequence[int], breaks: Sequence[int], shortest: int) -> tuple[int, ...]:
+    """How many tokens end at or before each break, where that is worth a start of its own."""
+    bounds: list[int] = []
+    for place in breaks:
+        bound = bisect_right(ends, place)
+        if bound - (bounds[-1] if bounds else 0) >= shortest:
+            bounds.append(bound)
+    return tuple(bounds)
 
 
 def _shared(sequences: Sequence[Sequence[int]]) -> int:
-    """How many tokens the sequences begin with in common, leaving each of the others one."""
-    most = max(0, min(len(sequences[0]), *(len(one) - 1 for one in sequences[1:])))
+    """How many tokens the sequences begin with in common."""
+    most = min(map(len, sequences))
     first = sequences[0]
     for place in range(most):
         if any(one[place] != first[place] for one in sequences):

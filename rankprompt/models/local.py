@@ -1,8 +1,7 @@
 """The local backend: a transformers model on this machine."""
 
-import json
-from collections.abc import Iterator, Sequence
-from hashlib import blake2b
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,12 +11,18 @@ from rankprompt.errors import ModelError
 from rankprompt.models.base import Answer, Request, Usage
 from rankprompt.models.encoding import Encoded, encode
 from rankprompt.models.loading import load_pair, resolve_device, resolve_dtype
+from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
+from rankprompt.models.preparing import context_length, fingerprint, greedy, project_in_float32
 
 __all__ = ["LocalModel", "load"]
+
+log = logging.getLogger("rankprompt")
 
 # A CPU is fully busy with a few sequences; larger batches only pad more.
 _BATCH_TOKENS = {"cpu": 4096}
 _BATCH_TOKENS_ACCELERATOR = 32768
+# Of a shared start that is copied into a batch, so many tokens cost about as much as one to run.
+_COPIES = 8
 
 
 class LocalModel:
@@ -28,6 +33,7 @@ class LocalModel:
         tokenizer: its own.
         name: the name that the user gave.
         batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
+        prefix_bytes: memory for shared prompt starts; 0 computes every prompt whole.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class LocalModel:
         *,
         name: str,
         batch_tokens: int | None = None,
+        prefix_bytes: int = PREFIX_BYTES,
     ) -> None:
         self.name = name
         self._model: Any = model
@@ -46,36 +53,71 @@ class LocalModel:
             self._device.type, _BATCH_TOKENS_ACCELERATOR
         )
         self._encoder_decoder: bool = model.config.is_encoder_decoder
-        self._writing = _greedy(self._model, tokenizer)
-        self.fingerprint = _fingerprint(model, tokenizer, self._writing)
+        self._writing = greedy(self._model, tokenizer)
+        self.fingerprint = fingerprint(model, tokenizer, self._writing)
         if model.dtype != torch.float32:
-            _project_in_float32(model)
+            project_in_float32(model)
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = tokenizer.eos_token_id or 0
-        self.context_length = _context_length(model, tokenizer)
+        self.context_length = context_length(model, tokenizer)
         self._encoded: dict[Request, Encoded] = {}
+        self._prefixes: Prefixes | None = None
+        if prefix_bytes and not self._encoder_decoder:
+            self._prefixes = prefixes_of(self._model, prefix_bytes)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Splits requests into batches of alike length, longest first; deterministic."""
+        """Splits requests into batches of alike length, longest first; deterministic.
+
+        Requests with the same start stay near each other: first they are parted into stretches
+        whose starts fit into memory together, then each stretch into batches.
+        """
         self._encoded = {request: self._encode(request) for request in requests}
+        batches = []
+        for stretch in self._stretches(requests):
+            batches += self._batches(requests, stretch)
+        return batches
+
+    def _stretches(self, requests: Sequence[Request]) -> list[list[int]]:
+        if self._prefixes is None:
+            return [list(range(len(requests)))]
         keyed = sorted(
-            range(len(requests)),
-            key=lambda i: (not requests[i].options, -self._encoded[requests[i]].length, i),
+            (self._encoded[request].start, place) for place, request in enumerate(requests)
         )
+        stretches: list[list[int]] = [[]]
+        room = limit = self._prefixes.tokens // 2
+        before: tuple[int, ...] = ()
+        for start, place in keyed:
+            if start != before:
+                room -= len(start)
+                before = start
+            if room < 0 and stretches[-1]:
+                stretches.append([])
+                room = limit - len(start)
+            stretches[-1].append(place)
+        return stretches
+
+    def _batches(self, requests: Sequence[Request], places: Sequence[int]) -> list[list[int]]:
+        def widths(i: int) -> tuple[int, int]:
+            encoded = self._encoded[requests[i]]
+            return encoded.length - len(encoded.start), len(encoded.start)
+
+        keyed = sorted(places, key=lambda i: (not requests[i].options, -widths(i)[0], i))
         batches: list[list[int]] = []
-        rows = written = longest = 0
+        rows = written = longest = copied = 0
         for i in keyed:
             request = requests[i]
+            run, start = widths(i)
             more = max(1, len(self._encoded[request].rows))
             same = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
-            width = longest + max(written, request.max_tokens)
+            width = longest + max(written, request.max_tokens) + max(copied, start) // _COPIES
             if not same or (rows + more) * width > self._batch_tokens:
                 batches.append([])
-                rows = written = 0
-                longest = self._encoded[request].length
+                rows = written = copied = 0
+                longest = run
             batches[-1].append(i)
-            rows, written = rows + more, max(written, request.max_tokens)
+            rows += more
+            written, copied = max(written, request.max_tokens), max(copied, start)
         return batches
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
@@ -98,12 +140,31 @@ class LocalModel:
             raise ModelError("one batch cannot both score options and generate text")
         if not all(request.options or request.max_tokens > 0 for request in requests):
             raise ModelError("a request must have options, or tokens to generate")
-        with torch.inference_mode():
-            if not scored[0]:
-                return self._generate(requests, encoded)
-            if self._encoder_decoder:
-                return self._score_decoder(encoded)
-            return self._score_causal(encoded)
+        try:
+            with torch.inference_mode():
+                if not scored[0]:
+                    return self._generate(requests, encoded)
+                if self._encoder_decoder:
+                    return self._score_decoder(encoded)
+                return self._score_causal(encoded)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Outside the handler: the traceback would keep the failed batch's memory.
+        return self._answer_halves(requests)
+
+    def _answer_halves(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        if len(requests) == 1:
+            raise ModelError(f"{self.name} has no memory for a single prompt; cut the passages")
+        self._batch_tokens = max(1, self._batch_tokens // 2)
+        log.warning("out of memory; going on with %d tokens a batch", self._batch_tokens)
+        if self._prefixes:
+            self._prefixes.clear()
+        torch.cuda.empty_cache()
+        middle = len(requests) // 2
+        first, one = self.answer(requests[:middle])
+        second, other = self.answer(requests[middle:])
+        return first + second, Usage(*map(sum, zip(one, other, strict=True)))
 
     def length(self, request: Request) -> int:
         """The tokens of a request: prompt, template and the longest answer together."""
@@ -128,22 +189,54 @@ class LocalModel:
         return text[:fits]
 
     def _encode(self, request: Request) -> Encoded:
-        return encode(self._tokenizer, request, encoder_decoder=self._encoder_decoder)
+        return encode(
+            self._tokenizer,
+            request,
+            encoder_decoder=self._encoder_decoder,
+            shortest_start=SHORTEST if self._prefixes else None,
+        )
 
     def _score_causal(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
         rows = [(one, row) for one in encoded for row in one.rows]
+        starts, known, computed = self._starts(encoded)
         # Padded on the left, all rows end together, and so do the positions that are read.
-        ids, mask, usage = self._pad_left([(*one.context, *row.stem) for one, row in rows])
+        ids, mask, usage = self._pad_left(
+            [
+                (*one.context[start.length if start else 0 :], *row.stem)
+                for (one, row), start in zip(rows, starts, strict=True)
+            ]
+        )
+        places = (mask.cumsum(-1) - 1).clamp(min=0)
+        past = None
+        if self._prefixes and any(starts):
+            past, before = self._prefixes.assemble(starts)
+            places += before.sum(-1, keepdim=True)
+            mask = torch.cat([before, mask], dim=1)
         keep = 1 + max(len(row.stem) for _, row in rows)
         logits = self._model(
             input_ids=ids,
             attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+            position_ids=places,
+            past_key_values=past,
             logits_to_keep=keep,
-            use_cache=False,
+            use_cache=past is not None,
         ).logits
-        starts = [keep - 1 - len(row.stem) for _, row in rows]
-        return _read(encoded, logits[:, -keep:], starts), usage
+        firsts = [keep - 1 - len(row.stem) for _, row in rows]
+        usage = Usage(usage.tokens + computed, usage.padding, known - computed)
+        return _read(encoded, logits[:, -keep:], firsts), usage
+
+    def _starts(self, encoded: Sequence[Encoded]) -> tuple[list[Prefix | None], int, int]:
+        """Each row's shared start, the tokens of all of them, and how many had to be run."""
+        starts: list[Prefix | None] = []
+        known = computed = 0
+        for one in encoded:
+            start, new = None, 0
+            if self._prefixes and one.bounds:
+                start, new = self._prefixes.get(one.context, one.bounds)
+                known += start.length * len(one.rows)
+            starts += [start] * len(one.rows)
+            computed += new
+        return starts, known, computed
 
     def _score_decoder(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
         rows = [(one, row) for one in encoded for row in one.rows]
@@ -202,6 +295,11 @@ class LocalModel:
         return ids.to(self._device), mask.to(self._device), Usage(tokens, ids.numel() - tokens)
 
 
+def _out_of_memory(error: RuntimeError) -> bool:
+    # On a CPU, torch has no exception of its own for it.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def _read(encoded: Sequence[Encoded], logits: torch.Tensor, starts: Sequence[int]) -> list[Answer]:
     """Reads the options' log-likelihoods off the logits.
 
@@ -227,86 +325,6 @@ def _read(encoded: Sequence[Encoded], logits: torch.Tensor, starts: Sequence[int
             index += 1
         answers.append(Answer(tuple(found), one.counts))
     return answers
-
-
-def _project_in_float32(model: Any) -> None:
-    """Does the last projection in float32.
-
-    In bfloat16 a logit of 20 moves in steps of an eighth, and the gap between two labels is often
-    lost in the rounding.
-    """
-    head = model.get_output_embeddings()
-    if head is None or not hasattr(head, "weight"):
-        raise ModelError("this model shows no output embeddings; load it with --dtype float32")
-    # A new parameter: the input embeddings may share the old one.
-    head.weight = torch.nn.Parameter(head.weight.detach().float(), requires_grad=False)
-    if getattr(head, "bias", None) is not None:
-        head.bias = torch.nn.Parameter(head.bias.detach().float(), requires_grad=False)
-    head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-
-
-def _greedy(model: Any, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """The settings of plain greedy generation.
-
-    A model may bring others (penalties, beams, a least length), which ``generate`` would take up
-    silently: of these only the marks of start and end are kept.
-    """
-    own = model.generation_config
-    kept = {
-        name: getattr(own, name, None)
-        for name in (
-            "bos_token_id",
-            "eos_token_id",
-            "decoder_start_token_id",
-            "forced_bos_token_id",
-            "forced_eos_token_id",
-        )
-    }
-    if kept["eos_token_id"] is None:
-        kept["eos_token_id"] = tokenizer.eos_token_id
-    model.generation_config = type(own)()
-    return {name: value for name, value in kept.items() if value is not None}
-
-
-def _context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    config = model.config.get_text_config()
-    limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
-    limits.append(tokenizer.model_max_length)
-    # A tokenizer without a limit says 10^30.
-    return min((one for one in limits if isinstance(one, int) and 0 < one < 10**9), default=2**20)
-
-
-def _fingerprint(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, writing: dict[str, Any]
-) -> str:
-    """A digest of what the answers depend on: weights, format, settings, tokenizer, template.
-
-    Of each tensor every number counts, through an integer sum over its raw bits (memory's speed;
-    hashing 10 GB would take half a minute), and the order through a sample of 1,024 of them.
-    """
-    digest = blake2b(digest_size=16)
-    for name, tensor in _tensors(model):
-        bits = tensor.detach().view(torch.int16 if tensor.element_size() == 2 else torch.int32)
-        flat = bits.reshape(-1)
-        sample = flat[:: max(1, flat.numel() // 1024)].cpu().numpy().tobytes()
-        total = int(flat.sum(dtype=torch.int64))
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {total} ".encode() + sample)
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    words = backend.to_str() if backend else str(sorted(tokenizer.get_vocab().items()))
-    digest.update(words.encode("utf-8", "surrogatepass"))
-    digest.update(str(tokenizer.chat_template).encode())
-    settings = json.loads(model.config.to_json_string())
-    settings.pop("transformers_version", None)
-    digest.update(json.dumps([settings, writing], sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _tensors(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, tensor in sorted(model.state_dict().items()):
-        if tensor.element_size() in (2, 4):
-            yield name, tensor.contiguous()
-        else:
-            yield name, tensor.contiguous().float()
 
 
 def load(
