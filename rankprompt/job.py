@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rankprompt.journal import Journal
 from rankprompt.judges import OracleJudge, PairwiseJudge
 from rankprompt.manifest import describe_file, manifest_path, versions, write_manifest
 from rankprompt.models import load_model
+from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.records import Candidates
@@ -63,6 +65,7 @@ class Job:
     mode: str = "scoring"
     order: str = "both"
     decide: str | None = None
+    prior: float | None = None
     passage_tokens: int | None = None
     input_order: str = "given"
     limit: int | None = None
@@ -97,10 +100,13 @@ def _resolve(job: Job) -> tuple[Job, Prompt | None]:
     ):
         if getattr(job, name) not in known:
             raise UnknownNameError(name.replace("_", " "), getattr(job, name), filter(None, known))
+    if job.prior is not None and not 0 <= job.prior < float("inf"):
+        raise InputError(f"--prior must be 0 or more, not {job.prior}")
     if job.noise and job.oracle is None:
         raise InputError("--noise goes with --model oracle:QRELS only")
     prompt = None
     if job.oracle is None:
+        _catch_misspelt_model(job.model)
         embedded = job.model == Job.model
         prompt = load_prompt(job.prompt or (EMBEDDED_PROMPT if embedded else OTHER_PROMPT))
         if job.mode == "generation" and prompt.kind != "choice":
@@ -115,6 +121,7 @@ def _resolve(job: Job) -> tuple[Job, Prompt | None]:
         passes=job.passes or job.k,
         prompt=prompt.name if prompt else None,
         decide=job.decide or ("agreement" if prompt is None or prompt.kind == "choice" else "soft"),
+        prior=job.prior if job.prior is not None else (prompt.prior if prompt else 0.0),
         journal=job.journal or (job.output.with_suffix(".journal") if prompt else None),
     )
     method(job.method or "")
@@ -129,6 +136,16 @@ def _resolve(job: Job) -> tuple[Job, Prompt | None]:
     return job, prompt
 
 
+def _catch_misspelt_model(name: str) -> None:
+    """Takes a name that is nearly one of ours for a slip, before the hub is asked for it."""
+    known = (Job.model, f"{ORACLE}QRELS.trec")
+    if name == Job.model or Path(name).expanduser().exists():
+        return
+    near = "/" not in name and get_close_matches(name.lower(), known, n=1, cutoff=0.7)
+    if near or name.lower().partition(":")[0] == "oracle":
+        raise UnknownNameError("model", name, known, "Or give a folder, a .gguf file or a hub id.")
+
+
 def run_job(
     job: Job, progress: _Progress = lambda *_: nullcontext(lambda _: None)
 ) -> dict[str, Any]:
@@ -140,7 +157,7 @@ def run_job(
             function to call with the comparisons done.
 
     Returns:
-        The manifest's content.
+        The manifest.
 
     Raises:
         RankpromptError: bad input, a model that cannot be loaded, a journal that fails. No output
@@ -165,7 +182,9 @@ def run_job(
     with ExitStack() as stack:
         # Loaded before the bar is shown: it may have something to say.
         answering = _answering(job, stack) if prompt else None
-        advance = stack.enter_context(progress(f"{job.method} with {job.model}", total))
+        # A path would push the numbers off the terminal's edge.
+        shown = "an oracle" if job.oracle else Path(job.model).name
+        advance = stack.enter_context(progress(f"{job.method} with {shown}", total))
         judge: PairwiseJudge | OracleJudge
         if answering and prompt:
             judge = PairwiseJudge(
@@ -181,7 +200,7 @@ def run_job(
             judge = OracleJudge(qrels or {}, noise=job.noise, seed=job.seed, on_judged=advance)
         ranked = rerank(
             candidates,
-            judge,
+            PriorJudge(judge, candidates, job.prior or 0.0),
             used.ranker(job.k, passes, job.early_exit),
             input_order=job.input_order,
             seed=job.seed,
@@ -219,8 +238,7 @@ def run_job(
         "diagnostics": judge.diagnostics.summary(),
     }
     write_run(job.output, rankings, tag="rankprompt")
-    write_manifest(manifest_path(job.output), job, content)
-    return content
+    return write_manifest(manifest_path(job.output), job, content)
 
 
 def _answering(job: Job, stack: ExitStack) -> Answering:
@@ -247,7 +265,14 @@ def _describe_model(
         "name": model.name,
         "fingerprint": model.fingerprint,
         "context_length": model.context_length,
-        "prompt": {"name": prompt.name, "kind": prompt.kind, "text": "".join(prompt.text.parts)},
+        "prompt": {
+            "name": prompt.name,
+            "kind": prompt.kind,
+            "text": str(prompt.text),
+            "target": str(prompt.target),
+            "options": prompt.options,
+            "chat": prompt.chat,
+        },
     }
 
 
@@ -265,5 +290,6 @@ def _costs(answering: Answering | None) -> dict[str, Any]:
         "model_batches": costs["batches"],
         "prompt_tokens": costs["tokens"],
         "padding_tokens": costs["padding"],
+        "reused_tokens": costs["reused"],
         "model_seconds": round(costs["seconds"], 3),
     }

@@ -60,13 +60,16 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def write_manifest(path: Path, settings: Any, content: Mapping[str, Any]) -> None:
+def write_manifest(path: Path, settings: Any, content: Mapping[str, Any]) -> dict[str, Any]:
     """Writes a manifest atomically.
 
     Args:
         path: from ``manifest_path``.
         settings: a dataclass, resolved: no setting is left to a default that may change.
         content: what else there is to say.
+
+    Returns:
+        The manifest, as it reads in the file.
     """
     whole = {
         "form": _FORM,
@@ -74,4 +77,7 @@ def write_manifest(path: Path, settings: Any, content: Mapping[str, Any]) -> Non
         "settings": asdict(settings),
         **content,
     }
-    write_atomically(path, json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"
+    write_atomically(path, text)
+    written: dict[str, Any] = json.loads(text)
+    return written

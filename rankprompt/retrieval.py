@@ -45,8 +45,11 @@ def bm25(
         )
         return found
 
+    indexed = words([one.text for one in documents.values()])
+    if not any(indexed):  # bm25s cannot index an empty vocabulary
+        return {query: {} for query in queries}
     engine = bm25s.BM25(k1=k1, b=b, method="lucene")
-    engine.index(words([one.text for one in documents.values()]), show_progress=False)
+    engine.index(indexed, show_progress=False)
     run = {}
     for query, tokens in zip(queries, words(list(queries.values())), strict=True):
         scores = engine.get_scores(tokens) if tokens else []

@@ -46,7 +46,7 @@ def main() -> None:
     """Runs the command line: exit code 2 for a user's error, in one line; 130 for an interrupt."""
     set_up_logging()
     try:
-        app()
+        app(prog_name="rankprompt")
     except RankpromptError as error:
         print(f"rankprompt: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

@@ -25,6 +25,7 @@ def demo(
     """
     import time
 
+    from rankprompt.errors import InputError
     from rankprompt.eval import parse_measure, score
     from rankprompt.files import read_documents, read_qrels, read_queries, read_run, write_run
     from rankprompt.job import Job, run_job
@@ -32,7 +33,10 @@ def demo(
     from rankprompt.sample import sample
 
     source = sample("en")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
     first, output = folder / "bm25.trec", folder / "reranked.trec"
     queries, documents = read_queries(source / "queries.tsv"), read_documents(source / "docs.jsonl")
     started = time.perf_counter()
@@ -47,7 +51,11 @@ def demo(
         f"{len(queries)} queries, {len(documents)} passages; reranking BM25's first {DEPTH} "
         f"with {job.model} (its weights are converted once, which takes half a minute)"
     )
-    costs = run_job(job, lambda what, total: progress_bar(what, total, quiet=quiet))["costs"]
+    try:
+        costs = run_job(job, lambda what, total: progress_bar(what, total, quiet=quiet))["costs"]
+    except KeyboardInterrupt:
+        tell("interrupted; the same command, started again, goes on from there")
+        raise typer.Exit(130) from None
     tell("scoring (ranx compiles itself at its first use)")
     qrels = read_qrels(source / "qrels.trec")
     measures = [parse_measure(name) for name in MEASURES]

@@ -92,7 +92,8 @@ def _java() -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{java} does not start: {error}"
-    return (said.stderr or said.stdout).splitlines()[0]
+    lines = (said.stderr or said.stdout).splitlines()
+    return lines[0] if lines else f"{java} does not say its version"
 
 
 def _numba() -> Path:

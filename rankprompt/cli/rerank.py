@@ -57,6 +57,11 @@ def rerank(
         help="agreement (both orders agree, else a tie) or soft (mean probability). Left out: "
         "agreement for choices, soft for likelihoods.",
     ),
+    prior: float | None = typer.Option(
+        None,
+        help="Add the first stage's standardised scores, so weighted, to the log-odds of each "
+        "preference; 0 leaves them out. Left out: what the prompt file says, else 0.",
+    ),
     passage_tokens: int | None = typer.Option(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
     ),

@@ -14,7 +14,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BLANKS = re.compile("[ \t]+")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path | str) -> Iterator[tuple[int, str]]:
     r"""Stream a UTF-8 file's lines; blank ones are left out, but counted.
 
     Only ``\n`` and ``\r\n`` end a line: texts may hold U+2028, form feeds and the like.
@@ -31,7 +31,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     number = 0
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             packed = file.peek(2)[:2] == _GZIP_MAGIC
             stream: Iterable[bytes] = gzip.GzipFile(fileobj=file) if packed else file
             for number, line in enumerate(stream, start=1):
@@ -45,7 +45,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def read_columns(path: Path, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def read_columns(path: Path | str, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Stream the rows of a TREC file, whose columns stand between spaces or tabs.
 
     Args:
@@ -71,7 +71,7 @@ def read_columns(path: Path, names: Sequence[str]) -> Iterator[tuple[int, list[s
         raise FormatError(path, None, f"the file is empty; {expected}")
 
 
-def _decode(path: Path, number: int, line: bytes) -> str:
+def _decode(path: Path | str, number: int, line: bytes) -> str:
     body = line.removesuffix(b"\n")
     if len(body) < len(line):
         body = body.removesuffix(b"\r")

@@ -11,7 +11,7 @@ __all__ = ["read_qrels"]
 _COLUMNS = ("qid", "iteration", "docid", "grade")
 
 
-def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
     """Read TREC qrels.
 
     Args:

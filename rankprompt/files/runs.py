@@ -26,7 +26,7 @@ class _Row(NamedTuple):
     line: int
 
 
-def read_run(path: Path) -> dict[str, dict[str, float]]:
+def read_run(path: Path | str) -> dict[str, dict[str, float]]:
     """Read a TREC run.
 
     Scores rank the documents, as in trec_eval; among equal scores the rank column decides, then
@@ -60,7 +60,7 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
     return run
 
 
-def write_run(path: Path, rankings: Mapping[str, Sequence[str]], tag: str) -> None:
+def write_run(path: Path | str, rankings: Mapping[str, Sequence[str]], tag: str) -> None:
     """Write a TREC run, atomically.
 
     A query's n documents score n, n-1, ..., 1, so no tool sees a tie, even in 32-bit floats.
@@ -88,17 +88,17 @@ def write_run(path: Path, rankings: Mapping[str, Sequence[str]], tag: str) -> No
             f"{query} Q0 {document} {index + 1} {len(documents) - index} {tag}\n"
             for index, document in enumerate(documents)
         ]
-    write_atomically(path, "".join(lines))
+    write_atomically(Path(path), "".join(lines))
 
 
-def _rank(path: Path, line: int, text: str) -> int:
+def _rank(path: Path | str, line: int, text: str) -> int:
     # int() alone would let "1_000" and full-width digits pass, and it refuses very long numbers.
     if not re.fullmatch("[0-9]{1,18}", text):
         raise FormatError(path, line, f"expected a whole number as the rank, found {text!r}")
     return int(text)
 
 
-def _score(path: Path, line: int, text: str) -> float:
+def _score(path: Path | str, line: int, text: str) -> float:
     try:
         score = float(text) if "_" not in text else math.nan
     except ValueError:
@@ -114,7 +114,7 @@ def _disagreeing(best_first: Sequence[_Row]) -> list[int]:
     return [ours.line for ours, theirs in zip(best_first, by_rank, strict=True) if ours != theirs]
 
 
-def _warn(path: Path, disagreeing: Sequence[Sequence[int]]) -> None:
+def _warn(path: Path | str, disagreeing: Sequence[Sequence[int]]) -> None:
     if disagreeing:
         logger.warning(
             "%s: ranks disagree with scores on %d lines of %d queries, first on line %d; "

@@ -17,7 +17,7 @@ _DOCUMENT_IDS = ("id", "_id", "docid")
 _DOCUMENT_TEXTS = ("contents", "text")
 
 
-def read_queries(path: Path) -> dict[str, str]:
+def read_queries(path: Path | str) -> dict[str, str]:
     """Read queries from TSV, or from JSONL where the first line starts with a brace.
 
     In JSONL the id is under ``id``, ``_id``, ``qid`` or ``query_id``, the text under ``text``,
@@ -43,7 +43,7 @@ def read_queries(path: Path) -> dict[str, str]:
     return queries
 
 
-def read_documents(path: Path, wanted: Collection[str] | None = None) -> dict[str, Document]:
+def read_documents(path: Path | str, wanted: Collection[str] | None = None) -> dict[str, Document]:
     r"""Read documents from TSV, or from JSONL where the first line starts with a brace.
 
     In JSONL the id is under ``id``, ``_id`` or ``docid``, the text under ``contents`` or ``text``;
@@ -75,7 +75,7 @@ def read_documents(path: Path, wanted: Collection[str] | None = None) -> dict[st
 
 
 def _read_texts(
-    path: Path, id_keys: Sequence[str], text_keys: Sequence[str], *, titled: bool
+    path: Path | str, id_keys: Sequence[str], text_keys: Sequence[str], *, titled: bool
 ) -> Iterator[tuple[int, str, str]]:
     is_json = None
     for number, line in read_lines(path):
@@ -102,7 +102,7 @@ def _read_texts(
         raise FormatError(path, None, "the file is empty; expected TSV (id<TAB>text) or JSONL")
 
 
-def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
+def _parse_object(path: Path | str, number: int, line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -115,7 +115,7 @@ def _parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _find_id(path: Path, number: int, record: dict[str, Any], keys: Sequence[str]) -> str:
+def _find_id(path: Path | str, number: int, record: dict[str, Any], keys: Sequence[str]) -> str:
     key = _find_key(path, number, record, keys, "id")
     value = record[key]
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -124,12 +124,12 @@ def _find_id(path: Path, number: int, record: dict[str, Any], keys: Sequence[str
     return str(value)
 
 
-def _find_text(path: Path, number: int, record: dict[str, Any], keys: Sequence[str]) -> str:
+def _find_text(path: Path | str, number: int, record: dict[str, Any], keys: Sequence[str]) -> str:
     key = _find_key(path, number, record, keys, "text")
     return _as_text(path, number, key, record[key])
 
 
-def _add_title(path: Path, number: int, record: dict[str, Any], text: str) -> str:
+def _add_title(path: Path | str, number: int, record: dict[str, Any], text: str) -> str:
     title = record.get("title")
     if title is None or not _as_text(path, number, "title", title).strip():
         return text
@@ -137,7 +137,7 @@ def _add_title(path: Path, number: int, record: dict[str, Any], text: str) -> st
 
 
 def _find_key(
-    path: Path, number: int, record: dict[str, Any], keys: Sequence[str], what: str
+    path: Path | str, number: int, record: dict[str, Any], keys: Sequence[str], what: str
 ) -> str:
     for key in keys:
         if key in record:
@@ -146,13 +146,13 @@ def _find_key(
     raise FormatError(path, number, f"no {what}: expected {', '.join(others)} or {last}")
 
 
-def _as_text(path: Path, number: int, key: str, value: object) -> str:
+def _as_text(path: Path | str, number: int, key: str, value: object) -> str:
     if not isinstance(value, str):
         raise FormatError(path, number, f"expected a string under {key!r}, found {_kind(value)}")
     return value
 
 
-def _refuse_half_characters(path: Path, number: int, text: str) -> None:
+def _refuse_half_characters(path: Path | str, number: int, text: str) -> None:
     # JSON can escape half a surrogate pair; no model or UTF-8 file could take it later.
     try:
         text.encode()

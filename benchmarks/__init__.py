@@ -1,0 +1,1 @@
+"""Measurements behind the numbers in docs/; each is run by a `make bench-...`."""

@@ -1,0 +1,62 @@
+"""The first stage's opinion, as a prior on every preference."""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean, pstdev
+
+from rankprompt.errors import InputError
+from rankprompt.judges import Judge
+from rankprompt.records import Candidates, Comparison, Preference
+
+__all__ = ["PriorJudge"]
+
+# A judge that is certain leaves the prior no say but on ties.
+_CERTAIN = 1e-9
+
+
+class PriorJudge:
+    """Adds the first stage's scores to what a judge says.
+
+    The log-odds of a preference gain ``weight`` times the difference of the two documents' scores,
+    which are standardised over a query's candidates (mean 0, deviation 1), so that any first
+    stage's scores will do. A tie goes to the document that the first stage has higher.
+
+    Args:
+        judge: gives the preferences.
+        candidates: with the first stage's scores, higher is better.
+        weight: in nats a standard deviation; 0 leaves every preference as it is.
+
+    Raises:
+        InputError: the weight is negative or not finite.
+    """
+
+    def __init__(self, judge: Judge, candidates: Iterable[Candidates], weight: float) -> None:
+        if not (math.isfinite(weight) and weight >= 0):
+            raise InputError(f"the prior's weight must be 0 or more, not {weight}")
+        self._judge, self._weight = judge, weight
+        self._scores: dict[tuple[str, str], float] = {}
+        for query, documents, scores in candidates:
+            if not scores:  # there is no mean of nothing, and nothing to compare
+                continue
+            mean, deviation = fmean(scores), pstdev(scores) or 1.0
+            for document, score in zip(documents, scores, strict=True):
+                self._scores[query.id, document.id] = (score - mean) / deviation
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        """Preferences, in the same order."""
+        preferences = self._judge(comparisons)
+        if not self._weight:
+            return preferences
+        return [
+            self._combine(comparison, preference)
+            for comparison, preference in zip(comparisons, preferences, strict=True)
+        ]
+
+    def _combine(self, comparison: Comparison, preference: Preference) -> Preference:
+        query, first, second = comparison
+        gap = self._scores[query.id, first.id] - self._scores[query.id, second.id]
+        if preference < _CERTAIN or preference > 1 - _CERTAIN:
+            return preference
+        odds = math.log(preference / (1 - preference)) + self._weight * gap
+        # As 1/2 + tanh/2, so that the two directions of a pair add up to 1.
+        return 0.5 + 0.5 * math.tanh(odds / 2)

