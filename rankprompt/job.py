@@ -1,9 +1,10 @@
 """One reranking, from files to files: what ``rankprompt rerank`` does."""
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,28 @@ from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import (
     build_candidates,
     check_writable,
+    format_run,
     read_documents,
     read_qrels,
     read_queries,
     read_run,
-    write_run,
+    write_together,
 )
 from rankprompt.journal import Journal
 from rankprompt.judges import OracleJudge, PairwiseJudge
-from rankprompt.manifest import describe_file, manifest_path, versions, write_manifest
+from rankprompt.manifest import (
+    beside,
+    describe_costs,
+    describe_file,
+    describe_judge,
+    format_manifest,
+    manifest_path,
+    versions,
+)
 from rankprompt.models import load_model
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
-from rankprompt.records import Candidates
 from rankprompt.reranking import INPUT_ORDERS, merge, rerank
 from rankprompt.sorting import method
 
@@ -102,6 +111,8 @@ def _resolve(job: Job) -> tuple[Job, Prompt | None]:
             raise UnknownNameError(name.replace("_", " "), getattr(job, name), filter(None, known))
     if job.prior is not None and not 0 <= job.prior < float("inf"):
         raise InputError(f"--prior must be 0 or more, not {job.prior}")
+    if job.prompt and job.oracle:
+        raise InputError("--prompt goes with a model; an oracle reads the grades")
     if job.noise and job.oracle is None:
         raise InputError("--noise goes with --model oracle:QRELS only")
     prompt = None
@@ -122,7 +133,7 @@ def _resolve(job: Job) -> tuple[Job, Prompt | None]:
         prompt=prompt.name if prompt else None,
         decide=job.decide or ("agreement" if prompt is None or prompt.kind == "choice" else "soft"),
         prior=job.prior if job.prior is not None else (prompt.prior if prompt else 0.0),
-        journal=job.journal or (job.output.with_suffix(".journal") if prompt else None),
+        journal=job.journal or (beside(job.output, ".journal") if prompt else None),
     )
     method(job.method or "")
     inputs = [path for path in (job.run, job.queries, job.docs, job.oracle) if path]
@@ -223,22 +234,25 @@ def run_job(
         "versions": versions(
             ("rankprompt", "torch", "transformers", "tokenizers", "numpy", "safetensors")
         ),
-        "model": _describe_model(answering, prompt, qrels is not None),
+        "model": describe_judge(answering, prompt),
         "queries": len(rankings),
-        "documents": _sizes(candidates),
+        "documents": sum(len(one.documents) for one in candidates),
         "skipped_documents": len(skipped),
         "costs": {
             "comparisons_asked": judge.asked,
             "comparisons_from_journal": getattr(judge, "from_journal", 0),
             "rounds": ranked.rounds,
-            **_costs(answering),
+            **describe_costs(answering),
             "seconds": round(time.perf_counter() - started, 3),
         },
         "passages_cut": len(getattr(judge, "cut", ())),
         "diagnostics": judge.diagnostics.summary(),
     }
-    write_run(job.output, rankings, tag="rankprompt")
-    return write_manifest(manifest_path(job.output), job, content)
+    manifest = format_manifest(job, content)
+    run = format_run(rankings, tag="rankprompt")
+    write_together({job.output: run, manifest_path(job.output): manifest})
+    written: dict[str, Any] = json.loads(manifest)
+    return written
 
 
 def _answering(job: Job, stack: ExitStack) -> Answering:
@@ -252,44 +266,3 @@ def _answering(job: Job, stack: ExitStack) -> Answering:
         trust_remote_code=job.trust_remote_code,
     )
     return Answering(model, journal)
-
-
-def _describe_model(
-    answering: Answering | None, prompt: Prompt | None, oracle: bool
-) -> dict[str, Any]:
-    if answering is None or prompt is None:
-        return {"judge": "oracle" if oracle else "none"}
-    model = answering.model
-    return {
-        "judge": "pairwise",
-        "name": model.name,
-        "fingerprint": model.fingerprint,
-        "context_length": model.context_length,
-        "prompt": {
-            "name": prompt.name,
-            "kind": prompt.kind,
-            "text": str(prompt.text),
-            "target": str(prompt.target),
-            "options": prompt.options,
-            "chat": prompt.chat,
-        },
-    }
-
-
-def _sizes(candidates: Sequence[Candidates]) -> int:
-    return sum(len(one.documents) for one in candidates)
-
-
-def _costs(answering: Answering | None) -> dict[str, Any]:
-    if answering is None:
-        return {}
-    costs = asdict(answering.costs)
-    return {
-        "prompts": costs["prompts"],
-        "prompts_from_journal": costs["prompts_from_journal"],
-        "model_batches": costs["batches"],
-        "prompt_tokens": costs["tokens"],
-        "padding_tokens": costs["padding"],
-        "reused_tokens": costs["reused"],
-        "model_seconds": round(costs["seconds"], 3),
-    }

@@ -10,12 +10,29 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rankprompt.answering import Answering
 from rankprompt.errors import InputError
-from rankprompt.files import write_atomically
+from rankprompt.prompt import Prompt
 
-__all__ = ["describe_file", "manifest_path", "versions", "write_manifest"]
+__all__ = [
+    "beside",
+    "describe_costs",
+    "describe_file",
+    "describe_judge",
+    "format_manifest",
+    "manifest_path",
+    "versions",
+]
 
 _FORM = "rankprompt manifest 1"
+# Endings that say "a run"; any other belongs to the name, as in dl19.k10.
+_RUN_ENDINGS = {".trec", ".run", ".res", ".txt", ".tsv"}
+
+
+def beside(run: Path, ending: str) -> Path:
+    """The file of this ending that belongs to a run, such as better.json to better.trec."""
+    stem = run.stem if run.suffix.lower() in _RUN_ENDINGS else run.name
+    return run.with_name(stem + ending)
 
 
 def manifest_path(run: Path) -> Path:
@@ -24,8 +41,8 @@ def manifest_path(run: Path) -> Path:
     Raises:
         InputError: there is a file that is no manifest of ours; it is left alone.
     """
-    path = run.with_suffix(".json")
-    if path == run:
+    path = beside(run, ".json")
+    if run.suffix.lower() == ".json":
         raise InputError(f"{run}: a run needs another ending than .json, which is its manifest's")
     if path.exists():
         try:
@@ -60,16 +77,49 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def write_manifest(path: Path, settings: Any, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes a manifest atomically.
+def describe_judge(answering: Answering | None, prompt: Prompt | None) -> dict[str, Any]:
+    """What judged: an oracle where there is no model, else the model and its prompt."""
+    if answering is None or prompt is None:
+        return {"judge": "oracle"}
+    model = answering.model
+    return {
+        "judge": "pairwise",
+        "name": model.name,
+        "fingerprint": model.fingerprint,
+        "context_length": model.context_length,
+        "prompt": {
+            "name": prompt.name,
+            "kind": prompt.kind,
+            "text": str(prompt.text),
+            "target": str(prompt.target),
+            "options": prompt.options,
+            "chat": prompt.chat,
+        },
+    }
+
+
+def describe_costs(answering: Answering | None) -> dict[str, Any]:
+    """What was asked of a model; nothing for an oracle."""
+    if answering is None:
+        return {}
+    costs = answering.costs
+    return {
+        "prompts": costs.prompts,
+        "prompts_from_journal": costs.prompts_from_journal,
+        "model_batches": costs.batches,
+        "prompt_tokens": costs.tokens,
+        "padding_tokens": costs.padding,
+        "reused_tokens": costs.reused,
+        "model_seconds": round(costs.seconds, 3),
+    }
+
+
+def format_manifest(settings: Any, content: Mapping[str, Any]) -> str:
+    """Gives the text of a manifest, as JSON.
 
     Args:
-        path: from ``manifest_path``.
         settings: a dataclass, resolved: no setting is left to a default that may change.
         content: what else there is to say.
-
-    Returns:
-        The manifest, as it reads in the file.
     """
     whole = {
         "form": _FORM,
@@ -77,7 +127,4 @@ def write_manifest(path: Path, settings: Any, content: Mapping[str, Any]) -> dic
         "settings": asdict(settings),
         **content,
     }
-    text = json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"
-    write_atomically(path, text)
-    written: dict[str, Any] = json.loads(text)
-    return written
+    return json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"

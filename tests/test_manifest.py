@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.manifest import describe_file, manifest_path, versions, write_manifest
+from rankprompt.manifest import beside, describe_file, format_manifest, manifest_path, versions
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,20 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
         manifest_path(tmp_path / "out.trec")
 
 
-def test_what_is_written_is_returned_and_known_again(tmp_path: Path) -> None:
+def test_runs_that_differ_in_what_is_no_ending_have_manifests_of_their_own() -> None:
+    assert beside(Path("a/dl19.trec"), ".json") == Path("a/dl19.json")
+    assert beside(Path("a/dl19.k1"), ".json") == Path("a/dl19.k1.json")
+    assert beside(Path("a/dl19.k2.run"), ".journal") == Path("a/dl19.k2.journal")
+    assert beside(Path("a/dl19"), ".json") == Path("a/dl19.json")
+
+
+def test_a_manifest_is_known_again(tmp_path: Path) -> None:
     path = manifest_path(tmp_path / "out.trec")
-    returned = write_manifest(path, Settings(Path("a.trec")), {"queries": 2, "name": "naïve"})
-    assert json.loads(path.read_text("utf-8")) == returned
-    assert "naïve" in path.read_text("utf-8")
-    assert path.read_text("utf-8").endswith("}\n")
+    text = format_manifest(Settings(Path("a.trec")), {"queries": 2, "name": "naïve"})
+    path.write_text(text, "utf-8")
+    returned = json.loads(text)
+    assert "naïve" in text
+    assert text.endswith("}\n")
     assert returned["settings"] == {"run": "a.trec", "k": 10}
     assert (returned["queries"], returned["name"]) == (2, "naïve")
     age = datetime.now(UTC) - datetime.fromisoformat(returned["created"])

@@ -79,8 +79,10 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt.files",
             [
-                "build_candidates", "check_writable", "read_documents", "read_lines", "read_qrels",
+                "build_candidates", "check_writable",
+            "format_run", "read_documents", "read_lines", "read_qrels",
                 "read_queries", "read_run", "write_atomically", "write_run",
+            "write_together",
             ],
         ),
     ],

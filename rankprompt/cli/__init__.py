@@ -43,17 +43,10 @@ def _root(
 
 
 def main() -> None:
-    """Runs the command line: exit code 2 for a user's error, in one line; 130 for an interrupt."""
+    """Runs the command line: exit code 2 for a user's error, told in one line."""
     set_up_logging()
     try:
         app(prog_name="rankprompt")
     except RankpromptError as error:
         print(f"rankprompt: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("rankprompt: interrupted", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `rankprompt evaluate ... | head`.
-        sys.stderr.close()
-        sys.exit(141)

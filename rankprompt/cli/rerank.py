@@ -98,10 +98,11 @@ def rerank(
     The same command, started again after an interrupt or a crash, goes on where it was.
     """
     from rankprompt.job import Job, run_job
+    from rankprompt.manifest import beside
 
     given = locals()
     job = Job(**{field.name: given[field.name] for field in fields(Job)})
-    kept = job.journal or job.output.with_suffix(".journal")
+    kept = job.journal or beside(job.output, ".journal")
     try:
         manifest = run_job(
             job, lambda what, total: progress_bar(what, total, quiet=quiet or as_json)

@@ -1,15 +1,16 @@
 """Reading and writing the files of a ranking: runs, qrels, queries and documents."""
 
-from rankprompt.files.atomic import check_writable, write_atomically
+from rankprompt.files.atomic import check_writable, write_atomically, write_together
 from rankprompt.files.candidates import build_candidates
 from rankprompt.files.lines import read_lines
 from rankprompt.files.qrels import read_qrels
-from rankprompt.files.runs import read_run, write_run
+from rankprompt.files.runs import format_run, read_run, write_run
 from rankprompt.files.texts import read_documents, read_queries
 
 __all__ = [
     "build_candidates",
     "check_writable",
+    "format_run",
     "read_documents",
     "read_lines",
     "read_qrels",
@@ -17,4 +18,5 @@ __all__ = [
     "read_run",
     "write_atomically",
     "write_run",
+    "write_together",
 ]

@@ -5,11 +5,12 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from rankprompt.errors import InputError
 
-__all__ = ["check_writable", "write_atomically"]
+__all__ = ["check_writable", "write_atomically", "write_together"]
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -25,15 +26,36 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         InputError: the file cannot be written; an old file is untouched, no temporary one is left.
     """
-    content = text.encode("utf-8")
+    write_together({path: text})
+
+
+def write_together(texts: Mapping[Path, str]) -> None:
+    """Write files that belong together: all of them are on the disk before the first appears.
+
+    Args:
+        texts: contents by file, each as in ``write_atomically``.
+
+    Raises:
+        InputError: one of them cannot be written; the old files are untouched.
+    """
+    ready: dict[Path, Path] = {}
+    path = Path()
     try:
-        _refuse_misplaced(path)
-        if _is_device(path):
-            path.write_bytes(content)
-        else:
-            _replace(path.resolve(), content)
+        for path, text in texts.items():
+            _refuse_misplaced(path)
+            if _is_device(path):
+                path.write_bytes(text.encode())
+            else:
+                ready[path] = _temporary(path.resolve())
+                _fill(ready[path], path, text.encode())
+        for path, temporary in ready.items():
+            temporary.replace(path.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
         raise _unwritable(path, error) from error
+    finally:
+        for temporary in ready.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
@@ -57,21 +79,19 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _temporary(path: Path) -> Path:
     # Same folder, so that the replacement stays within one file system and is atomic.
-    temporary = path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a crash after the rename must not leave an empty file
-        if path.exists():
-            with contextlib.suppress(OSError):  # some mounts have no permissions to keep
-                shutil.copymode(path, temporary)
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    return path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
+
+
+def _fill(temporary: Path, path: Path, content: bytes) -> None:
+    with temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a crash after the rename must not leave an empty file
+    if path.exists():
+        with contextlib.suppress(OSError):  # some mounts have no permissions to keep
+            shutil.copymode(path, temporary)
 
 
 def _is_device(path: Path) -> bool:

@@ -11,7 +11,7 @@ from rankprompt.errors import FormatError
 from rankprompt.files.atomic import write_atomically
 from rankprompt.files.lines import read_columns
 
-__all__ = ["read_run", "write_run"]
+__all__ = ["format_run", "read_run", "write_run"]
 
 _COLUMNS = ("qid", "Q0", "docid", "rank", "score", "tag")
 _BREAKS_COLUMNS = re.compile(r"[ \t\n]")
@@ -63,8 +63,6 @@ def read_run(path: Path | str) -> dict[str, dict[str, float]]:
 def write_run(path: Path | str, rankings: Mapping[str, Sequence[str]], tag: str) -> None:
     """Write a TREC run, atomically.
 
-    A query's n documents score n, n-1, ..., 1, so no tool sees a tie, even in 32-bit floats.
-
     Args:
         path: the file.
         rankings: document ids by query id, best first; queries are written in this order.
@@ -72,6 +70,21 @@ def write_run(path: Path | str, rankings: Mapping[str, Sequence[str]], tag: str)
 
     Raises:
         InputError: the file cannot be written; an old one is untouched.
+        ValueError: as ``format_run``.
+    """
+    write_atomically(Path(path), format_run(rankings, tag))
+
+
+def format_run(rankings: Mapping[str, Sequence[str]], tag: str) -> str:
+    """Give the text of a TREC run.
+
+    A query's n documents score n, n-1, ..., 1, so no tool sees a tie, even in 32-bit floats.
+
+    Args:
+        rankings: document ids by query id, best first; queries are written in this order.
+        tag: the run's name.
+
+    Raises:
         ValueError: the tag or an id is empty or would break the columns, or a ranking holds a
             document twice.
     """
@@ -88,7 +101,7 @@ def write_run(path: Path | str, rankings: Mapping[str, Sequence[str]], tag: str)
             f"{query} Q0 {document} {index + 1} {len(documents) - index} {tag}\n"
             for index, document in enumerate(documents)
         ]
-    write_atomically(Path(path), "".join(lines))
+    return "".join(lines)
 
 
 def _rank(path: Path | str, line: int, text: str) -> int:

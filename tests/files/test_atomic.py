@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.files import check_writable, write_atomically
+from rankprompt.files import check_writable, write_atomically, write_together
 
 
 def failing(number: int) -> Callable[..., None]:
@@ -115,3 +115,13 @@ def test_devices_are_written_straight() -> None:
     assert null.is_char_device()
     with pytest.raises(InputError, match="No space left"):
         write_atomically(Path("/dev/full"), "x")
+
+
+def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    run, manifest = tmp_path / "a.trec", tmp_path / "a.json"
+    write_together({run: "one", manifest: "two"})
+    assert (run.read_text(), manifest.read_text()) == ("one", "two")
+    with pytest.raises(InputError, match="missing"):
+        write_together({run: "new", tmp_path / "missing" / "a.json": "new"})
+    assert run.read_text() == "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.trec"]
