@@ -5,10 +5,11 @@ returns its result. It is a pure function of the answers that it hears, so a jou
 all that a resume needs. A round is never empty.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Flow", "about", "run", "together"]
+__all__ = ["Flow", "about", "arun", "run", "together"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -65,13 +66,9 @@ def about(flow: Flow[P, A, R], question: Callable[[P], Q]) -> Flow[Q, A, R]:
     """
     answers: Sequence[A] | None = None
     try:
-        while True:
-            try:
-                asked = next(flow) if answers is None else flow.send(answers)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
+        while not isinstance(asked := _step(flow, answers), _Done):
             answers = yield [question(one) for one in asked]
+        return asked.result
     finally:
         flow.close()
 
@@ -91,16 +88,43 @@ def run(flow: Flow[Q, A, R], answer: Callable[[Sequence[Q]], Sequence[A]]) -> R:
     """
     answers: Sequence[A] | None = None
     try:
-        while True:
-            try:
-                asked = next(flow) if answers is None else flow.send(answers)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            if not asked:
-                raise RuntimeError("a flow asked an empty round")
-            answers = answer(asked)
-            if len(answers) != len(asked):
-                raise RuntimeError(f"{len(asked)} questions got {len(answers)} answers")
+        while not isinstance(asked := _step(flow, answers), _Done):
+            answers = _checked(asked, answer(asked) if asked else ())
+        return asked.result
     finally:
         flow.close()
+
+
+async def arun(flow: Flow[Q, A, R], answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> R:
+    """Drives a flow as ``run`` does, letting others go on while it waits for its answers.
+
+    Drive many flows each by a task of its own, and a slow one holds nobody up.
+    """
+    answers: Sequence[A] | None = None
+    try:
+        while not isinstance(asked := _step(flow, answers), _Done):
+            answers = _checked(asked, await answer(asked) if asked else ())
+        return asked.result
+    finally:
+        flow.close()
+
+
+@dataclass(frozen=True)
+class _Done(Generic[R]):
+    result: R
+
+
+def _step(flow: Flow[Q, A, R], answers: Sequence[A] | None) -> Sequence[Q] | _Done[R]:
+    """Hears answers and asks the next round. Only the flow's own StopIteration means its end."""
+    try:
+        return next(flow) if answers is None else flow.send(answers)
+    except StopIteration as stop:
+        return _Done(stop.value)
+
+
+def _checked(asked: Sequence[Q], answers: Sequence[A]) -> Sequence[A]:
+    if not asked:
+        raise RuntimeError("a flow asked an empty round")
+    if len(answers) != len(asked):
+        raise RuntimeError(f"{len(asked)} questions got {len(answers)} answers")
+    return answers

@@ -1,18 +1,20 @@
 """Judges: comparisons in, preferences out, in the same order."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-from rankprompt.answering import Answering
+from rankprompt.answering import Answering, AsyncAnswering
 from rankprompt.diagnostics import Diagnostics
 from rankprompt.errors import InputError, ModelError
-from rankprompt.models.base import Request
+from rankprompt.models.base import Answer, Request
+from rankprompt.oracle import OracleJudge
 from rankprompt.readings import Reading
-from rankprompt.records import Comparison, Preference, Qrels, Query
+from rankprompt.records import Comparison, Preference, Query
 from rankprompt.seeds import uniform
 
-__all__ = ["Judge", "OracleJudge", "PairwiseJudge"]
+__all__ = ["AsyncJudge", "AsyncPairwiseJudge", "Judge", "OracleJudge", "PairwiseJudge"]
 
 # Comparisons rendered at a time: enough for batches of alike length, small in memory (an allpair
 # round over 43 queries holds 212,850 comparisons).
@@ -28,8 +30,22 @@ class Judge(Protocol):
         """Preferences, in the same order; 0.5 is a tie."""
 
 
-class PairwiseJudge:
-    """A language model, asked about pairs (Pairwise Ranking Prompting, arXiv 2306.17563).
+class AsyncJudge(Protocol):
+    """A judge that others need not wait for."""
+
+    async def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        """Preferences, in the same order; 0.5 is a tie."""
+
+
+class _Asked(NamedTuple):
+    """Requests about comparisons; for each of these, where they stand, by "shown swapped?"."""
+
+    requests: list[Request]
+    places: list[dict[bool, slice]]
+
+
+class _Pairwise:
+    """What asking a language model about pairs means, whoever waits for the answers.
 
     Args:
         answering: the model behind its journal.
@@ -49,11 +65,12 @@ class PairwiseJudge:
         cut: the (query id, document id) whose text was cut to fit.
         from_journal: comparisons that cost nothing, all their answers being in the journal.
         asked: comparisons that cost at least one prompt.
+        unasked: comparisons that the budget did not reach; each was taken as a tie.
     """
 
     def __init__(
         self,
-        answering: Answering,
+        answering: Answering | AsyncAnswering,
         reading: Reading,
         *,
         order: str = "both",
@@ -68,7 +85,7 @@ class PairwiseJudge:
             raise InputError(f"decide must be agreement or soft, not {decide!r}")
         if passage_tokens is not None and passage_tokens < 1:
             raise InputError(f"passage_tokens must be a whole number from 1, not {passage_tokens}")
-        self._answering, self._reading = answering, reading
+        self._model, self._reading = answering.model, reading
         self._order, self._decide, self._seed = order, decide, seed
         self._passage_tokens, self._on_judged = passage_tokens, on_judged
         # A sort shows a passage many times; count its tokens once.
@@ -76,31 +93,36 @@ class PairwiseJudge:
         self._room = lru_cache(maxsize=1 << 12)(self._measure_room)
         self.diagnostics = Diagnostics()
         self.cut: set[tuple[str, str]] = set()
-        self.asked = self.from_journal = 0
+        self.asked = self.from_journal = self.unasked = 0
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
-        """Judges a round, chunk by chunk."""
-        preferences = []
-        for start in range(0, len(comparisons), CHUNK):
-            chunk = comparisons[start : start + CHUNK]
-            preferences += self._judge(chunk)
-            self._on_judged(len(chunk))
-        return preferences
-
-    def _judge(self, comparisons: Sequence[Comparison]) -> list[Preference]:
-        requests: list[Request] = []
-        # For each comparison: shown swapped? -> where its requests stand.
-        places: list[dict[bool, slice]] = []
+    def _ask(self, comparisons: Sequence[Comparison]) -> _Asked:
+        asked = _Asked([], [])
         for comparison in comparisons:
-            places.append({})
+            asked.places.append({})
             for swapped in self._orders(comparison):
-                start = len(requests)
-                requests += self._requests(comparison, swapped)
-                places[-1][swapped] = slice(start, len(requests))
-        answers, known = self._answering(requests)
+                start = len(asked.requests)
+                asked.requests.extend(self._requests(comparison, swapped))
+                asked.places[-1][swapped] = slice(start, len(asked.requests))
+        return asked
+
+    def _hear(
+        self,
+        comparisons: Sequence[Comparison],
+        asked: _Asked,
+        answers: Sequence[Answer | None],
+        known: Sequence[bool],
+    ) -> list[Preference]:
         preferences = []
-        for comparison, orders in zip(comparisons, places, strict=True):
-            shown = {swapped: self._reading.read(answers[at]) for swapped, at in orders.items()}
+        for comparison, orders in zip(comparisons, asked.places, strict=True):
+            heard = {swapped: answers[at] for swapped, at in orders.items()}
+            if any(answer is None for part in heard.values() for answer in part):
+                self.unasked += 1
+                preferences.append(0.5)
+                continue
+            shown = {
+                swapped: self._reading.read([one for one in part if one])
+                for swapped, part in heard.items()
+            }
             preference = self._conclude(shown)
             # Which passage is shown first means nothing where each is shown alone.
             self.diagnostics.add(comparison, shown if self._reading.ordered else {}, preference)
@@ -109,6 +131,7 @@ class PairwiseJudge:
             else:
                 self.asked += 1
             preferences.append(preference)
+        self._on_judged(len(comparisons))
         return preferences
 
     def _orders(self, comparison: Comparison) -> tuple[bool, ...]:
@@ -133,7 +156,7 @@ class PairwiseJudge:
 
     def _measure_room(self, query: Query) -> int:
         """The tokens of each passage that may be shown beside a query."""
-        model = self._answering.model
+        model = self._model
         bare = max(map(model.length, self._reading.requests(query.text, "", "")))
         room = (model.context_length - bare - _SLACK) // self._reading.passages
         if room < 1:
@@ -154,46 +177,39 @@ class PairwiseJudge:
         return 0.5
 
 
-class OracleJudge:
-    """A judge that reads the qrels: what would a method give with a perfect, or a noisy, judge?
+class PairwiseJudge(_Pairwise):
+    """A language model, asked about pairs (Pairwise Ranking Prompting, arXiv 2306.17563)."""
 
-    Args:
-        qrels: relevance grades; an unjudged document counts as grade 0.
-        noise: the probability that an answer is wrong, that is, the other way round. Equal grades
-            are a tie and stay one.
-        seed: of the noise. A pair asked again errs again.
-        on_judged: called with the number of comparisons judged.
-    """
-
-    def __init__(
-        self,
-        qrels: Qrels,
-        *,
-        noise: float = 0.0,
-        seed: int = 0,
-        on_judged: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        if not 0 <= noise <= 1:
-            raise InputError(f"noise must be a probability, not {noise}")
-        self._qrels, self._noise, self._seed, self._on_judged = qrels, noise, seed, on_judged
-        self.diagnostics = Diagnostics()
-        self.asked = 0
+    def __init__(self, answering: Answering, reading: Reading, **settings: Any) -> None:
+        super().__init__(answering, reading, **settings)
+        self._answering = answering
 
     def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
-        """Judges a round by the grades."""
-        preferences = [self._judge(comparison) for comparison in comparisons]
-        self.asked += len(comparisons)
-        self._on_judged(len(comparisons))
+        """Judges a round, chunk by chunk."""
+        preferences = []
+        for start in range(0, len(comparisons), CHUNK):
+            chunk = comparisons[start : start + CHUNK]
+            asked = self._ask(chunk)
+            preferences += self._hear(chunk, asked, *self._answering(asked.requests))
         return preferences
 
-    def _judge(self, comparison: Comparison) -> Preference:
-        query, first, second = comparison
-        grades = self._qrels.get(query.id, {})
-        gap = grades.get(first.id, 0) - grades.get(second.id, 0)
-        preference = (gap > 0) + 0.5 * (gap == 0)
-        if self._noise and gap:
-            pair = sorted((first.id, second.id))
-            if uniform(self._seed, "noise", query.id, *pair) < self._noise:
-                preference = 1 - preference
-        self.diagnostics.add(comparison, {}, preference)
+
+class AsyncPairwiseJudge(_Pairwise):
+    """A language model behind a server, asked about many pairs at a time; as ``PairwiseJudge``."""
+
+    def __init__(self, answering: AsyncAnswering, reading: Reading, **settings: Any) -> None:
+        super().__init__(answering, reading, **settings)
+        self._answering = answering
+
+    async def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        """Judges a round; each of its comparisons is asked as soon as the server has room."""
+        preferences = []
+        for start in range(0, len(comparisons), CHUNK):
+            chunk = comparisons[start : start + CHUNK]
+            preferences += await asyncio.gather(*map(self._judge, chunk))
+        return preferences
+
+    async def _judge(self, comparison: Comparison) -> Preference:
+        asked = self._ask([comparison])
+        (preference,) = self._hear([comparison], asked, *await self._answering(asked.requests))
         return preference

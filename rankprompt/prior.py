@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, pstdev
 
 from rankprompt.errors import InputError
-from rankprompt.judges import Judge
+from rankprompt.judges import AsyncJudge, Judge
 from rankprompt.records import Candidates, Comparison, Preference
 
-__all__ = ["PriorJudge"]
+__all__ = ["AsyncPriorJudge", "PriorJudge"]
 
 # A judge that is certain leaves the prior no say but on ties.
 _CERTAIN = 1e-9
 
 
-class PriorJudge:
+class _Prior:
     """Adds the first stage's scores to what a judge says.
 
     The log-odds of a preference gain ``weight`` times the difference of the two documents' scores,
@@ -22,7 +22,6 @@ class PriorJudge:
     stage's scores will do. A tie goes to the document that the first stage has higher.
 
     Args:
-        judge: gives the preferences.
         candidates: with the first stage's scores, higher is better.
         weight: in nats a standard deviation; 0 leaves every preference as it is.
 
@@ -30,10 +29,10 @@ class PriorJudge:
         InputError: the weight is negative or not finite.
     """
 
-    def __init__(self, judge: Judge, candidates: Iterable[Candidates], weight: float) -> None:
+    def __init__(self, candidates: Iterable[Candidates], weight: float) -> None:
         if not (math.isfinite(weight) and weight >= 0):
             raise InputError(f"the prior's weight must be 0 or more, not {weight}")
-        self._judge, self._weight = judge, weight
+        self._weight = weight
         self._scores: dict[tuple[str, str], float] = {}
         for query, documents, scores in candidates:
             if not scores:  # there is no mean of nothing, and nothing to compare
@@ -42,9 +41,9 @@ class PriorJudge:
             for document, score in zip(documents, scores, strict=True):
                 self._scores[query.id, document.id] = (score - mean) / deviation
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
-        """Preferences, in the same order."""
-        preferences = self._judge(comparisons)
+    def _adjust(
+        self, comparisons: Sequence[Comparison], preferences: list[Preference]
+    ) -> list[Preference]:
         if not self._weight:
             return preferences
         return [
@@ -60,3 +59,27 @@ class PriorJudge:
         odds = math.log(preference / (1 - preference)) + self._weight * gap
         # As 1/2 + tanh/2, so that the two directions of a pair add up to 1.
         return 0.5 + 0.5 * math.tanh(odds / 2)
+
+
+class PriorJudge(_Prior):
+    """A judge with the first stage's opinion added; see ``_Prior`` for how."""
+
+    def __init__(self, judge: Judge, candidates: Iterable[Candidates], weight: float) -> None:
+        super().__init__(candidates, weight)
+        self._judge = judge
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        """Preferences, in the same order."""
+        return self._adjust(comparisons, self._judge(comparisons))
+
+
+class AsyncPriorJudge(_Prior):
+    """As ``PriorJudge``, around a judge that others need not wait for."""
+
+    def __init__(self, judge: AsyncJudge, candidates: Iterable[Candidates], weight: float) -> None:
+        super().__init__(candidates, weight)
+        self._judge = judge
+
+    async def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        """Preferences, in the same order."""
+        return self._adjust(comparisons, await self._judge(comparisons))

@@ -1,17 +1,18 @@
 """Reranks candidates: one flow a query, all of them together, before one judge."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from rankprompt.errors import InputError
-from rankprompt.flows import about, run, together
-from rankprompt.judges import Judge
+from rankprompt.flows import Flow, about, arun, run, together
+from rankprompt.judges import AsyncJudge, Judge
 from rankprompt.records import Candidates, Comparison, Document, Preference, Query
 from rankprompt.seeds import uniform
 from rankprompt.sorting import Ranker
 
-__all__ = ["INPUT_ORDERS", "Reranked", "merge", "rerank"]
+__all__ = ["INPUT_ORDERS", "Reranked", "arerank", "merge", "rerank"]
 
 INPUT_ORDERS = ("given", "inverse", "random")
 
@@ -53,10 +54,7 @@ def rerank(
     Raises:
         InputError: no such input order, or a query id that stands twice.
     """
-    if input_order not in INPUT_ORDERS:
-        raise InputError(f"input order must be {', '.join(INPUT_ORDERS)}, not {input_order!r}")
-    if len({one.query.id for one in candidates}) < len(candidates):
-        raise InputError("a query id stands twice among the candidates")
+    _check(candidates, input_order)
     rounds = 0
 
     def ask(comparisons: Sequence[Comparison]) -> Sequence[Preference]:
@@ -65,16 +63,56 @@ def rerank(
         on_round(len(comparisons))
         return judge(comparisons)
 
-    flows = [
-        about(ranker(_arrange(one, input_order, seed)), partial(_compare, one.query))
-        for one in candidates
-    ]
-    ranked = run(together(flows), ask)
-    rankings = {
-        one.query.id: [document.id for document in documents]
-        for one, documents in zip(candidates, ranked, strict=True)
-    }
-    return Reranked(rankings, rounds)
+    ranked = run(together([_flow(one, ranker, input_order, seed) for one in candidates]), ask)
+    return Reranked(_rankings(candidates, ranked), rounds)
+
+
+async def arerank(
+    candidates: Sequence[Candidates],
+    judge: AsyncJudge,
+    ranker: Ranker,
+    *,
+    input_order: str = "given",
+    seed: int = 0,
+    queries: int = 64,
+) -> Reranked:
+    """Reranks as ``rerank`` does, each query at its own pace: a slow one holds nobody up.
+
+    Args:
+        candidates: a query and its documents, best first.
+        judge: says which of two documents is the more relevant.
+        ranker: from ``rankprompt.sorting``, its settings bound.
+        input_order: as in ``rerank``.
+        seed: as in ``rerank``.
+        queries: how many are under way at a time, at the most.
+
+    Returns:
+        As ``rerank``; ``rounds`` are those of the query that had the most.
+
+    Raises:
+        InputError: as ``rerank``.
+    """
+    _check(candidates, input_order)
+    room = asyncio.Semaphore(queries)
+    rounds = [0] * len(candidates)
+
+    async def one_query(place: int) -> list[Document]:
+        async def ask(comparisons: Sequence[Comparison]) -> Sequence[Preference]:
+            rounds[place] += 1
+            return await judge(comparisons)
+
+        async with room:
+            return await arun(_flow(candidates[place], ranker, input_order, seed), ask)
+
+    tasks = [asyncio.create_task(one_query(place)) for place in range(len(candidates))]
+    try:
+        ranked = await asyncio.gather(*tasks)
+    finally:
+        # Where one failed, the others must not go on spending.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return Reranked(_rankings(candidates, ranked), max(rounds, default=0))
 
 
 def merge(first_stage: Sequence[str], reranked: Sequence[str]) -> list[str]:
@@ -85,6 +123,29 @@ def merge(first_stage: Sequence[str], reranked: Sequence[str]) -> list[str]:
     """
     part, moved = iter(reranked), set(reranked)
     return [next(part) if name in moved else name for name in first_stage]
+
+
+def _check(candidates: Sequence[Candidates], input_order: str) -> None:
+    if input_order not in INPUT_ORDERS:
+        raise InputError(f"input order must be {', '.join(INPUT_ORDERS)}, not {input_order!r}")
+    if len({one.query.id for one in candidates}) < len(candidates):
+        raise InputError("a query id stands twice among the candidates")
+
+
+def _flow(
+    candidates: Candidates, ranker: Ranker, input_order: str, seed: int
+) -> Flow[Comparison, Preference, list[Document]]:
+    items = _arrange(candidates, input_order, seed)
+    return about(ranker(items), partial(_compare, candidates.query))
+
+
+def _rankings(
+    candidates: Sequence[Candidates], ranked: Sequence[Sequence[Document]]
+) -> dict[str, list[str]]:
+    return {
+        one.query.id: [document.id for document in documents]
+        for one, documents in zip(candidates, ranked, strict=True)
+    }
 
 
 def _compare(query: Query, pair: tuple[Document, Document]) -> Comparison:

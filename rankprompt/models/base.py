@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-__all__ = ["Answer", "LanguageModel", "Request", "Usage"]
+__all__ = ["Answer", "AsyncLanguageModel", "LanguageModel", "Request", "Usage"]
 
 
 class Request(NamedTuple):
@@ -39,12 +39,15 @@ class Usage(NamedTuple):
     """What answering cost, in tokens.
 
     ``tokens`` were run through the model, ``padding`` beside them; ``reused`` needed not be run
-    again, since they were computed for an earlier prompt that starts the same.
+    again, since they were computed for an earlier prompt that starts the same. Of the tokens,
+    ``written`` were the model's own. ``retries`` are calls that a server did not answer.
     """
 
     tokens: int
     padding: int
     reused: int = 0
+    written: int = 0
+    retries: int = 0
 
 
 class LanguageModel(Protocol):
@@ -77,3 +80,35 @@ class LanguageModel(Protocol):
 
     def cut(self, text: str, tokens: int) -> str:
         """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
+
+
+class AsyncLanguageModel(Protocol):
+    """A model behind a server, which answers many requests at a time; else as ``LanguageModel``."""
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the answers may, as far as one can tell from outside."""
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens that prompt and continuation may have together."""
+
+    async def answer(self, request: Request) -> tuple[Answer, Usage]:
+        """Answers one request.
+
+        Raises:
+            ModelError: the server cannot be reached, refuses, or cannot do what was asked.
+        """
+
+    def length(self, request: Request) -> int:
+        """The tokens of a request, or a safe guess."""
+
+    def cut(self, text: str, tokens: int) -> str:
+        """The longest start of a text with at most ``tokens`` tokens, or a safe guess."""
+
+    async def close(self) -> None:
+        """Ends the connections."""
