@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-servers bench-scheduler clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -43,10 +43,19 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default ## Run all benchmarks
+bench: bench-default bench-engine bench-servers bench-scheduler ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
+
+bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
+	$(BIN)/python -m benchmarks.engine
+
+bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
+	$(BIN)/python -m benchmarks.servers
+
+bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a model
+	$(BIN)/python -m benchmarks.scheduler
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

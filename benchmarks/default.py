@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from benchmarks.tables import paired, table
 from rankprompt import Candidates, Comparison
 from rankprompt.answering import Answering
 from rankprompt.eval import parse_measure, score
@@ -31,8 +31,11 @@ from rankprompt.prior import PriorJudge
 from rankprompt.prompt import load_prompt
 from rankprompt.readings import reading
 from rankprompt.records import Qrels
-from rankprompt.reranking import rerank
-from rankprompt.sorting import METHODS
+from rankprompt.reranking import merge, rerank
+from rankprompt.retrieval import bm25
+from rankprompt.sample import sample
+from rankprompt.settings import EMBEDDED_PROMPT
+from rankprompt.sorting import METHODS, allpair
 
 DEPTH = 20
 MEASURE = parse_measure("ndcg@10")
@@ -164,18 +167,45 @@ def measure_rerank(bench: Bench, trial: Trial, method: str) -> tuple[list[str], 
     before, started = costs.prompts + costs.prompts_from_journal, time.perf_counter()
     tokens = costs.tokens
     ranked = rerank(bench.candidates, prior, METHODS[method].ranker(10, 10, False))
-    run = {
-        query: {name: float(-place) for place, name in enumerate(names)}
-        for query, names in ranked.rankings.items()
-    }
+    run = {query: as_scores(names) for query, names in ranked.rankings.items()}
     values = score(run, bench.qrels, [MEASURE]).by_query[MEASURE.name]
     values = {query: values[query] for query in run}
     prompts = (costs.prompts + costs.prompts_from_journal - before) / len(run)
     note(f"{trial.flags} {method}: {np.mean(list(values.values())):.4f}", started,
          costs.tokens - tokens)  # fmt: skip
     comparisons = (judge.asked + judge.from_journal) / len(run)
-    row = [f"`{trial.flags} --method {method}`", *numbers(values, base(bench))]
+    row = [f"`{trial.flags} --method {method}`", *paired(values, base(bench))]
     return [*row, f"{comparisons:.0f}", f"{prompts:.0f}"], values
+
+
+def measure_elsewhere(bench: Bench, name: str, folder: Path) -> list[str]:
+    """The default, unchanged, on a collection that had no say in choosing it."""
+    queries, qrels = read_queries(folder / "queries.tsv"), read_qrels(folder / "qrels.trec")
+    documents = read_documents(folder / "docs.jsonl")
+    first_stage = {query: one for query, one in bm25(queries, documents).items() if query in qrels}
+    candidates, _ = build_candidates(first_stage, queries, documents, depth=DEPTH)
+    prompt = load_prompt(EMBEDDED_PROMPT)
+    judge = PairwiseJudge(
+        bench.answering, reading(prompt, "scoring"), decide="soft", passage_tokens=256
+    )
+    started, tokens = time.perf_counter(), bench.answering.costs.tokens
+    ranked = rerank(candidates, PriorJudge(judge, candidates, prompt.prior), allpair)
+    run = {
+        query: as_scores(merge(list(first_stage[query]), names))
+        for query, names in ranked.rankings.items()
+    }
+    before, after = (
+        score(one, qrels, [MEASURE]).by_query[MEASURE.name] for one in (first_stage, run)
+    )
+    note(f"{name}: {np.mean(list(after.values())):.4f}", started,
+         bench.answering.costs.tokens - tokens)  # fmt: skip
+    mean, *_, swings, t, p = paired(after, before)
+    baseline = f"{np.mean(list(before.values())):.4f}"
+    return [name, str(len(before)), baseline, mean, swings, t, p, str(len(judge.cut))]
+
+
+def as_scores(names: Sequence[str]) -> dict[str, float]:
+    return {name: float(-place) for place, name in enumerate(names)}
 
 
 def base(bench: Bench) -> dict[str, float]:
@@ -183,30 +213,9 @@ def base(bench: Bench) -> dict[str, float]:
     return {one.query.id: values[one.query.id] for one in bench.candidates}
 
 
-def numbers(values: dict[str, float], baseline: dict[str, float]) -> list[str]:
-    """Mean on all queries, on both halves, and the paired tests against the baseline."""
-    found = np.array([values[query] for query in baseline])
-    before = np.array(list(baseline.values()))
-    halves = [f"{found.mean():.4f}", f"{found[0::2].mean():.4f}", f"{found[1::2].mean():.4f}"]
-    if (found == before).all():
-        return [*halves, "", "", ""]
-    t = stats.ttest_rel(found, before).pvalue
-    # Fisher's randomisation test by random sign flips; the +1 counts what was observed.
-    signs = np.random.default_rng(0).choice([-1, 1], size=(100_000, len(found)))
-    moved = np.abs((signs * (found - before)).mean(1))
-    p = (1 + (moved >= abs((found - before).mean()) - 1e-12).sum()) / (1 + len(moved))
-    wins, losses = (found > before).sum(), (found < before).sum()
-    return [*halves, f"{wins}/{len(found) - wins - losses}/{losses}", f"{t:.4f}", f"{p:.4f}"]
-
-
 def note(what: str, started: float, tokens: int) -> None:
     seconds = time.perf_counter() - started
     print(f"{what} ({seconds:.0f} s, {tokens:,} new tokens)", file=sys.stderr, flush=True)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
@@ -222,8 +231,12 @@ def main() -> None:
     pairs = draw_pairs(bench.candidates, bench.qrels, arguments.each)
     pair_rows = [measure_pairs(bench, trial, pairs) for trial in PAIR_TRIALS]
     ndcg = ["all", "odd", "even", "wins/ties/losses", "t-test p", "randomisation p"]
-    rows = [["BM25, no reranking", *numbers(base(bench), base(bench)), "", ""]]
+    rows = [["BM25, no reranking", *paired(base(bench), base(bench)), "", ""]]
     rows += [measure_rerank(bench, trial, method)[0] for trial, method in RERANK_TRIALS]
+    others = [("sample (en)", sample("en"))]
+    if (folder := arguments.data.parent / "time").is_dir():
+        others.append(("TIME", folder))
+    elsewhere = [measure_elsewhere(bench, name, folder) for name, folder in others]
     answers, asked = bench.answering.journal.totals()
     seconds, costs = time.perf_counter() - started, bench.answering.costs
     text = f"""\
@@ -243,6 +256,26 @@ odd and the even ones apart; and paired tests against BM25, two-sided. Compariso
 means a query.
 
 {table(["judge and method", *ndcg, "comparisons", "prompts"], rows)}
+
+## Elsewhere
+The default, unchanged, on collections that had no say in choosing it: BM25's first {DEPTH}
+documents (ours: `rankprompt.retrieval.bm25`), of which the first 256 tokens are read.
+
+{
+        table(
+            [
+                "collection",
+                "queries",
+                "BM25",
+                "reranked",
+                "wins/ties/losses",
+                "t-test p",
+                "randomisation p",
+                "documents cut",
+            ],
+            elsewhere,
+        )
+    }
 
 Made by `make bench-default` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
 {bench.answering.model.name}, Python {platform.python_version()}; {seconds:.0f} s for

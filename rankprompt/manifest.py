@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rankprompt.answering import Answering
+from rankprompt.answering import Answering, AsyncAnswering
 from rankprompt.errors import InputError
 from rankprompt.prompt import Prompt
 
@@ -77,7 +77,9 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(answering: Answering | None, prompt: Prompt | None) -> dict[str, Any]:
+def describe_judge(
+    answering: Answering | AsyncAnswering | None, prompt: Prompt | None
+) -> dict[str, Any]:
     """What judged: an oracle where there is no model, else the model and its prompt."""
     if answering is None or prompt is None:
         return {"judge": "oracle"}
@@ -98,7 +100,7 @@ def describe_judge(answering: Answering | None, prompt: Prompt | None) -> dict[s
     }
 
 
-def describe_costs(answering: Answering | None) -> dict[str, Any]:
+def describe_costs(answering: Answering | AsyncAnswering | None) -> dict[str, Any]:
     """What was asked of a model; nothing for an oracle."""
     if answering is None:
         return {}
@@ -110,6 +112,9 @@ def describe_costs(answering: Answering | None) -> dict[str, Any]:
         "prompt_tokens": costs.tokens,
         "padding_tokens": costs.padding,
         "reused_tokens": costs.reused,
+        "written_tokens": costs.written,
+        "retries": costs.retries,
+        "cost": round(answering.budget.price(costs), 6),
         "model_seconds": round(costs.seconds, 3),
     }
 

@@ -1,14 +1,21 @@
 """A language model that costs nothing: rules in place of weights, words in place of tokens."""
 
+import asyncio
 import math
 import re
 from collections.abc import Callable, Sequence
 
-from rankprompt.models.base import Answer, LanguageModel, Request, Usage
+from rankprompt.models.base import (
+    Answer,
+    AsyncLanguageModel,
+    LanguageModel,
+    Request,
+    Usage,
+)
 from rankprompt.prompt import Prompt, parse_template
 from rankprompt.seeds import uniform
 
-__all__ = ["PROMPT", "FakeModel", "Rule", "by_hash", "shows"]
+__all__ = ["PROMPT", "FakeModel", "FakeServer", "Rule", "by_hash", "shows"]
 
 Rule = Callable[[Request], Answer]
 
@@ -98,3 +105,29 @@ class FakeModel:
 
 
 _: type[LanguageModel] = FakeModel
+
+
+class FakeServer(FakeModel):
+    """Satisfies AsyncLanguageModel; each call lets others go first, ``busiest`` is their number."""
+
+    def __init__(self, rule: Rule = by_hash, *, slow: Callable[[Request], bool] | None = None):
+        super().__init__(rule)
+        self._slow = slow or (lambda _: False)
+        self._calls = self.busiest = 0
+        self.closed = False
+
+    async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
+        """Answers by the rule, in a while."""
+        self._calls += 1
+        self.busiest = max(self.busiest, self._calls)
+        await asyncio.sleep(0.05 if self._slow(request) else 0)
+        self._calls -= 1
+        (answer,), usage = super().answer([request])
+        return answer, usage._replace(written=1)
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        self.closed = True
+
+
+__: type[AsyncLanguageModel] = FakeServer

@@ -71,13 +71,13 @@ CHUNKS = [
 BATCHES = 3 + 3 + 1 + 3
 
 
-def run(model: Moody, journal: Journal, chunks: Sequence[Sequence[Request]]) -> list[Answer]:
+def run(model: Moody, journal: Journal, chunks: Sequence[Sequence[Request]]) -> list[Answer | None]:
     answering = Answering(model, journal)
     return [answer for one in chunks for answer in answering(one)[0]]
 
 
 @pytest.fixture(scope="module")
-def uninterrupted() -> list[Answer]:
+def uninterrupted() -> list[Answer | None]:
     model = Moody()
     with closing(Journal(None)) as journal:
         answers = run(model, journal, CHUNKS)
@@ -87,7 +87,7 @@ def uninterrupted() -> list[Answer]:
 
 @pytest.mark.parametrize("lives", range(BATCHES))
 def test_a_killed_run_ends_as_if_it_had_not_been_killed(
-    tmp_path: Path, lives: int, uninterrupted: list[Answer]
+    tmp_path: Path, lives: int, uninterrupted: list[Answer | None]
 ) -> None:
     path = tmp_path / "j.journal"
     with closing(Journal(path)) as journal, pytest.raises(Killed):
@@ -100,7 +100,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     assert len(model.asked) == BATCHES - lives
 
 
-def test_a_run_killed_at_every_batch_ends_all_the_same(uninterrupted: list[Answer]) -> None:
+def test_a_run_killed_at_every_batch_ends_all_the_same(uninterrupted: list[Answer | None]) -> None:
     with closing(Journal(None)) as journal:
         for _ in range(BATCHES - 1):
             with pytest.raises(Killed):

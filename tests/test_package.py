@@ -80,7 +80,7 @@ def test_python_itself_reports_no_heavy_import() -> None:
             "rankprompt.files",
             [
                 "build_candidates", "check_writable",
-            "format_run", "read_documents", "read_lines", "read_qrels",
+            "format_run", "read_candidates", "read_documents", "read_lines", "read_qrels",
                 "read_queries", "read_run", "write_atomically", "write_run",
             "write_together",
             ],

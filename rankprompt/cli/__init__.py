@@ -8,6 +8,7 @@ from rankprompt.cli.console import set_up_logging
 from rankprompt.cli.demo import demo
 from rankprompt.cli.doctor import doctor
 from rankprompt.cli.evaluate import evaluate
+from rankprompt.cli.plan import plan
 from rankprompt.cli.rerank import rerank
 from rankprompt.errors import RankpromptError
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (rerank, evaluate, doctor, demo):
+for verb in (rerank, evaluate, plan, doctor, demo):
     app.command()(verb)
 
 

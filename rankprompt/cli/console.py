@@ -37,17 +37,24 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, texts:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
+    needed = 0
     for place, name in enumerate(columns):
         numeric = place >= texts
+        widest = max(len(row[place]) for row in (columns, *rows))
+        least = widest if numeric else min(widest, 12)
+        needed += least + 3
         table.add_column(
-            name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+            name,
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+            min_width=least,
         )
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        # A pipe has no width; a table must not be cut for it.
-        console.width = 200
+    # A pipe has no width; and a terminal wraps a line that is too long: no number must be cut.
+    console.width = max(console.width, needed) if console.is_terminal else 200
     console.print(table)
 
 

@@ -26,7 +26,8 @@ def rerank(
     model: str = typer.Option(
         "smollm2-135m",
         help="smollm2-135m (from PyPI, no download at run time), a local folder, a .gguf file, "
-        "a hub id, or oracle:QRELS.trec to judge by the grades without any model.",
+        "a hub id, openai:MODEL for a server (with --base-url), or oracle:QRELS.trec to judge by "
+        "the grades without any model.",
     ),
     method: str | None = typer.Option(
         None,
@@ -89,6 +90,22 @@ def rerank(
         "--trust-remote-code",
         help="Run code that comes with the model, which may do anything.",
     ),
+    base_url: str | None = typer.Option(
+        None,
+        help="Of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is read "
+        "from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+    ),
+    concurrency: int = typer.Option(16, help="Calls to a server under way at a time."),
+    max_prompts: int | None = typer.Option(
+        None, help="Ask no more prompts; what is left then is a tie, and the run is written."
+    ),
+    max_tokens: int | None = typer.Option(None, help="Likewise, tokens read and written."),
+    max_cost: float | None = typer.Option(None, help="Likewise, money, at the prices given."),
+    price_in: float = typer.Option(0.0, help="Price of a million tokens read."),
+    price_out: float = typer.Option(0.0, help="Price of a million tokens written."),
+    plan: bool = typer.Option(
+        False, "--plan", help="Only show what each method would cost; see `rankprompt plan`."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the manifest on stdout."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no summary."),
 ) -> None:
@@ -102,6 +119,11 @@ def rerank(
 
     given = locals()
     job = Job(**{field.name: given[field.name] for field in fields(Job)})
+    if plan:
+        from rankprompt.cli.plan import show_plan
+
+        show_plan(job, as_json=as_json, quiet=quiet)
+        return
     kept = job.journal or beside(job.output, ".journal")
     try:
         manifest = run_job(
@@ -131,6 +153,10 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
     ]
     if "prompts" in costs:
         parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")
+    if costs.get("cost"):
+        parts.append(f"cost {costs['cost']:.4f}")
+    if costs["comparisons_unasked"]:
+        parts.append(f"the budget was spent, {costs['comparisons_unasked']:,} more taken as ties")
     if manifest["passages_cut"]:
         parts.append(f"{manifest['passages_cut']:,} passages cut")
     if manifest["diagnostics"]["unreadable"]:

@@ -1,7 +1,7 @@
 """Reading and writing the files of a ranking: runs, qrels, queries and documents."""
 
 from rankprompt.files.atomic import check_writable, write_atomically, write_together
-from rankprompt.files.candidates import build_candidates
+from rankprompt.files.candidates import build_candidates, read_candidates
 from rankprompt.files.lines import read_lines
 from rankprompt.files.qrels import read_qrels
 from rankprompt.files.runs import format_run, read_run, write_run
@@ -11,6 +11,7 @@ __all__ = [
     "build_candidates",
     "check_writable",
     "format_run",
+    "read_candidates",
     "read_documents",
     "read_lines",
     "read_qrels",

@@ -3,15 +3,56 @@
 import logging
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 
 from rankprompt.errors import InputError, MissingTextError
+from rankprompt.files.runs import read_run
+from rankprompt.files.texts import read_documents, read_queries
 from rankprompt.records import Candidates, Document, Query, Run
 
-__all__ = ["build_candidates"]
+__all__ = ["build_candidates", "read_candidates"]
 
 _NAMED = 3  # how many ids a message names before it only counts
 
 logger = logging.getLogger("rankprompt")
+
+
+def read_candidates(
+    run: Path | str,
+    queries: Path | str,
+    docs: Path | str,
+    *,
+    depth: int | None = None,
+    limit: int | None = None,
+    skip_missing: bool = False,
+) -> tuple[dict[str, dict[str, float]], list[Candidates], list[tuple[str, str]]]:
+    """Read a run with the texts that its top documents need.
+
+    Args:
+        run: TREC run.
+        queries: TSV or JSONL.
+        docs: JSONL or TSV; only what the run needs is kept.
+        depth: as in ``build_candidates``.
+        limit: as in ``build_candidates``.
+        skip_missing: as in ``build_candidates``.
+
+    Returns:
+        The whole run; the candidates and what was left out, as in ``build_candidates``.
+
+    Raises:
+        InputError: a file cannot be read, or as ``build_candidates``.
+    """
+    first_stage = read_run(run)
+    wanted = {name for scores in first_stage.values() for name in islice(scores, depth)}
+    candidates, skipped = build_candidates(
+        first_stage,
+        read_queries(queries),
+        read_documents(docs, wanted),
+        depth=depth,
+        limit=limit,
+        skip_missing=skip_missing,
+    )
+    return first_stage, candidates, skipped
 
 
 def build_candidates(

@@ -1,8 +1,16 @@
 """Language models, one backend a file, loaded only when asked for."""
 
-from rankprompt.models.base import Answer, LanguageModel, Request, Usage
+from rankprompt.models.base import Answer, AsyncLanguageModel, LanguageModel, Request, Usage
 
-__all__ = ["Answer", "LanguageModel", "Request", "Usage", "load_model"]
+__all__ = [
+    "Answer",
+    "AsyncLanguageModel",
+    "LanguageModel",
+    "Request",
+    "Usage",
+    "load_model",
+    "load_server",
+]
 
 
 def load_model(
@@ -37,3 +45,18 @@ def load_model(
         trust_remote_code=trust_remote_code,
         shown_as=name,
     )
+
+
+def load_server(name: str, *, base_url: str) -> AsyncLanguageModel:
+    """Gives a model behind an OpenAI-compatible server.
+
+    Args:
+        name: the model's name there.
+        base_url: such as ``http://localhost:8080/v1``.
+
+    Raises:
+        ModelError: the address cannot be used.
+    """
+    from rankprompt.models.openai import OpenAIModel
+
+    return OpenAIModel(name, base_url=base_url)

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.models.base import Answer, Request, Usage
+from rankprompt.models.batching import plan_batches, read_options
 from rankprompt.models.encoding import Encoded, encode
 from rankprompt.models.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
@@ -21,8 +22,6 @@ log = logging.getLogger("rankprompt")
 # A CPU is fully busy with a few sequences; larger batches only pad more.
 _BATCH_TOKENS = {"cpu": 4096}
 _BATCH_TOKENS_ACCELERATOR = 32768
-# Of a shared start that is copied into a batch, so many tokens cost about as much as one to run.
-_COPIES = 8
 
 
 class LocalModel:
@@ -67,58 +66,10 @@ class LocalModel:
             self._prefixes = prefixes_of(self._model, prefix_bytes)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Splits requests into batches of alike length, longest first; deterministic.
-
-        Requests with the same start stay near each other: first they are parted into stretches
-        whose starts fit into memory together, then each stretch into batches.
-        """
+        """Splits requests into batches of alike length, longest first; deterministic."""
         self._encoded = {request: self._encode(request) for request in requests}
-        batches = []
-        for stretch in self._stretches(requests):
-            batches += self._batches(requests, stretch)
-        return batches
-
-    def _stretches(self, requests: Sequence[Request]) -> list[list[int]]:
-        if self._prefixes is None:
-            return [list(range(len(requests)))]
-        keyed = sorted(
-            (self._encoded[request].start, place) for place, request in enumerate(requests)
-        )
-        stretches: list[list[int]] = [[]]
-        room = limit = self._prefixes.tokens // 2
-        before: tuple[int, ...] = ()
-        for start, place in keyed:
-            if start != before:
-                room -= len(start)
-                before = start
-            if room < 0 and stretches[-1]:
-                stretches.append([])
-                room = limit - len(start)
-            stretches[-1].append(place)
-        return stretches
-
-    def _batches(self, requests: Sequence[Request], places: Sequence[int]) -> list[list[int]]:
-        def widths(i: int) -> tuple[int, int]:
-            encoded = self._encoded[requests[i]]
-            return encoded.length - len(encoded.start), len(encoded.start)
-
-        keyed = sorted(places, key=lambda i: (not requests[i].options, -widths(i)[0], i))
-        batches: list[list[int]] = []
-        rows = written = longest = copied = 0
-        for i in keyed:
-            request = requests[i]
-            run, start = widths(i)
-            more = max(1, len(self._encoded[request].rows))
-            same = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
-            width = longest + max(written, request.max_tokens) + max(copied, start) // _COPIES
-            if not same or (rows + more) * width > self._batch_tokens:
-                batches.append([])
-                rows = written = copied = 0
-                longest = run
-            batches[-1].append(i)
-            rows += more
-            written, copied = max(written, request.max_tokens), max(copied, start)
-        return batches
+        together = self._prefixes.tokens // 2 if self._prefixes else None
+        return plan_batches(requests, self._encoded, self._batch_tokens, together)
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         """Answers one batch, in the same order.
@@ -158,13 +109,17 @@ class LocalModel:
             raise ModelError(f"{self.name} has no memory for a single prompt; cut the passages")
         self._batch_tokens = max(1, self._batch_tokens // 2)
         log.warning("out of memory; going on with %d tokens a batch", self._batch_tokens)
-        if self._prefixes:
-            self._prefixes.clear()
+        self.forget()
         torch.cuda.empty_cache()
         middle = len(requests) // 2
         first, one = self.answer(requests[:middle])
         second, other = self.answer(requests[middle:])
         return first + second, Usage(*map(sum, zip(one, other, strict=True)))
+
+    def forget(self) -> None:
+        """Drops what was kept of earlier prompts; answers stay the same."""
+        if self._prefixes:
+            self._prefixes.clear()
 
     def length(self, request: Request) -> int:
         """The tokens of a request: prompt, template and the longest answer together."""
@@ -223,7 +178,7 @@ class LocalModel:
         ).logits
         firsts = [keep - 1 - len(row.stem) for _, row in rows]
         usage = Usage(usage.tokens + computed, usage.padding, known - computed)
-        return _read(encoded, logits[:, -keep:], firsts), usage
+        return read_options(encoded, logits[:, -keep:], firsts), usage
 
     def _starts(self, encoded: Sequence[Encoded]) -> tuple[list[Prefix | None], int, int]:
         """Each row's shared start, the tokens of all of them, and how many had to be run."""
@@ -252,7 +207,7 @@ class LocalModel:
         logits = self._model(input_ids=ids, attention_mask=mask, decoder_input_ids=target).logits
         written = sum(1 + len(row.stem) for _, row in rows)
         usage = Usage(usage.tokens + written, usage.padding + target.numel() - written)
-        return _read(encoded, logits, [0] * len(rows)), usage
+        return read_options(encoded, logits, [0] * len(rows)), usage
 
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[Encoded]
@@ -298,33 +253,6 @@ class LocalModel:
 def _out_of_memory(error: RuntimeError) -> bool:
     # On a CPU, torch has no exception of its own for it.
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _read(encoded: Sequence[Encoded], logits: torch.Tensor, starts: Sequence[int]) -> list[Answer]:
-    """Reads the options' log-likelihoods off the logits.
-
-    Args:
-        encoded: the requests, whose rows stand in order.
-        logits: [rows, positions, vocabulary].
-        starts: each row's position whose logits predict the first token after the context.
-    """
-    answers = []
-    index = 0
-    for one in encoded:
-        found = [0.0] * len(one.counts)
-        for row in one.rows:
-            start = starts[index]
-            # [stem + 1, vocabulary]
-            scores = logits[index, start : start + len(row.stem) + 1].float()
-            norms = scores.logsumexp(-1)
-            stem = sum(
-                float(scores[place, token] - norms[place]) for place, token in enumerate(row.stem)
-            )
-            for option, token in row.lasts:
-                found[option] = stem + float(scores[-1, token] - norms[-1])
-            index += 1
-        answers.append(Answer(tuple(found), one.counts))
-    return answers
 
 
 def load(

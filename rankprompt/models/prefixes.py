@@ -21,7 +21,7 @@ log = logging.getLogger("rankprompt")
 
 # A shorter start is not worth a run of its own.
 SHORTEST = 16
-PREFIX_BYTES = 2 << 30
+PREFIX_BYTES = 1 << 30
 
 
 class Prefix:

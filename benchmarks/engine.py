@@ -1,0 +1,169 @@
+"""Our local engine against a naive one: the tables in docs/engine.md.
+
+The naive engine does as rerankers commonly do: one pair at a time, two prompts, a batch of two,
+all logits, nothing kept. Same model, prompt, passages, threads and number format (float32, in
+which both must give the very same rankings), in one run. Prompts, batches and tokens depend on no
+machine.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.tables import table
+from rankprompt import Candidates, Comparison, Document, rerank
+from rankprompt.answering import Answering
+from rankprompt.files import build_candidates, read_documents, read_queries, read_run
+from rankprompt.journal import Journal
+from rankprompt.judges import PairwiseJudge
+from rankprompt.models.embedded import converted
+from rankprompt.models.encoding import encode
+from rankprompt.models.loading import load_pair
+from rankprompt.models.local import LocalModel
+from rankprompt.prompt import load_prompt
+from rankprompt.readings import reading
+from rankprompt.sorting import METHODS
+
+REPORT = Path("docs/engine.md")
+PASSAGE_TOKENS = 64
+# Method, queries, depth, passes.
+SETTINGS = [("allpair", 3, 12, 0), ("heapsort", 5, 20, 0), ("sliding", 5, 20, 3)]
+
+
+class Outcome(NamedTuple):
+    """What a run of an engine gave and cost."""
+
+    rankings: dict[str, list[str]]
+    seconds: float
+    prompts: int
+    batches: int
+    tokens: int
+    padding: int
+
+
+class Naive:
+    """A judge that asks one pair, two prompts, in a batch of two."""
+
+    def __init__(self, model: Any, tokenizer: Any, prompt: str) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._reading = reading(load_prompt(prompt), "scoring")
+        self.prompts = self.batches = self.tokens = self.padding = 0
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[float]:
+        return [self._judge(*comparison) for comparison in comparisons]
+
+    def _judge(self, query: Any, first: Document, second: Document) -> float:
+        shown = [(first.text, second.text), (second.text, first.text)]
+        encoded = [
+            encode(self._tokenizer, self._reading.requests(query.text, *pair)[0]) for pair in shown
+        ]
+        rows = [[*one.context, *one.rows[0].stem] for one in encoded]
+        longest = max(map(len, rows))
+        pad = self._tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+        with torch.inference_mode():
+            logits = self._model(input_ids=ids, attention_mask=mask).logits[:, -1]
+        labels = dict(encoded[0].rows[0].lasts)
+        ahead = (logits[:, labels[0]] > logits[:, labels[1]]).tolist()
+        self.prompts += 2
+        self.batches += 1
+        self.tokens += sum(map(len, rows))
+        self.padding += ids.numel() - sum(map(len, rows))
+        return 0.5 if ahead[0] == ahead[1] else float(ahead[0])
+
+
+def cut(candidates: Sequence[Candidates], model: LocalModel) -> list[Candidates]:
+    """Both engines read the very same texts."""
+    return [
+        one._replace(
+            documents=tuple(
+                Document(doc.id, model.cut(doc.text, PASSAGE_TOKENS)) for doc in one.documents
+            )
+        )
+        for one in candidates
+    ]
+
+
+def run_naive(candidates: Sequence[Candidates], ranker: Any, pair: Any, prompt: str) -> Outcome:
+    judge = Naive(pair[0], pair[1], prompt)
+    started = time.perf_counter()
+    ranked = rerank(candidates, judge, ranker)
+    seconds = time.perf_counter() - started
+    return Outcome(
+        ranked.rankings, seconds, judge.prompts, judge.batches, judge.tokens, judge.padding
+    )
+
+
+def run_ours(
+    candidates: Sequence[Candidates], ranker: Any, model: LocalModel, prompt: str
+) -> Outcome:
+    model.forget()
+    answering = Answering(model, Journal(None))
+    judge = PairwiseJudge(answering, reading(load_prompt(prompt), "scoring"))
+    started = time.perf_counter()
+    ranked = rerank(candidates, judge, ranker)
+    seconds = time.perf_counter() - started
+    costs = answering.costs
+    return Outcome(
+        ranked.rankings, seconds, costs.prompts, costs.batches, costs.tokens, costs.padding
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/dl19"))
+    parser.add_argument("--prompt", default="prp")
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.exit(f"{arguments.data} is absent; give DL19's folder with --data")
+    pair = load_pair(str(converted()), dtype=torch.float32, device=torch.device("cpu"))
+    model = LocalModel(*pair, name="smollm2-135m")
+    run = read_run(arguments.data / "run.bm25.trec")
+    texts = read_documents(arguments.data / "docs.jsonl")
+    queries = read_queries(arguments.data / "queries.tsv")
+    rows = []
+    for method, count, depth, passes in SETTINGS:
+        found, _ = build_candidates(run, queries, texts, depth=depth, limit=count)
+        candidates = cut(found, model)
+        ranker = METHODS[method].ranker(10, passes, False)
+        ours = run_ours(candidates, ranker, model, arguments.prompt)
+        naive = run_naive(candidates, ranker, pair, arguments.prompt)
+        if ours.rankings != naive.rankings:
+            sys.exit(f"{method}: the rankings differ")
+        name = f"{method}{f'-{passes}' if passes else ''}, {count} queries, depth {depth}"
+        for engine, one in (("naive", naive), ("ours", ours)):
+            rows.append(
+                [
+                    f"{name}: {engine}", f"{one.prompts:,}", f"{one.batches:,}",
+                    f"{one.tokens:,}", f"{one.padding:,}", f"{one.tokens / naive.tokens:.2f}",
+                    f"{one.seconds:.1f}", f"{naive.seconds / one.seconds:.2f}",
+                ]
+            )  # fmt: skip
+            print(" ".join(rows[-1]), file=sys.stderr, flush=True)
+    columns = [
+        "", "prompts", "batches", "tokens", "padding", "tokens to naive's", "seconds",
+        "times as fast",
+    ]  # fmt: skip
+    text = f"""\
+{table(columns, rows)}
+
+Passages of {PASSAGE_TOKENS} tokens, prompt `{arguments.prompt}`, float32, equal rankings asserted.
+Made by `make bench-engine` on {datetime.now(UTC):%Y-%m-%d}: {torch.get_num_threads()} threads of
+{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}.
+"""
+    print(text)
+    head, mark, _ = REPORT.read_text("utf-8").partition("<!-- tables -->\n")
+    REPORT.write_text(head + mark + "\n" + text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What the benchmarks' reports share: tables, and tests of paired values."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+
+def paired(values: Mapping[str, float], baseline: Mapping[str, float]) -> list[str]:
+    """Mean on all queries, on both halves, and the paired tests against the baseline."""
+    found = np.array([values[query] for query in baseline])
+    before = np.array(list(baseline.values()))
+    halves = [f"{found.mean():.4f}", f"{found[0::2].mean():.4f}", f"{found[1::2].mean():.4f}"]
+    if (found == before).all():
+        return [*halves, "", "", ""]
+    t = stats.ttest_rel(found, before).pvalue
+    # Fisher's randomisation test by random sign flips; the +1 counts what was observed.
+    signs = np.random.default_rng(0).choice([-1, 1], size=(100_000, len(found)))
+    moved = np.abs((signs * (found - before)).mean(1))
+    p = (1 + (moved >= abs((found - before).mean()) - 1e-12).sum()) / (1 + len(moved))
+    wins, losses = (found > before).sum(), (found < before).sum()
+    return [*halves, f"{wins}/{len(found) - wins - losses}/{losses}", f"{t:.4f}", f"{p:.4f}"]
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,193 @@
+"""``rankprompt plan``: what every method costs and withstands, before a token is spent."""
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rankprompt.cli.console import print_json, print_table, progress_bar, tell
+
+if TYPE_CHECKING:
+    from rankprompt.settings import Job
+
+__all__ = ["plan", "show_plan"]
+
+
+def plan(
+    run: Path = typer.Option(..., help="The first stage's run, in TREC form; plain or gzip."),
+    queries: Path = typer.Option(..., help="Queries: TSV (id, tab, text) or JSONL."),
+    docs: Path = typer.Option(
+        ..., help="Documents: JSONL (id; contents or text; title if any) or TSV."
+    ),
+    qrels: Path | None = typer.Option(
+        None,
+        help="Grades that the simulated judge reads, in TREC form. Left out: invented ones, few "
+        "relevant and most of these high up in the run.",
+    ),
+    model: str = typer.Option(
+        "smollm2-135m",
+        help="As in rerank; its tokenizer counts the tokens. oracle:QRELS.trec plans without.",
+    ),
+    prompt: str | None = typer.Option(None, help="As in rerank."),
+    mode: str = typer.Option("scoring", help="As in rerank: scoring or generation."),
+    order: str = typer.Option("both", help="Ask each pair in both orders, or in a single one."),
+    depth: int = typer.Option(100, help="Rerank the first DEPTH documents of each query."),
+    k: int = typer.Option(10, help="Rank the top k (heapsort, quickselect)."),
+    passes: int | None = typer.Option(
+        None, help="Passes of sliding and pipelined; left out: as many as k."
+    ),
+    early_exit: bool = typer.Option(
+        False, "--early-exit", help="Stop sliding after a pass without a swap."
+    ),
+    passage_tokens: int | None = typer.Option(
+        None, help="Show at most this many tokens of a passage; left out: as many as fit."
+    ),
+    input_order: str = typer.Option(
+        "given", help="Feed the candidates in given, inverse or random order."
+    ),
+    limit: int | None = typer.Option(None, help="Plan for the first N queries of the run only."),
+    price_in: float = typer.Option(0.0, help="Price of a million tokens read."),
+    price_out: float = typer.Option(0.0, help="Price of a million tokens written."),
+    no_calibrate: bool = typer.Option(
+        False, "--no-calibrate", help="Ask the model nothing; leaves out the time."
+    ),
+    seed: int = typer.Option(0, help="Seed of all that is random."),
+    seeds: int = typer.Option(3, help="Simulations whose mean is taken."),
+    skip_missing: bool = typer.Option(
+        False, "--skip-missing", help="Candidates without text keep their place; else an error."
+    ),
+    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
+    device: str = typer.Option("auto", help="auto, or a torch device such as cpu or cuda:0."),
+    batch_tokens: int | None = typer.Option(
+        None, help="Tokens a model batch, padding included; left out: what suits the device."
+    ),
+    trust_remote_code: bool = typer.Option(
+        False,
+        "--trust-remote-code",
+        help="Run code that comes with the model, which may do anything.",
+    ),
+    base_url: str | None = typer.Option(None, help="As in rerank, with --model openai:MODEL."),
+    concurrency: int = typer.Option(16, help="Calls to a server under way at a time."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no notes."),
+) -> None:
+    """Price every method side by side, before a token is spent.
+
+    Comparisons and rounds are counted: the real algorithms rank the real candidates before a
+    simulated judge. Prompts are those that the journal will not answer; tokens are the real
+    tokenizer's, over whole prompts. The time is an estimate from a few seconds of real prompts.
+    nDCG@10 is what a judge without error gives, and what is lost of it when the judge errs.
+    """
+    from rankprompt.settings import Job
+
+    given = {**locals(), "output": Path(os.devnull)}  # where a plan writes
+    job = Job(**{field.name: given[field.name] for field in fields(Job) if field.name in given})
+    show_plan(
+        job, qrels=qrels, seeds=seeds, calibration=not no_calibrate, as_json=as_json, quiet=quiet
+    )
+
+
+def show_plan(
+    job: "Job",
+    *,
+    qrels: Path | None = None,
+    seeds: int = 3,
+    calibration: bool = True,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Plans a job and prints the plan; see ``plan_job``."""
+    from rankprompt.eval import parse_measure, score
+    from rankprompt.planning import plan_job
+
+    ndcg = parse_measure("ndcg@10")
+    found = plan_job(
+        job,
+        measure=lambda run, truth: score(run, truth, [ndcg]).means[ndcg.name],
+        qrels=qrels,
+        seeds=seeds,
+        calibration=calibration,
+        progress=lambda what, total: progress_bar(what, total, quiet=quiet or as_json),
+    )
+    if as_json:
+        print_json(found)
+        return
+    _print(found)
+    if not quiet:
+        for note in _notes(found):
+            tell(note)
+
+
+def _print(found: dict[str, Any]) -> None:
+    rows = found["methods"]
+    simulated = found["grades"] == "invented"
+    shown = [
+        ("comparisons", "comparisons", "{:,}".format),
+        ("prompts", "prompts", "{:,}".format),
+        ("rounds", "rounds", "{:,}".format),
+        ("tokens", "tokens", "{:,}".format),
+        ("seconds", "time", _duration),
+        ("cost", "cost", "{:,.4f}".format),
+    ]
+    shown = [one for one in shown if rows[0][one[0]] is not None]
+    noisy = [noise for noise in rows[0]["quality"] if float(noise)]
+    print_table(
+        (
+            "method",
+            *(title for _, title, _ in shown),
+            "simulated nDCG@10" if simulated else "nDCG@10",
+            *(f"{float(noise):.0%} wrong" for noise in noisy),
+        ),
+        [
+            (
+                row["method"],
+                *(form(row[name]) for name, _, form in shown),
+                f"{row['quality']['0.0']:.3f}",
+                *(f"{row['quality'][noise] - row['quality']['0.0']:+.3f}" for noise in noisy),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:,.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+
+
+def _notes(found: dict[str, Any]) -> list[str]:
+    notes = [
+        f"{found['queries']:,} queries, {found['documents']:,} candidates; their first stage has "
+        f"nDCG@10 {found['first_stage']:.3f}"
+    ]
+    if found["grades"] == "invented":
+        notes.append(
+            "nDCG@10 is against invented grades: the document at rank r is relevant with "
+            "probability 1/(2 sqrt(r)); --qrels takes real ones"
+        )
+    notes.append(
+        "the last columns are what nDCG@10 loses when the judge errs about 10% and 20% of the "
+        f"pairs, the mean of {found['seeds']} simulations"
+    )
+    if found["one_passage_at_a_time"]:
+        notes.append(
+            "this prompt reads one passage at a time: a model's errors then do not differ from "
+            "pair to pair as the simulated judge's do, and methods come out more alike"
+        )
+    if speed := found["calibration"]:
+        notes.append(
+            f"the time is an estimate from {speed['prompts']:,} prompts at "
+            f"{speed['tokens_per_second']:,.0f} tokens a second, without loading the model"
+        )
+    if found["tokens_guessed"]:
+        notes.append("the server's tokens are guessed from the texts' bytes, rather too many")
+    if found["unjudged_queries"]:
+        notes.append(
+            f"{found['unjudged_queries']:,} queries without grades are left out of nDCG@10"
+        )
+    if found["skipped_documents"]:
+        notes.append(f"{found['skipped_documents']:,} candidates without text left in place")
+    return notes

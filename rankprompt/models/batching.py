@@ -1,0 +1,117 @@
+"""What goes into a batch, and what is read off it."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from rankprompt.models.base import Answer, Request
+from rankprompt.models.encoding import Encoded
+
+__all__ = ["plan_batches", "read_options"]
+
+# Of a shared start that is copied into a batch, so many tokens cost about as much as one to run.
+_COPIES = 8
+
+
+def plan_batches(
+    requests: Sequence[Request],
+    encoded: Mapping[Request, Encoded],
+    batch_tokens: int,
+    together: int | None,
+) -> list[list[int]]:
+    """Splits requests into batches of alike length, longest first; deterministic.
+
+    Requests with the same start stay near each other: first they are parted into stretches whose
+    starts fit into memory together, then each stretch into batches.
+
+    Args:
+        requests: what is asked.
+        encoded: each of them in tokens.
+        batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
+        together: tokens of starts that may be kept at a time; None where none are shared.
+
+    Returns:
+        Places in ``requests``, batch by batch; each place once.
+    """
+    whole = [list(range(len(requests)))]
+    stretches = whole if together is None else _stretches(requests, encoded, together)
+    return [
+        batch
+        for stretch in stretches
+        for batch in _batches(requests, encoded, stretch, batch_tokens)
+    ]
+
+
+def _stretches(
+    requests: Sequence[Request], encoded: Mapping[Request, Encoded], limit: int
+) -> list[list[int]]:
+    keyed = sorted((encoded[request].start, place) for place, request in enumerate(requests))
+    stretches: list[list[int]] = [[]]
+    room = limit
+    before: tuple[int, ...] = ()
+    for start, place in keyed:
+        if start != before:
+            room -= len(start)
+            before = start
+        if room < 0 and stretches[-1]:
+            stretches.append([])
+            room = limit - len(start)
+        stretches[-1].append(place)
+    return stretches
+
+
+def _batches(
+    requests: Sequence[Request],
+    encoded: Mapping[Request, Encoded],
+    places: Sequence[int],
+    batch_tokens: int,
+) -> list[list[int]]:
+    def run(place: int) -> int:
+        one = encoded[requests[place]]
+        return one.length - len(one.start)
+
+    keyed = sorted(places, key=lambda i: (not requests[i].options, -run(i), i))
+    batches: list[list[int]] = []
+    rows = written = longest = copied = 0
+    for i in keyed:
+        request = requests[i]
+        start, more = len(encoded[request].start), max(1, len(encoded[request].rows))
+        same = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
+        width = longest + max(written, request.max_tokens) + max(copied, start) // _COPIES
+        if not same or (rows + more) * width > batch_tokens:
+            batches.append([])
+            rows = written = copied = 0
+            longest = run(i)
+        batches[-1].append(i)
+        rows += more
+        written, copied = max(written, request.max_tokens), max(copied, start)
+    return batches
+
+
+def read_options(
+    encoded: Sequence[Encoded], logits: torch.Tensor, starts: Sequence[int]
+) -> list[Answer]:
+    """Reads the options' log-likelihoods off the logits.
+
+    Args:
+        encoded: the requests, whose rows stand in order.
+        logits: [rows, positions, vocabulary].
+        starts: each row's position whose logits predict the first token after the context.
+    """
+    answers = []
+    index = 0
+    for one in encoded:
+        found = [0.0] * len(one.counts)
+        for row in one.rows:
+            start = starts[index]
+            # [stem + 1, vocabulary]
+            scores = logits[index, start : start + len(row.stem) + 1].float()
+            norms = scores.logsumexp(-1)
+            stem = sum(
+                float(scores[place, token] - norms[place]) for place, token in enumerate(row.stem)
+            )
+            for option, token in row.lasts:
+                found[option] = stem + float(scores[-1, token] - norms[-1])
+            index += 1
+        answers.append(Answer(tuple(found), one.counts))
+    return answers

@@ -1,0 +1,285 @@
+"""What every method would cost, and what a judge's errors would do to it, before a token is spent.
+
+The real algorithms rank the real candidates before a simulated judge, so their comparisons and
+rounds are counted, not guessed. Prompts and tokens are those of the real passages, prompt and
+tokenizer. One query is simulated at a time: memory does not grow with their number.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from statistics import fmean
+from typing import Any, TypeAlias, cast
+
+from rankprompt.answering import Costs
+from rankprompt.errors import InputError
+from rankprompt.files import read_candidates, read_qrels
+from rankprompt.judges import Judge, OracleJudge
+from rankprompt.models import AsyncLanguageModel
+from rankprompt.pricing import Meter, Speed, calibrate, load
+from rankprompt.readings import reading
+from rankprompt.records import Candidates, Comparison, Preference, Qrels, Run
+from rankprompt.reranking import merge, rerank
+from rankprompt.seeds import uniform
+from rankprompt.settings import Job, resolve
+from rankprompt.sorting import METHODS
+
+__all__ = ["NOISES", "invented_grades", "plan_job"]
+
+NOISES = (0.0, 0.1, 0.2)
+"""How often the simulated judge errs."""
+
+_TOP = 10  # as deep as nDCG@10 reads
+
+Measure: TypeAlias = Callable[[Run, Qrels], float]
+_Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+def plan_job(
+    job: Job,
+    *,
+    measure: Measure,
+    qrels: Path | None = None,
+    seeds: int = 3,
+    calibration: bool = True,
+    progress: _Progress = lambda *_: nullcontext(lambda _: None),
+) -> dict[str, Any]:
+    """Prices every method for a job; writes nothing, and asks a few prompts at the most.
+
+    Args:
+        job: the settings of the reranking; its method, noise, prior and output play no part.
+        measure: the quality of a run, higher is better; it sees the first ten documents alone.
+        qrels: grades for the simulated judge. Without them it reads those of the job's oracle, or
+            ``invented_grades``.
+        seeds: simulations whose mean is taken, wherever chance plays a part.
+        calibration: whether to measure the model's speed, which takes a few seconds.
+        progress: as in ``run_job``.
+
+    Returns:
+        What JSON can hold. ``methods`` has one entry a method, fewest comparisons first. Prompts
+        that a method asks again are not counted again, for the journal answers them; tokens are
+        those of whole prompts, although a local model runs what prompts share but once. What
+        cannot be told is None: tokens without a model, seconds without calibration, cost without
+        prices.
+
+    Raises:
+        RankpromptError: as ``run_job``.
+    """
+    if seeds < 1:
+        raise InputError(f"--seeds must be at least 1, not {seeds}")
+    job, prompt = resolve(job)
+    first_stage, candidates, skipped = read_candidates(
+        job.run,
+        job.queries,
+        job.docs,
+        depth=job.depth,
+        limit=job.limit,
+        skip_missing=job.skip_missing,
+    )
+    if not candidates:
+        raise InputError(f"{job.run}: no query has a candidate with text; there is nothing to plan")
+    first = {query: list(scores) for query, scores in list(first_stage.items())[: job.limit]}
+    source = qrels or job.oracle
+    truths = _truths(source, first, candidates, [job.seed + i for i in range(seeds)])
+    # Measured first, so that what cannot be measured is told before anything takes long.
+    before = fmean(measure(_as_run(first), truth) for truth in truths)
+    model = load(job) if prompt else None
+    meter = Meter(job, reading(prompt, job.mode) if prompt else None, model)
+    speed = asyncio.run(_speed(meter, candidates if calibration else [], job))
+    trials = [(0.0, i) for i in range(len(truths))]
+    trials += [(noise, i) for noise in NOISES[1:] for i in range(seeds)]
+    passes = job.passes or job.k
+    total = len(trials) * sum(
+        used.estimate(len(one.documents), job.k, passes)
+        for one in candidates
+        for used in METHODS.values()
+    )
+    with progress("simulating", total) as advance:
+        simulations = [_Simulation(job, name, trials, first, meter, advance) for name in METHODS]
+        for one in candidates:
+            for simulation in simulations:
+                simulation.run(one, [truth.get(one.query.id, {}) for truth in truths])
+            meter.forget()
+    rows = [simulation.row(measure, truths, speed) for simulation in simulations]
+    named = (
+        "model", "prompt", "mode", "order", "k", "passes", "early_exit", "depth", "limit",
+        "passage_tokens", "input_order", "seed", "price_in", "price_out",
+    )  # fmt: skip
+    return {
+        "settings": {name: getattr(job, name) for name in named},
+        "queries": len(candidates),
+        "documents": sum(len(one.documents) for one in candidates),
+        "one_passage_at_a_time": not meter.ordered,
+        "skipped_documents": len(skipped),
+        "grades": str(source) if source else "invented",
+        "unjudged_queries": len(first) - len(truths[0]) if source else 0,
+        "seeds": seeds,
+        "calibration": speed._asdict() if speed else None,
+        "tokens_guessed": job.server is not None and speed is None,
+        "first_stage": before,
+        "methods": sorted(rows, key=lambda row: (row["comparisons"], row["rounds"])),
+    }
+
+
+def invented_grades(candidates: Candidates, seed: int) -> dict[str, int]:
+    """Grades where nobody has judged: few documents are relevant, most of these stand high up.
+
+    The document at rank r of the first stage is relevant with probability 1/(2 sqrt(r)): one in two
+    at the top, one in twenty at rank 100, about 9 of 100. Of the relevant, a third each is graded
+    1, 2 and 3. Where none is, the one that came nearest to it gets a 1.
+
+    Args:
+        candidates: best first.
+        seed: of the draws, which depend on it and the ids alone.
+
+    Returns:
+        The grades of the relevant documents; all others have 0.
+    """
+    query, documents, _ = candidates
+    drawn = {
+        document.id: uniform(seed, "grade", query.id, document.id) * 2 * sqrt(rank)
+        for rank, document in enumerate(documents, start=1)
+    }
+    grades = {name: 3 - int(3 * share) for name, share in drawn.items() if share < 1}
+    return grades or {min(drawn, key=lambda name: drawn[name]): 1}
+
+
+def _truths(
+    source: Path | None,
+    first: Mapping[str, Sequence[str]],
+    candidates: Sequence[Candidates],
+    seeds: Sequence[int],
+) -> list[Qrels]:
+    """The grades of the planned queries: as known, or once a seed as they might be."""
+    if source is None:
+        return [{one.query.id: invented_grades(one, seed) for one in candidates} for seed in seeds]
+    known = read_qrels(source)
+    if not known.keys() & first.keys():
+        raise InputError(f"{source}: no grades for any of the run's {len(first)} queries")
+    return [{query: known[query] for query in first if query in known}]
+
+
+async def _speed(meter: Meter, candidates: Sequence[Candidates], job: Job) -> Speed | None:
+    try:
+        return await calibrate(meter, candidates, job)
+    finally:
+        if job.server is not None:
+            await cast(AsyncLanguageModel, meter.model).close()
+
+
+def _as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    return {
+        query: {name: float(-rank) for rank, name in enumerate(names[:_TOP])}
+        for query, names in rankings.items()
+    }
+
+
+class _Watched:
+    """A judge whose rounds are counted, and what is new in them."""
+
+    def __init__(self, judge: Judge, parts: Callable[[Comparison], tuple[Hashable, ...]]) -> None:
+        self._judge, self._parts = judge, parts
+        self.comparisons = self.new_rounds = 0
+        self.asked: dict[Hashable, Comparison] = {}
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        before = len(self.asked)
+        for comparison in comparisons:
+            for part in self._parts(comparison):
+                self.asked.setdefault(part, comparison)
+        self.comparisons += len(comparisons)
+        self.new_rounds += len(self.asked) > before
+        return self._judge(comparisons)
+
+
+@dataclass
+class _Count:
+    """What a simulation over all queries asked; queries share their rounds."""
+
+    comparisons: int = 0
+    prompts: int = 0
+    tokens: int = 0
+    written: int = 0
+    rounds: int = 0
+    new_rounds: int = 0
+
+
+class _Simulation:
+    """One method before judges that err more or less often."""
+
+    def __init__(
+        self,
+        job: Job,
+        name: str,
+        trials: Sequence[tuple[float, int]],
+        first: Mapping[str, Sequence[str]],
+        meter: Meter,
+        advance: Callable[[int], None],
+    ) -> None:
+        self._job, self._name, self._first = job, name, first
+        self._meter, self._advance = meter, advance
+        self._ranker = METHODS[name].ranker(job.k, job.passes or job.k, job.early_exit)
+        # What is not reranked stays as it was.
+        self._runs = {trial: _as_run(first) for trial in trials}
+        self._counts = {number: _Count() for noise, number in trials if not noise}
+
+    def run(self, candidates: Candidates, grades: Sequence[Mapping[str, int]]) -> None:
+        """Ranks a query's candidates in every trial; ``grades`` are known, or one a seed."""
+        query, seed = candidates.query.id, self._job.seed
+        for (noise, number), run in self._runs.items():
+            judge: Judge = OracleJudge(
+                {query: grades[number % len(grades)]},
+                noise=noise,
+                seed=seed + number,
+                on_judged=self._advance,
+            )
+            if not noise:
+                judge = watched = _Watched(judge, self._meter.parts)
+            order = self._job.input_order
+            ranked = rerank([candidates], judge, self._ranker, input_order=order, seed=seed)
+            run.update(_as_run({query: merge(self._first[query], ranked.rankings[query])}))
+            if not noise:
+                self._add(self._counts[number], watched, ranked.rounds)
+
+    def _add(self, count: _Count, watched: _Watched, rounds: int) -> None:
+        price = self._meter.price(watched.asked)
+        count.comparisons += watched.comparisons
+        count.prompts += price.prompts
+        count.tokens += price.tokens or 0
+        count.written += price.written or 0
+        count.rounds = max(count.rounds, rounds)
+        count.new_rounds = max(count.new_rounds, watched.new_rounds)
+
+    def row(self, measure: Measure, truths: Sequence[Qrels], speed: Speed | None) -> dict[str, Any]:
+        """What there is to say of the method."""
+
+        def mean(name: str) -> int:
+            return round(fmean(getattr(count, name) for count in self._counts.values()))
+
+        tokens, written = (mean("tokens"), mean("written")) if self._meter.model else (None, None)
+        if speed and tokens is not None:
+            tokens, written = round(tokens * speed.scale), round(mean("prompts") * speed.written)
+        priced = tokens is not None and (self._job.price_in or self._job.price_out)
+        return {
+            "method": self._name,
+            "comparisons": mean("comparisons"),
+            "prompts": mean("prompts"),
+            "rounds": mean("rounds"),
+            "tokens": tokens,
+            "written_tokens": written,
+            "seconds": speed.seconds_for(tokens or 0, mean("new_rounds")) if speed else None,
+            "cost": self._job.budget.price(Costs(tokens=tokens or 0, written=written or 0))
+            if priced
+            else None,
+            "quality": {
+                str(noise): fmean(
+                    measure(run, truths[number % len(truths)])
+                    for (one, number), run in self._runs.items()
+                    if one == noise
+                )
+                for noise in NOISES
+            },
+        }

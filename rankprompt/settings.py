@@ -1,0 +1,169 @@
+"""The settings of a reranking: gaps are filled in, and what cannot work is refused."""
+
+import os
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from rankprompt.answering import Budget
+from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.files import check_writable
+from rankprompt.manifest import beside, manifest_path
+from rankprompt.prompt import Prompt, load_prompt
+from rankprompt.readings import reading
+from rankprompt.reranking import INPUT_ORDERS
+from rankprompt.sorting import method
+
+__all__ = ["Job", "resolve"]
+
+ORACLE = "oracle:"
+SERVER = "openai:"
+# The choice is measured: docs/default.md.
+EMBEDDED_PROMPT = "query-likelihood-demonstrations"
+OTHER_PROMPT = "prp"
+
+
+@dataclass(frozen=True)
+class Job:
+    """The settings of a reranking; None stands for "what suits the others".
+
+    The options of ``rankprompt rerank`` explain them, and their defaults live here alone.
+    """
+
+    run: Path
+    queries: Path
+    docs: Path
+    output: Path
+    model: str = "smollm2-135m"
+    method: str | None = None
+    k: int = 10
+    passes: int | None = None
+    early_exit: bool = False
+    depth: int = 100
+    prompt: str | None = None
+    mode: str = "scoring"
+    order: str = "both"
+    decide: str | None = None
+    prior: float | None = None
+    passage_tokens: int | None = None
+    input_order: str = "given"
+    limit: int | None = None
+    seed: int = 0
+    noise: float = 0.0
+    skip_missing: bool = False
+    journal: Path | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_tokens: int | None = None
+    trust_remote_code: bool = False
+    base_url: str | None = None
+    concurrency: int = 16
+    max_prompts: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+
+    @property
+    def server(self) -> str | None:
+        """The model's name at a server, where ``model`` names one."""
+        return self.model.removeprefix(SERVER) if self.model.startswith(SERVER) else None
+
+    @property
+    def budget(self) -> Budget:
+        """How much may be spent."""
+        return Budget(
+            self.max_prompts, self.max_tokens, self.max_cost, self.price_in, self.price_out
+        )
+
+    @property
+    def oracle(self) -> Path | None:
+        """The qrels of an oracle judge, where ``model`` names one."""
+        return Path(self.model.removeprefix(ORACLE)) if self.model.startswith(ORACLE) else None
+
+
+def resolve(job: Job) -> tuple[Job, Prompt | None]:
+    """Fills in what the user left open, and checks all that can be checked at no cost.
+
+    Returns:
+        The settings, and the prompt where a model is asked.
+
+    Raises:
+        InputError: a setting that cannot work; says which and what would.
+    """
+    for name in (
+        "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
+        "max_prompts", "max_tokens",
+    ):  # fmt: skip
+        value = getattr(job, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+    if not 0 <= job.noise <= 1:
+        raise InputError(f"--noise is a probability from 0 to 1, not {job.noise}")
+    for name, known in (
+        ("order", ("both", "single")),
+        ("decide", (None, "agreement", "soft")),
+        ("mode", ("scoring", "generation")),
+        ("input_order", INPUT_ORDERS),
+    ):
+        if getattr(job, name) not in known:
+            raise UnknownNameError(name.replace("_", " "), getattr(job, name), filter(None, known))
+    for name in ("max_cost", "price_in", "price_out"):
+        if not 0 <= (getattr(job, name) or 0) < float("inf"):
+            raise InputError(f"--{name.replace('_', '-')} must be 0 or more")
+    if job.max_cost is not None and not (job.price_in or job.price_out):
+        raise InputError("--max-cost needs the prices of a million tokens: --price-in, --price-out")
+    if job.server is not None:
+        job = replace(job, base_url=job.base_url or os.environ.get("OPENAI_BASE_URL"))
+        if not job.base_url:
+            raise InputError("--model openai:MODEL needs --base-url (or OPENAI_BASE_URL)")
+        if not job.server:
+            raise InputError("--model openai:MODEL needs the model's name at the server")
+    elif job.base_url:
+        raise InputError("--base-url goes with --model openai:MODEL")
+    if job.prior is not None and not 0 <= job.prior < float("inf"):
+        raise InputError(f"--prior must be 0 or more, not {job.prior}")
+    if job.prompt and job.oracle:
+        raise InputError("--prompt goes with a model; an oracle reads the grades")
+    if job.noise and job.oracle is None:
+        raise InputError("--noise goes with --model oracle:QRELS only")
+    prompt = None
+    if job.oracle is None:
+        _catch_misspelt_model(job.model)
+        embedded = job.model == Job.model
+        prompt = load_prompt(job.prompt or (EMBEDDED_PROMPT if embedded else OTHER_PROMPT))
+        if job.mode == "generation" and prompt.kind != "choice":
+            raise InputError(
+                f"--mode generation needs a prompt of kind choice; {prompt.name} is a {prompt.kind}"
+            )
+    ordered = prompt is None or reading(prompt, job.mode).ordered
+    job = replace(
+        job,
+        # Where a document is read once for all its pairs, all pairs are as cheap as a few.
+        method=job.method or ("heapsort" if ordered else "allpair"),
+        passes=job.passes or job.k,
+        prompt=prompt.name if prompt else None,
+        decide=job.decide or ("agreement" if prompt is None or prompt.kind == "choice" else "soft"),
+        prior=job.prior if job.prior is not None else (prompt.prior if prompt else 0.0),
+        journal=job.journal or (beside(job.output, ".journal") if prompt else None),
+    )
+    method(job.method or "")
+    inputs = [path for path in (job.run, job.queries, job.docs, job.oracle) if path]
+    outputs = [job.output, manifest_path(job.output), *([job.journal] if job.journal else [])]
+    for path in outputs:
+        if path.resolve() in {one.resolve() for one in inputs}:
+            raise InputError(f"{path}: this input would be overwritten; name another --output")
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise InputError(f"{job.output}: run, manifest and journal need names that differ")
+    check_writable(job.output)
+    return job, prompt
+
+
+def _catch_misspelt_model(name: str) -> None:
+    """Takes a name that is nearly one of ours for a slip, before the hub is asked for it."""
+    known = (Job.model, f"{ORACLE}QRELS.trec")
+    if name == Job.model or name.startswith(SERVER) or Path(name).expanduser().exists():
+        return
+    near = "/" not in name and get_close_matches(name.lower(), known, n=1, cutoff=0.7)
+    if near or name.lower().partition(":")[0] == "oracle":
+        raise UnknownNameError("model", name, known, "Or give a folder, a .gguf file or a hub id.")
