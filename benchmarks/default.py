@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.tables import paired, table
+from benchmarks.tables import note, paired, table
 from rankprompt import Candidates, Comparison
 from rankprompt.answering import Answering
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries, read_run
 from rankprompt.journal import Journal
 from rankprompt.judges import PairwiseJudge
-from rankprompt.models import load_model
+from rankprompt.models import Answer, LanguageModel, Request, load_model
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import load_prompt
 from rankprompt.readings import reading
@@ -91,6 +91,18 @@ RERANK_TRIALS = [
 ]
 
 
+class Counting(Answering):
+    """Knows how many different prompts were put to it, new or from the journal."""
+
+    def __init__(self, model: LanguageModel, journal: Journal) -> None:
+        super().__init__(model, journal)
+        self.seen: set[Request] = set()
+
+    def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
+        self.seen.update(requests)
+        return super().__call__(requests)
+
+
 class Bench:
     """The collection, the model and its journal."""
 
@@ -106,7 +118,7 @@ class Bench:
         )
         folder = Path(".benchmarks")
         folder.mkdir(exist_ok=True)
-        self.answering = Answering(load_model("smollm2-135m"), Journal(folder / "default.journal"))
+        self.answering = Counting(load_model("smollm2-135m"), Journal(folder / "default.journal"))
 
     def judge(self, trial: Trial) -> tuple[PairwiseJudge, PriorJudge]:
         judge = PairwiseJudge(
@@ -164,13 +176,13 @@ def measure_pairs(bench: Bench, trial: Trial, pairs: Sequence[Comparison]) -> li
 def measure_rerank(bench: Bench, trial: Trial, method: str) -> tuple[list[str], dict[str, float]]:
     judge, prior = bench.judge(trial)
     costs = bench.answering.costs
-    before, started = costs.prompts + costs.prompts_from_journal, time.perf_counter()
-    tokens = costs.tokens
+    bench.answering.seen.clear()
+    started, tokens = time.perf_counter(), costs.tokens
     ranked = rerank(bench.candidates, prior, METHODS[method].ranker(10, 10, False))
     run = {query: as_scores(names) for query, names in ranked.rankings.items()}
     values = score(run, bench.qrels, [MEASURE]).by_query[MEASURE.name]
     values = {query: values[query] for query in run}
-    prompts = (costs.prompts + costs.prompts_from_journal - before) / len(run)
+    prompts = len(bench.answering.seen) / len(run)
     note(f"{trial.flags} {method}: {np.mean(list(values.values())):.4f}", started,
          costs.tokens - tokens)  # fmt: skip
     comparisons = (judge.asked + judge.from_journal) / len(run)
@@ -211,11 +223,6 @@ def as_scores(names: Sequence[str]) -> dict[str, float]:
 def base(bench: Bench) -> dict[str, float]:
     values = score(bench.first_stage, bench.qrels, [MEASURE]).by_query[MEASURE.name]
     return {one.query.id: values[one.query.id] for one in bench.candidates}
-
-
-def note(what: str, started: float, tokens: int) -> None:
-    seconds = time.perf_counter() - started
-    print(f"{what} ({seconds:.0f} s, {tokens:,} new tokens)", file=sys.stderr, flush=True)
 
 
 def main() -> None:

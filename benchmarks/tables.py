@@ -1,5 +1,7 @@
 """What the benchmarks' reports share: tables, and tests of paired values."""
 
+import sys
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,9 +21,18 @@ def paired(values: Mapping[str, float], baseline: Mapping[str, float]) -> list[s
     moved = np.abs((signs * (found - before)).mean(1))
     p = (1 + (moved >= abs((found - before).mean()) - 1e-12).sum()) / (1 + len(moved))
     wins, losses = (found > before).sum(), (found < before).sum()
-    return [*halves, f"{wins}/{len(found) - wins - losses}/{losses}", f"{t:.4f}", f"{p:.4f}"]
+    return [*halves, f"{wins}/{len(found) - wins - losses}/{losses}", *map(_small, (t, p))]
+
+
+def _small(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def note(what: str, started: float, tokens: int) -> None:
+    seconds = time.perf_counter() - started
+    print(f"{what} ({seconds:.0f} s, {tokens:,} new tokens)", file=sys.stderr, flush=True)

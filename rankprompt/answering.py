@@ -68,6 +68,11 @@ class Budget:
     price_in: float = 0.0
     price_out: float = 0.0
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return (self.prompts, self.tokens, self.cost) != (None, None, None)
+
     def price(self, costs: Costs) -> float:
         """What has been spent, in the currency of the prices."""
         read = costs.tokens - costs.written

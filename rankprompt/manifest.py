@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rankprompt.answering import Answering, AsyncAnswering
+from rankprompt.answering import Budget, Costs
 from rankprompt.errors import InputError
 from rankprompt.prompt import Prompt
 
@@ -77,13 +77,15 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(
-    answering: Answering | AsyncAnswering | None, prompt: Prompt | None
-) -> dict[str, Any]:
-    """What judged: an oracle where there is no model, else the model and its prompt."""
-    if answering is None or prompt is None:
+def describe_judge(model: Any, prompt: Prompt | None) -> dict[str, Any]:
+    """What judged: an oracle where there is no model, else the model and its prompt.
+
+    Args:
+        model: has a name, a fingerprint and a context length.
+        prompt: what it was asked.
+    """
+    if model is None or prompt is None:
         return {"judge": "oracle"}
-    model = answering.model
     return {
         "judge": "pairwise",
         "name": model.name,
@@ -100,11 +102,8 @@ def describe_judge(
     }
 
 
-def describe_costs(answering: Answering | AsyncAnswering | None) -> dict[str, Any]:
-    """What was asked of a model; nothing for an oracle."""
-    if answering is None:
-        return {}
-    costs = answering.costs
+def describe_costs(costs: Costs, budget: Budget) -> dict[str, Any]:
+    """What was asked of a model, and its price."""
     return {
         "prompts": costs.prompts,
         "prompts_from_journal": costs.prompts_from_journal,
@@ -114,7 +113,7 @@ def describe_costs(answering: Answering | AsyncAnswering | None) -> dict[str, An
         "reused_tokens": costs.reused,
         "written_tokens": costs.written,
         "retries": costs.retries,
-        "cost": round(answering.budget.price(costs), 6),
+        "cost": round(budget.price(costs), 6),
         "model_seconds": round(costs.seconds, 3),
     }
 

@@ -63,6 +63,9 @@ class Job:
     max_cost: float | None = None
     price_in: float = 0.0
     price_out: float = 0.0
+    ray: str | None = None
+    workers: int = 2
+    gpus_per_worker: float | None = None
 
     @property
     def server(self) -> str | None:
@@ -93,7 +96,7 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     """
     for name in (
         "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
-        "max_prompts", "max_tokens",
+        "max_prompts", "max_tokens", "workers",
     ):  # fmt: skip
         value = getattr(job, name)
         if value is not None and value < 1:
@@ -113,6 +116,10 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
             raise InputError(f"--{name.replace('_', '-')} must be 0 or more")
     if job.max_cost is not None and not (job.price_in or job.price_out):
         raise InputError("--max-cost needs the prices of a million tokens: --price-in, --price-out")
+    if job.ray and (job.server is not None or job.oracle):
+        raise InputError("--ray goes with a model that each worker loads")
+    if job.ray and job.budget.limited:
+        raise InputError("--ray knows no budget: workers could keep but a share of it each")
     if job.server is not None:
         job = replace(job, base_url=job.base_url or os.environ.get("OPENAI_BASE_URL"))
         if not job.base_url:

@@ -81,7 +81,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
         return choose(request) if "Which is better?" in request.prompt else by_hash(request)
 
     fake = FakeModel(answer)
-    for place in ("rankprompt.job", "rankprompt.pricing"):
+    for place in ("rankprompt.working", "rankprompt.pricing"):
         monkeypatch.setattr(f"{place}.load_model", lambda *_, **__: fake)
     return fake
 

@@ -103,6 +103,15 @@ def rerank(
     max_cost: float | None = typer.Option(None, help="Likewise, money, at the prices given."),
     price_in: float = typer.Option(0.0, help="Price of a million tokens read."),
     price_out: float = typer.Option(0.0, help="Price of a million tokens written."),
+    ray: str | None = typer.Option(
+        None,
+        help="Rerank on a Ray cluster: local, auto or HOST:PORT (a cluster with tokens needs "
+        "RAY_AUTH_MODE=token). Every machine needs the same rankprompt and model.",
+    ),
+    workers: int = typer.Option(2, help="On Ray: how many, each with a model of its own."),
+    gpus_per_worker: float | None = typer.Option(
+        None, help="On Ray: left out, one each where the cluster has any."
+    ),
     plan: bool = typer.Option(
         False, "--plan", help="Only show what each method would cost; see `rankprompt plan`."
     ),

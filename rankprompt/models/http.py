@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from itertools import count
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from rankprompt.errors import ModelError
 
-__all__ = ["KEYS", "Posted", "RefusedError", "Server", "UnusableError", "full_jitter"]
+__all__ = ["KEYS", "Posted", "RefusedError", "Server", "Transport", "UnusableError", "full_jitter"]
 
 log = logging.getLogger("rankprompt")
 
 T = TypeVar("T")
+Transport: TypeAlias = httpx.AsyncBaseTransport
 
 KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
 """The environment variables that may hold the key; the first that is set counts."""
@@ -103,7 +104,7 @@ class Server:
         timeout: float,
         retries: int,
         pause: Callable[[int], float] = full_jitter,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.base_url = _normalised(base_url)
         self._timeout, self._retries, self._pause = timeout, retries, pause

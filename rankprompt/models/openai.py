@@ -5,11 +5,9 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import httpx
-
 from rankprompt.errors import InputError, ModelError
 from rankprompt.models.base import Answer, AsyncLanguageModel, Request, Usage
-from rankprompt.models.http import RefusedError, Server, UnusableError, full_jitter
+from rankprompt.models.http import RefusedError, Server, Transport, UnusableError, full_jitter
 from rankprompt.models.replies import (
     Cost,
     answer_place,
@@ -90,7 +88,7 @@ class OpenAIModel:
         timeout: float = 60.0,
         retries: int = 6,
         context_length: int = 8192,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
         if api not in ("auto", "chat", "completions"):

@@ -1,0 +1,212 @@
+"""What waiting for nobody is worth: one call at a time, lock-step and free-running, side by side.
+
+A protocol server in a process of its own stands in for a real one: so many slots, so long a call,
+and answers by a rule. Sliding windows, pipelined, ask the same prompts whichever way they are
+driven, and the rankings must be the same.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from benchmarks.tables import table
+from rankprompt import Candidates, Comparison, Document, Query
+from rankprompt.answering import AsyncAnswering
+from rankprompt.flows import about, arun, together
+from rankprompt.journal import Journal
+from rankprompt.judges import CHUNK, AsyncPairwiseJudge
+from rankprompt.models.openai import OpenAIModel
+from rankprompt.prompt import Prompt
+from rankprompt.readings import reading
+from rankprompt.records import Preference
+from rankprompt.reranking import arerank
+from rankprompt.seeds import uniform
+from rankprompt.sorting import METHODS
+from tests.fakes import PROMPT
+from tests.servers.protocol import ProtocolServer
+from tests.servers.speaking import Speaker
+
+CHAT = Prompt("chat", "choice", PROMPT.text, PROMPT.target, PROMPT.options, chat=True)
+PASSES = 10
+
+Rankings = dict[str, list[str]]
+Drive = Callable[[AsyncPairwiseJudge, Sequence[Candidates]], Awaitable[Rankings]]
+
+
+class Timed(NamedTuple):
+    way: str
+    queries: int
+    calls: int
+    seconds: float
+    rankings: Rankings
+
+
+def prefer(first: str, second: str) -> float:
+    """By the texts' drawn strength, with some leaning towards the passage shown first."""
+    gap = uniform(0, "strength", first) - uniform(0, "strength", second)
+    return min(0.99, max(0.01, 0.52 + gap))
+
+
+def serve(pipe: Connection, slots: int, latency: float, spread: float) -> None:
+    """Serves until the pipe says that it is enough, and tells then what was seen."""
+
+    def taken(body: dict[str, object]) -> float:
+        return latency * (1 + spread * (2 * uniform(0, "latency", str(body)) - 1))
+
+    with ProtocolServer(Speaker(prefer), slots=slots, latency=taken) as server:
+        pipe.send(server.url)
+        pipe.recv()
+        pipe.send((server.calls, server.repeated, server.most))
+
+
+def candidates(queries: int, depth: int) -> list[Candidates]:
+    return [
+        Candidates(
+            Query(f"q{q}", f"what is known about subject {q}"),
+            tuple(Document(f"d{q}-{d}", f"note {d} on subject {q}") for d in range(depth)),
+            tuple(float(-d) for d in range(depth)),
+        )
+        for q in range(queries)
+    ]
+
+
+async def free(judge: AsyncPairwiseJudge, given: Sequence[Candidates]) -> Rankings:
+    ranker = METHODS["pipelined"].ranker(PASSES, PASSES, False)
+    return (await arerank(given, judge, ranker)).rankings
+
+
+async def lock_step(judge: AsyncPairwiseJudge, given: Sequence[Candidates]) -> Rankings:
+    """All queries' rounds together, each as a whole before the next."""
+
+    async def whole(comparisons: Sequence[Comparison]) -> list[Preference]:
+        parts = [comparisons[start : start + CHUNK] for start in range(0, len(comparisons), CHUNK)]
+        return [one for part in await asyncio.gather(*map(judge, parts)) for one in part]
+
+    ranker = METHODS["pipelined"].ranker(PASSES, PASSES, False)
+    flows = [
+        about(ranker(one.documents), lambda pair, query=one.query: Comparison(query, *pair))  # type: ignore[misc]
+        for one in given
+    ]
+    ranked = await arun(together(flows), whole)
+    return {
+        one.query.id: [document.id for document in documents]
+        for one, documents in zip(given, ranked, strict=True)
+    }
+
+
+async def timed(
+    way: str, drive: Drive, url: str, given: Sequence[Candidates], concurrency: int
+) -> Timed:
+    model = OpenAIModel("rule", base_url=url)
+    try:
+        with closing(Journal(None)) as journal:
+            answering = AsyncAnswering(model, journal, concurrency=concurrency)
+            judge = AsyncPairwiseJudge(answering, reading(CHAT, "scoring"))
+            started = time.perf_counter()
+            rankings = await drive(judge, given)
+            seconds = time.perf_counter() - started
+    finally:
+        await model.close()
+    assert answering.costs.retries == 0
+    print(f"{way}: {answering.costs.prompts:,} calls in {seconds:.1f} s", file=sys.stderr)
+    return Timed(way, len(given), answering.costs.prompts, seconds, rankings)
+
+
+def compare(options: argparse.Namespace) -> list[Timed]:
+    """Each way against one and the same server; the best of its turns."""
+    given = candidates(options.queries, options.depth)
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=serve, args=(theirs, options.slots, options.latency / 1000, options.spread)
+    )
+    process.start()
+    try:
+        url = ours.recv()
+        ways: list[tuple[str, Drive, Sequence[Candidates], int]] = [
+            ("one call at a time", free, given[: options.alone], 1),
+            ("lock-step", lock_step, given, options.slots),
+            ("free-running", free, given, options.slots),
+        ]
+        # In turns: what else the machine does should hit all of them.
+        turns = [
+            [asyncio.run(timed(way, drive, url, part, limit)) for way, drive, part, limit in ways]
+            for _ in range(options.turns)
+        ]
+        ours.send("enough")
+        calls, repeated, most = ours.recv()
+    finally:
+        process.join(10)
+        process.terminate()
+    assert calls == sum(one.calls for turn in turns for one in turn)
+    assert most <= options.slots
+    for alone, step, running in turns:
+        assert step.rankings == running.rankings
+        assert step.calls == running.calls
+        assert all(running.rankings[query] == alone.rankings[query] for query in alone.rankings)
+        # Each way asks all that it asks once: what came again came from another.
+        assert repeated == calls - running.calls
+    return [min(tries, key=lambda one: one.seconds) for tries in zip(*turns, strict=True)]
+
+
+def report(options: argparse.Namespace, found: Sequence[Timed]) -> str:
+    alone, *_, running = found
+    whole = alone.seconds / alone.calls * running.calls
+    rows = []
+    for one in found:
+        seconds = whole if one is alone else one.seconds
+        mark = "*" if one.calls < running.calls else ""
+        rows.append(
+            [
+                one.way,
+                f"{running.calls:,}",
+                f"{seconds:.1f}{mark}",
+                f"{running.calls / seconds:.0f}",
+                f"{whole / seconds:.1f}",
+            ]
+        )
+    columns = ["way", "calls", "seconds", "calls a second", "times one at a time"]
+    part = f"{alone.queries} of the queries, {alone.calls:,} calls in {alone.seconds:.1f} s"
+    note = f"\\* from {part}.\n"
+    ideal = running.calls * options.latency / 1000 / options.slots
+    return f"""{options.queries} queries, {options.depth} passages each, pipelined, {PASSES} passes,
+both orders; {options.slots} slots, {options.latency:g} ms a call{_spread(options)}, as many calls
+at a time as slots. With all slots busy all the time: {ideal:.1f} s. Rankings and calls are the
+same. Each way had {options.turns} turns, and its best is shown.
+
+{table(columns, rows)}
+
+{note if alone.calls < running.calls else ""}
+Made by `python -m benchmarks.servers` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
+Python {platform.python_version()}.
+"""
+
+
+def _spread(options: argparse.Namespace) -> str:
+    return f" give or take {options.spread:.0%}, drawn by the prompt" if options.spread else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--queries", type=int, default=43)
+    parser.add_argument("--depth", type=int, default=20)
+    parser.add_argument("--slots", type=int, default=32)
+    parser.add_argument("--latency", type=float, default=50.0, help="milliseconds a call")
+    parser.add_argument("--spread", type=float, default=0.0, help="of the latency, as a share")
+    parser.add_argument("--alone", type=int, default=2, help="queries asked one call at a time")
+    parser.add_argument("--turns", type=int, default=2, help="the best of how many counts")
+    options = parser.parse_args()
+    print(report(options, compare(options)))
+
+
+if __name__ == "__main__":
+    main()

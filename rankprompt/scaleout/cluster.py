@@ -1,0 +1,119 @@
+"""Where the workers run, and the connection to Ray, which is imported only here and only then."""
+
+import math
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from rankprompt.errors import InputError, ModelError
+
+__all__ = ["Cluster", "connected"]
+
+PIP_LINE = "pip install 'rankprompt[ray]'"
+_STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the workers run.
+
+    Attributes:
+        address: "local" for a cluster on this machine, which ends with the run; "auto" or HOST:PORT
+            for a running one that this machine belongs to. Where this process is connected to Ray
+            already, that connection is used and left as it is.
+        workers: how many, at the most; the run begins with the first that is ready.
+        cpus_per_worker: cores, and torch's threads; None for a share of this machine's (on a
+            running cluster, 1).
+        gpus_per_worker: reserved for each worker, may be a fraction; None for 1 where the cluster
+            has any. A worker with 0 runs on the CPU unless the settings name a device.
+        together: queries that a worker reranks at a time, at the most: their rounds are asked
+            together, which keeps a model busy though a sort asks one pair after the other. Towards
+            the end of the candidates fewer, so that no worker waits long for the last.
+    """
+
+    address: str = "local"
+    workers: int = 2
+    cpus_per_worker: int | None = None
+    gpus_per_worker: float | None = None
+    together: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "cpus_per_worker", "together"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name.replace('_', ' ')} must be at least 1, not {value}")
+        gpus = self.gpus_per_worker or 0
+        if not 0 <= gpus < math.inf or (gpus > 1 and gpus % 1):
+            raise InputError(f"GPUs per worker are 0, a fraction or a whole number, not {gpus}")
+        if self.address.startswith("ray://"):
+            raise InputError(
+                f"{self.address} is for a Ray client; start on a machine of the cluster with auto "
+                "or HOST:PORT instead, since the journal lies where rankprompt is started"
+            )
+
+    @property
+    def cores(self) -> int:
+        """The cores of a worker."""
+        if self.cpus_per_worker is not None or self.address != "local":
+            return self.cpus_per_worker or 1
+        return max(1, (os.cpu_count() or 1) // self.workers)
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[Any]:
+    """Connects this process to Ray, unless it is, and ends what it began.
+
+    Returns:
+        The package ``ray``, as a context.
+
+    Raises:
+        ModelError: Ray is not installed; gives the pip line.
+        InputError: there is no cluster at the address, or it cannot be used.
+    """
+    try:
+        ray: Any = import_module("ray")
+    except ImportError as error:
+        raise ModelError(f"workers on a cluster need Ray; run: {PIP_LINE}") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    own: dict[str, Any] = {}
+    if cluster.address == "local":
+        own = {
+            "num_cpus": cluster.workers * cluster.cores,
+            "include_dashboard": False,
+            "object_store_memory": _STORE,
+        }
+    try:
+        _knock(cluster.address)
+        ray.init(cluster.address, log_to_driver=False, logging_level="ERROR", **own)
+    except (OSError, RuntimeError, ValueError) as error:
+        hint = "" if own else "; for a cluster with tokens, set RAY_AUTH_MODE=token"
+        said = f"{last_line(error)}{hint}"
+        raise InputError(f"cannot use Ray at {cluster.address}: {said}") from error
+    # That a worker died, Ray prints on stdout, which is for results; there is no setting for it.
+    printing: Any = import_module("ray._private.worker")
+    printing._worker_logs_enabled = False
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+        printing._worker_logs_enabled = True
+
+
+def _knock(address: str) -> None:
+    """Finds out in seconds that nobody is there; Ray takes minutes and prints what it tries."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def last_line(error: BaseException) -> str:
+    """The end of an error's message, where Ray puts the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:500] if lines else type(error).__name__
