@@ -5,11 +5,12 @@ returns its result. It is a pure function of the answers that it hears, so a jou
 all that a resume needs. A round is never empty.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-__all__ = ["Flow", "about", "arun", "run", "together"]
+__all__ = ["Flow", "about", "all_or_none", "arun", "run", "together"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -118,6 +119,20 @@ async def arun(flow: Flow[Q, A, R], answer: Callable[[Sequence[Q]], Awaitable[Se
         return asked.result
     finally:
         flow.close()
+
+
+async def all_or_none(work: Iterable[Coroutine[Any, Any, R]]) -> list[R]:
+    """Awaits coroutines side by side; where one fails, the others are cancelled before it is told.
+
+    (``asyncio.gather`` alone would let them go on, and spend.)
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(frozen=True)

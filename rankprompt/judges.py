@@ -1,6 +1,5 @@
 """Judges: comparisons in, preferences out, in the same order."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from rankprompt.answering import Answering, AsyncAnswering
 from rankprompt.diagnostics import Diagnostics
 from rankprompt.errors import InputError, ModelError
+from rankprompt.flows import all_or_none
 from rankprompt.models.base import Answer, Request
 from rankprompt.oracle import OracleJudge
 from rankprompt.readings import Reading
@@ -206,7 +206,7 @@ class AsyncPairwiseJudge(_Pairwise):
         preferences = []
         for start in range(0, len(comparisons), CHUNK):
             chunk = comparisons[start : start + CHUNK]
-            preferences += await asyncio.gather(*map(self._judge, chunk))
+            preferences += await all_or_none(map(self._judge, chunk))
         return preferences
 
     async def _judge(self, comparison: Comparison) -> Preference:

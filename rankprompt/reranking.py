@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from rankprompt.errors import InputError
-from rankprompt.flows import Flow, about, arun, run, together
+from rankprompt.flows import Flow, about, all_or_none, arun, run, together
 from rankprompt.judges import AsyncJudge, Judge
 from rankprompt.records import Candidates, Comparison, Document, Preference, Query
 from rankprompt.seeds import uniform
@@ -104,14 +104,7 @@ async def arerank(
         async with room:
             return await arun(_flow(candidates[place], ranker, input_order, seed), ask)
 
-    tasks = [asyncio.create_task(one_query(place)) for place in range(len(candidates))]
-    try:
-        ranked = await asyncio.gather(*tasks)
-    finally:
-        # Where one failed, the others must not go on spending.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    ranked = await all_or_none(one_query(place) for place in range(len(candidates)))
     return Reranked(_rankings(candidates, ranked), max(rounds, default=0))
 
 

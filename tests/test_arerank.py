@@ -222,3 +222,26 @@ def test_queries_under_way_keep_to_their_limit() -> None:
     )
     assert most == 2
     assert ranked.rankings["q2"] == [doc.id for doc in CANDIDATES[2].documents]
+
+
+def test_where_one_call_fails_the_others_do_not_go_on_spending() -> None:
+    class Failing(FakeServer):
+        async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
+            if len(self.prompts) >= 5:
+                raise ModelError("the server has gone")
+            await asyncio.sleep(0.01)
+            return await super().answer(request)
+
+    model = Failing()
+
+    async def go(journal: Journal) -> int:
+        answering = AsyncAnswering(model, journal, concurrency=2)
+        judge = AsyncPairwiseJudge(answering, READING)
+        with pytest.raises(ModelError):
+            await arerank(CANDIDATES, judge, allpair)
+        asked = len(model.prompts)
+        await asyncio.sleep(0.1)
+        return len(model.prompts) - asked
+
+    with closing(Journal(None)) as journal:
+        assert asyncio.run(go(journal)) == 0

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {
-    "accelerate", "bm25s", "gguf", "huggingface_hub", "numba", "numpy", "pandas", "ranx", "rich",
+    "accelerate", "bm25s", "gguf", "httpx2", "huggingface_hub", "numba", "numpy", "pandas", "ranx", "rich",
     "safetensors", "scipy", "tokenizers", "torch", "transformers",
 }  # fmt: skip
 

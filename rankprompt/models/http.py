@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2 as httpx
 
 from rankprompt.errors import ModelError
 
