@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {
-    "accelerate", "bm25s", "gguf", "httpx2", "huggingface_hub", "numba", "numpy", "pandas", "ranx", "rich",
-    "safetensors", "scipy", "tokenizers", "torch", "transformers",
+    "accelerate", "bm25s", "gguf", "httpx2", "huggingface_hub", "numba", "numpy", "pandas", "ranx",
+    "rich", "safetensors", "scipy", "tokenizers", "torch", "transformers",
 }  # fmt: skip
 
 
