@@ -16,6 +16,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.tables import table
@@ -40,6 +41,8 @@ PASSES = 10
 
 Rankings = dict[str, list[str]]
 Drive = Callable[[AsyncPairwiseJudge, Sequence[Candidates]], Awaitable[Rankings]]
+
+REPORT = Path("docs/servers.md")
 
 
 class Timed(NamedTuple):
@@ -186,7 +189,7 @@ same. Each way had {options.turns} turns, and its best is shown.
 {table(columns, rows)}
 
 {note if alone.calls < running.calls else ""}
-Made by `python -m benchmarks.servers` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
+Made by `make bench-servers` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
 Python {platform.python_version()}.
 """
 
@@ -205,7 +208,9 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=2, help="queries asked one call at a time")
     parser.add_argument("--turns", type=int, default=2, help="the best of how many counts")
     options = parser.parse_args()
-    print(report(options, compare(options)))
+    text = report(options, compare(options))
+    print(text)
+    REPORT.write_text(f"# The asynchronous driver against a slow server\n\n{text}", "utf-8")
 
 
 if __name__ == "__main__":
