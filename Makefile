@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-servers bench-scheduler test-server clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-servers bench-scheduler bench-drift test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,7 +44,7 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-servers bench-scheduler ## Run all benchmarks
+bench: bench-default bench-engine bench-servers bench-scheduler bench-drift ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
@@ -57,6 +57,9 @@ bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against
 
 bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a model
 	$(BIN)/python -m benchmarks.scheduler
+
+bench-drift: $(VENV)/.installed-dev ## Measure how far answers move with what is computed together
+	$(BIN)/python -m benchmarks.drift
 
 test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
 	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)

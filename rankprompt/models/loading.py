@@ -44,7 +44,7 @@ def resolve_device(name: str) -> torch.device:
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     """The number format of this name; "auto" takes bfloat16 where the hardware computes in it.
 
-    On a CPU with bfloat16 instructions it is about twice as fast as float32 (docs/default.md);
+    On a CPU with bfloat16 instructions it is much faster than float32 (docs/drift.md);
     on one without, emulation is slower.
 
     Raises:

@@ -263,6 +263,7 @@ def load(
     batch_tokens: int | None = None,
     trust_remote_code: bool = False,
     shown_as: str | None = None,
+    prefix_bytes: int = PREFIX_BYTES,
 ) -> LocalModel:
     """Loads a local model.
 
@@ -273,6 +274,7 @@ def load(
         batch_tokens: padded tokens a batch; None for what suits the device.
         trust_remote_code: run code that comes with the model.
         shown_as: the name to show; ``name`` where None.
+        prefix_bytes: memory for shared prompt starts; 0 computes every prompt whole.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -285,4 +287,10 @@ def load(
         device=where,
         trust_remote_code=trust_remote_code,
     )
-    return LocalModel(model, tokenizer, name=shown_as or name, batch_tokens=batch_tokens)
+    return LocalModel(
+        model,
+        tokenizer,
+        name=shown_as or name,
+        batch_tokens=batch_tokens,
+        prefix_bytes=prefix_bytes,
+    )
