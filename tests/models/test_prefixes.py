@@ -193,3 +193,16 @@ def test_out_of_memory_halves_the_batch_and_asks_again(
     for one, other in zip(answers, expected, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
     assert model._batch_tokens < 8192
+
+
+@pytest.mark.model
+def test_reuse_changes_no_answer_of_the_real_model() -> None:
+    model = load_model("smollm2-135m", dtype="float32", device="cpu")
+    assert isinstance(model, LocalModel)
+    requests = pairs("prp")[:12]
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    for one, other in zip(with_reuse, without, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+    assert usage.tokens < 0.75 * whole.tokens
