@@ -177,7 +177,8 @@ class AsyncAnswering:
 
     async def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
         """Answers requests; as ``Answering``, but nothing depends on what is asked together."""
-        by_key = {key(self.model.fingerprint, request): request for request in requests}
+        keys = [key(self.model.fingerprint, request) for request in requests]
+        by_key = dict(zip(keys, requests, strict=True))
         kept = self.journal.get(list(by_key))
         self.costs.prompts_from_journal += len(kept)
         for name, request in by_key.items():
@@ -191,8 +192,7 @@ class AsyncAnswering:
         found = {
             name: kept[name].answer if name in kept else waited[name].result() for name in by_key
         }
-        names = [key(self.model.fingerprint, request) for request in requests]
-        return [found[name] for name in names], [name in kept for name in names]
+        return [found[name] for name in keys], [name in kept for name in keys]
 
     async def _ask(self, name: bytes, request: Request) -> Answer | None:
         async with self._room:

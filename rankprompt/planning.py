@@ -221,7 +221,7 @@ class _Simulation:
     ) -> None:
         self._job, self._name, self._first = job, name, first
         self._meter, self._advance = meter, advance
-        self._ranker = METHODS[name].ranker(job.k, job.passes or job.k, job.early_exit)
+        self._ranker = job.ranker(name)
         # What is not reranked stays as it was.
         self._runs = {trial: _as_run(first) for trial in trials}
         self._counts = {number: _Count() for noise, number in trials if not noise}

@@ -34,13 +34,7 @@ def load(job: Job) -> Model:
     """Loads the model of a job, or reaches for its server."""
     if job.server is not None:
         return load_server(job.server, base_url=job.base_url or "")
-    return load_model(
-        job.model,
-        dtype=job.dtype,
-        device=job.device,
-        batch_tokens=job.batch_tokens,
-        trust_remote_code=job.trust_remote_code,
-    )
+    return load_model(job.model, **job.loading)
 
 
 class Price(NamedTuple):
@@ -76,13 +70,7 @@ class Meter:
             if self.ordered:
                 self._prompts *= len(reading.requests("", "", ""))
             # A judge that hears nothing needs of what answers it no more than there is here.
-            self._judge = PairwiseJudge(
-                cast(Answering, self),
-                reading,
-                order=job.order,
-                seed=job.seed,
-                passage_tokens=job.passage_tokens,
-            )
+            self._judge = PairwiseJudge(cast(Answering, self), reading, **job.judging)
 
     def __call__(self, requests: Sequence[Request]) -> tuple[list[None], list[bool]]:
         """Takes down what the judge asks, and answers nothing."""

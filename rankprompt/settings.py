@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from rankprompt.answering import Budget
 from rankprompt.errors import InputError, UnknownNameError
@@ -12,7 +13,7 @@ from rankprompt.manifest import beside, manifest_path
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.reranking import INPUT_ORDERS
-from rankprompt.sorting import method
+from rankprompt.sorting import Ranker, method
 
 __all__ = ["Job", "resolve"]
 
@@ -78,6 +79,30 @@ class Job:
         return Budget(
             self.max_prompts, self.max_tokens, self.max_cost, self.price_in, self.price_out
         )
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """How a local model is loaded, as ``load_model`` takes it."""
+        return {
+            "dtype": self.dtype,
+            "device": self.device,
+            "batch_tokens": self.batch_tokens,
+            "trust_remote_code": self.trust_remote_code,
+        }
+
+    @property
+    def judging(self) -> dict[str, Any]:
+        """How pairs are put to a model, as ``PairwiseJudge`` takes it; resolved."""
+        return {
+            "order": self.order,
+            "decide": self.decide,
+            "seed": self.seed,
+            "passage_tokens": self.passage_tokens,
+        }
+
+    def ranker(self, name: str) -> Ranker:
+        """The method of this name, its settings bound."""
+        return method(name).ranker(self.k, self.passes or self.k, self.early_exit)
 
     @property
     def oracle(self) -> Path | None:

@@ -65,10 +65,10 @@ class Work:
         show: Callable[[str, int], Callable[[int], None]],
     ) -> None:
         self._job, self._candidates, self._show = job, candidates, show
-        used = method(job.method or "")
-        passes = job.passes or job.k
-        self._ranker = used.ranker(job.k, passes, job.early_exit)
-        self._total = sum(used.estimate(len(one.documents), job.k, passes) for one in candidates)
+        name = job.method or ""
+        self._ranker = job.ranker(name)
+        estimate, passes = method(name).estimate, job.passes or job.k
+        self._total = sum(estimate(len(one.documents), job.k, passes) for one in candidates)
         self._order: dict[str, Any] = {"input_order": job.input_order, "seed": job.seed}
 
     def ask_oracle(self, qrels: Qrels) -> Outcome:
@@ -83,13 +83,7 @@ class Work:
     def ask_model(self, prompt: Prompt, journal: Journal) -> Outcome:
         """Asks a model on this machine."""
         job = self._job
-        model = load_model(
-            job.model,
-            dtype=job.dtype,
-            device=job.device,
-            batch_tokens=job.batch_tokens,
-            trust_remote_code=job.trust_remote_code,
-        )
+        model = load_model(job.model, **job.loading)
         answering = Answering(model, journal, job.budget)
         judge = PairwiseJudge(answering, reading(prompt, job.mode), **self._judging())
         return self._outcome(judge, answering, self._rerank(judge))
@@ -155,15 +149,9 @@ class Work:
         )
 
     def _judging(self) -> dict[str, Any]:
-        job = self._job
-        return {
-            "order": job.order,
-            "decide": job.decide,
-            "seed": job.seed,
-            "passage_tokens": job.passage_tokens,
-            # A path would push the numbers off the terminal's edge.
-            "on_judged": self._progress(Path(job.model).name),
-        }
+        # A path would push the numbers off the terminal's edge.
+        shown = Path(self._job.model).name
+        return {**self._job.judging, "on_judged": self._progress(shown)}
 
     def _progress(self, judge: str) -> Callable[[int], None]:
         return self._show(f"{self._job.method} with {judge}", self._total)

@@ -3,14 +3,12 @@
 import os
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from rankprompt.cli.console import print_json, print_table, progress_bar, tell
-
-if TYPE_CHECKING:
-    from rankprompt.settings import Job
+from rankprompt.settings import Job
 
 __all__ = ["plan", "show_plan"]
 
@@ -27,14 +25,14 @@ def plan(
         "relevant and most of these high up in the run.",
     ),
     model: str = typer.Option(
-        "smollm2-135m",
+        Job.model,
         help="As in rerank; its tokenizer counts the tokens. oracle:QRELS.trec plans without.",
     ),
     prompt: str | None = typer.Option(None, help="As in rerank."),
-    mode: str = typer.Option("scoring", help="As in rerank: scoring or generation."),
-    order: str = typer.Option("both", help="Ask each pair in both orders, or in a single one."),
-    depth: int = typer.Option(100, help="Rerank the first DEPTH documents of each query."),
-    k: int = typer.Option(10, help="Rank the top k (heapsort, quickselect)."),
+    mode: str = typer.Option(Job.mode, help="As in rerank: scoring or generation."),
+    order: str = typer.Option(Job.order, help="Ask each pair in both orders, or in a single one."),
+    depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
+    k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect)."),
     passes: int | None = typer.Option(
         None, help="Passes of sliding and pipelined; left out: as many as k."
     ),
@@ -45,21 +43,21 @@ def plan(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
     ),
     input_order: str = typer.Option(
-        "given", help="Feed the candidates in given, inverse or random order."
+        Job.input_order, help="Feed the candidates in given, inverse or random order."
     ),
     limit: int | None = typer.Option(None, help="Plan for the first N queries of the run only."),
-    price_in: float = typer.Option(0.0, help="Price of a million tokens read."),
-    price_out: float = typer.Option(0.0, help="Price of a million tokens written."),
+    price_in: float = typer.Option(Job.price_in, help="Price of a million tokens read."),
+    price_out: float = typer.Option(Job.price_out, help="Price of a million tokens written."),
     no_calibrate: bool = typer.Option(
         False, "--no-calibrate", help="Ask the model nothing; leaves out the time."
     ),
-    seed: int = typer.Option(0, help="Seed of all that is random."),
+    seed: int = typer.Option(Job.seed, help="Seed of all that is random."),
     seeds: int = typer.Option(3, help="Simulations whose mean is taken."),
     skip_missing: bool = typer.Option(
         False, "--skip-missing", help="Candidates without text keep their place; else an error."
     ),
-    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
-    device: str = typer.Option("auto", help="auto, or a torch device such as cpu or cuda:0."),
+    dtype: str = typer.Option(Job.dtype, help="auto, float32, bfloat16 or float16."),
+    device: str = typer.Option(Job.device, help="auto, or a torch device such as cpu or cuda:0."),
     batch_tokens: int | None = typer.Option(
         None, help="Tokens a model batch, padding included; left out: what suits the device."
     ),
@@ -69,7 +67,7 @@ def plan(
         help="Run code that comes with the model, which may do anything.",
     ),
     base_url: str | None = typer.Option(None, help="As in rerank, with --model openai:MODEL."),
-    concurrency: int = typer.Option(16, help="Calls to a server under way at a time."),
+    concurrency: int = typer.Option(Job.concurrency, help="Calls to a server under way at a time."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no notes."),
 ) -> None:
@@ -80,8 +78,6 @@ def plan(
     tokenizer's, over whole prompts. The time is an estimate from a few seconds of real prompts.
     nDCG@10 is what a judge without error gives, and what is lost of it when the judge errs.
     """
-    from rankprompt.settings import Job
-
     given = {**locals(), "output": Path(os.devnull)}  # where a plan writes
     job = Job(**{field.name: given[field.name] for field in fields(Job) if field.name in given})
     show_plan(
@@ -90,7 +86,7 @@ def plan(
 
 
 def show_plan(
-    job: "Job",
+    job: Job,
     *,
     qrels: Path | None = None,
     seeds: int = 3,

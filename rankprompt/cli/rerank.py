@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, progress_bar, tell
+from rankprompt.settings import Job
 
 __all__ = ["rerank"]
 
@@ -24,7 +25,7 @@ def rerank(
         help="The run to write; manifest (.json) and journal (.journal) come beside it.",
     ),
     model: str = typer.Option(
-        "smollm2-135m",
+        Job.model,
         help="smollm2-135m (from PyPI, no download at run time), a local folder, a .gguf file, "
         "a hub id, openai:MODEL for a server (with --base-url), or oracle:QRELS.trec to judge by "
         "the grades without any model.",
@@ -34,24 +35,24 @@ def rerank(
         help=f"{_METHODS}. Left out: heapsort; allpair where the prompt reads one passage at a "
         "time, since there all pairs cost no more than a few.",
     ),
-    k: int = typer.Option(10, help="Rank the top k (heapsort, quickselect)."),
+    k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect)."),
     passes: int | None = typer.Option(
         None, help="Passes of sliding and pipelined; left out: as many as k."
     ),
     early_exit: bool = typer.Option(
         False, "--early-exit", help="Stop sliding after a pass without a swap; same ranking."
     ),
-    depth: int = typer.Option(100, help="Rerank the first DEPTH documents of each query."),
+    depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
     prompt: str | None = typer.Option(
         None,
         help="A prompt that comes with rankprompt (`rankprompt doctor` lists them) or a TOML file. "
         "Left out: what measured best for the embedded model, prp for any other.",
     ),
     mode: str = typer.Option(
-        "scoring", help="How a choice is read: scoring (likelihoods) or generation (text)."
+        Job.mode, help="How a choice is read: scoring (likelihoods) or generation (text)."
     ),
     order: str = typer.Option(
-        "both", help="Ask each pair in both orders, or in a single one drawn by the seed."
+        Job.order, help="Ask each pair in both orders, or in a single one drawn by the seed."
     ),
     decide: str | None = typer.Option(
         None,
@@ -67,11 +68,13 @@ def rerank(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
     ),
     input_order: str = typer.Option(
-        "given", help="Feed the candidates in given, inverse or random order."
+        Job.input_order, help="Feed the candidates in given, inverse or random order."
     ),
     limit: int | None = typer.Option(None, help="Rerank only the first N queries of the run."),
-    seed: int = typer.Option(0, help="Seed of all that is random."),
-    noise: float = typer.Option(0.0, help="With an oracle: the share of wrong answers, 0 to 1."),
+    seed: int = typer.Option(Job.seed, help="Seed of all that is random."),
+    noise: float = typer.Option(
+        Job.noise, help="With an oracle: the share of wrong answers, 0 to 1."
+    ),
     skip_missing: bool = typer.Option(
         False, "--skip-missing", help="Candidates without text keep their place; else an error."
     ),
@@ -80,8 +83,8 @@ def rerank(
         help="Where answers are kept; a later run asks nothing that stands there. "
         "Left out: beside the output.",
     ),
-    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16."),
-    device: str = typer.Option("auto", help="auto, or a torch device such as cpu or cuda:0."),
+    dtype: str = typer.Option(Job.dtype, help="auto, float32, bfloat16 or float16."),
+    device: str = typer.Option(Job.device, help="auto, or a torch device such as cpu or cuda:0."),
     batch_tokens: int | None = typer.Option(
         None, help="Tokens a model batch, padding included; left out: what suits the device."
     ),
@@ -95,20 +98,22 @@ def rerank(
         help="Of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is read "
         "from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
     ),
-    concurrency: int = typer.Option(16, help="Calls to a server under way at a time."),
+    concurrency: int = typer.Option(Job.concurrency, help="Calls to a server under way at a time."),
     max_prompts: int | None = typer.Option(
         None, help="Ask no more prompts; what is left then is a tie, and the run is written."
     ),
     max_tokens: int | None = typer.Option(None, help="Likewise, tokens read and written."),
     max_cost: float | None = typer.Option(None, help="Likewise, money, at the prices given."),
-    price_in: float = typer.Option(0.0, help="Price of a million tokens read."),
-    price_out: float = typer.Option(0.0, help="Price of a million tokens written."),
+    price_in: float = typer.Option(Job.price_in, help="Price of a million tokens read."),
+    price_out: float = typer.Option(Job.price_out, help="Price of a million tokens written."),
     ray: str | None = typer.Option(
         None,
         help="Rerank on a Ray cluster: local, auto or HOST:PORT (a cluster with tokens needs "
         "RAY_AUTH_MODE=token). Every machine needs the same rankprompt and model.",
     ),
-    workers: int = typer.Option(2, help="On Ray: how many, each with a model of its own."),
+    workers: int = typer.Option(
+        Job.workers, help="On Ray: how many, each with a model of its own."
+    ),
     gpus_per_worker: float | None = typer.Option(
         None, help="On Ray: left out, one each where the cluster has any."
     ),
@@ -123,7 +128,7 @@ def rerank(
     Writes the run, a manifest of how it was made and what it cost, and a journal of the answers.
     The same command, started again after an interrupt or a crash, goes on where it was.
     """
-    from rankprompt.job import Job, run_job
+    from rankprompt.job import run_job
     from rankprompt.manifest import beside
 
     given = locals()

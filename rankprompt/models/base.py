@@ -50,8 +50,8 @@ class Usage(NamedTuple):
     retries: int = 0
 
 
-class LanguageModel(Protocol):
-    """A model that answers requests in batches."""
+class _Described(Protocol):
+    """What every model tells of itself, wherever it runs."""
 
     @property
     def name(self) -> str:
@@ -59,11 +59,30 @@ class LanguageModel(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the answers may: weights, tokenizer, template, number format."""
+        """Changes whenever the answers may: weights, tokenizer, template, number format.
+
+        Of a model behind a server, as far as one can tell from outside.
+        """
 
     @property
     def context_length(self) -> int:
         """The most tokens that prompt and continuation may have together."""
+
+    def length(self, request: Request) -> int:
+        """The tokens of a request: prompt, template and the longest answer together.
+
+        Where the tokenizer is not known, a safe guess.
+        """
+
+    def cut(self, text: str, tokens: int) -> str:
+        """The longest start of a text with at most ``tokens`` tokens, on a character's bound.
+
+        Where the tokenizer is not known, a safe guess.
+        """
+
+
+class LanguageModel(_Described, Protocol):
+    """A model that answers requests in batches."""
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into the batches to answer them in, as indices; deterministic."""
@@ -75,27 +94,9 @@ class LanguageModel(Protocol):
             ModelError: a request is longer than the context, or asks what the model cannot do.
         """
 
-    def length(self, request: Request) -> int:
-        """The tokens of a request: prompt, template and the longest answer together."""
 
-    def cut(self, text: str, tokens: int) -> str:
-        """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
-
-
-class AsyncLanguageModel(Protocol):
-    """A model behind a server, which answers many requests at a time; else as ``LanguageModel``."""
-
-    @property
-    def name(self) -> str:
-        """The name that the user gave."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever the answers may, as far as one can tell from outside."""
-
-    @property
-    def context_length(self) -> int:
-        """The most tokens that prompt and continuation may have together."""
+class AsyncLanguageModel(_Described, Protocol):
+    """A model behind a server, which answers many requests at a time."""
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
         """Answers one request.
@@ -103,12 +104,6 @@ class AsyncLanguageModel(Protocol):
         Raises:
             ModelError: the server cannot be reached, refuses, or cannot do what was asked.
         """
-
-    def length(self, request: Request) -> int:
-        """The tokens of a request, or a safe guess."""
-
-    def cut(self, text: str, tokens: int) -> str:
-        """The longest start of a text with at most ``tokens`` tokens, or a safe guess."""
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -84,7 +84,12 @@ def encode(
     def ids(text: str, special: bool = special) -> tuple[int, ...]:
         return tuple(tokenizer(text, add_special_tokens=special).input_ids)
 
-    context = ids(prompt)
+    shared_starts = shortest_start and request.breaks and options and tokenizer.is_fast
+    if shared_starts:
+        found = tokenizer(prompt, add_special_tokens=special, return_offsets_mapping=True)
+        context, ends = tuple(found["input_ids"]), [end for _, end in found["offset_mapping"]]
+    else:
+        context, ends = ids(prompt), []
     if encoder_decoder:
         tails = [ids(option, special=False) for option in options]
     else:
@@ -103,20 +108,12 @@ def encode(
         lasts.setdefault(tail[:-1], []).append((option, tail[-1]))
     rows = tuple(Row(stem, tuple(found)) for stem, found in lasts.items())
     bounds: tuple[int, ...] = ()
-    if shortest_start and request.breaks and rows and tokenizer.is_fast:
-        moved = prompt.find(request.prompt)  # where a chat template has put it
-        ends = [] if moved < 0 else _ends(tokenizer, prompt, special=special)
-        if tuple(token for token, _ in ends[: len(context)]) == context:
-            breaks = [moved + place for place in request.breaks]
-            bounds = _bounds([end for _, end in ends[: len(context) - 1]], breaks, shortest_start)
+    moved = prompt.find(request.prompt)  # where a chat template has put it
+    if shortest_start and ends and moved >= 0:
+        # At least one token of the context is left to run: its logits are read.
+        breaks = [moved + place for place in request.breaks]
+        bounds = _bounds(ends[: len(context) - 1], breaks, shortest_start)
     return Encoded(context, tuple(map(len, tails)), rows, bounds)
-
-
-def _ends(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool) -> list[tuple[int, int]]:
-    """The tokens of a text, each with the place of the character after it."""
-    found = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    ends = [end for _, end in found["offset_mapping"]]
-    return list(zip(found["input_ids"], ends, strict=True))
 
 
 def _bounds(ends: Sequence[int], breaks: Sequence[int], shortest: int) -> tuple[int, ...]:

@@ -155,7 +155,7 @@ class LocalModel:
         rows = [(one, row) for one in encoded for row in one.rows]
         starts, known, computed = self._starts(encoded)
         # Padded on the left, all rows end together, and so do the positions that are read.
-        ids, mask, usage = self._pad_left(
+        ids, mask, usage = self._pad_rows(
             [
                 (*one.context[start.length if start else 0 :], *row.stem)
                 for (one, row), start in zip(rows, starts, strict=True)
@@ -195,7 +195,7 @@ class LocalModel:
 
     def _score_decoder(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
         rows = [(one, row) for one in encoded for row in one.rows]
-        ids, mask, usage = self._pad_left([one.context for one, _ in rows], right=True)
+        ids, mask, usage = self._pad_rows([one.context for one, _ in rows], right=True)
         first = self._writing.get("decoder_start_token_id")
         if first is None:
             raise ModelError(f"the configuration of {self.name} lacks decoder_start_token_id")
@@ -213,7 +213,7 @@ class LocalModel:
         self, requests: Sequence[Request], encoded: Sequence[Encoded]
     ) -> tuple[list[Answer], Usage]:
         contexts = [one.context for one in encoded]
-        ids, mask, usage = self._pad_left(contexts, right=self._encoder_decoder)
+        ids, mask, usage = self._pad_rows(contexts, right=self._encoder_decoder)
         out = self._model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -236,7 +236,7 @@ class LocalModel:
             answers.append(Answer(text=str(text)))
         return answers, Usage(usage.tokens + written, usage.padding)
 
-    def _pad_left(
+    def _pad_rows(
         self, sequences: Sequence[Sequence[int]], *, right: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, Usage]:
         longest = max(map(len, sequences))

@@ -22,7 +22,6 @@ from rankprompt.readings import reading
 from rankprompt.records import Candidates
 from rankprompt.reranking import rerank
 from rankprompt.settings import Job
-from rankprompt.sorting import method
 
 __all__ = ["Card", "Finished", "Keeper", "Note", "Worker", "WorkerSettings", "add", "summarise"]
 
@@ -178,11 +177,7 @@ class Worker:
         module, _, name = self._settings.load.partition(":")
         try:
             self._model = model = getattr(import_module(module), name)(
-                job.model,
-                dtype=job.dtype,
-                device=self._device,
-                batch_tokens=job.batch_tokens,
-                trust_remote_code=job.trust_remote_code,
+                job.model, **{**job.loading, "device": self._device}
             )
         except ImportError as error:
             raise ModelError(
@@ -198,18 +193,12 @@ class Worker:
         answering = Answering(self._model, cast("Journal", journal))
         answering.costs = journal.costs
         judge = PairwiseJudge(
-            answering,
-            reading(prompt, job.mode),
-            order=job.order,
-            decide=job.decide or "agreement",
-            seed=job.seed,
-            passage_tokens=job.passage_tokens,
-            on_judged=journal.judged,
+            answering, reading(prompt, job.mode), **job.judging, on_judged=journal.judged
         )
         ranked = rerank(
             candidates,
             PriorJudge(judge, candidates, job.prior or 0.0),
-            method(job.method or "").ranker(job.k, job.passes or job.k, job.early_exit),
+            job.ranker(job.method or ""),
             input_order=job.input_order,
             seed=job.seed,
         )

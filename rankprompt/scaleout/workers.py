@@ -62,7 +62,7 @@ class Workers:
         method(job.method or "")
         if job.server or job.oracle:
             raise InputError("workers on Ray hold local models; a server or an oracle needs none")
-        if (job.max_prompts, job.max_tokens, job.max_cost) != (None, None, None):
+        if job.budget.limited:
             # Each could only keep a share of it, and what was a tie would depend on who was faster.
             raise InputError(
                 "workers on Ray spend at the same time and cannot keep a budget: leave out "
