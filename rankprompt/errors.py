@@ -32,6 +32,11 @@ class RankpromptError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        """One line that no terminal takes for a command, whatever a file or server put into it."""
+        text = super().__str__()
+        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
 
 class InputError(RankpromptError):
     """A file or a value that the user gave cannot be used."""

@@ -74,3 +74,9 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_a_name_that_is_like_none_gets_no_guess() -> None:
     error = UnknownNameError("method", "zzz", ["sliding", "allpair"])
     assert str(error) == "unknown method 'zzz'. Known: allpair, sliding."
+
+
+def test_an_error_is_one_line_whatever_a_file_has_put_into_it() -> None:
+    error = FormatError("f\u2028.tsv", 3, "found '\x1b[2J\r\n\u202e文'")
+    assert str(error) == r"f\u2028.tsv:3: found '\x1b[2J\r\n\u202e文'"
+    assert len(str(error).splitlines()) == 1
