@@ -1,14 +1,22 @@
 """Measures by name: every usual spelling leads to one canonical name."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
 
-__all__ = ["DEFAULT_MEASURES", "Measure", "parse_measure"]
+__all__ = ["DEFAULT_MEASURES", "GROUPS", "Measure", "parse_measure", "parse_measures"]
 
 DEFAULT_MEASURES = ("ndcg@10", "map", "mrr", "precision@10", "recall@100")
 """What is reported where the user asks for nothing else."""
+
+GROUPS = {
+    "beir": ("ndcg@10", "recall@100"),
+    "t2ranking": ("mrr@10", "recall@50", "recall@1000", "ndcg@20", "ndcg@100"),
+    "trec-dl": ("ndcg@10", "map-l2@100", "mrr-l2@10", "recall-l2@100"),
+}
+"""What a collection's own papers report, by the group's name."""
 
 
 class Measure(NamedTuple):
@@ -33,6 +41,11 @@ class Measure(NamedTuple):
     def ranx(self) -> str:
         """The name that ranx reads: its parser wants the level last, as in ``map@100-l2``."""
         return f"{self.kind}{self._cutoff}{self._level}"
+
+    @property
+    def graded(self) -> bool:
+        """Whether it reads the grades themselves; all others read "relevant or not"."""
+        return self.kind == "ndcg"
 
     @property
     def _level(self) -> str:
@@ -77,8 +90,9 @@ def parse_measure(text: str) -> Measure:
     match = _SPELLING.fullmatch(text.strip().lower())
     written = match["kind"] if match else text
     if match is None or written not in _KINDS:
+        known = (*_ALIASES, *GROUPS)
         hint = "A cutoff is written as in ndcg@10, a relevance level as in map-l2@100."
-        raise UnknownNameError("measure", written, _ALIASES, hint)
+        raise UnknownNameError("measure", written, known, hint)
     kind = _KINDS[written]
     levels = {int(match[group]) for group in ("rel", "before", "after") if match[group]} or {1}
     level, k = min(levels), int(match["k"]) if match["k"] else None
@@ -94,3 +108,18 @@ def parse_measure(text: str) -> Measure:
             "(ranx would zero the gains below it, trec_eval would not); ask for ndcg"
         )
     return Measure(kind, level, k)
+
+
+def parse_measures(texts: Iterable[str]) -> list[Measure]:
+    """Reads measures and groups of them, which commas or spaces may separate; each once.
+
+    Args:
+        texts: as for ``parse_measure``, or names in ``GROUPS``; nothing asks for
+            ``DEFAULT_MEASURES``.
+
+    Raises:
+        InputError: as ``parse_measure``.
+    """
+    names = [name for text in texts for name in text.replace(",", " ").split()]
+    wanted = [one for name in names for one in GROUPS.get(name.lower(), (name,))]
+    return list(dict.fromkeys(map(parse_measure, wanted or DEFAULT_MEASURES)))

@@ -1,7 +1,7 @@
 import pytest
 
 from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.eval import DEFAULT_MEASURES, Measure, parse_measure
+from rankprompt.eval import DEFAULT_MEASURES, GROUPS, Measure, parse_measure, parse_measures
 
 SPELLINGS = {
     "ndcg": ["ndcg", "nDCG", " NDCG ", "ndcg-l1"],
@@ -42,7 +42,7 @@ def test_defaults_are_canonical() -> None:
     [
         ("ndgc@10", "unknown measure 'ndgc'; did you mean 'ndcg'"),
         ("precison@5", "did you mean 'precision'"),
-        ("xyz", "Known: map, mrr, ndcg, precision, recall"),
+        ("xyz", "Known: beir, map, mrr, ndcg, precision, recall, t2ranking, trec-dl"),
         ("ndcg@ten", "unknown measure 'ndcg@ten'"),
         ("", "unknown measure ''"),
     ],
@@ -67,3 +67,17 @@ def test_unknown_names_are_answered_with_the_nearest(text: str, problem: str) ->
 def test_senseless_measures_are_refused(text: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         parse_measure(text)
+
+
+def test_groups_and_lists_are_read_and_each_measure_stands_once() -> None:
+    found = parse_measures(["T2Ranking, nDCG@20", "P@1 mrr@10"])
+    assert [one.name for one in found] == [
+        "mrr@10", "recall@50", "recall@1000", "ndcg@20", "ndcg@100", "precision@1",
+    ]  # fmt: skip
+    assert [one.graded for one in found] == [False, False, False, True, True, False]
+    assert [one.name for one in parse_measures([])] == list(DEFAULT_MEASURES)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_group_is_canonical(name: str) -> None:
+    assert [one.name for one in parse_measures([name])] == list(GROUPS[name])

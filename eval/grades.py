@@ -1,0 +1,71 @@
+"""Which judgements each measure reads: a collection may have grades and binary ones of its own."""
+
+from collections.abc import Iterable, Sequence
+
+from rankprompt.collections.base import Collection
+from rankprompt.errors import InputError
+from rankprompt.eval.measures import Measure
+from rankprompt.eval.scoring import Scores, score
+from rankprompt.records import Qrels, Run
+
+__all__ = ["Grades"]
+
+
+class Grades:
+    """Judgements, each with the measures that read them.
+
+    Args:
+        graded: grades by query and document.
+        measures: what to compute.
+        binary: judgements for all measures but nDCG, where there are such (T2Ranking).
+    """
+
+    def __init__(
+        self, graded: Qrels | None, measures: Sequence[Measure], *, binary: Qrels | None = None
+    ) -> None:
+        self._measures = measures
+        if binary is None or binary == graded:
+            parts = [(graded or {}, list(measures))]
+        else:
+            parts = [
+                (graded or {}, [one for one in measures if one.graded]),
+                (binary, [one for one in measures if not one.graded]),
+            ]
+        self._parts = [(qrels, wanted) for qrels, wanted in parts if wanted]
+
+    @classmethod
+    def of(cls, collection: Collection, measures: Sequence[Measure]) -> "Grades":
+        """The judgements of a collection.
+
+        Raises:
+            InputError: it has none, or none that a measure could read.
+        """
+        graded, binary = collection.qrels("graded"), collection.qrels("binary")
+        if graded is None and binary is None:
+            raise InputError(f"{collection.name} has no relevance grades; give --qrels")
+        if graded is None and any(one.graded for one in measures):
+            raise InputError(f"{collection.name} has binary judgements alone; nDCG reads grades")
+        return cls(graded, measures, binary=binary)
+
+    def score(self, run: Run) -> Scores:
+        """Scores a run, as ``rankprompt.eval.score`` does, by each measure's own judgements.
+
+        A query counts as missing where any of the judgements know it and the run does not, and as
+        unjudged where none do.
+        """
+        found = [score(run, qrels, wanted) for qrels, wanted in self._parts]
+        by_query = {name: values for one in found for name, values in one.by_query.items()}
+        means = {name: mean for one in found for name, mean in one.means.items()}
+        names = [one.name for one in self._measures]
+        return Scores(
+            means={name: means[name] for name in names},
+            by_query={name: by_query[name] for name in names},
+            missing=_distinct(query for one in found for query in one.missing),
+            unjudged_queries=tuple(
+                query for query in run if all(query not in qrels for qrels, _ in self._parts)
+            ),
+        )
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
