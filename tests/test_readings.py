@@ -265,3 +265,22 @@ def test_the_published_prompt_is_read_in_both_modes() -> None:
     assert "Given a query cats?," in request.prompt
     assert "Passage A: {query}\n\nPassage B: {second} {{\n" in request.prompt
     assert request.options == prompt.options
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("段落A", 1.0),
+        ("段落 B", 0.0),
+        ("**段落Ｂ**", 0.0),
+        ("Ａ", 1.0),
+        ("答案是段落A,因为它回答了查询。", 1.0),
+        ("我认为段落B更相关。", 0.0),
+        ("段落A或段落B", None),
+        ("段落 A 比段落 B 更相关", None),
+        ("段落", None),
+        ("", None),
+    ],
+)
+def test_chinese_answers_are_read(text: str, read: float | None) -> None:
+    assert Generation(load_prompt("prp-zh")).read([Answer(text=text)]) == read

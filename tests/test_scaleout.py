@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +22,7 @@ from rankprompt.files import read_documents, read_queries
 from rankprompt.journal import Journal, key
 from rankprompt.judges import PairwiseJudge
 from rankprompt.models import Answer, Request, Usage, load_model
+from rankprompt.parts import Outcome
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
@@ -29,7 +30,7 @@ from rankprompt.records import Candidates, Document, Query
 from rankprompt.reranking import Reranked, rerank
 from rankprompt.retrieval import bm25
 from rankprompt.sample import sample
-from rankprompt.scaleout import Cluster, ScaledOut, Workers, WorkerSettings, scale_out
+from rankprompt.scaleout import Cluster, Workers, WorkerSettings, scale_out
 from rankprompt.scaleout.cluster import connected
 from rankprompt.settings import Job
 from rankprompt.sorting import method
@@ -125,9 +126,26 @@ def kept(journal: Path) -> dict[bytes, str]:
         return dict(database.execute("select key, value from answers"))
 
 
-def run(folder: Path, fate: str = "", cluster: Cluster = TWO, **changes: Any) -> ScaledOut:
+class Far(NamedTuple):
+    """What came from the cluster: rankings in the order of the queries' numbers."""
+
+    rankings: dict[str, list[str]]
+    outcome: Outcome
+
+
+def gathered(
+    candidates: Sequence[Candidates], chosen: WorkerSettings, journal: Journal, cluster: Cluster
+) -> Far:
+    found: dict[str, list[str]] = {}
+    outcome = scale_out(candidates, chosen, journal, cluster, keep=found.update)
+    ordered = {one.query.id: found.pop(one.query.id) for one in candidates}
+    assert not found
+    return Far(ordered, outcome)
+
+
+def run(folder: Path, fate: str = "", cluster: Cluster = TWO, **changes: Any) -> Far:
     with Journals(folder) as journal:
-        return scale_out(made(), settings(folder, fate, **changes), journal, cluster)
+        return gathered(made(), settings(folder, fate, **changes), journal, cluster)
 
 
 class Journals(closing[Journal]):
@@ -159,14 +177,13 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> tuple[PairwiseJudge, Reran
     return judge, ranked, folder / "near.journal"
 
 
-def same_run(far: ScaledOut, near: tuple[PairwiseJudge, Reranked, Path], folder: Path) -> None:
+def same_run(far: Far, near: tuple[PairwiseJudge, Reranked, Path], folder: Path) -> None:
     judge, ranked, journal = near
     assert far.rankings == ranked.rankings
-    assert list(far.rankings) == list(ranked.rankings)
-    assert far.rounds == ranked.rounds
-    assert far.asked + far.from_journal == judge.asked + judge.from_journal
-    assert far.diagnostics == judge.diagnostics.summary()
-    assert far.cut == len(judge.cut)
+    assert far.outcome.rounds == ranked.rounds
+    assert far.outcome.asked + far.outcome.from_journal == judge.asked + judge.from_journal
+    assert far.outcome.diagnostics == judge.diagnostics.summary()
+    assert far.outcome.cut == len(judge.cut)
     assert kept(folder / "far.journal") == kept(journal)
 
 
@@ -176,20 +193,20 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
 ) -> None:
     far = run(tmp_path)
     same_run(far, near, tmp_path)
-    assert far.asked == near[0].asked
+    assert far.outcome.asked == near[0].asked
     prompts = list(chain(*asked(tmp_path)))
-    assert len(set(prompts)) == len(prompts) == far.costs.prompts
-    assert far.costs.batches == len(asked(tmp_path))
-    assert far.costs.tokens > far.costs.prompts
-    assert far.model == ("log:" + str(tmp_path) + ":", "fake 1", 400)
+    assert len(set(prompts)) == len(prompts) == far.outcome.costs.prompts
+    assert far.outcome.costs.batches == len(asked(tmp_path))
+    assert far.outcome.costs.tokens > far.outcome.costs.prompts
+    assert far.outcome.model == ("log:" + str(tmp_path) + ":", "fake 1", 400)
     with Journals(tmp_path) as journal:
         assert journal.totals() == (len(prompts), len(prompts))
-    assert far.replaced == 0
+    assert far.outcome.replaced == 0
 
     again = run(tmp_path)
     same_run(again, near, tmp_path)
-    assert again.asked == again.costs.prompts == 0
-    assert len(asked(tmp_path)) == far.costs.batches
+    assert again.outcome.asked == again.outcome.costs.prompts == 0
+    assert len(asked(tmp_path)) == far.outcome.costs.batches
 
 
 @pytest.mark.usefixtures("ray")
@@ -202,7 +219,7 @@ def test_a_worker_killed_half_way_is_replaced_and_only_its_batch_is_asked_again(
     far = run(tmp_path, "once")
     assert (tmp_path / "killed").exists()
     same_run(far, near, tmp_path)
-    assert far.replaced == 1
+    assert far.outcome.replaced == 1
     assert "a worker died" in caplog.text
     assert capfd.readouterr().out == ""  # stdout is for results
     batches = asked(tmp_path)
@@ -213,8 +230,8 @@ def test_a_worker_killed_half_way_is_replaced_and_only_its_batch_is_asked_again(
         answers, paid = journal.totals()
     assert answers == paid == len(set(chain(*batches)))
     # What the dead worker had spent counts, too; only the lost batch cannot.
-    assert far.costs.prompts == answers
-    assert far.costs.batches == len(batches) - 1
+    assert far.outcome.costs.prompts == answers
+    assert far.outcome.costs.batches == len(batches) - 1
 
 
 @pytest.mark.usefixtures("ray")
@@ -245,7 +262,7 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
         nonlocal finished
         with Workers(settings(tmp_path), journal, TWO) as workers:
             for done in workers.rerank(stream(), progress.append):
-                finished += len(done.rankings)
+                finished += len(done.judged.rankings)
                 # Under way, waiting, and one group in hand.
                 assert drawn - finished <= (2 + 4 + 1) * TWO.together
                 if finished > 30:
@@ -270,7 +287,7 @@ def test_what_a_worker_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="install the same packages on every machine"):
         run(tmp_path, load="lacking")
     with pytest.raises(InputError, match="a query id stands twice"), Journals(tmp_path) as journal:
-        scale_out([*made(1), *made(1)], settings(tmp_path), journal, TWO)
+        gathered([*made(1), *made(1)], settings(tmp_path), journal, TWO)
     with pytest.raises(InputError, match="more than the 0 of this machine"):
         run(tmp_path, cluster=replace(TWO, gpus_per_worker=1.0))
 
@@ -287,10 +304,10 @@ def test_a_journal_that_fails_stops_the_run(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ray")
 def test_no_candidates_make_an_empty_run(tmp_path: Path) -> None:
     with Journals(tmp_path) as journal:
-        far = scale_out([], settings(tmp_path), journal, TWO)
+        far = gathered([], settings(tmp_path), journal, TWO)
     assert far.rankings == {}
-    assert far.model.fingerprint == "fake 1"
-    assert far.diagnostics["position_bias"] is None
+    assert far.outcome.model.fingerprint == "fake 1"
+    assert far.outcome.diagnostics["position_bias"] is None
 
 
 def test_without_ray_the_pip_line_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,9 +366,9 @@ def test_the_real_model_makes_the_run_of_one_machine(tmp_path: Path) -> None:
         model = load_model(job.model, dtype="float32", device="cpu")
         judge, ranked = alone(candidates, Answering(model, journal), job, prompt)
     with Journals(tmp_path) as journal:
-        far = scale_out(candidates, WorkerSettings(job, prompt), journal, TWO)
+        far = gathered(candidates, WorkerSettings(job, prompt), journal, TWO)
     assert far.rankings == ranked.rankings
-    assert far.diagnostics == judge.diagnostics.summary()
-    assert far.asked == judge.asked
+    assert far.outcome.diagnostics == judge.diagnostics.summary()
+    assert far.outcome.asked == judge.asked
     # Numbers may vary with the batch, prompts and their keys may not.
     assert kept(tmp_path / "far.journal").keys() == kept(tmp_path / "near.journal").keys()

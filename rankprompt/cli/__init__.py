@@ -4,10 +4,13 @@ import sys
 
 import typer
 
+from rankprompt.cli.compare import compare
 from rankprompt.cli.console import set_up_logging
 from rankprompt.cli.demo import demo
 from rankprompt.cli.doctor import doctor
 from rankprompt.cli.evaluate import evaluate
+from rankprompt.cli.index import index
+from rankprompt.cli.inspect import inspect
 from rankprompt.cli.plan import plan
 from rankprompt.cli.rerank import rerank
 from rankprompt.errors import RankpromptError
@@ -16,13 +19,13 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="rankprompt",
-    help="Rank text with LLMs: rerank candidates, score runs.",
+    help="Rank text with LLMs: find candidates, rerank them, score and compare the runs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (rerank, evaluate, plan, doctor, demo):
+for verb in (inspect, rerank, evaluate, compare, plan, index, doctor, demo):
     app.command()(verb)
 
 
@@ -40,7 +43,7 @@ def _root(
         False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    """Rank text with LLMs: rerank candidates, score runs."""
+    """Rank text with LLMs: find candidates, rerank them, score and compare the runs."""
 
 
 def main() -> None:

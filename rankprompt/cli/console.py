@@ -4,10 +4,17 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-__all__ = ["print_json", "print_table", "progress_bar", "set_up_logging", "tell"]
+__all__ = [
+    "print_json",
+    "print_table",
+    "progress_bar",
+    "set_up_logging",
+    "show_imports",
+    "tell",
+]
 
 
 def set_up_logging() -> None:
@@ -100,3 +107,30 @@ def progress_bar(description: str, total: int, *, quiet: bool) -> Iterator[Calla
             progress.update(task, completed=done, total=max(done, progress.tasks[0].total or 0))
 
         yield advance
+
+
+@contextmanager
+def show_imports(*, quiet: bool) -> Iterator[None]:
+    """Shows a progress bar while a big collection is imported, which happens once.
+
+    Args:
+        quiet: show nothing.
+    """
+    from rankprompt.collections.importing import watching
+
+    bars = ExitStack()
+    done, advance = 0, None
+
+    def progress(read: int, total: int) -> None:
+        nonlocal done, advance
+        if advance is None:
+            done, advance = 0, bars.enter_context(progress_bar("importing", total, quiet=quiet))
+        advance(read - done)
+        done = read
+        if read >= total:
+            # Before another bar is opened: a terminal shows one at a time.
+            bars.pop_all().close()
+            advance = None
+
+    with bars, watching(progress):
+        yield

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,8 +46,9 @@ def _checks() -> Iterator[tuple[str, str, bool]]:
             yield name, "not installed; run: pip install rankprompt", False
     yield "torch device", *_try(_device)
     yield "embedded model", *_try(_embedded)
-    # Only the coming Lucene extra needs Java; its absence is no fault.
-    yield "java", _java(), True
+    # Only Lucene needs these two; where they are not installed, nothing is in the way.
+    yield "java", _try(_java)[0], True
+    yield "anserini", _try(_anserini)[0], True
     for what, folder in (("cache", cache_dir()), ("numba cache", _numba())):
         yield what, *_writable(folder)
     for name in SHIPPED:
@@ -81,19 +81,16 @@ def _embedded() -> str:
 
 
 def _java() -> str:
-    java = shutil.which("java") or (
-        str(Path(os.environ["JAVA_HOME"], "bin", "java")) if "JAVA_HOME" in os.environ else None
-    )
-    if java is None:
-        return "none (not needed yet)"
-    try:
-        said = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=20, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"{java} does not start: {error}"
-    lines = (said.stderr or said.stdout).splitlines()
-    return lines[0] if lines else f"{java} does not say its version"
+    from rankprompt.retrieval.anserini import find_java
+
+    java = find_java()
+    return f"{java.version}, {java.path} ({java.origin})"
+
+
+def _anserini() -> str:
+    from rankprompt.retrieval.anserini import find_jar
+
+    return str(find_jar())
 
 
 def _numba() -> Path:

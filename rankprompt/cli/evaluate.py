@@ -6,33 +6,39 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
+from rankprompt.cli.grades import grades_of
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
     runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Runs in TREC form."),
-    qrels: Path = typer.Option(..., help="Relevance grades in TREC form."),
+    qrels: Path | None = typer.Option(None, help="Relevance grades in TREC form."),
+    dataset: str | None = typer.Option(
+        None, help="In place of --qrels: the grades of a collection; as in retrieve."
+    ),
+    split: str | None = typer.Option(None, help="Of the dataset, such as dev; as in retrieve."),
     measures: list[str] | None = typer.Option(
         None,
-        help="Such as ndcg@10, map, map-l2@100, RR(rel=2)@10, P@10, recall@100; repeat the option "
-        "or put several between quotes. -lN is the lowest grade that counts as relevant.",
+        help="Such as ndcg@10, map, map-l2@100, RR(rel=2)@10, P@10, recall@100, or the groups "
+        "trec-dl, beir and t2ranking; repeat the option or put several between quotes. -lN is the "
+        "lowest grade that counts as relevant.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every query's values."),
 ) -> None:
     """Score runs against relevance grades, with ranx and by trec_eval's rules.
 
     Means are over all queries of the qrels: one that a run lacks counts 0. Equal scores are
-    ordered as trec_eval orders them, by document id.
+    ordered as trec_eval orders them, by document id. Where a dataset has binary judgements of its
+    own beside its grades (T2Ranking), all measures but nDCG read these.
     """
-    from rankprompt.eval import DEFAULT_MEASURES, parse_measure, score
-    from rankprompt.files import read_qrels, read_run
+    from rankprompt.eval import parse_measures
+    from rankprompt.files import read_run
 
-    names = [name for one in measures or () for name in one.replace(",", " ").split()]
-    asked = list(dict.fromkeys(parse_measure(name) for name in names or DEFAULT_MEASURES))
-    grades = read_qrels(qrels)
+    asked = parse_measures(measures or ())
+    grades = grades_of(qrels, dataset, split, asked)
     loaded = [read_run(run) for run in runs]
-    scored = [score(run, grades, asked) for run in loaded]
+    scored = [grades.score(run) for run in loaded]
     if as_json:
         result: list[dict[str, Any]] = [
             {
@@ -45,7 +51,7 @@ def evaluate(
             }
             for path, scores in zip(runs, scored, strict=True)
         ]
-        print_json({"qrels": str(qrels), "runs": result})
+        print_json({"qrels": str(qrels or dataset), "runs": result})
         return
     rows = [
         [str(path), *(f"{scores.means[one.name]:.4f}" for one in asked), str(scores.queries)]

@@ -1,24 +1,25 @@
 """``rankprompt plan``: what every method costs and withstands, before a token is spent."""
 
+import dataclasses
 import os
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from rankprompt.cli.console import print_json, print_table, progress_bar, tell
+from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
 from rankprompt.settings import Job
 
 __all__ = ["plan", "show_plan"]
 
 
 def plan(
-    run: Path = typer.Option(..., help="The first stage's run, in TREC form; plain or gzip."),
-    queries: Path = typer.Option(..., help="Queries: TSV (id, tab, text) or JSONL."),
-    docs: Path = typer.Option(
-        ..., help="Documents: JSONL (id; contents or text; title if any) or TSV."
-    ),
+    run: Path | None = typer.Option(None, help="As in rerank: the first stage's run."),
+    queries: Path | None = typer.Option(None, help="As in rerank."),
+    docs: Path | None = typer.Option(None, help="As in rerank."),
+    dataset: str | None = typer.Option(None, help="As in rerank: a collection by name."),
+    split: str | None = typer.Option(None, help="Of the dataset, such as dev or test."),
+    fields: str = typer.Option(Job.fields, help="As in rerank: what makes a passage."),
     qrels: Path | None = typer.Option(
         None,
         help="Grades that the simulated judge reads, in TREC form. Left out: invented ones, few "
@@ -79,7 +80,8 @@ def plan(
     nDCG@10 is what a judge without error gives, and what is lost of it when the judge errs.
     """
     given = {**locals(), "output": Path(os.devnull)}  # where a plan writes
-    job = Job(**{field.name: given[field.name] for field in fields(Job) if field.name in given})
+    named = [field.name for field in dataclasses.fields(Job) if field.name in given]
+    job = Job(**{name: given[name] for name in named})
     show_plan(
         job, qrels=qrels, seeds=seeds, calibration=not no_calibrate, as_json=as_json, quiet=quiet
     )
@@ -99,14 +101,16 @@ def show_plan(
     from rankprompt.planning import plan_job
 
     ndcg = parse_measure("ndcg@10")
-    found = plan_job(
-        job,
-        measure=lambda run, truth: score(run, truth, [ndcg]).means[ndcg.name],
-        qrels=qrels,
-        seeds=seeds,
-        calibration=calibration,
-        progress=lambda what, total: progress_bar(what, total, quiet=quiet or as_json),
-    )
+    silent = quiet or as_json
+    with show_imports(quiet=silent):
+        found = plan_job(
+            job,
+            measure=lambda run, truth: score(run, truth, [ndcg]).means[ndcg.name],
+            qrels=qrels,
+            seeds=seeds,
+            calibration=calibration,
+            progress=lambda what, total: progress_bar(what, total, quiet=silent),
+        )
     if as_json:
         print_json(found)
         return

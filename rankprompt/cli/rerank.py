@@ -1,12 +1,12 @@
 """``rankprompt rerank``: a better run from a run."""
 
-from dataclasses import fields
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from rankprompt.cli.console import print_json, progress_bar, tell
+from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 from rankprompt.settings import Job
 
 __all__ = ["rerank"]
@@ -15,10 +15,25 @@ _METHODS = "allpair, heapsort, sliding, pipelined or quickselect"
 
 
 def rerank(
-    run: Path = typer.Option(..., help="The first stage's run, in TREC form; plain or gzip."),
-    queries: Path = typer.Option(..., help="Queries: TSV (id, tab, text) or JSONL."),
-    docs: Path = typer.Option(
-        ..., help="Documents: JSONL (id; contents or text; title if any) or TSV."
+    run: Path | None = typer.Option(
+        None,
+        help="The first stage's run, in TREC form; plain or gzip. Left out: the candidates that "
+        "come with the dataset.",
+    ),
+    queries: Path | None = typer.Option(
+        None, help="Queries: TSV (id, tab, text), JSONL or TREC topics."
+    ),
+    docs: Path | None = typer.Option(
+        None, help="Documents: JSONL (id; contents or text; title if any) or TSV."
+    ),
+    dataset: str | None = typer.Option(
+        None,
+        help="In place of --queries and --docs: ir:ID (ir_datasets), beir:DIR, t2ranking:DIR or "
+        "requests:FILE; a folder or file without such a word is recognised.",
+    ),
+    split: str | None = typer.Option(None, help="Of the dataset, such as dev or test."),
+    fields: str = typer.Option(
+        Job.fields, help="A document's fields that make its passage, in this order."
     ),
     output: Path = typer.Option(
         ...,
@@ -132,17 +147,17 @@ def rerank(
     from rankprompt.manifest import beside
 
     given = locals()
-    job = Job(**{field.name: given[field.name] for field in fields(Job)})
+    job = Job(**{field.name: given[field.name] for field in dataclasses.fields(Job)})
     if plan:
         from rankprompt.cli.plan import show_plan
 
         show_plan(job, as_json=as_json, quiet=quiet)
         return
     kept = job.journal or beside(job.output, ".journal")
+    silent = quiet or as_json
     try:
-        manifest = run_job(
-            job, lambda what, total: progress_bar(what, total, quiet=quiet or as_json)
-        )
+        with show_imports(quiet=silent):
+            manifest = run_job(job, lambda what, total: progress_bar(what, total, quiet=silent))
     except KeyboardInterrupt:
         if job.oracle:
             tell("interrupted; no run was written")

@@ -7,10 +7,57 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from rankprompt.errors import InputError
 
-__all__ = ["check_writable", "write_atomically", "write_together"]
+__all__ = ["Scratch", "check_writable", "write_atomically", "write_together"]
+
+
+class Scratch:
+    """A long text as it grows: a file without a name, which is gone whatever happens.
+
+    Use it as a context, and give it to ``write_together`` when it is whole.
+
+    Args:
+        path: the file that will be written from it; it lies on the same disk.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        folder = None if _is_device(path) else path.resolve().parent
+        try:
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - we are the context
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def __enter__(self) -> "Scratch":
+        """Gives itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Throws the text away; what was copied stays."""
+        with contextlib.suppress(OSError):  # what is left in the buffer of a full disk
+            self._file.close()
+
+    def write(self, text: str) -> None:
+        """Adds to the text.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        try:
+            self._file.write(text.encode())
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def copy_into(self, file: IO[bytes]) -> None:
+        """Copies the whole text."""
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, file)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -29,11 +76,11 @@ def write_atomically(path: Path, text: str) -> None:
     write_together({path: text})
 
 
-def write_together(texts: Mapping[Path, str]) -> None:
+def write_together(texts: Mapping[Path, str | Scratch]) -> None:
     """Write files that belong together: all of them are on the disk before the first appears.
 
     Args:
-        texts: contents by file, each as in ``write_atomically``.
+        texts: contents by file, each as in ``write_atomically``, or grown in a scratch file.
 
     Raises:
         InputError: one of them cannot be written; the old files are untouched.
@@ -44,10 +91,11 @@ def write_together(texts: Mapping[Path, str]) -> None:
         for path, text in texts.items():
             _refuse_misplaced(path)
             if _is_device(path):
-                path.write_bytes(text.encode())
+                with path.open("wb") as file:
+                    _copy(text, file)
             else:
                 ready[path] = _temporary(path.resolve())
-                _fill(ready[path], path, text.encode())
+                _fill(ready[path], path, text)
         for path, temporary in ready.items():
             temporary.replace(path.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
@@ -84,9 +132,16 @@ def _temporary(path: Path) -> Path:
     return path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
 
 
-def _fill(temporary: Path, path: Path, content: bytes) -> None:
+def _copy(content: str | Scratch, file: IO[bytes]) -> None:
+    if isinstance(content, Scratch):
+        content.copy_into(file)
+    else:
+        file.write(content.encode())
+
+
+def _fill(temporary: Path, path: Path, content: str | Scratch) -> None:
     with temporary.open("xb") as file:
-        file.write(content)
+        _copy(content, file)
         file.flush()
         os.fsync(file.fileno())  # a crash after the rename must not leave an empty file
     if path.exists():

@@ -10,7 +10,15 @@ from rankprompt.files.runs import read_run
 from rankprompt.files.texts import read_documents, read_queries
 from rankprompt.records import Candidates, Document, Query, Run
 
-__all__ = ["build_candidates", "read_candidates"]
+__all__ = [
+    "build_candidates",
+    "check_extent",
+    "describe_missing",
+    "join_texts",
+    "read_candidates",
+    "require_queries",
+    "warn_without",
+]
 
 _NAMED = 3  # how many ids a message names before it only counts
 
@@ -86,13 +94,29 @@ def build_candidates(
         InputError: ``depth`` or ``limit`` is below 1, or a query of the run has no text.
         MissingTextError: a document is unknown or blank, and ``skip_missing`` is off.
     """
+    check_extent(depth, limit)
+    taken = dict(islice(run.items(), limit))
+    require_queries(taken, queries)
+    candidates, skipped = join_texts(taken, queries, documents, depth)
+    if skipped and not skip_missing:
+        raise MissingTextError(describe_missing(skipped))
+    warn_without(len(taken) - len(candidates) + sum(query not in run for query in queries))
+    return candidates, skipped
+
+
+def check_extent(depth: int | None, limit: int | None) -> None:
+    """Refuse a depth or a limit below 1."""
     for name, value in (("depth", depth), ("limit", limit)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, not {value}")
-    taken = dict(islice(run.items(), limit))
-    _require_queries(taken, queries)
+
+
+def join_texts(
+    run: Run, queries: Mapping[str, str], documents: Mapping[str, Document], depth: int | None
+) -> tuple[list[Candidates], list[tuple[str, str]]]:
+    """As ``build_candidates`` with ``skip_missing``, of queries that all have texts; no warning."""
     candidates, skipped = [], []
-    for query, scores in taken.items():
+    for query, scores in run.items():
         found: list[tuple[Document, float]] = []
         for name, score in islice(scores.items(), depth):
             document = documents.get(name)
@@ -103,13 +127,11 @@ def build_candidates(
         if found:
             texts, kept = zip(*found, strict=True)
             candidates.append(Candidates(Query(query, queries[query]), texts, kept))
-    if skipped and not skip_missing:
-        raise MissingTextError(_missing(skipped))
-    _warn(len(taken) - len(candidates) + sum(query not in run for query in queries))
     return candidates, skipped
 
 
-def _require_queries(run: Run, queries: Mapping[str, str]) -> None:
+def require_queries(run: Run, queries: Mapping[str, str]) -> None:
+    """Refuse a run with queries that have no text."""
     missing = [query for query in run if not queries.get(query, "").strip()]
     if missing:
         raise InputError(
@@ -118,7 +140,8 @@ def _require_queries(run: Run, queries: Mapping[str, str]) -> None:
         )
 
 
-def _missing(skipped: list[tuple[str, str]]) -> str:
+def describe_missing(skipped: list[tuple[str, str]]) -> str:
+    """Say which candidates, as (query id, document id), lack text, and what to do."""
     first = skipped[0][0]
     names = [document for query, document in skipped if query == first]
     return (
@@ -131,6 +154,7 @@ def _name(ids: list[str]) -> str:
     return ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
 
 
-def _warn(without: int) -> None:
+def warn_without(without: int) -> None:
+    """Warn of so many queries without candidates."""
     if without:
         logger.warning("queries without candidates, left out of the ranking: %d", without)

@@ -4,11 +4,12 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 
 from rankprompt.errors import FormatError, InputError
 
-__all__ = ["read_columns", "read_lines"]
+__all__ = ["LineReader", "is_gzip", "read_columns", "read_lines"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BLANKS = re.compile("[ \t]+")
@@ -29,18 +30,65 @@ def read_lines(path: Path | str) -> Iterator[tuple[int, str]]:
         InputError: the file is missing, a directory, or cannot be read.
         FormatError: a line is not UTF-8, or the gzip data are truncated or corrupt.
     """
-    number = 0
+    return iter(LineReader(path))
+
+
+class LineReader:
+    """Streams as ``read_lines``, says how far it is, and starts where another stopped.
+
+    Args:
+        path: the file, plain or gzip.
+        offset: where to start, in unpacked bytes; a gzip file is unpacked again up to there.
+        number: the number of the line that ends at ``offset``.
+
+    Attributes:
+        offset: the end of the last line, in unpacked bytes.
+        number: the last line's number, from 1.
+    """
+
+    def __init__(self, path: Path | str, *, offset: int = 0, number: int = 0) -> None:
+        self._path = path
+        self.offset, self.number = offset, number
+        self._packed: BufferedReader | None = None
+
+    @property
+    def read(self) -> int:
+        """The bytes of the file that are read, packed where the file is; while it is open."""
+        return self._packed.tell() if self._packed else self.offset
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        try:
+            with Path(self._path).open("rb") as file:
+                for line in self._start(file):
+                    self.offset += len(line)
+                    self.number += 1
+                    text = _decode(self._path, self.number, line)
+                    if text and not text.isspace():
+                        yield self.number, text
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            problem = f"truncated or corrupt gzip data after line {self.number} ({error})"
+            raise FormatError(self._path, None, problem) from error
+        except OSError as error:
+            raise InputError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    def _start(self, file: BufferedReader) -> Iterable[bytes]:
+        stream: BufferedReader | gzip.GzipFile = file
+        if file.peek(2)[:2] == _GZIP_MAGIC:
+            self._packed, stream = file, gzip.GzipFile(fileobj=file)
+        if self.offset:  # a pipe cannot seek, and need not
+            stream.seek(self.offset)
+        return stream
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file's first bytes are gzip's.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     try:
-        with Path(path).open("rb") as file:
-            packed = file.peek(2)[:2] == _GZIP_MAGIC
-            stream: Iterable[bytes] = gzip.GzipFile(fileobj=file) if packed else file
-            for number, line in enumerate(stream, start=1):
-                text = _decode(path, number, line)
-                if text and not text.isspace():
-                    yield number, text
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        problem = f"truncated or corrupt gzip data after line {number} ({error})"
-        raise FormatError(path, None, problem) from error
+        with path.open("rb") as file:
+            return file.read(2) == _GZIP_MAGIC
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -1,15 +1,19 @@
-"""Queries and documents, as TSV (``id<TAB>text``) or JSONL."""
+"""Queries and documents, as TSV (``id<TAB>text``) or JSONL; queries as TREC topics, too."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rankprompt.errors import FormatError
 from rankprompt.files.lines import read_lines
+from rankprompt.files.topics import is_topics, read_topics
 from rankprompt.records import Document
 
-__all__ = ["read_documents", "read_queries"]
+__all__ = ["Parse", "check_id", "detect_fields", "read_documents", "read_queries"]
+
+Parse: TypeAlias = Callable[[int, str], tuple[str, dict[str, str]] | None]
+"""Reads a line, given its number: an id with its texts by name; None where it is a header."""
 
 _QUERY_IDS = ("id", "_id", "qid", "query_id")
 _QUERY_TEXTS = ("text", "query", "title")
@@ -18,10 +22,11 @@ _DOCUMENT_TEXTS = ("contents", "text")
 
 
 def read_queries(path: Path | str) -> dict[str, str]:
-    """Read queries from TSV, or from JSONL where the first line starts with a brace.
+    """Read queries from TREC topics, TSV, or JSONL, told by how the first line starts.
 
-    In JSONL the id is under ``id``, ``_id``, ``qid`` or ``query_id``, the text under ``text``,
-    ``query`` or ``title``; the first key that is there counts.
+    TREC topics start with ``<top>``: see ``read_topics``. JSONL starts with a brace; the id is
+    under ``id``, ``_id``, ``qid`` or ``query_id``, the text under ``text``, ``query`` or
+    ``title``; the first key that is there counts.
 
     Args:
         path: the file, plain or gzip.
@@ -35,7 +40,8 @@ def read_queries(path: Path | str) -> dict[str, str]:
     """
     queries: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for line, name, text in _read_texts(path, _QUERY_IDS, _QUERY_TEXTS, titled=False):
+    for line, name, text in _read_queries(path):
+        check_id(path, line, name)
         if name in lines:
             problem = f"query {name} stands on line {lines[name]} already"
             raise FormatError(path, line, problem)
@@ -64,42 +70,103 @@ def read_documents(path: Path | str, wanted: Collection[str] | None = None) -> d
     keep = None if wanted is None else frozenset(wanted)
     documents: dict[str, Document] = {}
     lines: dict[str, int] = {}
-    for line, name, text in _read_texts(path, _DOCUMENT_IDS, _DOCUMENT_TEXTS, titled=True):
-        if keep is not None and name not in keep:
+    parse: Parse | None = None
+    for line, content in read_lines(path):
+        parse = parse or detect_fields(path, line, content, every=False)
+        record = parse(line, content)
+        if record is None or (keep is not None and record[0] not in keep):
             continue
+        name, fields = record
+        title, text = fields.get("title", ""), fields["text"]
+        if title.strip():
+            text = f"{title}\n{text}" if text else title
         first_line = lines.setdefault(name, line)
         if documents.setdefault(name, Document(name, text)).text != text:
             problem = f"document {name} has another text on line {first_line}"
             raise FormatError(path, line, problem)
+    if parse is None:
+        raise _empty(path)
     return documents
 
 
-def _read_texts(
-    path: Path | str, id_keys: Sequence[str], text_keys: Sequence[str], *, titled: bool
-) -> Iterator[tuple[int, str, str]]:
-    is_json = None
-    for number, line in read_lines(path):
-        if is_json is None:
-            is_json = line.lstrip().startswith("{")
-        if is_json:
+def detect_fields(path: Path | str, number: int, line: str, *, every: bool = True) -> Parse:
+    """Tell from a file's first line how its documents are written.
+
+    Args:
+        path: the file, for messages.
+        number: the line's number.
+        line: the first line that is not blank.
+        every: give every key of JSONL that holds a string under its own name; off for ``title``
+            and ``text`` alone. ``contents`` is given as ``text``, and hides a key ``text``.
+
+    Returns:
+        What reads each line of the file, this one included; it raises a ``FormatError`` on a
+        malformed line.
+    """
+    del number
+    if not line.lstrip().startswith("{"):
+        return lambda number, line: _split(path, number, line)
+
+    def parse(number: int, line: str) -> tuple[str, dict[str, str]]:
+        record = _parse_object(path, number, line)
+        id_key = _find_key(path, number, record, _DOCUMENT_IDS, "id")
+        text_key = _find_key(path, number, record, _DOCUMENT_TEXTS, "text")
+        name = _as_id(path, number, id_key, record[id_key])
+        fields = {"text": _as_text(path, number, text_key, record[text_key])}
+        if record.get("title") is not None:
+            fields["title"] = _as_text(path, number, "title", record["title"])
+        if every:
+            for key, value in record.items():
+                if isinstance(value, str) and key not in (id_key, text_key):
+                    fields.setdefault(key, value)
+        _refuse_half_characters(path, number, "".join([name, *fields, *fields.values()]))
+        check_id(path, number, name)
+        return name, fields
+
+    return parse
+
+
+def check_id(path: Path | str, number: int, name: str) -> None:
+    """Refuse an id that would break the columns of a TREC file."""
+    if name.split() != [name]:
+        raise FormatError(path, number, f"an id must be one word without spaces, not {name!r}")
+
+
+def _split(path: Path | str, number: int, line: str) -> tuple[str, dict[str, str]]:
+    name, tab, text = line.partition("\t")
+    if not tab:
+        problem = "expected id<TAB>text, found no tab (in JSONL the first line opens with {)"
+        raise FormatError(path, number, problem)
+    check_id(path, number, name)
+    return name, {"text": text}
+
+
+def _read_queries(path: Path | str) -> Iterator[tuple[int, str, str]]:
+    form = None
+    lines = read_lines(path)
+    for number, line in lines:
+        if form is None:
+            if is_topics(line):
+                yield from read_topics(path, number, line, lines)
+                return
+            form = "json" if line.lstrip().startswith("{") else "tsv"
+        if form == "json":
             record = _parse_object(path, number, line)
-            name = _find_id(path, number, record, id_keys)
-            text = _find_text(path, number, record, text_keys)
-            if titled:
-                text = _add_title(path, number, record, text)
+            id_key = _find_key(path, number, record, _QUERY_IDS, "id")
+            name = _as_id(path, number, id_key, record[id_key])
+            text_key = _find_key(path, number, record, _QUERY_TEXTS, "text")
+            text = _as_text(path, number, text_key, record[text_key])
             _refuse_half_characters(path, number, name + text)
         else:
-            name, tab, text = line.partition("\t")
-            if not tab:
-                problem = (
-                    "expected id<TAB>text, found no tab (in JSONL the first line opens with {)"
-                )
-                raise FormatError(path, number, problem)
-        if name.split() != [name]:  # it would break the columns of a TREC file
-            raise FormatError(path, number, f"an id must be one word without spaces, not {name!r}")
+            name, fields = _split(path, number, line)
+            text = fields["text"]
         yield number, name, text
-    if is_json is None:
-        raise FormatError(path, None, "the file is empty; expected TSV (id<TAB>text) or JSONL")
+    if form is None:
+        raise _empty(path)
+
+
+def _empty(path: Path | str) -> FormatError:
+    return FormatError(path, None, "the file is empty; expected TSV (id<TAB>text) or JSONL")
 
 
 def _parse_object(path: Path | str, number: int, line: str) -> dict[str, Any]:
@@ -115,27 +182,6 @@ def _parse_object(path: Path | str, number: int, line: str) -> dict[str, Any]:
     return record
 
 
-def _find_id(path: Path | str, number: int, record: dict[str, Any], keys: Sequence[str]) -> str:
-    key = _find_key(path, number, record, keys, "id")
-    value = record[key]
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        problem = f"expected a string or whole number under {key!r}, found {_kind(value)}"
-        raise FormatError(path, number, problem)
-    return str(value)
-
-
-def _find_text(path: Path | str, number: int, record: dict[str, Any], keys: Sequence[str]) -> str:
-    key = _find_key(path, number, record, keys, "text")
-    return _as_text(path, number, key, record[key])
-
-
-def _add_title(path: Path | str, number: int, record: dict[str, Any], text: str) -> str:
-    title = record.get("title")
-    if title is None or not _as_text(path, number, "title", title).strip():
-        return text
-    return f"{title}\n{text}" if text else str(title)
-
-
 def _find_key(
     path: Path | str, number: int, record: dict[str, Any], keys: Sequence[str], what: str
 ) -> str:
@@ -144,6 +190,13 @@ def _find_key(
             return key
     *others, last = map(repr, keys)
     raise FormatError(path, number, f"no {what}: expected {', '.join(others)} or {last}")
+
+
+def _as_id(path: Path | str, number: int, key: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        problem = f"expected a string or whole number under {key!r}, found {_kind(value)}"
+        raise FormatError(path, number, problem)
+    return str(value)
 
 
 def _as_text(path: Path | str, number: int, key: str, value: object) -> str:

@@ -1,5 +1,7 @@
 """Language models, one backend a file, loaded only when asked for."""
 
+from collections.abc import Callable, Sequence
+
 from rankprompt.models.base import Answer, AsyncLanguageModel, LanguageModel, Request, Usage
 
 __all__ = [
@@ -10,6 +12,7 @@ __all__ = [
     "Usage",
     "load_model",
     "load_server",
+    "token_counter",
 ]
 
 
@@ -60,3 +63,17 @@ def load_server(name: str, *, base_url: str) -> AsyncLanguageModel:
     from rankprompt.models.openai import OpenAIModel
 
     return OpenAIModel(name, base_url=base_url)
+
+
+def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
+    """Gives a function that counts the tokens of texts by a model's tokenizer alone.
+
+    Args:
+        name: as for ``load_model``.
+
+    Raises:
+        ModelError: the tokenizer cannot be loaded.
+    """
+    from rankprompt.models import counting, embedded
+
+    return counting.counter(str(embedded.converted()) if name == embedded.EMBEDDED else name)

@@ -6,47 +6,17 @@ goes on. So a worker that dies loses the batch under way and no more: another ta
 queries are asked again, and all that it had asked is found in the journal.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from rankprompt.answering import Costs
 from rankprompt.errors import InputError
 from rankprompt.journal import Journal
+from rankprompt.parts import Outcome
 from rankprompt.records import Candidates
 from rankprompt.scaleout.cluster import Cluster
-from rankprompt.scaleout.worker import Card, Finished, WorkerSettings, add, summarise
+from rankprompt.scaleout.worker import Card, Finished, WorkerSettings, add
 from rankprompt.scaleout.workers import Workers
 
-__all__ = ["Card", "Cluster", "Finished", "ScaledOut", "WorkerSettings", "Workers", "scale_out"]
-
-
-@dataclass
-class ScaledOut:
-    """What ``scale_out`` returns.
-
-    Attributes:
-        model: what the workers loaded.
-        rankings: document ids, best first, by query id, in the order of the candidates.
-        rounds: those of the queries that had the most.
-        costs: of all workers, the dead among them; ``seconds`` overlap.
-        asked: comparisons that cost at least one prompt.
-        from_journal: comparisons that cost nothing; what a worker asked before it died is among
-            them.
-        cut: passages cut to fit.
-        replaced: workers that died, each replaced by another.
-        diagnostics: as ``Diagnostics.summary``.
-    """
-
-    model: Card
-    rankings: dict[str, list[str]] = field(default_factory=dict)
-    rounds: int = 0
-    costs: Costs = field(default_factory=Costs)
-    asked: int = 0
-    from_journal: int = 0
-    cut: int = 0
-    replaced: int = 0
-    diagnostics: dict[str, float | int | None] = field(default_factory=dict)
+__all__ = ["Card", "Cluster", "Finished", "WorkerSettings", "Workers", "scale_out"]
 
 
 def scale_out(
@@ -54,8 +24,10 @@ def scale_out(
     settings: WorkerSettings,
     journal: Journal,
     cluster: Cluster,
+    *,
+    keep: Callable[[Mapping[str, list[str]]], None],
     on_judged: Callable[[int], None] = lambda _: None,
-) -> ScaledOut:
+) -> Outcome:
     """Reranks on a cluster, as ``rerank`` does on one machine.
 
     Args:
@@ -63,7 +35,12 @@ def scale_out(
         settings: of each worker.
         journal: a file; others may have it open.
         cluster: where the workers run.
+        keep: called with the rankings of a few queries as they are done, in any order.
         on_judged: called with the number of comparisons judged, about every second.
+
+    Returns:
+        The outcome. Its costs are of all workers, the dead among them, and ``seconds`` overlap;
+        what a worker asked before it died is among ``from_journal``.
 
     Raises:
         InputError: settings that cannot work, or a query id that stands twice.
@@ -71,21 +48,12 @@ def scale_out(
         JournalError: the journal fails.
     """
     with Workers(settings, journal, cluster) as workers:
-        whole = ScaledOut(workers.model, costs=workers.lost)
-        parts: dict[int, dict[str, list[str]]] = {}
-        tally: Counter[str] = Counter()
+        whole = Outcome(model=workers.model, costs=workers.lost)
         for done in workers.rerank(_distinct(candidates), on_judged):
-            parts[done.place] = done.rankings
-            whole.rounds = max(whole.rounds, done.rounds)
-            add(whole.costs, done.costs)
-            whole.asked += done.asked
-            whole.from_journal += done.from_journal
-            whole.cut += done.cut
-            tally.update(done.tally)
+            keep(done.judged.rankings)
+            whole.take(done.judged)
+            add(workers.lost, done.costs)
         whole.replaced = workers.replaced
-    for _, rankings in sorted(parts.items()):
-        whole.rankings |= rankings
-    whole.diagnostics = summarise(tally)
     return whole
 
 

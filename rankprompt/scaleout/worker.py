@@ -3,7 +3,6 @@
 Plain classes, which ``rankprompt.scaleout.workers`` makes actors; importing them needs no Ray.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -11,24 +10,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from rankprompt.answering import Answering, Costs
-from rankprompt.diagnostics import Diagnostics
 from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
 from rankprompt.journal import Entry, Journal
-from rankprompt.judges import PairwiseJudge
 from rankprompt.models.base import Answer, LanguageModel
-from rankprompt.prior import PriorJudge
+from rankprompt.parts import Judged, ask
 from rankprompt.prompt import Prompt
-from rankprompt.readings import reading
 from rankprompt.records import Candidates
-from rankprompt.reranking import rerank
 from rankprompt.settings import Job
 
-__all__ = ["Card", "Finished", "Keeper", "Note", "Worker", "WorkerSettings", "add", "summarise"]
+__all__ = ["Card", "Finished", "Keeper", "Note", "Worker", "WorkerSettings", "add"]
 
 R = TypeVar("R")
-
-_COUNTS = ("pairs", "shown", "shown_first", "both", "inconsistent", "unreadable")
-_TRIPLES = ("intransitive_triples", "triples")
 
 
 @dataclass(frozen=True)
@@ -66,19 +58,12 @@ class Note(NamedTuple):
 class Finished(NamedTuple):
     """Queries that a worker has reranked together.
 
-    ``place`` is the first one's among all candidates, the others follow it; ``rankings`` and
-    ``rounds`` are as in ``Reranked``; ``asked``, ``from_journal`` and ``cut`` count as the judge's
-    do; ``tally`` holds the counts behind ``Diagnostics.summary``, which can be added up.
+    ``place`` is the first one's among all candidates, the others follow it.
     """
 
     place: int
-    rankings: dict[str, list[str]]
-    rounds: int
     costs: Costs
-    asked: int
-    from_journal: int
-    cut: int
-    tally: Counter[str]
+    judged: Judged
 
 
 class Keeper:
@@ -192,45 +177,14 @@ class Worker:
         journal = _Distant(self._keeper, self._slot, attempt)
         answering = Answering(self._model, cast("Journal", journal))
         answering.costs = journal.costs
-        judge = PairwiseJudge(
-            answering, reading(prompt, job.mode), **job.judging, on_judged=journal.judged
-        )
-        ranked = rerank(
-            candidates,
-            PriorJudge(judge, candidates, job.prior or 0.0),
-            job.ranker(job.method or ""),
-            input_order=job.input_order,
-            seed=job.seed,
-        )
-        return Finished(
-            place,
-            *ranked,
-            answering.costs,
-            judge.asked,
-            judge.from_journal,
-            len(judge.cut),
-            _tally(judge.diagnostics),
-        )
+        judged = ask(candidates, answering, job, prompt, journal.judged)
+        return Finished(place, answering.costs, judged)
 
 
 def add(costs: Costs, more: Costs) -> None:
     """Adds costs to costs."""
     for one in fields(Costs):
         setattr(costs, one.name, getattr(costs, one.name) + getattr(more, one.name))
-
-
-def summarise(tally: Counter[str]) -> dict[str, float | int | None]:
-    """What ``Diagnostics.summary`` says, from counts added up; triples never span two queries."""
-    whole = Diagnostics()
-    for name in _COUNTS:
-        setattr(whole, name, tally[name])
-    return {**whole.summary(), **{name: tally[name] for name in _TRIPLES}}
-
-
-def _tally(diagnostics: Diagnostics) -> Counter[str]:
-    summary = diagnostics.summary()
-    counts = {name: getattr(diagnostics, name) for name in _COUNTS}
-    return Counter({**counts, **{name: int(summary[name] or 0) for name in _TRIPLES}})
 
 
 def _told(work: Callable[[], R]) -> R | RankpromptError:

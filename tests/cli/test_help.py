@@ -15,7 +15,10 @@ from tests.cli.conftest import Command
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("verb", ["", "rerank", "evaluate", "plan", "doctor", "demo"])
+VERBS = ["compare", "demo", "doctor", "evaluate", "index", "inspect", "plan", "rerank"]
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
 def test_the_help_page_is_the_golden_one(command: Command, verb: str) -> None:
     ran = command(*([verb] if verb else []), "--help")
     assert (ran.code, ran.err) == (0, "")

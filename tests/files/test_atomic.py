@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import stat
 import tempfile
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.files import check_writable, write_atomically, write_together
+from rankprompt.files import Scratch, check_writable, write_atomically, write_together
 
 
 def failing(number: int) -> Callable[..., None]:
@@ -125,3 +126,32 @@ def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path: Path
         write_together({run: "new", tmp_path / "missing" / "a.json": "new"})
     assert run.read_text() == "one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.trec"]
+
+
+def test_a_scratch_file_becomes_the_file_and_is_seen_nowhere_before(tmp_path: Path) -> None:
+    path = tmp_path / "run.trec"
+    with Scratch(path) as scratch:
+        scratch.write("ä\n")
+        scratch.write("b\n")
+        assert list(tmp_path.iterdir()) == []
+        write_together({path: scratch, tmp_path / "run.json": "{}"})
+    assert path.read_text("utf-8") == "ä\nb\n"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["run.json", "run.trec"]
+
+
+def test_an_abandoned_scratch_file_leaves_nothing(tmp_path: Path) -> None:
+    with Scratch(tmp_path / "run.trec") as scratch:
+        scratch.write("a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_file_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Scratch(tmp_path / "run.trec") as scratch:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            with pytest.raises(InputError, match=r"^cannot write .*run\.trec: .*untouched$"):
+                scratch.write("a" * 200_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

@@ -1,12 +1,14 @@
 import gzip
 import io
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files import read_lines
+from rankprompt.files.lines import LineReader
 
 
 @pytest.fixture
@@ -95,3 +97,17 @@ def test_a_file_that_cannot_be_read_is_told(
     monkeypatch.setattr(Path, "open", refuse)  # root may read everything
     with pytest.raises(InputError, match="Permission denied"):
         list(read_lines(tmp_path / "secret.txt"))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_reader_goes_on_where_another_stopped(path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(pack("\ufeffa\n\n题\r\n b\nlast".encode()))
+    whole = list(LineReader(path))
+    assert whole == [(1, "a"), (3, "题"), (4, " b"), (5, "last")]
+    for count in range(len(whole) + 1):
+        first = LineReader(path)
+        assert list(islice(first, count)) == whole[:count]
+        second = LineReader(path, offset=first.offset, number=first.number)
+        assert list(second) == whole[count:]
+        assert second.number == 5
+        assert second.offset == len("\ufeffa\n\n题\r\n b\nlast".encode())

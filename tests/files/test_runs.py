@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files import read_run, write_run
+from rankprompt.files.runs import RunNeedsReadingWholeError, iterate_run
 
 # A byte order mark at the start of a file is no part of its first id.
 WORDS = st.text(
@@ -141,3 +142,49 @@ def test_a_document_is_ranked_once(path: Path) -> None:
 def test_a_failed_write_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         write_run(tmp_path / "absent" / "run.trec", {"q": ["d"]}, "t")
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(0, 2)), min_size=1))
+def test_a_run_is_the_same_query_by_query(rows: list[tuple[str, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.trec"
+        lines = [f"{q} Q0 d{d} {r} {-r} t\n" for q, d, r in rows]
+        path.write_text("".join(lines))
+        apart = sum(first[0] != second[0] for first, second in pairwise(lines)) > 1
+        try:
+            whole: object = list(read_run(path).items())
+        except FormatError as error:
+            whole = str(error)
+        try:
+            streamed: object = list(iterate_run(path))
+        except FormatError as error:
+            streamed = str(error)
+        except RunNeedsReadingWholeError:
+            assert apart
+            return
+    assert streamed == whole
+    assert not apart or isinstance(streamed, str)
+
+
+def test_a_streamed_run_is_read_as_it_is_drawn(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text("a Q0 d1 2 9 t\na Q0 d2 1 5 t\nb Q0 d1 1 1 t\nb Q0 d2 x 1 t\n")
+    queries = iterate_run(path)
+    assert next(queries) == ("a", {"d1": 9.0, "d2": 5.0})
+    with pytest.raises(FormatError, match=r"run\.trec:4: expected a whole number as the rank"):
+        next(queries)
+    path.write_text("a Q0 d1 2 9 t\na Q0 d2 1 5 t\nb Q0 d1 1 1 t\n")
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        assert list(iterate_run(path)) == list(read_run(path).items())
+    assert len(caplog.messages) == 2
+    assert len(set(caplog.messages)) == 1
+
+
+def test_the_lines_of_a_query_apart_are_noticed(path: Path) -> None:
+    path.write_text("a Q0 d1 1 1 t\nb Q0 d1 1 1 t\na Q0 d2 2 0 t\n")
+    with pytest.raises(RunNeedsReadingWholeError, match="the lines of query a stand apart"):
+        list(iterate_run(path))
+    path.write_text("")
+    with pytest.raises(FormatError, match="empty"):
+        list(iterate_run(path))
