@@ -133,14 +133,9 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     Raises:
         InputError: a setting that cannot work; says which and what would.
     """
-    if job.dataset is None:
-        if missing := [name for name in ("run", "queries", "docs") if not getattr(job, name)]:
-            lacking = ", ".join(f"--{name}" for name in missing)
-            raise InputError(f"give {lacking}, or a --dataset that has them")
-        if job.split:
-            raise InputError("--split goes with --dataset")
-    elif job.queries or job.docs:
-        raise InputError("--dataset comes with queries and documents; leave out --queries, --docs")
+    missing = [f"--{name}" for name in ("run", "queries", "docs") if not getattr(job, name)]
+    if missing and not job.dataset:
+        raise InputError(f"give {', '.join(missing)}, or a --dataset that has them")
     if not job.shown:
         raise InputError("--fields names no field; give some, as in title,text")
     for name in (

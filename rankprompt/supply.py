@@ -5,30 +5,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-from rankprompt.collections import open_collection
 from rankprompt.collections.base import Collection
 from rankprompt.collections.joining import Block, candidates_of
-from rankprompt.collections.plain import PlainCollection
+from rankprompt.collections.naming import name_collection
 from rankprompt.errors import InputError
 from rankprompt.files import RunNeedsReadingWholeError, iterate_run, read_run
 from rankprompt.records import Candidates, Run
 from rankprompt.settings import Job
 
-__all__ = ["BLOCK", "Supply", "open_job"]
+__all__ = ["BLOCK", "Supply"]
 
 # Enough for full rounds, and of 100 passages each no more than 100 MB.
 BLOCK = 1000
 
 _Stream: TypeAlias = Run | Iterable[tuple[str, Mapping[str, float]]]
-
-
-def open_job(job: Job) -> Collection:
-    """The collection that a job names, as a dataset or file by file; resolved."""
-    if job.dataset:
-        return open_collection(job.dataset, split=job.split)
-    if job.queries is None or job.docs is None:
-        raise InputError("give --queries and --docs, or a --dataset that has them")
-    return PlainCollection(job.queries, job.docs, run=job.run)
 
 
 class Supply:
@@ -55,7 +45,9 @@ class Supply:
     """
 
     def __init__(self, job: Job, count: Callable[[int], int], *, block: int = BLOCK) -> None:
-        self.collection = open_job(job)
+        self.collection: Collection = name_collection(
+            job.dataset, job.split, job.queries, job.docs, run=job.run
+        )
         self._job, self._block = job, block
         self._whole = self._read_whole()
         self.queries = self.documents = self.skipped = self.comparisons = 0

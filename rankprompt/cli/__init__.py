@@ -9,6 +9,7 @@ from rankprompt.cli.console import set_up_logging
 from rankprompt.cli.demo import demo
 from rankprompt.cli.doctor import doctor
 from rankprompt.cli.evaluate import evaluate
+from rankprompt.cli.export import export
 from rankprompt.cli.index import index
 from rankprompt.cli.inspect import inspect
 from rankprompt.cli.plan import plan
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (inspect, rerank, evaluate, compare, plan, index, doctor, demo):
+for verb in (inspect, rerank, evaluate, compare, plan, index, export, doctor, demo):
     app.command()(verb)
 
 

@@ -37,24 +37,16 @@ def inspect(
     Counts, lengths in tokens, candidates without text, doubled texts, shares of judged and relevant
     candidates by depth, and the ceiling: the nDCG@10 that a perfect judge would reach there.
     """
-    from rankprompt.collections import open_collection
-    from rankprompt.collections.plain import PlainCollection
+    from rankprompt.collections.naming import name_collection
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measure, score
     from rankprompt.files import read_qrels, read_run
     from rankprompt.inspecting import DEPTHS, inspect_collection
     from rankprompt.models import token_counter
 
-    if dataset and (queries or docs):
-        raise InputError("--dataset comes with queries and documents; leave out --queries, --docs")
     if any(one < 1 for one in depth or ()):
         raise InputError("--depth must be at least 1")
-    if dataset:
-        collection = open_collection(dataset, split=split)
-    elif queries and docs:
-        collection = PlainCollection(queries, docs)
-    else:
-        raise InputError("give --queries and --docs, or a --dataset that has them")
+    collection = name_collection(dataset, split, queries, docs)
     ndcg = parse_measure("ndcg@10")
     with show_imports(quiet=as_json):
         found = inspect_collection(

@@ -15,7 +15,7 @@ from tests.cli.conftest import Command
 GOLDEN = Path(__file__).parent / "golden"
 
 
-VERBS = ["compare", "demo", "doctor", "evaluate", "index", "inspect", "plan", "rerank"]
+VERBS = ["compare", "demo", "doctor", "evaluate", "export", "index", "inspect", "plan", "rerank"]
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
