@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmarks.plots import draw_bars
 from benchmarks.tables import table
 from rankprompt import Candidates, Comparison, Document, rerank
 from rankprompt.answering import Answering
@@ -47,6 +48,7 @@ class Outcome(NamedTuple):
     batches: int
     tokens: int
     padding: int
+    reused: int = 0
 
 
 class Naive:
@@ -81,13 +83,13 @@ class Naive:
         return 0.5 if ahead[0] == ahead[1] else float(ahead[0])
 
 
-def cut(candidates: Sequence[Candidates], model: LocalModel) -> list[Candidates]:
+def cut(
+    candidates: Sequence[Candidates], model: LocalModel, tokens: int = PASSAGE_TOKENS
+) -> list[Candidates]:
     """Both engines read the very same texts."""
     return [
         one._replace(
-            documents=tuple(
-                Document(doc.id, model.cut(doc.text, PASSAGE_TOKENS)) for doc in one.documents
-            )
+            documents=tuple(Document(doc.id, model.cut(doc.text, tokens)) for doc in one.documents)
         )
         for one in candidates
     ]
@@ -114,8 +116,23 @@ def run_ours(
     seconds = time.perf_counter() - started
     costs = answering.costs
     return Outcome(
-        ranked.rankings, seconds, costs.prompts, costs.batches, costs.tokens, costs.padding
-    )
+        ranked.rankings, seconds, costs.prompts, costs.batches, costs.tokens, costs.padding,
+        costs.reused,
+    )  # fmt: skip
+
+
+def draw() -> None:
+    """Plots the report's own table."""
+    lines = [line.split("|") for line in REPORT.read_text("utf-8").splitlines()]
+    cells = [[cell.strip() for cell in line[1:-1]] for line in lines if len(line) > 1][2:]
+    settings = list(dict.fromkeys(row[0].rpartition(": ")[0] for row in cells))
+    panels: dict[str, dict[str, list[float]]] = {"tokens": {}, "seconds": {}}
+    for row in cells:
+        engine = row[0].rpartition(": ")[2]
+        for name, value in (("tokens", row[3]), ("seconds", row[6])):
+            panels[name].setdefault(engine, []).append(float(value.replace(",", "")))
+    groups = [setting.replace(", ", "\n", 1) for setting in settings]
+    draw_bars(REPORT.with_suffix(".svg"), groups, panels)
 
 
 def main() -> None:
@@ -163,6 +180,7 @@ Made by `make bench-engine` on {datetime.now(UTC):%Y-%m-%d}: {torch.get_num_thre
     print(text)
     head, mark, _ = REPORT.read_text("utf-8").partition("<!-- tables -->\n")
     REPORT.write_text(head + mark + "\n" + text, "utf-8")
+    draw()
 
 
 if __name__ == "__main__":
