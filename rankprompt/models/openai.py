@@ -35,7 +35,7 @@ log = logging.getLogger("rankprompt")
 T = TypeVar("T")
 
 # Changes with what we make of a server's answers, so that a journal's old ones are not used.
-_FORM = 1
+_FORM = 2
 # The most that OpenAI lists; some list no more than 5.
 _TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may say before it names an option, in tokens.

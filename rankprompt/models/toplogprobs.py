@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -156,16 +156,21 @@ class Options:
         Returns:
             None where no listed token means an option, or nothing is there to compare it with.
         """
-        sums = [0.0] * len(among)
-        for token, logprob in position.tops:
+
+        def is_meant(place: int, token: bytes) -> bool:
             text = written + token if written else token.lstrip(_MARKS.encode() + b" \n\t")
-            meant = [place for place, one in enumerate(among) if one.is_meant_by(text)]
-            if len(meant) == 1:
-                sums[meant[0]] += math.exp(logprob)
-        if not any(sums) or len(position.tops) < 2:
-            return None
-        least = min(logprob for _, logprob in position.tops)
-        return tuple(math.log(one) if one else least for one in sums)
+            return among[place].is_meant_by(text)
+
+        return _sums(position, len(among), is_meant)
+
+    def weigh_exactly(self, position: Position) -> tuple[float, ...] | None:
+        """As ``weigh``, of the tokens alone with which an option begins to the letter."""
+        rests = [rest.encode() for rest in self.rests]
+        return _sums(
+            position,
+            len(rests),
+            lambda place, token: bool(token.strip()) and rests[place].startswith(token),
+        )
 
 
 class _Written:
@@ -230,11 +235,30 @@ def read_next(options: Options, positions: Sequence[Position]) -> tuple[float, .
     """As ``read_options``, where the prompt ends right before the options part.
 
     What the model would rather have written there does not matter, as long as the options are
-    among what is likely.
+    among what is likely. After the prompt, "A" is another text than " A": as in a local model, only
+    what continues it to the letter counts, unless the server lists nothing of that kind (some list
+    tokens without their spaces).
     """
-    if not options.same_letters and (weighed := options.weigh(positions[0], b"", options.alone)):
-        return weighed
+    if not options.same_letters:
+        exact = options.weigh_exactly(positions[0])
+        if weighed := exact or options.weigh(positions[0], b"", options.alone):
+            return weighed
     return read_options(options, positions)
+
+
+def _sums(
+    position: Position, number: int, is_meant: Callable[[int, bytes], bool]
+) -> tuple[float, ...] | None:
+    """The log-probabilities of what means one option alone; the least listed where nothing does."""
+    sums = [0.0] * number
+    for token, logprob in position.tops:
+        meant = [place for place in range(number) if is_meant(place, token)]
+        if len(meant) == 1:
+            sums[meant[0]] += math.exp(logprob)
+    if not any(sums) or len(position.tops) < 2:
+        return None
+    least = min(logprob for _, logprob in position.tops)
+    return tuple(math.log(one) if one else least for one in sums)
 
 
 def _pattern(words: Sequence[str]) -> str:
