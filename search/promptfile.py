@@ -1,0 +1,35 @@
+"""Writing a prompt as a file that ``rerank --prompt`` takes."""
+
+import json
+from typing import Any
+
+from rankprompt.prompt import Prompt
+
+__all__ = ["format_prompt"]
+
+
+def format_prompt(prompt: Prompt, *, source: str = "") -> str:
+    """The text of a prompt's TOML file; ``load_prompt`` reads the same prompt from it.
+
+    Args:
+        prompt: its name is not in the file.
+        source: where it comes from, for the file's ``source`` key.
+    """
+    keys: dict[str, Any] = {
+        "kind": prompt.kind,
+        "description": prompt.description,
+        "source": source,
+        "text": str(prompt.text),
+        "target": str(prompt.target),
+        "options": list(prompt.options),
+        "chat": prompt.chat,
+        "max_tokens": prompt.max_tokens,
+        "prior": prompt.prior,
+    }
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items() if value != "")
+
+
+def _toml(value: Any) -> str:
+    # JSON's strings, booleans, numbers and lists are TOML's, but for the one control character
+    # that JSON lets stand as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
