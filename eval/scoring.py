@@ -7,17 +7,16 @@ for two in every later process, arrays for 8 and 0.2.
 """
 
 import math
-import os
-import threading
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rankprompt.errors import InputError, RankpromptError
+from rankprompt.errors import InputError
 from rankprompt.eval.measures import Measure
-from rankprompt.places import cache_dir
+from rankprompt.ranx_guard import import_ranx as _import_ranx
+from rankprompt.ranx_guard import one_at_a_time
 from rankprompt.records import Qrels, Run
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     Table = npt.NDArray[np.float64]
 
 __all__ = ["Scores", "score", "trec_order"]
-
-# ranx's parallel kernels end the whole process when two threads enter them at once.
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def score(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Scores:
     judged, retrieved = _tables(rankings, [qrels[query] for query in answered])
     # Twice the first measure: asked for a single one by query, ranx raises KeyError.
     names = [measures[0].ranx, *(measure.ranx for measure in measures)]
-    with _one_at_a_time:
+    with one_at_a_time:
         found = _import_ranx().evaluate(judged, retrieved, names, return_mean=False)
 
     by_query = {}
@@ -156,20 +152,3 @@ def _tables(rankings: list[list[str]], grades: list[Mapping[str, int]]) -> "tupl
 
 def _examples(ids: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in islice(ids, 3))
-
-
-def _import_ranx() -> Any:
-    """Imports ranx, which takes a second, with a lasting home for what it compiles.
-
-    numba reads the variable once, as it is imported; it makes the folder, and where it cannot it
-    tries others. Without any of them every process would compile again, or fail.
-    """
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir("numba")))
-    try:
-        import ranx
-    except RuntimeError as error:
-        raise RankpromptError(
-            "ranx has no folder for its compiled code; set NUMBA_CACHE_DIR to one that can be "
-            f"written ({error})"
-        ) from error
-    return ranx

@@ -12,7 +12,7 @@ from rankprompt.errors import InputError
 from rankprompt.passages import FIELDS, join_fields
 from rankprompt.records import Qrels, Run
 
-__all__ = ["DEPTHS", "Lengths", "inspect_collection"]
+__all__ = ["DEPTHS", "Lengths", "at_depth", "inspect_collection"]
 
 DEPTHS = (10, 20, 50, 100, 1000)
 # Documents whose texts are in memory at a time.
@@ -97,7 +97,7 @@ def inspect_collection(
     if run is not None and grades is not None:
         deepest = max(map(len, run.values()))
         asked = [depth for depth in sorted(set(depths)) if depth < deepest] + [deepest]
-        found["depths"] = [_at_depth(depth, run, grades, measure) for depth in asked]
+        found["depths"] = [at_depth(depth, run, grades, measure) for depth in asked]
     return found
 
 
@@ -149,7 +149,8 @@ def _by_grade(qrels: Qrels) -> dict[str, int]:
     return {str(grade): number for grade, number in sorted(grades.items())}
 
 
-def _at_depth(depth: int, run: Run, qrels: Qrels, measure: Measure) -> dict[str, Any]:
+def at_depth(depth: int, run: Run, qrels: Qrels, measure: Measure) -> dict[str, Any]:
+    """What the first ``depth`` candidates hold; as in ``inspect_collection``'s ``depths``."""
     judged = taken = 0
     relevant: list[int] = []
     recall: list[float] = []

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from hashlib import blake2b
 from typing import Any
 
 from rankprompt.collections.joining import Block
@@ -55,7 +56,13 @@ def run_job(
     qrels = read_qrels(job.oracle) if job.oracle else None
     with ExitStack() as stack:
         scratch = stack.enter_context(Scratch(job.output))
-        growing = GrowingRun(scratch.write, tag="rankprompt")
+        digest = blake2b(digest_size=16)
+
+        def write(text: str) -> None:
+            digest.update(text.encode())
+            scratch.write(text)
+
+        growing = GrowingRun(write, tag="rankprompt")
         journal = Journal(job.journal) if prompt else None
         if journal:
             stack.callback(journal.close)
@@ -74,7 +81,10 @@ def run_job(
             done = work.ask_cluster(prompt, journal)
         else:
             done = work.ask_model(prompt, journal)
-        manifest = _describe(job, prompt, supply, done, started)
+        described = _describe(job, prompt, supply, done, started)
+        # By which a report knows whose manifest this is.
+        output = {"path": str(job.output), "blake2b": digest.hexdigest()}
+        manifest = format_manifest(job, {"output": output, **described})
         write_together({job.output: scratch, manifest_path(job.output): manifest})
     written: dict[str, Any] = json.loads(manifest)
     return written
@@ -86,7 +96,7 @@ def _queries(block: Block) -> set[str]:
 
 def _describe(
     job: Job, prompt: Prompt | None, supply: Supply, done: Outcome, started: float
-) -> str:
+) -> dict[str, Any]:
     files = {"run": job.run, "queries": job.queries, "docs": job.docs, "qrels": job.oracle}
     inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path}
     if job.dataset:
@@ -113,4 +123,4 @@ def _describe(
     }
     if job.ray:
         content["workers_replaced"] = done.replaced
-    return format_manifest(job, content)
+    return content

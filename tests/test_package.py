@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {
-    "accelerate", "bm25s", "deap", "gguf", "httpx2", "huggingface_hub", "ir_datasets", "matplotlib",
-    "numba", "numpy", "onnxruntime", "pandas", "ranx", "ray", "rich", "safetensors", "scipy",
-    "tokenizers", "torch", "transformers",
+    "accelerate", "bm25s", "deap", "gguf", "httpx2", "huggingface_hub", "ir_datasets", "jinja2",
+    "matplotlib", "numba", "numpy", "onnxruntime", "pandas", "ranx", "ray", "rich", "safetensors",
+    "scipy", "tokenizers", "torch", "transformers",
 }  # fmt: skip
 
 
@@ -76,8 +76,8 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt.sorting",
             [
-                "METHODS", "Method", "Ranker", "allpair", "heapsort", "method", "pipelined",
-                "quickselect", "sliding",
+                "METHODS", "Method", "Ranker", "allpair", "heapsort", "method",
+                "pipelined", "quickselect", "sliding",
             ],
         ),
         (
@@ -152,4 +152,5 @@ def test_the_sample_and_the_prompts_ship_with_the_package() -> None:
     shipped = setuptools["package-data"]
     assert shipped["rankprompt"] == ["py.typed"]
     assert shipped["rankprompt.prompts"] == ["*.toml"]
+    assert shipped["rankprompt.eval"] == ["templates/*"]
     assert shipped["rankprompt.sample"] == ["README.md", "*/*"]

@@ -10,10 +10,13 @@ from rankprompt.cli.demo import demo
 from rankprompt.cli.doctor import doctor
 from rankprompt.cli.evaluate import evaluate
 from rankprompt.cli.export import export
+from rankprompt.cli.fuse import fuse
 from rankprompt.cli.index import index
 from rankprompt.cli.inspect import inspect
 from rankprompt.cli.plan import plan
+from rankprompt.cli.report import report
 from rankprompt.cli.rerank import rerank
+from rankprompt.cli.retrieve import retrieve
 from rankprompt.errors import RankpromptError
 
 __all__ = ["app", "main"]
@@ -26,7 +29,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (inspect, rerank, evaluate, compare, plan, index, export, doctor, demo):
+for verb in (
+    inspect, index, retrieve, fuse, rerank, evaluate, compare, report, plan, export, doctor, demo,
+):  # fmt: skip
     app.command()(verb)
 
 

@@ -15,7 +15,10 @@ from tests.cli.conftest import Command
 GOLDEN = Path(__file__).parent / "golden"
 
 
-VERBS = ["compare", "demo", "doctor", "evaluate", "export", "index", "inspect", "plan", "rerank"]
+VERBS = [
+    "compare", "demo", "doctor", "evaluate", "export", "fuse", "index", "inspect", "plan", "report",
+    "rerank", "retrieve",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])

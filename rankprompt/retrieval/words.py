@@ -1,0 +1,115 @@
+"""How texts become the words that BM25 counts, by language.
+
+==================  ==============================================================================
+language            words
+==================  ==============================================================================
+an ISO code, as en  runs of two or more letters, digits and underscores, lower-cased; less bm25s'
+                    stop words, where it has a list; stemmed by Snowball
+zh                  every Chinese character, and every pair of neighbours; other runs of letters
+                    and digits are words of any length. Full-width forms are made plain (NFKC), and
+                    all is lower-cased. Japanese and Korean scripts are treated likewise
+none                as an ISO code, without stop words and stems
+==================  ==============================================================================
+
+Lucene's analyser for Chinese makes pairs alone, so that a character by itself is found only where
+it stands alone; characters beside the pairs find more (docs/first-stages.md).
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from typing import TypeAlias
+
+from rankprompt.errors import InputError, UnknownNameError
+
+__all__ = ["LANGUAGES", "Split", "guess_language", "words"]
+
+Split: TypeAlias = Callable[[Sequence[str]], list[list[str]]]
+"""Gives the words of each text, in the texts' order."""
+
+_STEMMERS = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
+    "en": "english", "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french",
+    "ga": "irish", "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian",
+    "lt": "lithuanian", "nl": "dutch", "no": "norwegian", "pt": "portuguese", "ro": "romanian",
+    "ru": "russian", "sr": "serbian", "sv": "swedish", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+"""Those of PyStemmer 2.2, less the languages whose vowel signs break words for bm25s (hi, ne, ta).
+"""
+_STOP_WORDS = {"da", "de", "en", "es", "fr", "it", "nl", "no", "pt", "ru", "sv", "tr"}
+
+LANGUAGES = (*_STEMMERS, "none", "zh")
+"""All languages that ``words`` knows."""
+
+# Ideographs with their marks, kana, Hangul syllables.
+_CJK = (
+    "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U000323af"
+)
+_RUNS = re.compile(rf"([{_CJK}]+)|((?:(?![{_CJK}])\w)+)")
+_GUESSED_FROM = 100
+_LATIN_ENDS = "\u0250"
+
+
+def words(language: str) -> Split:
+    """Finds how a language's texts are split.
+
+    Args:
+        language: one of ``LANGUAGES``.
+
+    Raises:
+        UnknownNameError: it is none of them.
+    """
+    if language == "zh":
+        return _chinese
+    if language not in LANGUAGES:
+        raise UnknownNameError("language", language, LANGUAGES)
+    return partial(_by_space, language=language)
+
+
+def guess_language(queries: Iterable[str]) -> str:
+    """Guesses the language of a collection from its first 100 queries.
+
+    Returns:
+        "zh" where more than 3 of 10 letters are Chinese, Japanese or Korean, "en" where most of
+        the others are Latin, or where there are no letters.
+
+    Raises:
+        InputError: most letters are of another script.
+    """
+    letters = [one for text in islice(queries, _GUESSED_FROM) for one in text if one.isalpha()]
+    if 10 * sum(bool(re.match(f"[{_CJK}]", one)) for one in letters) > 3 * len(letters):
+        return "zh"
+    if 2 * sum(one < _LATIN_ENDS for one in letters) < len(letters):
+        raise InputError(
+            f"cannot tell the queries' language; give --language, one of {', '.join(LANGUAGES)}"
+        )
+    return "en"
+
+
+def _by_space(texts: Sequence[str], language: str) -> list[list[str]]:
+    import bm25s
+    import Stemmer
+
+    found: list[list[str]] = bm25s.tokenize(
+        list(texts),
+        stopwords=language if language in _STOP_WORDS else None,
+        stemmer=None if language == "none" else Stemmer.Stemmer(_STEMMERS[language]),
+        return_ids=False,
+        show_progress=False,
+    )
+    return found
+
+
+def _chinese(texts: Sequence[str]) -> list[list[str]]:
+    return [list(_chinese_words(text)) for text in texts]
+
+
+def _chinese_words(text: str) -> Iterable[str]:
+    for run, word in _RUNS.findall(unicodedata.normalize("NFKC", text).lower()):
+        if word:
+            yield word
+        yield from run
+        yield from (run[place : place + 2] for place in range(len(run) - 1))
