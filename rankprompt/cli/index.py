@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rankprompt.cli.console import print_json, progress_bar, tell
+from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 
 if TYPE_CHECKING:
     from rankprompt.collections.base import Documents, Fields
@@ -48,8 +48,10 @@ def index(
         raise InputError("--fields names no field; give some, as in title,text")
     anserini.find_java(), anserini.find_jar()  # before a file is read
     started = time.perf_counter()
-    documents = _open(dataset, docs)
-    with progress_bar("reading documents", len(documents), quiet=quiet or as_json) as advance:
+    silent = quiet or as_json
+    with show_imports(quiet=silent):
+        documents = _open(dataset, docs)
+    with progress_bar("reading documents", len(documents), quiet=silent) as advance:
         about = build(
             _counted(documents, advance),
             output,
