@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene test-server clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -47,7 +47,7 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene ## Run all benchmarks
+bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
@@ -69,6 +69,9 @@ bench-drift: $(VENV)/.installed-dev ## Measure how far answers move with what is
 
 bench-import: $(VENV)/.installed-dev ## Measure the import of a collection of 2.3 million passages
 	$(BIN)/python -m benchmarks.import_collection
+
+bench-tournament: $(VENV)/.installed-dev ## Simulate every method before judges that err
+	$(BIN)/python -m benchmarks.tournament --seeds 20
 
 bench-lucene: $(VENV)/.installed-dev ## Compare BM25 by bm25s and by Lucene
 	$(BIN)/python -m benchmarks.lucene

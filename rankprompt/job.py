@@ -23,7 +23,6 @@ from rankprompt.manifest import (
 from rankprompt.parts import Outcome
 from rankprompt.prompt import Prompt
 from rankprompt.settings import Job, resolve
-from rankprompt.sorting import method
 from rankprompt.supply import Supply
 from rankprompt.working import Work
 
@@ -51,8 +50,7 @@ def run_job(
     """
     started = time.perf_counter()
     job, prompt = resolve(job)
-    used = method(job.method or "")
-    supply = Supply(job, lambda size: used.estimate(size, job.k, job.passes or job.k))
+    supply = Supply(job, lambda size: job.estimate(job.method or "", size))
     qrels = read_qrels(job.oracle) if job.oracle else None
     with ExitStack() as stack:
         scratch = stack.enter_context(Scratch(job.output))

@@ -88,11 +88,8 @@ def plan_job(
     speed = asyncio.run(_speed(meter, candidates if calibration else [], job))
     trials = [(0.0, i) for i in range(len(truths))]
     trials += [(noise, i) for noise in NOISES[1:] for i in range(seeds)]
-    passes = job.passes or job.k
     total = len(trials) * sum(
-        used.estimate(len(one.documents), job.k, passes)
-        for one in candidates
-        for used in METHODS.values()
+        job.estimate(name, len(one.documents)) for one in candidates for name in METHODS
     )
     with progress("simulating", total) as advance:
         simulations = [_Simulation(job, name, trials, first, meter, advance) for name in METHODS]
@@ -102,7 +99,7 @@ def plan_job(
             meter.forget()
     rows = [simulation.row(measure, truths, speed) for simulation in simulations]
     named = (
-        "model", "prompt", "mode", "order", "k", "passes", "early_exit", "depth", "limit",
+        "model", "prompt", "mode", "order", "k", "passes", "early_exit", "comparisons", "depth", "limit",
         "passage_tokens", "input_order", "seed", "price_in", "price_out",
     )  # fmt: skip
     return {

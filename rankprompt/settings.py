@@ -44,6 +44,7 @@ class Job:
     k: int = 10
     passes: int | None = None
     early_exit: bool = False
+    comparisons: int | None = None
     depth: int = 100
     prompt: str | None = None
     mode: str = "scoring"
@@ -116,7 +117,12 @@ class Job:
 
     def ranker(self, name: str) -> Ranker:
         """The method of this name, its settings bound."""
-        return method(name).ranker(self.k, self.passes or self.k, self.early_exit)
+        passes = self.passes or self.k
+        return method(name).ranker(self.k, passes, self.early_exit, self.comparisons)
+
+    def estimate(self, name: str, documents: int) -> int:
+        """About how many comparisons the method of this name will ask over so many documents."""
+        return method(name).estimate(documents, self.k, self.passes or self.k, self.comparisons)
 
     @property
     def oracle(self) -> Path | None:
@@ -140,7 +146,7 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
         raise InputError("--fields names no field; give some, as in title,text")
     for name in (
         "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
-        "max_prompts", "max_tokens", "workers",
+        "max_prompts", "max_tokens", "workers", "comparisons",
     ):  # fmt: skip
         value = getattr(job, name)
         if value is not None and value < 1:

@@ -76,7 +76,7 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt.sorting",
             [
-                "METHODS", "Method", "Ranker", "allpair", "heapsort", "method",
+                "METHODS", "Method", "Ranker", "allpair", "bradley_terry", "heapsort", "method",
                 "pipelined", "quickselect", "sliding",
             ],
         ),

@@ -40,6 +40,9 @@ def plan(
     early_exit: bool = typer.Option(
         False, "--early-exit", help="Stop sliding after a pass without a swap."
     ),
+    comparisons: int | None = typer.Option(
+        None, help="Comparisons a query that bradley-terry may ask; left out: 7 for each document."
+    ),
     passage_tokens: int | None = typer.Option(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
     ),

@@ -11,7 +11,7 @@ from rankprompt.settings import Job
 
 __all__ = ["rerank"]
 
-_METHODS = "allpair, heapsort, sliding, pipelined or quickselect"
+_METHODS = "allpair, heapsort, sliding, pipelined, quickselect or bradley-terry"
 
 
 def rerank(
@@ -50,12 +50,16 @@ def rerank(
         help=f"{_METHODS}. Left out: heapsort; allpair where the prompt reads one passage at a "
         "time, since there all pairs cost no more than a few.",
     ),
-    k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect)."),
+    k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry)."),
     passes: int | None = typer.Option(
         None, help="Passes of sliding and pipelined; left out: as many as k."
     ),
     early_exit: bool = typer.Option(
         False, "--early-exit", help="Stop sliding after a pass without a swap; same ranking."
+    ),
+    comparisons: int | None = typer.Option(
+        None,
+        help="Comparisons a query that bradley-terry may ask; left out: 7 for each document.",
     ),
     depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
     prompt: str | None = typer.Option(

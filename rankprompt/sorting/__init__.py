@@ -7,6 +7,7 @@ from typing import NamedTuple
 from rankprompt.errors import UnknownNameError
 from rankprompt.sorting.allpair import allpair
 from rankprompt.sorting.asking import Ranker
+from rankprompt.sorting.bradley_terry import BUDGET, bradley_terry
 from rankprompt.sorting.heapsort import heapsort
 from rankprompt.sorting.pipelined import pipelined
 from rankprompt.sorting.quickselect import quickselect
@@ -17,6 +18,7 @@ __all__ = [
     "Method",
     "Ranker",
     "allpair",
+    "bradley_terry",
     "heapsort",
     "method",
     "pipelined",
@@ -28,21 +30,22 @@ __all__ = [
 class Method(NamedTuple):
     """A ranker by name.
 
-    ``ranker(k, passes, early_exit)`` binds the settings that the algorithm has;
-    ``estimate(n, k, passes)`` is about how many comparisons it asks over n documents (exact for
-    allpair and for the sliding methods without early exit), for progress bars and plans.
+    ``ranker(k, passes, early_exit, comparisons)`` binds the settings that the algorithm has;
+    ``estimate(n, k, passes, comparisons)`` is about how many comparisons it asks over n documents
+    (exact for allpair and for the sliding methods without early exit), for progress bars and plans.
+    ``comparisons``, how many it may ask, may be left out of both.
     """
 
-    ranker: Callable[[int, int, bool], Ranker]
-    estimate: Callable[[int, int, int], int]
+    ranker: Callable[..., Ranker]
+    estimate: Callable[..., int]
 
 
-def _sliding_comparisons(n: int, _: int, passes: int) -> int:
+def _sliding_comparisons(n: int, _: int, passes: int, *__: object) -> int:
     passes = min(passes, max(n - 1, 0))
     return passes * (2 * n - passes - 1) // 2
 
 
-def _quickselect_comparisons(n: int, k: int, _: int) -> int:
+def _quickselect_comparisons(n: int, k: int, *_: object) -> int:
     # The mean of partial quicksort over random orders (Martinez 2004, Partial Quicksort).
     if (k := min(k, n)) < 1:
         return 0
@@ -51,21 +54,29 @@ def _quickselect_comparisons(n: int, k: int, _: int) -> int:
     return round(2 * n + 2 * (n + 1) * whole - 2 * (n + 3 - k) * below - 6 * k + 6)
 
 
+def _tournament_comparisons(n: int, k: int, _: int, comparisons: int | None = None) -> int:
+    return min(comparisons or BUDGET * n, n * (n - 1) // 2) if k > 0 else 0
+
+
 METHODS: dict[str, Method] = {
     "allpair": Method(lambda *_: allpair, lambda n, *_: n * (n - 1) // 2),
     "heapsort": Method(
         lambda k, *_: partial(heapsort, k=k),
-        lambda n, k, _: round(1.4 * n + 2 * min(k, n) * max(n.bit_length() - 2, 0)),
+        lambda n, k, *_: round(1.4 * n + 2 * min(k, n) * max(n.bit_length() - 2, 0)),
     ),
     "sliding": Method(
-        lambda _, passes, early: partial(sliding, passes=passes, early_exit=early),
+        lambda _, passes, early, *__: partial(sliding, passes=passes, early_exit=early),
         _sliding_comparisons,
     ),
     "pipelined": Method(
-        lambda _, passes, early: partial(pipelined, passes=passes, early_exit=early),
+        lambda _, passes, early, *__: partial(pipelined, passes=passes, early_exit=early),
         _sliding_comparisons,
     ),
     "quickselect": Method(lambda k, *_: partial(quickselect, k=k), _quickselect_comparisons),
+    "bradley-terry": Method(
+        lambda k, _, __, comparisons=None: partial(bradley_terry, k=k, budget=comparisons),
+        _tournament_comparisons,
+    ),
 }
 
 

@@ -51,7 +51,7 @@ def test_an_oracle_is_planned_without_a_model(command: Command, collection: Coll
         "method", "comparisons", "prompts", "rounds", "nDCG@10", "10% wrong", "20% wrong",
     ]  # fmt: skip
     assert {row[0] for row in rows} == {
-        "allpair", "heapsort", "sliding", "pipelined", "quickselect",
+        "allpair", "heapsort", "sliding", "pipelined", "quickselect", "bradley-terry",
     }  # fmt: skip
     by_name = {row[0]: row[1:5] for row in rows}
     assert by_name["allpair"] == ["7", "14", "1", "1.000"]
