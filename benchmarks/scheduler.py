@@ -117,6 +117,8 @@ strengths. Microseconds are of flows, rounds, records and this judge together.
 
 {table(["method", "comparisons", "rounds", "microseconds a comparison"], rows)}
 
+Those of bradley-terry are its fit of strengths, once a round of disjoint pairs.
+
 Allpair over 1,000 queries (4,950,000 comparisons): the first round is asked after {seconds:.1f} s,
 and the process, this benchmark's earlier runs included, was never larger than {size:.0f} MiB.
 
