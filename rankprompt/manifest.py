@@ -91,6 +91,8 @@ def describe_judge(model: Any, prompt: Prompt | None) -> dict[str, Any]:
         "name": model.name,
         "fingerprint": model.fingerprint,
         "context_length": model.context_length,
+        # Of a model on this machine; a server or a cluster does not say.
+        "dtype": getattr(model, "dtype", None),
         "prompt": {
             "name": prompt.name,
             "kind": prompt.kind,

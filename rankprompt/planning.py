@@ -99,8 +99,8 @@ def plan_job(
             meter.forget()
     rows = [simulation.row(measure, truths, speed) for simulation in simulations]
     named = (
-        "model", "prompt", "mode", "order", "k", "passes", "early_exit", "comparisons", "depth", "limit",
-        "passage_tokens", "input_order", "seed", "price_in", "price_out",
+        "model", "prompt", "mode", "order", "k", "passes", "early_exit", "comparisons", "depth",
+        "limit", "passage_tokens", "input_order", "seed", "price_in", "price_out",
     )  # fmt: skip
     return {
         "settings": {name: getattr(job, name) for name in named},

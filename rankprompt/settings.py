@@ -61,6 +61,7 @@ class Job:
     dtype: str = "auto"
     device: str = "auto"
     batch_tokens: int | None = None
+    threads: int | None = None
     trust_remote_code: bool = False
     base_url: str | None = None
     concurrency: int = 16
@@ -93,6 +94,7 @@ class Job:
             "device": self.device,
             "batch_tokens": self.batch_tokens,
             "trust_remote_code": self.trust_remote_code,
+            "threads": self.threads,
         }
 
     @property
@@ -146,7 +148,7 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
         raise InputError("--fields names no field; give some, as in title,text")
     for name in (
         "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
-        "max_prompts", "max_tokens", "workers", "comparisons",
+        "max_prompts", "max_tokens", "workers", "comparisons", "threads",
     ):  # fmt: skip
         value = getattr(job, name)
         if value is not None and value < 1:

@@ -65,6 +65,11 @@ def plan(
     batch_tokens: int | None = typer.Option(
         None, help="Tokens a model batch, padding included; left out: what suits the device."
     ),
+    threads: int | None = typer.Option(
+        None,
+        help="Of the processor. Left out: OMP_NUM_THREADS, or all cores that this process may use; "
+        "beside another busy process, 1 may be many times as fast.",
+    ),
     trust_remote_code: bool = typer.Option(
         False,
         "--trust-remote-code",

@@ -23,6 +23,7 @@ def load_model(
     device: str = "auto",
     batch_tokens: int | None = None,
     trust_remote_code: bool = False,
+    threads: int | None = None,
 ) -> LanguageModel:
     """Loads a model by name.
 
@@ -32,6 +33,7 @@ def load_model(
         device: "auto", or a torch device such as "cpu" or "cuda:0".
         batch_tokens: padded tokens a batch, at the most; None for what suits the device.
         trust_remote_code: run code that comes with the model; never on by default.
+        threads: of the processor; None for all that this process may use.
 
     Raises:
         ModelError: the model cannot be loaded; says what to install or to look at.
@@ -47,6 +49,7 @@ def load_model(
         batch_tokens=batch_tokens,
         trust_remote_code=trust_remote_code,
         shown_as=name,
+        threads=threads,
     )
 
 

@@ -16,6 +16,7 @@ from transformers import (
 from transformers import logging as transformers_logging
 
 from rankprompt.errors import InputError, ModelError, UnknownNameError
+from rankprompt.models.machine import quicker_format
 
 __all__ = ["DTYPES", "load_pair", "resolve_device", "resolve_dtype"]
 
@@ -42,10 +43,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The number format of this name; "auto" takes bfloat16 where the hardware computes in it.
+    """The number format of this name; "auto" takes the one that the device is fast at.
 
-    On a CPU with bfloat16 instructions it is much faster than float32 (docs/drift.md);
-    on one without, emulation is slower.
+    A processor is tried, once (``rankprompt.models.machine``); an accelerator is taken to have
+    bfloat16 where it says so.
 
     Raises:
         UnknownNameError: none of this name.
@@ -55,9 +56,7 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
             raise UnknownNameError("dtype", name, ["auto", *DTYPES])
         return DTYPES[name]
     if device.type == "cpu":
-        capable = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        fast = capable.get("avx512_bf16") or capable.get("amx_bf16")
-        return torch.bfloat16 if fast else torch.float32
+        return quicker_format()
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return torch.float16
     return torch.bfloat16

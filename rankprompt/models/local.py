@@ -12,6 +12,7 @@ from rankprompt.models.base import Answer, Request, Usage
 from rankprompt.models.batching import plan_batches, read_options
 from rankprompt.models.encoding import Encoded, encode
 from rankprompt.models.loading import load_pair, resolve_device, resolve_dtype
+from rankprompt.models.machine import use_threads
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
 from rankprompt.models.preparing import context_length, fingerprint, greedy, project_in_float32
 
@@ -33,6 +34,9 @@ class LocalModel:
         name: the name that the user gave.
         batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
         prefix_bytes: memory for shared prompt starts; 0 computes every prompt whole.
+
+    Attributes:
+        dtype: the number format of the weights, such as "bfloat16".
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class LocalModel:
         self._model: Any = model
         self._tokenizer = tokenizer
         self._device = model.device
+        self.dtype = str(model.dtype).removeprefix("torch.")
         self._batch_tokens = batch_tokens or _BATCH_TOKENS.get(
             self._device.type, _BATCH_TOKENS_ACCELERATOR
         )
@@ -264,6 +269,7 @@ def load(
     trust_remote_code: bool = False,
     shown_as: str | None = None,
     prefix_bytes: int = PREFIX_BYTES,
+    threads: int | None = None,
 ) -> LocalModel:
     """Loads a local model.
 
@@ -275,12 +281,15 @@ def load(
         trust_remote_code: run code that comes with the model.
         shown_as: the name to show; ``name`` where None.
         prefix_bytes: memory for shared prompt starts; 0 computes every prompt whole.
+        threads: of the processor; None for all that this process may use (``use_threads``).
 
     Raises:
         ModelError: the model cannot be loaded.
         InputError: no such device or dtype.
     """
     where = resolve_device(device)
+    if where.type == "cpu":
+        use_threads(threads)
     model, tokenizer = load_pair(
         name,
         dtype=resolve_dtype(dtype, where),
