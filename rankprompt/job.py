@@ -119,6 +119,8 @@ def _describe(
         "passages_cut": done.cut,
         "diagnostics": done.diagnostics,
     }
+    if supply.cascade:
+        content["cascade"] = supply.cascade.counts.summary()
     if job.ray:
         content["workers_replaced"] = done.replaced
     return content

@@ -75,7 +75,7 @@ def plan_job(
     supply = Supply(job, lambda size: size)
     blocks = list(supply.blocks())
     first = {query: list(scores) for block in blocks for query, scores in block.run.items()}
-    candidates = [one for block in blocks for one in block.candidates]
+    candidates = supply.shorten([one for block in blocks for one in block.candidates])
     if not candidates:
         where = job.run or job.dataset
         raise InputError(f"{where}: no query has a candidate with text; there is nothing to plan")

@@ -39,6 +39,10 @@ class Job:
     dataset: str | None = None
     split: str | None = None
     fields: str = ",".join(FIELDS)
+    cascade: str | None = None
+    keep: int = 4
+    window: int = 50
+    overlap: int = 7
     model: str = "smollm2-135m"
     method: str | None = None
     k: int = 10
@@ -149,10 +153,13 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     for name in (
         "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
         "max_prompts", "max_tokens", "workers", "comparisons", "threads",
+        "keep", "window",
     ):  # fmt: skip
         value = getattr(job, name)
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+    if job.overlap < 0:
+        raise InputError(f"--overlap must be 0 or more, not {job.overlap}")
     if not 0 <= job.noise <= 1:
         raise InputError(f"--noise is a probability from 0 to 1, not {job.noise}")
     for name, known in (

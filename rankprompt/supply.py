@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+from rankprompt.cascade import Cascade, WindowSettings, load_student, model_offsets, word_offsets
 from rankprompt.collections.base import Collection
 from rankprompt.collections.joining import Block, candidates_of
 from rankprompt.collections.naming import name_collection
@@ -38,6 +39,7 @@ class Supply:
         documents: candidates with text.
         skipped: candidates without text, left out.
         comparisons: about how many there will be.
+        cascade: chooses passages of the documents, if the job asks for it.
 
     Raises:
         InputError: a part cannot be read, or there is none.
@@ -49,6 +51,7 @@ class Supply:
             job.dataset, job.split, job.queries, job.docs, run=job.run
         )
         self._job, self._block = job, block
+        self.cascade = _open_cascade(job)
         self._whole = self._read_whole()
         self.queries = self.documents = self.skipped = self.comparisons = 0
         self._kept: list[Block] = []
@@ -72,7 +75,11 @@ class Supply:
         for block in self.blocks():
             on_block(block)
             if block.candidates:
-                yield block.candidates
+                yield self.shorten(block.candidates)
+
+    def shorten(self, candidates: list[Candidates]) -> list[Candidates]:
+        """Candidates with the passages that the job's cascade chooses; as they are without one."""
+        return self.cascade(candidates) if self.cascade else candidates
 
     def _read_whole(self) -> Run | None:
         """The run, where it is no file that could be streamed twice."""
@@ -109,3 +116,17 @@ class Supply:
             fields=job.shown,
             block=self._block,
         )
+
+
+def _open_cascade(job: Job) -> Cascade | None:
+    if job.cascade is None:
+        return None
+    local = job.oracle is None and job.server is None
+    return Cascade(
+        load_student(job.cascade, seed=job.seed),
+        # A server does not tell its tokens; words come near.
+        model_offsets(job.model) if local else word_offsets,
+        keep=job.keep,
+        settings=WindowSettings(job.window, job.overlap),
+        passage_tokens=job.passage_tokens,
+    )

@@ -135,3 +135,20 @@ def test_a_dataset_without_candidates_asks_for_a_run(job: Job, tmp_path: Path) -
     bare = replace(job, run=None, queries=None, docs=None, dataset=f"t2ranking:{folder}")
     with pytest.raises(InputError, match="comes without candidates; give --run, or make one with"):
         Supply(bare, lambda size: size)
+
+
+def test_a_cascade_shortens_what_is_judged_and_says_so(job: Job, tmp_path: Path) -> None:
+    deep = " ".join(["filler words about nothing at all."] * 40)
+    (tmp_path / "docs.tsv").write_text(
+        "".join(f"d{i}\t{deep} text of q{i} {deep}\n" for i in range(4))
+    )
+    short = replace(job, cascade="bm25", keep=1, window=20, overlap=2)
+    supply = Supply(short, lambda size: size)
+    (part,) = supply.parts(lambda _: None)
+    texts = {one.documents[0].text for one in part}
+    assert all(len(text) < 200 for text in texts)
+    assert any("text of q0" in text for text in texts)
+    manifest = run_job(short)
+    assert manifest["cascade"]["windows_kept"] == 28
+    assert manifest["cascade"]["windows_seen"] > 28
+    assert manifest["settings"]["cascade"] == "bm25"

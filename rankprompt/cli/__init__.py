@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from rankprompt.cli.cascade import cascade
 from rankprompt.cli.compare import compare
 from rankprompt.cli.console import set_up_logging
 from rankprompt.cli.demo import demo
@@ -33,6 +34,7 @@ for verb in (
     inspect, index, retrieve, fuse, rerank, evaluate, compare, report, plan, export, doctor, demo,
 ):  # fmt: skip
     app.command()(verb)
+app.add_typer(cascade)
 
 
 def _version(show: bool) -> None:

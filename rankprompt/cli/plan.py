@@ -43,6 +43,16 @@ def plan(
     comparisons: int | None = typer.Option(
         None, help="Comparisons a query that bradley-terry may ask; left out: 7 for each document."
     ),
+    cascade: str | None = typer.Option(
+        None,
+        help="Of long documents, show only the passages that a student chooses: bm25, encoder, "
+        "encoder:DIR, ck:DIR, or the controls first, random and all.",
+    ),
+    keep: int = typer.Option(Job.keep, help="With --cascade: windows of a document to keep."),
+    window: int = typer.Option(Job.window, help="With --cascade: tokens of a window."),
+    overlap: int = typer.Option(
+        Job.overlap, help="With --cascade: tokens shown on each side of a window."
+    ),
     passage_tokens: int | None = typer.Option(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
     ),

@@ -83,6 +83,16 @@ def rerank(
         help="Add the first stage's standardised scores, so weighted, to the log-odds of each "
         "preference; 0 leaves them out. Left out: what the prompt file says, else 0.",
     ),
+    cascade: str | None = typer.Option(
+        None,
+        help="Of long documents, show only the passages that a student chooses: bm25, encoder, "
+        "encoder:DIR, ck:DIR, or the controls first, random and all.",
+    ),
+    keep: int = typer.Option(Job.keep, help="With --cascade: windows of a document to keep."),
+    window: int = typer.Option(Job.window, help="With --cascade: tokens of a window."),
+    overlap: int = typer.Option(
+        Job.overlap, help="With --cascade: tokens shown on each side of a window."
+    ),
     passage_tokens: int | None = typer.Option(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
     ),

@@ -16,8 +16,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 VERBS = [
-    "compare", "demo", "doctor", "evaluate", "export", "fuse", "index", "inspect", "plan", "report",
-    "rerank", "retrieve",
+    "cascade", "compare", "demo", "doctor", "evaluate", "export", "fuse", "index", "inspect",
+    "plan", "report", "rerank", "retrieve",
 ]  # fmt: skip
 
 

@@ -1,0 +1,236 @@
+"""The page and the plots of what ``benchmarks.cascade`` measured."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from benchmarks.plots import COLOURS, GREY, MARKERS, STYLE
+from benchmarks.tables import table
+from rankprompt.cascade.cascade import percentile
+from rankprompt.files import write_atomically
+
+REPORT, QUALITY, COST = (Path("docs") / name for name in
+                         ("cascade.md", "cascade-quality.svg", "cascade-cost.svg"))  # fmt: skip
+NAMES = ("bm25", "encoder", "first", "random")
+KEEP = (1, 2, 3, 4, 6, 8)
+AT = 4
+WORDS = (250, 500, 1000, 2000, 5000)
+Lines = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def write(figures: Mapping[str, Any]) -> str:
+    """Writes the page and its plots; gives the page."""
+    quality, times = figures["quality"]["max"], figures["milliseconds"]
+    by_keep = {name: [(k, mean(quality, name, k)) for k in KEEP] for name in NAMES}
+    every = quality["all"]
+    by_time = {"all windows": [(percentile(times["all windows"], 95) / 1000, every)]}
+    for variant in times:
+        name, _, keep = variant.partition(", k=")
+        if keep:
+            point = percentile(times[variant], 95) / 1000, mean(quality, name, int(keep))
+            by_time.setdefault(name, []).append(point)
+    draw(QUALITY, [("k, windows a document", by_keep), ("p95, seconds a query", by_time)],
+         "nDCG@10", level=every)  # fmt: skip
+    curve = {
+        name: [(words, percentile(values, 50) / 1000)
+               for words, values in zip(WORDS, found, strict=False)]
+        for name, found in figures["curve"].items()
+    }  # fmt: skip
+    draw(COST, [("words a document", curve)], "median, seconds a query", level=None)
+    page = report(figures)
+    write_atomically(REPORT, page)
+    return page
+
+
+def mean(values: Mapping[str, float], name: str, keep: int) -> float:
+    """A student's value at k; the mean over the seeds of the random one."""
+    found = [values[one] for one in values
+             if one.startswith(name) and one.endswith(f" {keep}")]  # fmt: skip
+    return sum(found) / len(found)
+
+
+def report(figures: Mapping[str, Any]) -> str:
+    quality, every = figures["quality"], figures["quality"]["max"]["all"]
+    scores = {name: mean(quality["max"], name, AT) for name in NAMES}
+    return f"""\
+# The intra-document cascade
+
+A student chooses a few windows of a document, and the teacher reads those alone, so what a query
+costs no longer grows with its documents (IDCM, arXiv 2105.09816). Here is what
+it keeps of the teacher's quality, and what it saves.
+
+```python
+from rankprompt.cascade import Cascade, load_student, model_offsets
+
+cascade = Cascade(load_student("bm25"), model_offsets("smollm2-135m"), keep=4)
+shorter = cascade(candidates)  # before any method: each document's text is its chosen windows
+```
+
+- **Windows** are slices of the text, cut by the tokenizer of what reads them; of tokens, or of whole
+  sentences or paragraphs. Slices that overlap are shown once, " ... " stands between others. A
+  document of one window stays as it is; an empty one, too.
+- **Students**: `bm25` (no model; rare words are counted over the windows of the query's candidates),
+  `encoder` (cosine of all-MiniLM-L6-v2, or of any folder), `ck:DIR` (trained), and the controls
+  `first`, `random` and `all`.
+- **Teachers**: a cross-encoder (ONNX or transformers), or a language model by query likelihood; or any
+  ranking method over the chosen passages.
+
+TIME: {figures["queries"]} queries with judgements, BM25's top 20 documents each, \
+{figures["windows"]:,} windows
+({figures["median windows"]} in the median document, {figures["most windows"]} at the most). \
+Windows have 50 tokens and 7 of overlap on each side; documents
+are read up to 2,000 tokens. The teacher is ms-marco-MiniLM-L-12-v2 (int8, ONNX, one window at a
+time); a document's score is that of its best window (`max`). BM25 over whole documents, the
+candidates' own order, has nDCG@10 {figures["bm25 alone"]:.4f}; the teacher over all windows \
+{every:.4f}.
+
+{verdict(figures, scores)}
+
+## Quality against k
+
+nDCG@10; in brackets the share of what all windows give. `random` is the mean of 10 seeds.
+
+{table(["student", *(f"k={k}" for k in KEEP), "all"], quality_rows(quality["max"]))}
+
+The same with the mean of the best 3 windows in place of the best (`mean:3`):
+
+{table(["student", *(f"k={k}" for k in KEEP), "all"], quality_rows(quality["mean:3"]))}
+
+![nDCG@10 against k, and against latency](cascade-quality.svg)
+
+How much of the teacher's own top k the student finds, over documents of more than k windows:
+
+{table(["student", *(f"k={k}" for k in KEEP)], overlap_rows(figures["overlap"]))}
+
+## Latency
+
+Milliseconds a query, from texts to scores: cutting into windows, student, teacher. All variants were
+timed query by query, one right after the other, in turn.
+
+{
+        table(
+            [
+                "variant",
+                "p50",
+                "p95",
+                "p99",
+                "p95 of all windows'",
+                "nDCG@10",
+                "teacher calls a query",
+            ],
+            latency_rows(figures),
+        )
+    }
+
+The encoder is all-MiniLM-L6-v2 in float32, and reads every window at query time.
+
+## Cost against length
+
+Documents of so many words, cut from TIME's texts end to end and read to their ends (no limit of 2,000
+tokens); 4 documents a query; median milliseconds a query of 6.
+
+{table(["variant", *(f"{one:,} words" for one in WORDS)], curve_rows(figures["curve"]))}
+
+![Seconds a query against words a document](cascade-cost.svg)
+
+Made by `python -m benchmarks.cascade` on {figures["made"]}: {figures["cores"]} cores, \
+OMP_NUM_THREADS={figures["threads"]}, mean load
+{figures["load"]:.1f} at the end (the machine had other work).
+"""  # noqa: E501
+
+
+def verdict(figures: Mapping[str, Any], scores: Mapping[str, float]) -> str:
+    times, every = figures["milliseconds"], figures["quality"]["max"]["all"]
+    whole = percentile(times["all windows"], 95)
+    best = max((one for one in ("bm25", "encoder")), key=lambda one: scores[one])
+    lines = [
+        f"- **{name}** at k = 4 keeps {scores[name] / every:.1%} of all windows' nDCG@10 at "
+        f"{percentile(times[f'{name}, k=4'], 95) / whole:.0%} of its p95 latency"
+        + (" (the better of the two in nDCG@10)." if name == best else ".")
+        for name in ("bm25", "encoder")
+    ]
+    flat = {
+        name: percentile(found[-1], 50) / percentile(found[0], 50)
+        for name, found in figures["curve"].items()
+    }
+    lines.append(
+        f"- From {WORDS[0]:,} to {WORDS[-1]:,} words a document, a query takes "
+        f"{flat['bm25, k=4']:.1f} times as long with the cascade and {flat['all windows']:.1f} "
+        "times without."
+    )
+    return "\n".join(lines)
+
+
+def quality_rows(quality: Mapping[str, float]) -> list[list[str]]:
+    every = quality["all"]
+    rows = []
+    for name in NAMES:
+        values = [mean(quality, name, k) for k in KEEP]
+        rows.append([name, *(f"{one:.4f} ({one / every:.1%})" for one in values), f"{every:.4f}"])
+    return rows
+
+
+def overlap_rows(overlap: Mapping[str, float]) -> list[list[str]]:
+    return [[name, *(f"{mean(overlap, name, k):.1%}" for k in KEEP)] for name in NAMES]
+
+
+def latency_rows(figures: Mapping[str, Any]) -> list[list[str]]:
+    times, quality = figures["milliseconds"], figures["quality"]["max"]
+    whole = percentile(times["all windows"], 95)
+    rows = []
+    for variant, values in times.items():
+        name, _, keep = variant.partition(", k=")
+        score = mean(quality, name, int(keep)) if keep else quality["all"]
+        ranks = [percentile(values, rank) for rank in (50, 95, 99)]
+        calls = figures["teacher calls"][variant] / figures["queries"]
+        share = f"{ranks[1] / whole:.0%}"
+        rows.append(
+            [variant, *(f"{one:,.0f}" for one in ranks), share, f"{score:.4f}", f"{calls:,.0f}"]
+        )
+    return rows
+
+
+def curve_rows(curve: Mapping[str, Sequence[Sequence[float]]]) -> list[list[str]]:
+    return [[name, *(f"{percentile(one, 50):,.0f}" for one in found)]
+            for name, found in curve.items()]  # fmt: skip
+
+
+def draw(path: Path, panels: Sequence[tuple[str, Lines]], up: str, *, level: float | None) -> None:
+    """Panels side by side with one axis upwards; a grey line at ``level``, or y from 0."""
+    names = list(dict.fromkeys(name for _, lines in panels for name in lines))
+    plain = [one for one in names if one != "all windows"]
+    colours = {"all windows": GREY} | dict(zip(plain, COLOURS, strict=False))
+    marks = {"all windows": "v"} | dict(zip(plain, MARKERS, strict=False))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
+        drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for (across, lines), axes in zip(panels, drawn, strict=True):
+            for name, points in lines.items():
+                axes.plot(*zip(*sorted(points), strict=True), label=name, color=colours[name],
+                          lw=1.8, marker=marks[name], ms=5)  # fmt: skip
+            if level is None:
+                axes.set_ylim(bottom=0)
+            else:
+                axes.axhline(level, color=GREY, lw=1, ls="--", label="all windows")
+            axes.set_xlabel(across)
+            if all(float(x).is_integer() for points in lines.values() for x, _ in points):
+                ticks = sorted({x for points in lines.values() for x, _ in points})
+                axes.set_xscale("log")
+                axes.set_xticks(ticks, [f"{x:,g}" for x in ticks])
+                axes.xaxis.set_minor_locator(NullLocator())
+            else:
+                axes.set_xlim(left=0)
+        drawn[0].set_ylabel(up)
+        found = [one for axes in drawn for one in zip(*axes.get_legend_handles_labels(),
+                                                      strict=True)]  # fmt: skip
+        once = {name: mark for mark, name in reversed(found)}
+        figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=len(once))
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True,
+                       metadata={"Date": None, "Creator": None})  # fmt: skip
+    write_atomically(path, "\n".join(one.rstrip() for one in text.getvalue().splitlines()) + "\n")

@@ -1,0 +1,202 @@
+"""The cascade itself: a student chooses windows; a teacher or a judge reads those alone."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rankprompt.cascade.aggregation import Aggregate, best_places, join_slices
+from rankprompt.cascade.offsets import Offsets
+from rankprompt.cascade.students import Student
+from rankprompt.cascade.training.scores import Asked, WindowScores
+from rankprompt.cascade.windows import Window, WindowSettings, cut_windows
+from rankprompt.errors import InputError
+from rankprompt.records import Candidates, Document, Query
+
+__all__ = ["Cascade", "Counts", "percentile"]
+
+
+@dataclass
+class Counts:
+    """What a cascade has done so far.
+
+    Attributes:
+        documents: candidates, each counted for each of its queries.
+        documents_cut: of them, those longer than the limit.
+        windows: that the student has seen.
+        kept: that a teacher or judge reads.
+        teacher_pairs: windows that the teacher was asked to score; what it had scored before is
+            not asked again.
+        seconds: by query id, from texts to passages or scores: cutting, student and teacher.
+    """
+
+    documents: int = 0
+    documents_cut: int = 0
+    windows: int = 0
+    kept: int = 0
+    teacher_pairs: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """The counts for a manifest, with percentiles of the milliseconds a query."""
+        times = list(self.seconds.values())
+        return {
+            "documents": self.documents,
+            "documents_cut": self.documents_cut,
+            "windows_seen": self.windows,
+            "windows_kept": self.kept,
+            "teacher_pairs": self.teacher_pairs,
+            "milliseconds_a_query": {
+                f"p{rank}": round(1000 * percentile(times, rank), 1) for rank in (50, 95, 99)
+            },
+        }
+
+
+class Cascade:
+    """Reduces documents to the passages that a student chooses (IDCM, arXiv 2105.09816).
+
+    Args:
+        student: scores windows; None keeps all of them.
+        offsets: where a text's tokens stand, best by the tokenizer of what reads the passages.
+        keep: windows a document, at the most; a document that has fewer keeps all.
+        settings: how documents are cut into windows.
+        passage_tokens: of a document's passage, at the most: the best windows that fit, at least
+            one, which is cut if need be. None for no limit.
+        on_query: called with each query that is done.
+
+    Attributes:
+        counts: what has been done so far.
+
+    Raises:
+        InputError: ``keep`` or ``passage_tokens`` is below 1.
+    """
+
+    def __init__(
+        self,
+        student: Student | None,
+        offsets: Offsets,
+        *,
+        keep: int = 4,
+        settings: WindowSettings | None = None,
+        passage_tokens: int | None = None,
+        on_query: Callable[[Query], None] = lambda _: None,
+    ) -> None:
+        if keep < 1:
+            raise InputError(f"keep must be 1 or more windows, not {keep}")
+        if passage_tokens is not None and passage_tokens < 1:
+            raise InputError(f"passage_tokens must be a whole number from 1, not {passage_tokens}")
+        self._student, self._offsets, self._keep = student, offsets, keep
+        self._settings = settings or WindowSettings()
+        self._passage_tokens, self._on_query = passage_tokens, on_query
+        self.counts = Counts()
+
+    def __call__(self, candidates: Sequence[Candidates]) -> list[Candidates]:
+        """Puts each document's passage in the place of its text; all else stays, in order.
+
+        A passage is the chosen windows in the document's order, " ... " between those that do not
+        touch. A document of which all is chosen keeps its text.
+        """
+        return [self._shorten(one) for one in candidates]
+
+    def teacher_scores(
+        self, candidates: Sequence[Candidates], scores: WindowScores, aggregate: Aggregate
+    ) -> dict[str, dict[str, float]]:
+        """Ranks documents by a teacher's scores of the chosen windows.
+
+        Args:
+            candidates: of each query.
+            scores: the teacher, with its memory.
+            aggregate: makes a document's score.
+
+        Returns:
+            Scores by query and document id, best first; equal ones in the candidates' order.
+
+        Raises:
+            ModelError: a score is not a finite number, or the teacher's budget is spent.
+        """
+        return {one.query.id: self._rank(one, scores, aggregate) for one in candidates}
+
+    def _shorten(self, candidates: Candidates) -> Candidates:
+        started = time.perf_counter()
+        documents = tuple(
+            Document(one.document.id, self._passage(one)) for one in self._choose(candidates)
+        )
+        self._done(candidates.query, started)
+        return candidates._replace(documents=documents)
+
+    def _rank(
+        self, candidates: Candidates, scores: WindowScores, aggregate: Aggregate
+    ) -> dict[str, float]:
+        started = time.perf_counter()
+        chosen = self._choose(candidates)
+        before = scores.asked
+        values = iter(scores([one for each in chosen for one in each.asked(candidates.query)]))
+        self.counts.teacher_pairs += scores.asked - before
+        found = {
+            each.document.id: aggregate([next(values) for _ in each.places]) for each in chosen
+        }
+        self._done(candidates.query, started)
+        return dict(sorted(found.items(), key=lambda one: -one[1]))
+
+    def _choose(self, candidates: Candidates) -> "list[_Chosen]":
+        """Each document with its windows' places, best first."""
+        found: list[_Chosen] = []
+        for document in candidates.documents:
+            windows, cut = cut_windows(document.text, self._offsets, self._settings)
+            found.append(_Chosen(document, windows, range(len(windows))))
+            self.counts.documents_cut += cut
+        seen = sum(len(one.windows) for one in found)
+        if self._student is not None and seen:
+            asked = [one for each in found for one in each.asked(candidates.query)]
+            scores, start = self._student(asked), 0
+            for place, one in enumerate(found):
+                part = scores[start : start + len(one.windows)]
+                start += len(one.windows)
+                found[place] = one._replace(places=best_places(part, self._keep))
+        self.counts.documents += len(found)
+        self.counts.windows += seen
+        self.counts.kept += sum(len(one.places) for one in found)
+        return found
+
+    def _passage(self, chosen: "_Chosen") -> str:
+        text = chosen.document.text
+        slices = [chosen.windows[place][:2] for place in chosen.places]
+        limit = self._passage_tokens
+        if limit is None:
+            return join_slices(text, slices)
+        for count in range(len(slices), 0, -1):
+            passage = join_slices(text, slices[:count])
+            found = self._offsets(passage)
+            if len(found) <= limit:
+                return passage
+        return passage[: found[limit - 1][1]]
+
+    def _done(self, query: Query, started: float) -> None:
+        self.counts.seconds[query.id] = time.perf_counter() - started
+        self._on_query(query)
+
+
+class _Chosen(NamedTuple):
+    """A document, its windows, and the places of the chosen ones, best first."""
+
+    document: Document
+    windows: list[Window]
+    places: Sequence[int]
+
+    def asked(self, query: Query) -> list[Asked]:
+        return [
+            Asked(
+                query.id,
+                self.document.id,
+                place,
+                (query.text, self.document.text[slice(*self.windows[place][:2])]),
+            )
+            for place in self.places
+        ]
+
+
+def percentile(values: Sequence[float], rank: int) -> float:
+    """The least value that ``rank`` per cent of the values do not exceed; 0 without values."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(rank * len(ordered) / 100) - 1)] if ordered else 0.0

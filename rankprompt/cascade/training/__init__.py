@@ -1,0 +1,1 @@
+"""Training of the cascade: losses, data, the three stages, checkpoints and curves."""

@@ -1,0 +1,39 @@
+"""The frozen teacher that a student is distilled from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rankprompt.cascade.teachers.cross_encoder import load_cross_encoder
+from rankprompt.cascade.training.scores import Teacher
+from rankprompt.cascade.training.teacher import read_weights
+
+__all__ = ["Frozen", "load_frozen"]
+
+
+class Frozen(NamedTuple):
+    """A teacher that only answers.
+
+    Attributes:
+        score: scores pairs of texts.
+        fingerprint: changes whenever the scores may; they are kept under it.
+        weights: of a document's best windows, best first.
+    """
+
+    score: Teacher
+    fingerprint: str
+    weights: tuple[float, ...]
+
+
+def load_frozen(name: str, top: int = 3) -> Frozen:
+    """Loads a cross-encoder that only answers.
+
+    Args:
+        name: as for ``load_cross_encoder``.
+        top: how many of a document's best windows count, with weight 1, where the folder does not
+            hold weights that training learned.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    teacher = load_cross_encoder(name)
+    return Frozen(teacher, teacher.fingerprint, read_weights(Path(name), top))

@@ -1,0 +1,169 @@
+"""A teacher that can be trained: a cross-encoder, and the weights of a document's best windows."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
+from rankprompt.cascade.weights import make_folder
+from rankprompt.errors import ModelError
+from rankprompt.files import write_atomically
+
+__all__ = [
+    "TOP_WEIGHTS",
+    "TrainableTeacher",
+    "load_teacher",
+    "read_weights",
+    "save_teacher",
+    "weighted_top",
+]
+
+TOP_WEIGHTS = "cascade.json"
+"""The file beside a teacher's own that holds its learned top-l weights."""
+
+
+def weighted_top(scores: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """A document's score: its best l windows' scores, best first, times l weights (IDCM, eq. 3).
+
+    A window that is not there adds nothing, whatever its place holds.
+
+    Args:
+        scores: shape (documents, windows).
+        mask: true where there is a window, same shape.
+        weights: shape (l,).
+
+    Returns:
+        Shape (documents,).
+    """
+    kept = min(len(weights), scores.shape[1])
+    best, places = torch.where(mask, scores, -torch.inf).topk(kept, dim=-1)
+    best = torch.where(mask.gather(1, places), best, 0)
+    return (best * weights[:kept]).sum(-1)
+
+
+class TrainableTeacher(nn.Module):
+    """Scores pairs of a query and a text, and documents by their windows.
+
+    Args:
+        encoder: an ``AutoModelForSequenceClassification`` with one label, or with two, of which the
+            second means relevant.
+        tokenizer: its own.
+        weights: of a document's best windows, best first.
+
+    Raises:
+        ModelError: the encoder has another number of labels.
+    """
+
+    def __init__(self, encoder: Any, tokenizer: Any, weights: Sequence[float]) -> None:
+        super().__init__()
+        if encoder.config.num_labels not in (1, 2):
+            raise ModelError(
+                f"a teacher must have one label or two, not {encoder.config.num_labels}"
+            )
+        self.encoder, self.tokenizer = encoder, tokenizer
+        self.top = nn.Parameter(torch.tensor(list(weights), dtype=torch.float32))
+
+    def forward(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+        """Scores pairs, as a ``CrossEncoder`` does: long queries are cut, and long texts."""
+        limit = min(self.tokenizer.model_max_length, self.encoder.config.max_position_embeddings)
+        given = self.tokenizer(
+            [self._cut(one) for one, _ in pairs], [other for _, other in pairs],
+            truncation="longest_first", max_length=limit, padding=True, return_tensors="pt",
+            return_token_type_ids=getattr(self.encoder.config, "type_vocab_size", 0) > 1,
+        )  # fmt: skip
+        logits = self.encoder(**given.to(self.encoder.device)).logits.float()
+        scores: torch.Tensor = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
+        return scores
+
+    def _cut(self, query: str) -> str:
+        given = self.tokenizer(query, add_special_tokens=False, return_offsets_mapping=True)
+        found = given["offset_mapping"]
+        return query if len(found) <= QUERY_TOKENS else query[: found[QUERY_TOKENS - 1][1]]
+
+    def documents(self, asked: Sequence[tuple[str, Sequence[str]]]) -> torch.Tensor:
+        """Scores documents by all their windows; one without any scores 0.
+
+        Args:
+            asked: a query's text and the windows of a document, each.
+        """
+        mask = torch.zeros(len(asked), max([1, *(len(windows) for _, windows in asked)])).bool()
+        for row, (_, windows) in enumerate(asked):
+            mask[row, : len(windows)] = True
+        mask = mask.to(self.top.device)
+        scores = torch.zeros(mask.shape, device=mask.device)
+        pairs = [(query, window) for query, windows in asked for window in windows]
+        if pairs:
+            scores = scores.masked_scatter(mask, self(pairs))
+        return weighted_top(scores, mask, self.top)
+
+
+def load_teacher(folder: Path | str, top: int = 3) -> TrainableTeacher:
+    """Loads a cross-encoder to train.
+
+    Args:
+        folder: a transformers model with its tokenizer; or what ``save_teacher`` wrote, whose
+            weights of the best windows are taken up.
+        top: how many of a document's best windows count (IDCM's l), where the folder does not say;
+            their weights begin at 1.
+
+    Raises:
+        ModelError: it cannot be loaded, or scores no pairs.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import logging as transformers_logging
+
+    # Their bars and hints would break into our progress line.
+    hints: Any = transformers_logging
+    hints.disable_progress_bar()
+    hints.set_verbosity_error()
+    path = Path(folder).expanduser()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(path))
+        # An encoder without a head gets one with a single label; a head that is there stays.
+        settings = json.loads((path / "config.json").read_text("utf-8"))
+        headless = not any("Classification" in name for name in settings.get("architectures") or ())
+        encoder = AutoModelForSequenceClassification.from_pretrained(
+            str(path), dtype=torch.float32, **({"num_labels": 1} if headless else {})
+        )
+    except Exception as error:  # whatever a broken file makes transformers raise
+        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise ModelError(f"cannot load the teacher {str(folder)!r}: {reason}") from error
+    return TrainableTeacher(encoder, tokenizer, read_weights(path, top))
+
+
+def read_weights(folder: Path, top: int) -> tuple[float, ...]:
+    """The top-l weights that a folder holds; where it holds none, ``top`` times 1.
+
+    Raises:
+        ModelError: the file that holds them cannot be read.
+    """
+    path = folder.expanduser() / TOP_WEIGHTS
+    if not path.exists():
+        return (1.0,) * top
+    try:
+        return tuple(map(float, json.loads(path.read_text("utf-8"))["top_weights"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"cannot read the top-l weights in {path}: {error}") from error
+
+
+def save_teacher(teacher: TrainableTeacher, folder: Path, how: dict[str, Any]) -> None:
+    """Saves a teacher as transformers does, with ``cascade.json``: top-l weights and how made.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    make_folder(folder)
+    teacher.encoder.save_pretrained(folder)
+    teacher.tokenizer.save_pretrained(folder)
+    card = {"top_weights": teacher.top.tolist(), "training": how}
+    text = json.dumps(card, indent=2, ensure_ascii=False)
+    readme = (
+        "# A cross-encoder trained by rankprompt\n\nIt scores a query and a window. The weights of "
+        f"a document's best windows, and how it was made:\n\n```json\n{text}\n```\n"
+    )
+    write_atomically(folder / "README.md", readme)
+    write_atomically(folder / TOP_WEIGHTS, text + "\n")

@@ -1,0 +1,175 @@
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.cascade.aggregation import join_slices
+from rankprompt.cascade.offsets import model_offsets, word_offsets
+from rankprompt.cascade.windows import UNITS, Window, WindowSettings, cut_windows
+from rankprompt.errors import InputError, ModelError
+from rankprompt.models import embedded
+from tests.models import tiny
+
+TEXTS = st.lists(
+    st.sampled_from(
+        ["fox", "Fox", "a", ".", ". ", "! ", "\n\n", "\n", "  ", "鹤", "。", "e\u0301"]
+    ),
+    max_size=60,
+).map(" ".join) | st.text(max_size=80)
+SETTINGS = st.builds(
+    WindowSettings,
+    size=st.integers(1, 12),
+    overlap=st.integers(0, 14),
+    limit=st.integers(1, 40),
+    unit=st.sampled_from(UNITS),
+)
+
+
+def words(count: int) -> str:
+    return " ".join(f"w{number}" for number in range(count))
+
+
+@given(TEXTS, SETTINGS)
+def test_central_parts_tile_the_tokens_and_slices_hold_them(
+    text: str, settings: WindowSettings
+) -> None:
+    tokens = word_offsets(text)
+    windows, cut = cut_windows(text, word_offsets, settings)
+    read = min(len(tokens), settings.limit)
+    assert cut == (len(tokens) > settings.limit)
+    assert [windows[0].first, *(one.last for one in windows)] == [
+        *(one.first for one in windows),
+        read,
+    ]
+    for one in windows:
+        assert one.last - one.first <= settings.size
+        assert (one.last > one.first) == bool(tokens)  # none of padding alone
+        assert 0 <= one.start <= one.end <= len(text)
+        shown = settings.overlap if settings.unit == "tokens" else 0
+        first, last = max(0, one.first - shown), min(read, one.last + shown)
+        assert word_offsets(text[one.start : one.end]) == [
+            (start - one.start, end - one.start) for start, end in tokens[first:last]
+        ]
+    assert windows[0].start == 0
+    whole = text[: tokens[settings.limit - 1][1]] if cut else text
+    assert join_slices(text, [one[:2] for one in windows]) == whole
+
+
+@given(TEXTS, st.sampled_from(UNITS))
+def test_a_text_that_fits_into_one_window_is_one_window(text: str, unit: str) -> None:
+    settings = WindowSettings(size=max(1, len(word_offsets(text))), unit=unit)
+    windows, cut = cut_windows(text, word_offsets, settings)
+    assert [one[:2] for one in windows] == [(0, len(text))]
+    assert not cut
+
+
+def test_the_papers_windows() -> None:
+    text = words(120)
+    windows, cut = cut_windows(text, word_offsets, WindowSettings())
+    shown = [text[one.start : one.end].split() for one in windows]
+    assert [(one[0], one[-1]) for one in shown] == [
+        ("w0", "w56"), ("w43", "w106"), ("w93", "w119"),
+    ]  # fmt: skip
+    assert len(shown[1]) == 64
+    assert not cut
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t ", "word", " word "])
+def test_a_text_of_no_token_or_one_is_one_window(text: str) -> None:
+    windows, cut = cut_windows(text, word_offsets, WindowSettings())
+    assert windows == [Window(0, len(text), 0, len(text.split()))]
+    assert not cut
+
+
+def test_a_long_text_is_cut_without_tokenising_all_of_it() -> None:
+    text, read = words(100_000), []
+
+    def offsets(part: str) -> list[tuple[int, int]]:
+        read.append(len(part))
+        return word_offsets(part)
+
+    windows, cut = cut_windows(text, offsets, WindowSettings())
+    assert cut
+    assert len(windows) == 40
+    assert text[windows[-1].start : windows[-1].end].split()[-1] == "w1999"
+    assert sum(read) < 40_000
+
+
+def test_a_long_text_of_long_words_is_tokenised_whole() -> None:
+    text = " ".join(["x" * 100] * 300)
+    windows, cut = cut_windows(text, word_offsets, WindowSettings(limit=200))
+    assert cut
+    assert len(windows) == 4
+    assert windows[-1].end == 200 * 101 - 1
+
+
+def shown(text: str, size: int, unit: str) -> list[str]:
+    windows, _ = cut_windows(text, word_offsets, WindowSettings(size=size, unit=unit))
+    return [text[one.start : one.end].strip() for one in windows]
+
+
+def test_sentences_stay_whole_where_they_fit() -> None:
+    text = 'One two. "Three four?" Five six seven eight nine ten. Eleven'
+    # Stops and quotation marks are tokens, too: eight and eight.
+    two = ['One two. "Three four?"', "Five six seven eight nine ten. Eleven"]
+    assert shown(text, 8, "sentences") == shown(text, 14, "sentences") == two
+    assert shown(text, 16, "sentences") == [text]
+
+
+def test_chinese_sentences_end_without_a_space() -> None:
+    text = "鹤单腿站。“为什么？”它冷！"
+    assert shown(text, 6, "sentences") == ["鹤单腿站。", "“为什么？”", "它冷！"]
+
+
+def test_a_sentence_that_is_too_long_is_cut() -> None:
+    assert shown("a b c d e f g. H.", 3, "sentences") == ["a b c", "d e f", "g.", "H."]
+
+
+def test_paragraphs_end_at_blank_lines_or_else_at_lines() -> None:
+    assert shown("a b\nc\n \nd e\n\n\nf", 3, "paragraphs") == ["a b\nc", "d e\n\n\nf"]
+    assert shown("a b\nc d\ne f", 3, "paragraphs") == ["a b", "c d", "e f"]
+    assert shown("a b\nc d\ne f", 4, "paragraphs") == ["a b\nc d", "e f"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"size": 0}, {"overlap": -1}, {"limit": 0}, {"unit": "chapters"}]
+)
+def test_settings_out_of_range_are_told(settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"expected a window|windows are of"):
+        WindowSettings(**settings)  # type: ignore[arg-type]
+
+
+@given(st.text(alphabet="abc .\n鹤é𝛼👩‍🚀", max_size=60))
+def test_by_bytes_every_window_is_a_slice_and_all_make_the_text(text: str) -> None:
+    tokenizer: Any = tiny.tokenizer()
+
+    def offsets(part: str) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = tokenizer._tokenizer.encode(part).offsets
+        return found
+
+    windows, _ = cut_windows(text, offsets, WindowSettings(size=2, overlap=1))
+    assert all(one.start <= other.start <= one.end for one, other in pairwise(windows))
+    assert join_slices(text, [one[:2] for one in windows]) == text
+
+
+def test_a_models_folder_tells_offsets(tmp_path: Path) -> None:
+    tiny.tokenizer().save_pretrained(tmp_path)
+    text = "The harbour is quiet. 鹤"
+    offsets = model_offsets(str(tmp_path))(text)
+    assert re.sub(r"\s", "", "".join(text[a:b] for a, b in offsets[:4])) in "Theharbourisquiet."
+    assert offsets[-1][1] == len(text)
+    with pytest.raises(ModelError, match="cannot load the tokenizer"):
+        model_offsets(str(tmp_path / "absent"))
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match=r"cannot read .*tokenizer\.json"):
+        model_offsets(str(tmp_path))
+
+
+@pytest.mark.model
+def test_the_embedded_models_tokenizer_tells_offsets() -> None:
+    offsets = model_offsets(embedded.EMBEDDED)("quiet harbour")
+    assert offsets[-1][1] == len("quiet harbour")
