@@ -68,9 +68,12 @@ def _device() -> str:
     import torch
 
     from rankprompt.models.loading import resolve_device, resolve_dtype
+    from rankprompt.models.machine import quicker_format
 
     device = resolve_device("auto")
-    dtype = str(resolve_dtype("auto", device)).removeprefix("torch.")
+    # A look leaves no trace.
+    found = quicker_format(keep=False) if device.type == "cpu" else resolve_dtype("auto", device)
+    dtype = str(found).removeprefix("torch.")
     return f"{device}, {dtype}, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 

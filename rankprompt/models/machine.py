@@ -42,11 +42,14 @@ def use_threads(number: int | None) -> int:
     return torch.get_num_threads()
 
 
-def quicker_format() -> torch.dtype:
+def quicker_format(*, keep: bool = True) -> torch.dtype:
     """The number format that this processor multiplies clearly faster in, float32 where neither is.
 
     Measured once for a processor and a version of torch, in some tens of milliseconds, and kept in
     the cache: a journal's answers belong to a format, so a resumed run must find the same.
+
+    Args:
+        keep: False leaves no trace.
     """
     name = f"{_processor()} | torch {torch.__version__}"
     path = cache_dir("machines.json")
@@ -54,14 +57,19 @@ def quicker_format() -> torch.dtype:
     if name not in known:
         ratio = _ratio()
         known[name] = "bfloat16" if ratio >= _CLEARLY else "float32"
-        log.info("this processor multiplies %.1f times as fast in bfloat16 as in float32: "
+        log.debug("this processor multiplies %.1f times as fast in bfloat16 as in float32: "
                  "computing in %s", ratio, known[name])  # fmt: skip
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(known, indent=2) + "\n")
-        except (OSError, RankpromptError) as error:
-            log.debug("the choice is not kept: %s", error)
+        if keep:
+            _write(path, known)
     return torch.bfloat16 if known[name] == "bfloat16" else torch.float32
+
+
+def _write(path: Path, known: dict[str, str]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(known, indent=2) + "\n")
+    except (OSError, RankpromptError) as error:
+        log.debug("the choice is not kept: %s", error)
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ def test_the_choice_is_measured_once_and_then_kept(
     cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ratio(monkeypatch, 4.0)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         assert quicker_format() == torch.bfloat16
         assert quicker_format() == torch.bfloat16
     assert "4.0 times as fast in bfloat16" in caplog.text
