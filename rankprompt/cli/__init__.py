@@ -10,6 +10,7 @@ from rankprompt.cli.console import set_up_logging
 from rankprompt.cli.demo import demo
 from rankprompt.cli.doctor import doctor
 from rankprompt.cli.evaluate import evaluate
+from rankprompt.cli.evolve import evolve
 from rankprompt.cli.export import export
 from rankprompt.cli.fuse import fuse
 from rankprompt.cli.index import index
@@ -35,6 +36,7 @@ for verb in (
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(cascade)
+app.add_typer(evolve)
 
 
 def _version(show: bool) -> None:

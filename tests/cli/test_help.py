@@ -16,7 +16,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 VERBS = [
-    "cascade", "compare", "demo", "doctor", "evaluate", "export", "fuse", "index", "inspect",
+    "cascade", "compare", "demo", "doctor", "evaluate", "evolve", "export", "fuse", "index",
+    "inspect",
     "plan", "report", "rerank", "retrieve",
 ]  # fmt: skip
 

@@ -1,0 +1,108 @@
+"""Classification and multiple choice: which verbaliser is the likeliest?"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from rankprompt.answering import Answering
+from rankprompt.search.fitness import Measures
+from rankprompt.search.fitness.examples import (
+    about,
+    labels,
+    make_request,
+    seed_segments,
+    split_answer,
+    toml,
+)
+from rankprompt.search.fitness.rewards import piecewise, probabilities
+from rankprompt.search.genome import Segment
+from rankprompt.search.settings import SearchSettings
+from rankprompt.search.splits import Example, split_examples
+from rankprompt.search.tasks import ExampleTask
+
+__all__ = ["ChoiceProblem"]
+
+
+class ChoiceProblem:
+    """Scores prompts by the probabilities of the verbalisers, normalised over these.
+
+    All prompts and examples are asked in one chunk. ``reward`` is the mean of the piecewise
+    reward, ``accuracy`` the share of examples whose right verbaliser is the likeliest (a tie is
+    wrong). A prompt with an answer that is not a number is infeasible: NaN.
+
+    Args:
+        task: of kind classification or choice.
+        answering: the model behind its journal, without a budget.
+        settings: holds the constants of the reward.
+        seed: draws the demonstrations and the search split.
+
+    Attributes:
+        splits: the examples.
+        labels: how many labels each split uses.
+        about: the examples by content, as JSON takes it.
+    """
+
+    def __init__(
+        self, task: ExampleTask, answering: Answering, settings: SearchSettings, seed: int
+    ) -> None:
+        self.splits = split_examples(task, seed)
+        self.labels: Mapping[str, int] = labels(self.splits)
+        self.about = about(self.splits)
+        self._task, self._answering = task, answering
+        self._gains = settings.gain_right, settings.gain_wrong
+        _, blank = split_answer(task.template)
+        self.options = tuple(blank + text for text in task.verbalisers.values())
+        self._right: dict[tuple[str, str], list[bool]] = {}
+        self._places = {label: place for place, label in enumerate(task.verbalisers)}
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The seed prompt."""
+        return seed_segments(self._task, self.splits.demonstrations)
+
+    def __call__(self, prompts: Sequence[str], /) -> list[float]:
+        """The task's metric on the search split."""
+        return [one[self._task.metric] for one in self.measures(prompts, "search")]
+
+    def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
+        """Accuracy and reward on a split, by prompt."""
+        examples: list[Example] = getattr(self.splits, split)
+        requests = [
+            make_request(prompt, one, options=self.options, chat=self._task.chat)
+            for prompt in prompts
+            for one in examples
+        ]
+        answers, _ = self._answering(requests)
+        found: list[Measures] = []
+        for place, prompt in enumerate(prompts):
+            rewards = []
+            for one, answer in zip(examples, answers[place * len(examples) :], strict=False):
+                assert answer is not None  # there is no budget
+                shares = probabilities(answer.loglikelihoods)
+                rewards.append(piecewise(shares, self._places[one.label], *self._gains))
+            # The reward's sign tells right from wrong.
+            right = self._right[prompt, split] = [reward > 0 for reward in rewards]
+            accuracy = fmean(right)
+            found.append({"accuracy": accuracy, "reward": fmean(rewards)})
+        return found
+
+    def comparison(self, seed: str, winner: str) -> Mapping[str, object] | None:
+        """McNemar's exact test over the test split's examples, two-sided."""
+        from scipy.stats import binomtest
+
+        before, after = (self._right[prompt, "test"] for prompt in (seed, winner))
+        wins = sum(one > other for one, other in zip(after, before, strict=True))
+        losses = sum(one < other for one, other in zip(after, before, strict=True))
+        p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else None
+        return {"measure": "accuracy", "wins": wins, "losses": losses, "mcnemar": p}
+
+    def file(self, prompt: str) -> str:
+        """A TOML file with the prompt, the options in the order of the labels, and the labels."""
+        return toml(
+            {
+                "kind": self._task.kind,
+                "text": prompt,
+                "options": list(self.options),
+                "labels": list(self._task.verbalisers),
+                "chat": self._task.chat,
+            }
+        )

@@ -1,0 +1,86 @@
+"""What tasks with examples share: the seed prompt, and a request an example."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+from rankprompt.models.base import Request
+from rankprompt.prompt import Template, parse_template
+from rankprompt.search.genome import Segment, segment
+from rankprompt.search.splits import Example, SplitExamples
+from rankprompt.search.tasks import ExampleTask
+
+__all__ = [
+    "about",
+    "digest",
+    "labels",
+    "make_request",
+    "seed_segments",
+    "split_answer",
+    "toml",
+]
+
+
+def split_answer(template: Template) -> tuple[Template, str]:
+    """The template up to the answer's slot, and the blanks that stand between the two.
+
+    A model's tokens take a blank before them, so these belong to the answer.
+    """
+    cue = template.parts[-3]
+    stripped = cue.rstrip()
+    return Template((*template.parts[:-3], stripped)), cue[len(stripped) :]
+
+
+def seed_segments(task: ExampleTask, demonstrations: Sequence[Example]) -> tuple[Segment, ...]:
+    """The seed: instruction, demonstrations, and the template up to the answer.
+
+    Demonstrations come first and the input last, so that a genome's examples share its start.
+    """
+    shown = [task.template.fill(**one.values).rstrip() for one in demonstrations]
+    before = "".join(f"{one}{task.separator}" for one in filter(None, [task.instruction, *shown]))
+    question, _ = split_answer(task.template)
+    whole = Template((before + question.parts[0], *question.parts[1:]))
+    return segment(whole, task.frozen)
+
+
+def make_request(
+    prompt: str,
+    example: Example,
+    *,
+    options: tuple[str, ...] = (),
+    max_tokens: int = 0,
+    chat: bool = False,
+) -> Request:
+    """The request about an example; what all examples share is marked."""
+    template = parse_template(prompt)
+    # Only up to the first slot: further starts would be shared with no other request.
+    breaks = template.breaks(**example.values)[:1]
+    return Request(template.fill(**example.values), options, max_tokens, chat, breaks)
+
+
+def labels(splits: SplitExamples) -> dict[str, int]:
+    """How many labels each split uses."""
+    return {name: len(examples) for name, examples in splits._asdict().items()}
+
+
+def about(splits: SplitExamples) -> Mapping[str, object]:
+    """Which examples each split holds, as a digest of their content and order."""
+    return {
+        name: digest([f"{one.label} {list(one.values.items())}" for one in examples])
+        for name, examples in splits._asdict().items()
+    }
+
+
+def digest(texts: Sequence[str]) -> str:
+    """How many texts there are, and a digest that changes when one does."""
+    found = blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8)
+    return f"{len(texts)}: {found.hexdigest()}"
+
+
+def toml(keys: Mapping[str, object]) -> str:
+    """A TOML file of texts, numbers, truths and lists of texts."""
+    # JSON's are TOML's, but for one control character.
+    return "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
+        for key, value in keys.items()
+    )

@@ -1,0 +1,95 @@
+"""Small tasks of our own, and a model that reads them by rules."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rankprompt.models.base import Answer, Request
+from tests.fakes import FakeModel
+from tests.search.toys import words
+
+__all__ = ["RANKING", "TASK", "offsets", "opinion", "write_ranking", "write_task"]
+
+TASK = """\
+kind = "classification"
+train = "train.jsonl"
+dev = "dev.jsonl"
+test = "test.jsonl"
+template = "Review: {text}\\nMood: {label}"
+
+[verbalisers]
+bad = "gloomy"
+good = "cheerful"
+
+[splits]
+search = 4
+calibration = 4
+"""
+RANKING = """\
+kind = "ranking"
+queries = "queries.tsv"
+docs = "docs.jsonl"
+qrels = "qrels.trec"
+run = "run.trec"
+depth = 5
+triples = 2
+
+[splits]
+search = 2
+calibration = 2
+"""
+
+
+def offsets(_: str) -> object:
+    """The tokenizer of any model here: words."""
+    return words
+
+
+def write_task(folder: Path, task: str = TASK, sizes: Sequence[int] = (12, 8, 6)) -> Path:
+    """A task file and its data, half of each label."""
+    for name, size in zip(("train", "dev", "test"), sizes, strict=True):
+        rows = [
+            {"text": f"{name} {number}", "label": ("bad", "good")[number % 2]}
+            for number in range(size)
+        ]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = folder / "task.toml"
+    path.write_text(task)
+    return path
+
+
+def opinion(request: Request) -> Answer:
+    """Knows odd numbers for cheerful, and the surer the shorter the prompt is."""
+    number = int(re.findall(r"\d+", request.prompt)[-1])
+    sure = 1 / (1 + len(request.prompt) / 100)
+    cheerful = 0.5 + (0.4 if number % 2 else -0.4) * sure
+    shares = {" cheerful": cheerful, " gloomy": 1 - cheerful}
+    return Answer(tuple(math.log(shares[one]) for one in request.options), (1, 1))
+
+
+def write_ranking(folder: Path, task: str = RANKING) -> Path:
+    """A collection of six queries, each with five passages; "good" ones are at odd places."""
+    names = [(f"q{query}", f"q{query}d{place}") for query in range(6) for place in range(5)]
+    (folder / "queries.tsv").write_text("".join(f"q{n}\tquestion {n}\n" for n in range(6)))
+    (folder / "docs.jsonl").write_text(
+        "".join(
+            json.dumps({"id": d, "text": f"{d} is {'good' if int(d[-1]) % 2 else 'poor'}"}) + "\n"
+            for _, d in names
+        )
+    )
+    (folder / "qrels.trec").write_text(
+        "".join(f"{q} 0 {d} {2 * (int(d[-1]) % 2)}\n" for q, d in names)
+    )
+    (folder / "run.trec").write_text(
+        "".join(f"{q} Q0 {d} {int(d[-1]) + 1} {9 - int(d[-1])} first\n" for q, d in names)
+    )
+    path = folder / "task.toml"
+    path.write_text(task)
+    return path
+
+
+def model() -> FakeModel:
+    """A model of that opinion."""
+    return FakeModel(opinion)
