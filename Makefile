@@ -37,7 +37,7 @@ demo: $(VENV)/.installed ## Rerank the sample collection on this machine and sco
 test: lint ## Run every check and test, with the real model (about 10 minutes on 2 cores)
 	$(BIN)/python -m pytest
 
-check: lint ## Run the fast checks and tests, without a model or Java (under 2 minutes)
+check: lint ## Run the fast checks and tests, without a model or Java (about 3 minutes)
 	$(BIN)/python -m pytest -m "not model and not java"
 
 lint: $(VENV)/.installed-dev
