@@ -19,6 +19,9 @@ RESAMPLES = 20_000
 POWER = 0.8
 # Differences of sums of floats: two runs that agree must not differ in the last bit.
 _SAME = 1e-12
+# Sign flips of equal size must tie, though their means differ in the last bits: means are counted
+# in grains. Irrational, for means are fractions, and none may lie half-way between two grains.
+_GRAIN = math.sqrt(2) * 1e-10
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ def _compare(
         # With one sample, "samples" flips signs; scipy counts the observed one among the draws.
         drawn: Any = stats.permutation_test(
             (gaps,),
-            lambda flipped, axis: flipped.mean(axis=axis),
+            lambda flipped, axis: np.round(flipped.mean(axis=axis) / _GRAIN),
             permutation_type="samples",
             vectorized=True,
             n_resamples=resamples,
