@@ -18,6 +18,7 @@ from rankprompt.collections.documents import open_documents
 from rankprompt.collections.objects import Place
 from rankprompt.collections.source import Source
 from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.files.gathering import gather_grades, gather_queries
 from rankprompt.files.lines import read_lines
 from rankprompt.files.texts import Parse, check_id
 from rankprompt.records import Qrels, Run
@@ -195,38 +196,27 @@ def _detect(path: Path, number: int, line: str) -> Parse:
 
 
 def _read_queries(path: Path) -> dict[str, str]:
-    queries: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for number, line in read_lines(path):
-        place = Place(path, number)
-        record = place.parse(line)
-        name = place.get_id(record, "_id")
-        if name in lines:
-            raise place.error(f"query {name} stands on line {lines[name]} already")
-        queries[name], lines[name] = place.get_text(record, "text"), number
+    queries = gather_queries(path, _query_rows(path))
     if not queries:
         raise FormatError(path, None, "the file is empty; expected queries")
     return queries
 
 
+def _query_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    for number, line in read_lines(path):
+        place = Place(path, number)
+        record = place.parse(line)
+        yield number, place.get_id(record, "_id"), place.get_text(record, "text")
+
+
 def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
-    qrels: dict[str, dict[str, int]] = {}
-    lines: dict[tuple[str, str], int] = {}
-    for number, (query, document, grade) in _read_rows(path):
-        first_line = lines.setdefault((query, document), number)
-        known = qrels.setdefault(query, {}).setdefault(document, grade)
-        if known != grade:
-            problem = (
-                f"document {document} of query {query} has grade {grade} here "
-                f"and {known} on line {first_line}"
-            )
-            raise FormatError(path, number, problem)
+    qrels = gather_grades(path, _read_rows(path))
     if not qrels:
         raise FormatError(path, None, f"the file has no judgements; expected {_SHAPE}")
     return qrels
 
 
-def _read_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, str, str, int]]:
     first = True
     for number, line in read_lines(path):
         columns = line.split("\t")
@@ -244,7 +234,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
             )
         for name in (query, document):
             check_id(path, number, name)
-        yield number, (query, document, int(grade))
+        yield number, query, document, int(grade)
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from rankprompt.collections.ir_documents import IrDocuments
 from rankprompt.collections.ir_library import guarded, library
 from rankprompt.collections.source import Source
 from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.files.gathering import gather_queries
 from rankprompt.files.qrels import read_qrels
 from rankprompt.files.texts import Parse, check_id
 from rankprompt.records import Qrels, Run
@@ -249,13 +250,8 @@ def _load(name: str, module: str, ident: str) -> Any:
 
 
 def _read_queries(path: Path) -> dict[str, str]:
-    queries: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for line, name, fields in Source(path, "ir-tsv-1", _detect).records():
-        if name in lines:
-            raise FormatError(path, line, f"query {name} stands on line {lines[name]} already")
-        queries[name], lines[name] = fields["text"], line
-    return queries
+    records = Source(path, "ir-tsv-1", _detect).records()
+    return gather_queries(path, ((line, name, fields["text"]) for line, name, fields in records))
 
 
 def _detect(path: Path, number: int, line: str) -> Parse:

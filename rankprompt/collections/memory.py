@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rankprompt.collections.base import Fields
 from rankprompt.collections.source import Source
-from rankprompt.errors import FormatError
+from rankprompt.files.gathering import gather_documents
 
 __all__ = ["MemoryDocuments", "read_into_memory"]
 
@@ -41,14 +41,4 @@ def read_into_memory(source: Source, wanted: Iterable[str] | None = None) -> Mem
         InputError: the file cannot be read.
         FormatError: a malformed line, an id twice with different texts, or an empty file.
     """
-    keep = None if wanted is None else frozenset(wanted)
-    kept: dict[str, Fields] = {}
-    lines: dict[str, int] = {}
-    for line, name, fields in source.records():
-        if keep is not None and name not in keep:
-            continue
-        first_line = lines.setdefault(name, line)
-        if kept.setdefault(name, fields) != fields:
-            problem = f"document {name} has another text on line {first_line}"
-            raise FormatError(source.path, line, problem)
-    return MemoryDocuments(kept)
+    return MemoryDocuments(gather_documents(source.path, source.records(), wanted))

@@ -21,11 +21,12 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-from rankprompt.collections.base import Documents, Fields
+from rankprompt.collections.base import Documents
 from rankprompt.collections.memory import MemoryDocuments
 from rankprompt.collections.request_records import Request, read_requests
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic import Scratch, write_together
+from rankprompt.files.gathering import gather_documents
 from rankprompt.files.lines import is_gzip
 from rankprompt.records import Qrels, Run
 
@@ -97,20 +98,13 @@ class RequestCollection:
         Raises:
             FormatError: malformed, or a document has another text in another request.
         """
-        keep = None if wanted is None else frozenset(wanted)
-        found: dict[str, Fields] = {}
-        lines: dict[str, int] = {}
-        for request in read_requests(self._path):
-            for name, _, fields in request.candidates:
-                if keep is not None and name not in keep:
-                    continue
-                first_line = lines.setdefault(name, request.line)
-                if found.setdefault(name, fields) != fields:
-                    problem = (
-                        f"document {name} has another text in the request of line {first_line}"
-                    )
-                    raise FormatError(self._path, request.line, problem)
-        return MemoryDocuments(found)
+        rows = (
+            (request.line, name, fields)
+            for request in read_requests(self._path)
+            for name, _, fields in request.candidates
+        )
+        where = "in the request of line"
+        return MemoryDocuments(gather_documents(self._path, rows, wanted, where))
 
     def qrels(self, kind: str = "graded") -> Qrels | None:
         """None: requests hold no judgements."""

@@ -18,6 +18,7 @@ from rankprompt.collections.documents import open_documents
 from rankprompt.collections.source import Source
 from rankprompt.collections.tables import is_header, parse_number, read_pairs, read_ranks
 from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.files.gathering import gather_queries
 from rankprompt.files.texts import Parse
 from rankprompt.records import Qrels, Run
 
@@ -89,14 +90,10 @@ class T2RankingCollection:
 
     def queries(self) -> dict[str, str]:
         """Texts by query id, in the file's order."""
-        queries: dict[str, str] = {}
-        lines: dict[str, int] = {}
-        for line, name, fields in Source(self._queries, "t2ranking", _detect_queries).records():
-            if name in lines:
-                problem = f"query {name} stands on line {lines[name]} already"
-                raise FormatError(self._queries, line, problem)
-            queries[name], lines[name] = fields["text"], line
-        return queries
+        records = Source(self._queries, "t2ranking", _detect_queries).records()
+        return gather_queries(
+            self._queries, ((line, name, fields["text"]) for line, name, fields in records)
+        )
 
     def documents(self, wanted: Iterable[str] | None = None) -> Documents:
         """The passages, each with the field ``text``."""

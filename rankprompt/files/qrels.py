@@ -1,9 +1,11 @@
 """TREC relevance judgements: ``qid iteration docid grade``."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from rankprompt.errors import FormatError
+from rankprompt.files.gathering import gather_grades
 from rankprompt.files.lines import read_columns
 
 __all__ = ["read_qrels"]
@@ -25,18 +27,11 @@ def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
         FormatError: a malformed line, a document judged twice with different grades, or an empty
             file.
     """
-    qrels: dict[str, dict[str, int]] = {}
-    first_lines: dict[tuple[str, str], int] = {}
+    return gather_grades(path, _read_rows(path))
+
+
+def _read_rows(path: Path | str) -> Iterator[tuple[int, str, str, int]]:
     for line, (query, _, document, text) in read_columns(path, _COLUMNS):
         if not re.fullmatch("[+-]?[0-9]{1,18}", text):
             raise FormatError(path, line, f"expected a whole number as the grade, found {text!r}")
-        grade = int(text)
-        first_line = first_lines.setdefault((query, document), line)
-        known = qrels.setdefault(query, {}).setdefault(document, grade)
-        if known != grade:
-            problem = (
-                f"document {document} of query {query} has grade {grade} here "
-                f"and {known} on line {first_line}"
-            )
-            raise FormatError(path, line, problem)
-    return qrels
+        yield line, query, document, int(text)

@@ -1,11 +1,12 @@
 """Queries and documents, as TSV (``id<TAB>text``) or JSONL; queries as TREC topics, too."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from rankprompt.errors import FormatError
+from rankprompt.files.gathering import gather_documents, gather_queries
 from rankprompt.files.lines import read_lines
 from rankprompt.files.topics import is_topics, read_topics
 from rankprompt.records import Document
@@ -38,15 +39,7 @@ def read_queries(path: Path | str) -> dict[str, str]:
         InputError: the file cannot be read.
         FormatError: a malformed line, an id twice, or an empty file.
     """
-    queries: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for line, name, text in _read_queries(path):
-        check_id(path, line, name)
-        if name in lines:
-            problem = f"query {name} stands on line {lines[name]} already"
-            raise FormatError(path, line, problem)
-        queries[name], lines[name] = text, line
-    return queries
+    return gather_queries(path, _checked(path, _read_queries(path)))
 
 
 def read_documents(path: Path | str, wanted: Collection[str] | None = None) -> dict[str, Document]:
@@ -67,26 +60,7 @@ def read_documents(path: Path | str, wanted: Collection[str] | None = None) -> d
         InputError: the file cannot be read.
         FormatError: a malformed line, an id twice with different texts, or an empty file.
     """
-    keep = None if wanted is None else frozenset(wanted)
-    documents: dict[str, Document] = {}
-    lines: dict[str, int] = {}
-    parse: Parse | None = None
-    for line, content in read_lines(path):
-        parse = parse or detect_fields(path, line, content, every=False)
-        record = parse(line, content)
-        if record is None or (keep is not None and record[0] not in keep):
-            continue
-        name, fields = record
-        title, text = fields.get("title", ""), fields["text"]
-        if title.strip():
-            text = f"{title}\n{text}" if text else title
-        first_line = lines.setdefault(name, line)
-        if documents.setdefault(name, Document(name, text)).text != text:
-            problem = f"document {name} has another text on line {first_line}"
-            raise FormatError(path, line, problem)
-    if parse is None:
-        raise _empty(path)
-    return documents
+    return gather_documents(path, _read_documents(path), wanted)
 
 
 def detect_fields(path: Path | str, number: int, line: str, *, every: bool = True) -> Parse:
@@ -139,6 +113,29 @@ def _split(path: Path | str, number: int, line: str) -> tuple[str, dict[str, str
         raise FormatError(path, number, problem)
     check_id(path, number, name)
     return name, {"text": text}
+
+
+def _checked(
+    path: Path | str, rows: Iterable[tuple[int, str, str]]
+) -> Iterator[tuple[int, str, str]]:
+    for line, name, text in rows:
+        check_id(path, line, name)
+        yield line, name, text
+
+
+def _read_documents(path: Path | str) -> Iterator[tuple[int, str, Document]]:
+    parse: Parse | None = None
+    for line, content in read_lines(path):
+        parse = parse or detect_fields(path, line, content, every=False)
+        record = parse(line, content)
+        if record is not None:
+            name, fields = record
+            title, text = fields.get("title", ""), fields["text"]
+            if title.strip():
+                text = f"{title}\n{text}" if text else title
+            yield line, name, Document(name, text)
+    if parse is None:
+        raise _empty(path)
 
 
 def _read_queries(path: Path | str) -> Iterator[tuple[int, str, str]]:
