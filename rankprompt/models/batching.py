@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from rankprompt.models.base import Answer, Request
 from rankprompt.models.encoding import Encoded
 
-__all__ = ["plan_batches", "read_options"]
+__all__ = ["plan_batches", "read_options", "read_texts"]
 
 # Of a shared start that is copied into a batch, so many tokens cost about as much as one to run.
 _COPIES = 8
@@ -115,3 +116,32 @@ def read_options(
             index += 1
         answers.append(Answer(tuple(found), one.counts))
     return answers
+
+
+def read_texts(
+    requests: Sequence[Request],
+    written: Sequence[Sequence[int]],
+    tokenizer: PreTrainedTokenizerBase,
+    ends: int | list[int] | None,
+) -> tuple[list[Answer], int]:
+    """Reads texts off what was generated.
+
+    Args:
+        requests: what was asked.
+        written: each request's tokens, without its prompt's; a batch goes on for its slowest row.
+        tokenizer: the model's.
+        ends: the tokens at which a text ends.
+
+    Returns:
+        The answers, and how many tokens are theirs together, an end token among them.
+    """
+    marks = ends if isinstance(ends, list) else [ends]
+    answers, total = [], 0
+    for request, tokens in zip(requests, written, strict=True):
+        length = min(request.max_tokens, len(tokens))
+        end = next((place for place in range(length) if tokens[place] in marks), length)
+        total += min(end + 1, length)
+        answers.append(
+            Answer(text=str(tokenizer.decode(list(tokens[:end]), skip_special_tokens=True)))
+        )
+    return answers, total

@@ -84,7 +84,7 @@ def encode(
     def ids(text: str, special: bool = special) -> tuple[int, ...]:
         return tuple(tokenizer(text, add_special_tokens=special).input_ids)
 
-    shared_starts = shortest_start and request.breaks and options and tokenizer.is_fast
+    shared_starts = shortest_start and request.breaks and tokenizer.is_fast
     if shared_starts:
         found = tokenizer(prompt, add_special_tokens=special, return_offsets_mapping=True)
         context, ends = tuple(found["input_ids"]), [end for _, end in found["offset_mapping"]]

@@ -8,13 +8,13 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
+from rankprompt.models import preparing
 from rankprompt.models.base import Answer, Request, Usage
-from rankprompt.models.batching import plan_batches, read_options
+from rankprompt.models.batching import plan_batches, read_options, read_texts
 from rankprompt.models.encoding import Encoded, encode
 from rankprompt.models.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.models.machine import use_threads
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
-from rankprompt.models.preparing import context_length, fingerprint, greedy, project_in_float32
 
 __all__ = ["LocalModel", "load"]
 
@@ -57,14 +57,14 @@ class LocalModel:
             self._device.type, _BATCH_TOKENS_ACCELERATOR
         )
         self._encoder_decoder: bool = model.config.is_encoder_decoder
-        self._writing = greedy(self._model, tokenizer)
-        self.fingerprint = fingerprint(model, tokenizer, self._writing)
+        self._writing = preparing.greedy(self._model, tokenizer)
+        self.fingerprint = preparing.fingerprint(model, tokenizer, self._writing)
         if model.dtype != torch.float32:
-            project_in_float32(model)
+            preparing.project_in_float32(model)
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = tokenizer.eos_token_id or 0
-        self.context_length = context_length(model, tokenizer)
+        self.context_length = preparing.context_length(model, tokenizer)
         self._encoded: dict[Request, Encoded] = {}
         self._prefixes: Prefixes | None = None
         if prefix_bytes and not self._encoder_decoder:
@@ -133,20 +133,7 @@ class LocalModel:
 
     def cut(self, text: str, tokens: int) -> str:
         """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
-
-        def count(part: str) -> int:
-            return len(self._tokenizer(part, add_special_tokens=False).input_ids)
-
-        if count(text) <= tokens:
-            return text
-        fits, over = 0, len(text)
-        while over - fits > 1:
-            middle = (fits + over) // 2
-            if count(text[:middle]) <= tokens:
-                fits = middle
-            else:
-                over = middle
-        return text[:fits]
+        return preparing.cut(self._tokenizer, text, tokens)
 
     def _encode(self, request: Request) -> Encoded:
         return encode(
@@ -158,20 +145,10 @@ class LocalModel:
 
     def _score_causal(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
         rows = [(one, row) for one in encoded for row in one.rows]
-        starts, known, computed = self._starts(encoded)
-        # Padded on the left, all rows end together, and so do the positions that are read.
-        ids, mask, usage = self._pad_rows(
-            [
-                (*one.context[start.length if start else 0 :], *row.stem)
-                for (one, row), start in zip(rows, starts, strict=True)
-            ]
+        ids, mask, past, usage = self._go_on(
+            encoded, [(*one.context, *row.stem) for one, row in rows]
         )
-        places = (mask.cumsum(-1) - 1).clamp(min=0)
-        past = None
-        if self._prefixes and any(starts):
-            past, before = self._prefixes.assemble(starts)
-            places += before.sum(-1, keepdim=True)
-            mask = torch.cat([before, mask], dim=1)
+        places = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         keep = 1 + max(len(row.stem) for _, row in rows)
         logits = self._model(
             input_ids=ids,
@@ -182,8 +159,32 @@ class LocalModel:
             use_cache=past is not None,
         ).logits
         firsts = [keep - 1 - len(row.stem) for _, row in rows]
-        usage = Usage(usage.tokens + computed, usage.padding, known - computed)
         return read_options(encoded, logits[:, -keep:], firsts), usage
+
+    def _go_on(
+        self, encoded: Sequence[Encoded], rows: Sequence[Sequence[int]]
+    ) -> tuple[torch.Tensor, torch.Tensor, Any, Usage]:
+        """What is left to run of each row after its shared start, padded on the left.
+
+        So all rows end together, and so do the positions that are read.
+
+        Args:
+            encoded: the requests.
+            rows: each request's token sequences, in the same order; one where it has no options.
+
+        Returns:
+            The tokens, [rows, longest]; the mask, with the starts before them; their keys and
+            values, if any; what is run.
+        """
+        starts, known, computed = self._starts(encoded)
+        ids, mask, usage = self._pad_rows(
+            [row[start.length if start else 0 :] for row, start in zip(rows, starts, strict=True)]
+        )
+        past = None
+        if self._prefixes and any(starts):
+            past, before = self._prefixes.assemble(starts)
+            mask = torch.cat([before, mask], dim=1)
+        return ids, mask, past, Usage(usage.tokens + computed, usage.padding, known - computed)
 
     def _starts(self, encoded: Sequence[Encoded]) -> tuple[list[Prefix | None], int, int]:
         """Each row's shared start, the tokens of all of them, and how many had to be run."""
@@ -193,8 +194,8 @@ class LocalModel:
             start, new = None, 0
             if self._prefixes and one.bounds:
                 start, new = self._prefixes.get(one.context, one.bounds)
-                known += start.length * len(one.rows)
-            starts += [start] * len(one.rows)
+                known += start.length * max(1, len(one.rows))
+            starts += [start] * max(1, len(one.rows))
             computed += new
         return starts, known, computed
 
@@ -218,28 +219,23 @@ class LocalModel:
         self, requests: Sequence[Request], encoded: Sequence[Encoded]
     ) -> tuple[list[Answer], Usage]:
         contexts = [one.context for one in encoded]
-        ids, mask, usage = self._pad_rows(contexts, right=self._encoder_decoder)
+        if self._encoder_decoder:
+            (ids, mask, usage), past = self._pad_rows(contexts, right=True), None
+        else:
+            ids, mask, past, usage = self._go_on(encoded, contexts)
         out = self._model.generate(
             input_ids=ids,
             attention_mask=mask,
+            past_key_values=past,
             do_sample=False,
             max_new_tokens=max(request.max_tokens for request in requests),
             pad_token_id=self._pad,
             **self._writing,
         )
-        ends = self._writing.get("eos_token_id")
-        ends = ends if isinstance(ends, list) else [ends]
         start = 1 if self._encoder_decoder else ids.shape[1]
-        answers = []
-        written = 0
-        for request, tokens in zip(requests, out[:, start:].tolist(), strict=True):
-            # Others in the batch may have gone on for longer.
-            length = min(request.max_tokens, len(tokens))
-            end = next((place for place in range(length) if tokens[place] in ends), length)
-            written += min(end + 1, length)
-            text = self._tokenizer.decode(tokens[:end], skip_special_tokens=True)
-            answers.append(Answer(text=str(text)))
-        return answers, Usage(usage.tokens + written, usage.padding)
+        ends = self._writing.get("eos_token_id")
+        answers, written = read_texts(requests, out[:, start:].tolist(), self._tokenizer, ends)
+        return answers, usage._replace(tokens=usage.tokens + written)
 
     def _pad_rows(
         self, sequences: Sequence[Sequence[int]], *, right: bool = False
@@ -290,15 +286,10 @@ def load(
     where = resolve_device(device)
     if where.type == "cpu":
         use_threads(threads)
-    model, tokenizer = load_pair(
-        name,
-        dtype=resolve_dtype(dtype, where),
-        device=where,
-        trust_remote_code=trust_remote_code,
-    )
+    code = trust_remote_code
+    pair = load_pair(name, dtype=resolve_dtype(dtype, where), device=where, trust_remote_code=code)
     return LocalModel(
-        model,
-        tokenizer,
+        *pair,
         name=shown_as or name,
         batch_tokens=batch_tokens,
         prefix_bytes=prefix_bytes,

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 
-__all__ = ["context_length", "fingerprint", "greedy", "project_in_float32"]
+__all__ = ["context_length", "cut", "fingerprint", "greedy", "project_in_float32"]
 
 
 def project_in_float32(model: Any) -> None:
@@ -59,6 +59,24 @@ def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     limits.append(tokenizer.model_max_length)
     # A tokenizer without a limit says 10^30.
     return min((one for one in limits if isinstance(one, int) and 0 < one < 10**9), default=2**20)
+
+
+def cut(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
+    """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
+
+    def count(part: str) -> int:
+        return len(tokenizer(part, add_special_tokens=False).input_ids)
+
+    if count(text) <= tokens:
+        return text
+    fits, over = 0, len(text)
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if count(text[:middle]) <= tokens:
+            fits = middle
+        else:
+            over = middle
+    return text[:fits]
 
 
 def fingerprint(

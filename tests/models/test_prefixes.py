@@ -1,3 +1,4 @@
+import functools
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,6 +194,72 @@ def test_out_of_memory_halves_the_batch_and_asks_again(
     for one, other in zip(answers, expected, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
     assert model._batch_tokens < 8192
+
+
+# Generation
+
+
+def written(prompt: str, tokens: int = 8) -> list[Request]:
+    asked = [request._replace(options=()) for request in pairs(prompt)]
+    # Each its own length, and one that shares nothing, in the same batches.
+    found = [one._replace(max_tokens=1 + i % tokens) for i, one in enumerate(asked)]
+    return [*found, Request("An old mill", max_tokens=3)]
+
+
+@pytest.mark.parametrize("make", [long_llama, lambda: tiny.gpt2(n_positions=2048)])
+@pytest.mark.parametrize("name", ["prp", "contrast"])
+def test_reuse_changes_no_text_and_saves_tokens(tmp_path: Path, make: Any, name: str) -> None:
+    model = model_of(tmp_path, make)
+    requests = written(name)
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    assert with_reuse == without
+    assert len({one.text for one in without}) > len(without) / 4
+    assert whole.reused == 0
+    assert usage.tokens < 0.75 * whole.tokens
+    assert usage.tokens + usage.reused == whole.tokens
+
+
+def test_scoring_and_generation_share_their_starts(tmp_path: Path) -> None:
+    model = model_of(tmp_path, long_llama)
+    _, first = answered(model, pairs("prp"))
+    _, alone = answered(model_of(tmp_path, long_llama), written("prp"))
+    _, after = answered(model, written("prp"))
+    assert first.reused > 0
+    assert after.tokens < alone.tokens
+
+
+def test_out_of_memory_in_generation_halves_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(tmp_path, long_llama, batch_tokens=8192)
+    requests = written("prp")[:12]
+    expected, _ = answered(model, requests)
+    plain = model._model.forward
+
+    @functools.wraps(plain)  # generate reads the signature
+    def crowded(**inputs: Any) -> Any:
+        if len(inputs["input_ids"]) > 4:
+            raise torch.OutOfMemoryError("no room")
+        return plain(**inputs)
+
+    monkeypatch.setattr(model._model, "forward", crowded)
+    assert model.answer(requests)[0] == expected
+    assert model._batch_tokens < 8192
+
+
+@pytest.mark.model
+def test_reuse_changes_no_text_of_the_real_model() -> None:
+    model = load_model("smollm2-135m", dtype="float32", device="cpu")
+    assert isinstance(model, LocalModel)
+    requests = written("prp")[:10]
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    assert with_reuse == without
+    assert usage.tokens < 0.8 * whole.tokens
+    assert usage.tokens + usage.reused == whole.tokens
 
 
 @pytest.mark.model

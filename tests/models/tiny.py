@@ -79,7 +79,7 @@ def llama(seed: int = 0, **settings: Any) -> LlamaForCausalLM:
     )
 
 
-def gpt2(seed: int = 0) -> GPT2LMHeadModel:
+def gpt2(seed: int = 0, n_positions: int = 128) -> GPT2LMHeadModel:
     torch.manual_seed(seed)
     return GPT2LMHeadModel(
         GPT2Config(
@@ -87,7 +87,7 @@ def gpt2(seed: int = 0) -> GPT2LMHeadModel:
             n_embd=32,
             n_layer=2,
             n_head=2,
-            n_positions=128,
+            n_positions=n_positions,
             initializer_range=0.5,
             pad_token_id=0,
             eos_token_id=1,
