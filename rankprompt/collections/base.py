@@ -40,6 +40,10 @@ class Collection(Protocol):
     def paths(self) -> tuple[Path, ...]:
         """The files that it is read from, for the record of how a run was made."""
 
+    @property
+    def document_paths(self) -> tuple[Path, ...]:
+        """Of these, the files of its documents, which its splits may share."""
+
     def queries(self) -> Mapping[str, str]:
         """Texts by query id, in the collection's order."""
 

@@ -77,6 +77,11 @@ class BeirCollection:
         files = (self._corpus, self._queries, self._qrels)
         return tuple(path for path in files if path is not None)
 
+    @property
+    def document_paths(self) -> tuple[Path, ...]:
+        """The file of the documents."""
+        return (self._corpus,)
+
     def queries(self) -> dict[str, str]:
         """Texts by query id, in the file's order: only those that the split judges.
 

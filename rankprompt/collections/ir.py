@@ -96,6 +96,11 @@ class IrCollection:
         files = (self._own_file(part) for part in ("docs", "queries", "qrels"))
         return tuple(path for path in files if path is not None)
 
+    @property
+    def document_paths(self) -> tuple[Path, ...]:
+        """The file of the documents, where it is one of the user's own."""
+        return tuple(path for path in [self._own_file("docs")] if path is not None)
+
     def queries(self) -> dict[str, str]:
         """Texts by query id, in the collection's order.
 

@@ -43,6 +43,11 @@ class PlainCollection:
         files = (self._queries, self._docs, self._qrels, self._run)
         return tuple(path for path in files if path is not None)
 
+    @property
+    def document_paths(self) -> tuple[Path, ...]:
+        """The file of the documents."""
+        return (self._docs,)
+
     def queries(self) -> dict[str, str]:
         """Texts by query id, in the file's order."""
         return read_queries(self._queries)

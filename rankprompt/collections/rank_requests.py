@@ -88,6 +88,11 @@ class RequestCollection:
         """The file."""
         return (self._path,)
 
+    @property
+    def document_paths(self) -> tuple[Path, ...]:
+        """The file of the documents, which is all there is."""
+        return (self._path,)
+
     def queries(self) -> dict[str, str]:
         """Texts by query id, in the file's order."""
         return self._queries_and_run[0]

@@ -88,6 +88,11 @@ class T2RankingCollection:
         files = (self._texts, self._queries, self._graded, self._binary, self._candidates)
         return tuple(path for path in files if path is not None)
 
+    @property
+    def document_paths(self) -> tuple[Path, ...]:
+        """The file of the documents."""
+        return (self._texts,)
+
     def queries(self) -> dict[str, str]:
         """Texts by query id, in the file's order."""
         records = Source(self._queries, "t2ranking", _detect_queries).records()

@@ -198,7 +198,7 @@ def _search_bm25(
                 yield join_fields(name, texts, fields)
                 advance(1)
 
-    files = (settings.docs,) if settings.docs else collection.paths
+    files = (settings.docs,) if settings.docs else collection.document_paths
     making: dict[str, Any] = {"language": settings.language, "k1": settings.k1, "b": settings.b}
     if all(path.is_file() or not path.exists() for path in files):
         source = describe_source(collection, files, fields=fields, **making)

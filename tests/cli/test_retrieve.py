@@ -91,6 +91,23 @@ def test_queries_may_change_and_documents_may_not(
     assert collection.ranking() == {"q2": "d9"}
 
 
+def test_the_splits_of_a_collection_share_an_index(
+    command: Command, tmp_path: Path, cache: Path
+) -> None:
+    folder = tmp_path / "t2"
+    folder.mkdir()
+    (folder / "collection.tsv").write_text("0\tcranes of Japan\n1\tsalt of the sea\n")
+    for split, query in (("dev", "crane"), ("train", "salt")):
+        (folder / f"queries.{split}.tsv").write_text(f"5\t{query}\n")
+    for split, found in (("dev", "0"), ("train", "1")):
+        output = tmp_path / f"{split}.trec"
+        ran = command("retrieve", "--dataset", f"t2ranking:{folder}", "--split", split,
+                      "--language", "en", "--output", output)  # fmt: skip
+        assert ran.code == 0, ran.err
+        assert list(read_run(output)["5"]) == [found]
+    assert len(list((cache / "bm25").iterdir())) == 1
+
+
 def test_the_fields_chosen_are_searched(command: Command, collection: Collection) -> None:
     collection.docs.write_text(
         '{"id": "d1", "title": "Cranes", "text": "of Japan"}\n'

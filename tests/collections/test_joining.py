@@ -25,7 +25,7 @@ TEXTS = {f"d{one}": {"title": f"T{one}", "text": f"text {one}"} for one in range
 class Texts:
     """A collection that remembers what was asked of it."""
 
-    name, paths = "texts", ()
+    name, paths, document_paths = "texts", (), ()
 
     def __init__(self, texts: Mapping[str, Fields], queries: Mapping[str, str] = QUERIES) -> None:
         self._texts, self._queries = texts, queries
