@@ -1,10 +1,11 @@
 """Which judgements each measure reads: a collection may have grades and binary ones of its own."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rankprompt.collections.base import Collection
 from rankprompt.errors import InputError
 from rankprompt.eval.measures import Measure
+from rankprompt.eval.notes import notes_on_grades
 from rankprompt.eval.scoring import Scorer, Scores, pairs_of
 from rankprompt.records import Qrels, Run
 
@@ -46,6 +47,11 @@ class Grades:
         if graded is None and any(one.graded for one in measures):
             raise InputError(f"{collection.name} has binary judgements alone; nDCG reads grades")
         return cls(graded, measures, binary=binary)
+
+    def notes(self) -> Iterator[str]:
+        """What the judgements cannot support, in sentences."""
+        for qrels, wanted in self._parts:
+            yield from notes_on_grades(qrels, wanted)
 
     def score(self, run: Run | Iterable[tuple[str, Mapping[str, float]]]) -> Scores:
         """Scores a run, as ``rankprompt.eval.score`` does, by each measure's own judgements.

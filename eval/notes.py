@@ -6,7 +6,7 @@ from rankprompt.eval.measures import Measure
 from rankprompt.eval.scoring import Scores
 from rankprompt.records import Qrels
 
-__all__ = ["notes_on"]
+__all__ = ["notes_on", "notes_on_grades"]
 
 
 def notes_on(
@@ -24,7 +24,7 @@ def notes_on(
         Sentences, those on the grades first.
     """
     queries = scored[baseline].queries
-    yield from _on_grades(qrels, measures)
+    yield from notes_on_grades(qrels, measures)
     if len(scored) == 1:
         yield "There is a single run, so nothing is compared."
     elif queries == 1:
@@ -38,7 +38,16 @@ def notes_on(
         yield from _on_run(name, scores)
 
 
-def _on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
+def notes_on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
+    """Says which measures the grades do not support, and how many queries they say nothing of.
+
+    Args:
+        qrels: grades by query and document.
+        measures: in the order asked.
+
+    Yields:
+        Sentences.
+    """
     highest = max((grade for of in qrels.values() for grade in of.values()), default=0)
     without = sum(not any(grade > 0 for grade in of.values()) for of in qrels.values())
     if highest < 1:
@@ -52,6 +61,14 @@ def _on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
         yield (
             f"The grades are binary: {', '.join(graded)} can tell relevant documents from others, "
             "but not the more from the less relevant."
+        )
+    lowest = min((g for of in qrels.values() for g in of.values() if g >= 0), default=0)
+    if one_sided := [
+        one.name for one in measures if one.kind == "bpref" and one.level <= lowest <= highest
+    ]:
+        yield (
+            f"No document is judged not relevant, so {', '.join(one_sided)} has nothing to prefer "
+            "relevant documents to: it is the share of them that a run has."
         )
     if beyond := [one.name for one in measures if one.level > max(highest, 1)]:
         yield (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Table = npt.NDArray[np.float64]
 
-__all__ = ["Scorer", "Scores", "pairs_of", "score", "trec_order"]
+__all__ = ["Scorer", "Scores", "keep_order", "pairs_of", "score", "trec_order"]
 
 # Queries times the longest list that ranx is handed at once: 16 MB of arrays.
 _CELLS = 500_000
@@ -186,6 +186,18 @@ def trec_order(scores: Mapping[str, float]) -> list[str]:
     """
     single = array("f", scores.values())
     return [name for _, name in sorted(zip(single, scores, strict=True), reverse=True)]
+
+
+def keep_order(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores of a query that leave its documents in the order they come in.
+
+    Args:
+        scores: by document id, best first, equal ones in the order that is meant.
+
+    Returns:
+        Strictly decreasing scores, in which no measure sees a tie.
+    """
+    return {name: -float(rank) for rank, name in enumerate(scores)}
 
 
 def _ranking(query: str, scores: Mapping[str, float]) -> list[str]:
