@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rankprompt.cli.console import print_json, print_table
+from rankprompt.cli.console import print_json, print_table, tell
 from rankprompt.cli.grades import TIES_HELP, grades_of, score_runs
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def compare(
     """
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measures
+    from rankprompt.eval.comparison import RESAMPLES, draws_for, interval
     from rankprompt.eval.comparison import compare as compare_scores
-    from rankprompt.eval.comparison import interval
 
     asked = parse_measures(measures or ("ndcg@10",))
     paths = (baseline, *runs)
@@ -50,6 +50,9 @@ def compare(
     grades = grades_of(qrels, dataset, split, asked)
     scored = dict(zip(names, score_runs(paths, grades, ties), strict=True))
     found = compare_scores(scored, str(baseline), [one.name for one in asked], seed=seed)
+    queries = scored[str(baseline)].queries
+    if (draws := draws_for(queries)) < RESAMPLES:
+        tell(f"for {queries:,} queries intervals and tests take {draws:,} draws, not {RESAMPLES:,}")
     means: list[dict[str, Any]] = [
         {
             "run": name,
@@ -66,6 +69,7 @@ def compare(
                 "qrels": str(qrels or dataset),
                 "ties": ties,
                 "baseline": str(baseline),
+                "resamples": draws,
                 "means": [
                     {**one, "interval": one["interval"] and asdict(one["interval"])}
                     for one in means
