@@ -51,7 +51,10 @@ def notes_on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
     highest = max((grade for of in qrels.values() for grade in of.values()), default=0)
     without = sum(not any(grade > 0 for grade in of.values()) for of in qrels.values())
     if highest < 1:
-        yield "No document is relevant by these grades, so every measure is 0 for every run."
+        yield (
+            "No document is relevant by these grades, so every measure of relevance is 0 for every "
+            "run."
+        )
     elif without:
         yield (
             f"{without} of {len(qrels)} queries have no relevant document; they count 0 for every "
@@ -70,7 +73,7 @@ def notes_on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
             f"No document is judged not relevant, so {', '.join(one_sided)} has nothing to prefer "
             "relevant documents to: it is the share of them that a run has."
         )
-    if beyond := [one.name for one in measures if one.level > max(highest, 1)]:
+    if highest > 0 and (beyond := [one.name for one in measures if one.level > highest]):
         yield (
             f"No grade is as high as {', '.join(beyond)} asks for (the highest is {highest}): "
             "the values are 0 and say nothing."
@@ -87,4 +90,5 @@ def _on_run(name: str, scores: Scores) -> Iterator[str]:
             f"{missing} that it lacks count 0."
         )
     if others:
-        yield f"{name} has {others} queries without grades, which are left out."
+        what = "1 query" if others == 1 else f"{others} queries"
+        yield f"{name} has {what} without grades, left out."

@@ -1,7 +1,7 @@
 """The evaluation of several runs as one record, from which the page and the files are made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +193,7 @@ def build_report(
                 for measure, values in scored[name].by_query.items()
             },
             judged=score(loaded[name], qrels, [judged_at_k]).means[judged_at_k.name],
-            cost=read_cost(runs[name]),
+            cost=_cost(runs[name]),
             comparisons={one.measure: one for one in compared if one.run == name},
             movement=moved,
             gains=gains,
@@ -233,6 +233,11 @@ def _ceiling(run: Run, grades: Grades, qrels: Qrels, main: str) -> list[dict[str
     deepest = max(map(len, run.values()))
     depths = [depth for depth in DEPTHS if depth < deepest] + [deepest]
     return [at_depth(depth, run, qrels, value) for depth in depths]
+
+
+def _cost(run: Path) -> Cost:
+    found = read_cost(run)
+    return found if found.problem is None else replace(found, problem=_printable(found.problem))
 
 
 def _whole(text: str) -> str:
