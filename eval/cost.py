@@ -59,13 +59,13 @@ def read_cost(run: Path) -> Cost:
     if written != describe_file(run)["blake2b"]:
         return Cost(f"{path.name} belongs to another run")
     costs = _table(manifest.get("costs"))
-    tokens = [_number(costs.get(name)) for name in ("prompt_tokens", "written_tokens")]
+    tokens = [_whole(costs.get(name)) for name in ("prompt_tokens", "written_tokens")]
     return Cost(
         comparisons=_whole(costs.get("comparisons_asked")),
         prompts=_whole(costs.get("prompts")),
         from_journal=_whole(costs.get("prompts_from_journal")),
-        tokens=None if None in tokens else int(sum(filter(None, tokens))),
-        seconds=_number(costs.get("seconds")),
+        tokens=None if None in tokens else sum(filter(None, tokens)),
+        seconds=_cost(costs.get("seconds")),
         diagnostics={
             name: _number(value) for name, value in _table(manifest.get("diagnostics")).items()
         },
@@ -78,8 +78,15 @@ def _table(value: Any) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number and -1e300 < value < 1e300 else None
+
+
+def _cost(value: Any) -> float | None:
+    found = _number(value)
+    return found if found is not None and found >= 0 else None
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    found = _cost(value)
+    return found if isinstance(found, int) else None

@@ -1,11 +1,12 @@
 """Which judgements each measure reads: a collection may have grades and binary ones of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rankprompt.collections.base import Collection
 from rankprompt.errors import InputError
 from rankprompt.eval.measures import Measure
-from rankprompt.eval.scoring import Scores, score
+from rankprompt.eval.notes import notes_on_grades
+from rankprompt.eval.scoring import Scorer, Scores, pairs_of
 from rankprompt.records import Qrels, Run
 
 __all__ = ["Grades"]
@@ -47,23 +48,31 @@ class Grades:
             raise InputError(f"{collection.name} has binary judgements alone; nDCG reads grades")
         return cls(graded, measures, binary=binary)
 
-    def score(self, run: Run) -> Scores:
+    def notes(self) -> Iterator[str]:
+        """What the judgements cannot support, in sentences."""
+        for qrels, wanted in self._parts:
+            yield from notes_on_grades(qrels, wanted)
+
+    def score(self, run: Run | Iterable[tuple[str, Mapping[str, float]]]) -> Scores:
         """Scores a run, as ``rankprompt.eval.score`` does, by each measure's own judgements.
 
         A query counts as missing where any of the judgements know it and the run does not, and as
         unjudged where none do.
         """
-        found = [score(run, qrels, wanted) for qrels, wanted in self._parts]
+        scorers = [Scorer(qrels, wanted) for qrels, wanted in self._parts]
+        for query, scores in pairs_of(run):
+            for scorer in scorers:
+                scorer.add(query, scores)
+        found = [scorer.scores() for scorer in scorers]
         by_query = {name: values for one in found for name, values in one.by_query.items()}
         means = {name: mean for one in found for name, mean in one.means.items()}
         names = [one.name for one in self._measures]
+        unknown = set.intersection(*(set(one.unjudged_queries) for one in found))
         return Scores(
             means={name: means[name] for name in names},
             by_query={name: by_query[name] for name in names},
             missing=_distinct(query for one in found for query in one.missing),
-            unjudged_queries=tuple(
-                query for query in run if all(query not in qrels for qrels, _ in self._parts)
-            ),
+            unjudged_queries=tuple(q for q in found[0].unjudged_queries if q in unknown),
         )
 
 

@@ -6,7 +6,7 @@ from rankprompt.eval.measures import Measure
 from rankprompt.eval.scoring import Scores
 from rankprompt.records import Qrels
 
-__all__ = ["notes_on"]
+__all__ = ["notes_on", "notes_on_grades"]
 
 
 def notes_on(
@@ -24,7 +24,7 @@ def notes_on(
         Sentences, those on the grades first.
     """
     queries = scored[baseline].queries
-    yield from _on_grades(qrels, measures)
+    yield from notes_on_grades(qrels, measures)
     if len(scored) == 1:
         yield "There is a single run, so nothing is compared."
     elif queries == 1:
@@ -38,11 +38,23 @@ def notes_on(
         yield from _on_run(name, scores)
 
 
-def _on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
+def notes_on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
+    """Says which measures the grades do not support, and how many queries they say nothing of.
+
+    Args:
+        qrels: grades by query and document.
+        measures: in the order asked.
+
+    Yields:
+        Sentences.
+    """
     highest = max((grade for of in qrels.values() for grade in of.values()), default=0)
     without = sum(not any(grade > 0 for grade in of.values()) for of in qrels.values())
     if highest < 1:
-        yield "No document is relevant by these grades, so every measure is 0 for every run."
+        yield (
+            "No document is relevant by these grades, so every measure of relevance is 0 for every "
+            "run."
+        )
     elif without:
         yield (
             f"{without} of {len(qrels)} queries have no relevant document; they count 0 for every "
@@ -53,7 +65,15 @@ def _on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
             f"The grades are binary: {', '.join(graded)} can tell relevant documents from others, "
             "but not the more from the less relevant."
         )
-    if beyond := [one.name for one in measures if one.level > max(highest, 1)]:
+    lowest = min((g for of in qrels.values() for g in of.values() if g >= 0), default=0)
+    if one_sided := [
+        one.name for one in measures if one.kind == "bpref" and one.level <= lowest <= highest
+    ]:
+        yield (
+            f"No document is judged not relevant, so {', '.join(one_sided)} has nothing to prefer "
+            "relevant documents to: it is the share of them that a run has."
+        )
+    if highest > 0 and (beyond := [one.name for one in measures if one.level > highest]):
         yield (
             f"No grade is as high as {', '.join(beyond)} asks for (the highest is {highest}): "
             "the values are 0 and say nothing."
@@ -70,4 +90,5 @@ def _on_run(name: str, scores: Scores) -> Iterator[str]:
             f"{missing} that it lacks count 0."
         )
     if others:
-        yield f"{name} has {others} queries without grades, which are left out."
+        what = "1 query" if others == 1 else f"{others} queries"
+        yield f"{name} has {what} without grades, left out."

@@ -62,7 +62,6 @@ def format_page(report: Report) -> str:
     )
     environment.filters["plain"] = _plain
     environment.filters["tojson_plain"] = partial(json.dumps, indent=2, ensure_ascii=False)
-    judged = [run for run in report.runs if run.cost.diagnostics]
     return (
         environment.get_template("report.html")
         .render(
@@ -76,7 +75,7 @@ def format_page(report: Report) -> str:
             costs=[axis for axis in _COSTS if f"cost-{axis}" in drawn],
             tests=sum(one.randomisation is not None for one in report.comparisons),
             listed=_listed(report),
-            judged=judged,
+            diagnosed=[run for run in report.runs if run.cost.diagnostics],
             judge_of=_judge,
             number=_number,
             bands=BANDS,

@@ -137,7 +137,10 @@ def draw_differences(values: Sequence[float], up: str, *, limit: float) -> "Figu
         up: what they are.
         limit: of the axis, both ways, so that runs can be compared.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _figure(4.6, 2.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     order = sorted(values, reverse=True)
     if len(order) <= _BARS:
         colours = [GAIN if value > 0 else LOSS for value in order]

@@ -1,28 +1,25 @@
 """The evaluation of several runs as one record, from which the page and the files are made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rankprompt.errors import InputError
-from rankprompt.eval.comparison import RESAMPLES, Comparison, Interval, compare, interval
+from rankprompt.eval.comparison import Comparison, Interval, compare, draws_for, interval
 from rankprompt.eval.cost import Cost, read_cost
 from rankprompt.eval.grades import Grades
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.movement import Movement, movement
 from rankprompt.eval.notes import notes_on
 from rankprompt.eval.queries import Change, changes
-from rankprompt.eval.scoring import Scores, trec_order
+from rankprompt.eval.scoring import Scores, keep_order, score
 from rankprompt.files import read_run
 from rankprompt.inspecting import DEPTHS, at_depth
 from rankprompt.manifest import beside
 from rankprompt.records import Qrels, Run
 
 __all__ = ["Report", "RunReport", "build_report", "name_runs"]
-
-# Drawing from 10,000 queries 20,000 times takes minutes; so many values hold still with less.
-_DRAWS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class RunReport:
         path: of its file.
         scores: by measure and query.
         intervals: of the means, by measure; None where nothing can be drawn from.
-        judged: the share of its top documents that have a grade; None where it has none.
+        judged: the mean of judged@k: the share of its top documents that have a grade.
         cost: from its manifest.
         comparisons: with the baseline, by measure; empty for the baseline.
         movement: of the relevant documents since the baseline; None for the baseline.
@@ -46,7 +43,7 @@ class RunReport:
     path: str
     scores: Scores
     intervals: Mapping[str, Interval | None]
-    judged: float | None
+    judged: float
     cost: Cost
     comparisons: Mapping[str, Comparison]
     movement: Movement | None
@@ -65,6 +62,7 @@ class Report:
         baseline: the name of one of the runs.
         runs: in the order given, the baseline first.
         ceiling: of the baseline's candidates by depth, as ``inspect_collection`` gives ``depths``.
+        ties: how equal scores were ordered, "docid" or "order".
         notes: what a reader has to know to read the numbers right, in sentences.
         texts: of the queries, as far as they are known.
         resamples: draws of each interval and test.
@@ -76,6 +74,7 @@ class Report:
     baseline: str
     runs: tuple[RunReport, ...]
     ceiling: Sequence[Mapping[str, Any]]
+    ties: str
     notes: tuple[str, ...]
     texts: Mapping[str, str]
     resamples: int
@@ -106,6 +105,7 @@ class Report:
             "qrels": self.qrels,
             "baseline": self.baseline,
             "measures": self.measures,
+            "ties": self.ties,
             "notes": self.notes,
             "resamples": self.resamples,
             "ceiling": self.ceiling,
@@ -142,6 +142,7 @@ def build_report(
     *,
     source: str,
     texts: Mapping[str, str] | None = None,
+    ties: str = "docid",
     most: int = 10,
     seed: int = 0,
 ) -> Report:
@@ -154,18 +155,20 @@ def build_report(
         measures: those of ``grades``; gains and losses are of the first.
         source: what the user called the grades.
         texts: of queries, by id.
+        ties: "docid" orders equal scores as ``trec_order`` does, "order" as ``read_run`` does.
         most: how many gains, and how many losses, of a run are looked into.
         seed: of the bootstrap and of the randomisation test.
 
     Raises:
         InputError: a run cannot be read, or has no query in common with the grades.
     """
-    loaded = {name: read_run(path) for name, path in runs.items()}
+    loaded = {name: _read(path, ties) for name, path in runs.items()}
     scored = {name: _score(name, run, grades) for name, run in loaded.items()}
     baseline, *others = runs
     names = [one.name for one in measures]
     main, k = names[0], measures[0].k or 10
-    draws = min(RESAMPLES, max(1000, _DRAWS // scored[baseline].queries))
+    judged_at_k = Measure("judged", k=k)
+    draws = draws_for(scored[baseline].queries)
     compared = compare(scored, baseline, names, seed=seed, resamples=draws) if others else []
     before = scored[baseline].by_query[main]
 
@@ -189,8 +192,8 @@ def build_report(
                 measure: interval(list(values.values()), seed=seed, resamples=draws)
                 for measure, values in scored[name].by_query.items()
             },
-            judged=_judged(loaded[name], qrels, k),
-            cost=read_cost(runs[name]),
+            judged=score(loaded[name], qrels, [judged_at_k]).means[judged_at_k.name],
+            cost=_cost(runs[name]),
             comparisons={one.measure: one for one in compared if one.run == name},
             movement=moved,
             gains=gains,
@@ -204,10 +207,16 @@ def build_report(
         baseline=baseline,
         runs=tuple(map(describe, runs)),
         ceiling=_ceiling(loaded[baseline], grades, qrels, main),
+        ties=ties,
         notes=tuple(notes_on(scored, qrels, measures, baseline)),
         texts=known,
         resamples=draws,
     )
+
+
+def _read(path: Path, ties: str) -> Run:
+    run = read_run(path)
+    return {query: keep_order(of) for query, of in run.items()} if ties == "order" else run
 
 
 def _score(name: str, run: Run, grades: Grades) -> Scores:
@@ -226,12 +235,9 @@ def _ceiling(run: Run, grades: Grades, qrels: Qrels, main: str) -> list[dict[str
     return [at_depth(depth, run, qrels, value) for depth in depths]
 
 
-def _judged(run: Run, qrels: Qrels, k: int) -> float | None:
-    tops = [(trec_order(run[query])[:k], qrels[query]) for query in qrels if query in run]
-    taken = sum(len(top) for top, _ in tops)
-    if not taken:
-        return None
-    return sum(name in of for top, of in tops for name in top) / taken
+def _cost(run: Path) -> Cost:
+    found = read_cost(run)
+    return found if found.problem is None else replace(found, problem=_printable(found.problem))
 
 
 def _whole(text: str) -> str:

@@ -1,22 +1,22 @@
 """Scores of a run, from ranx, behind a guard that keeps trec_eval's rules.
 
-ranx is handed plain arrays that we order and number ourselves. That keeps its traps out of reach
-(misaligned queries, unstable ties, failures on missing queries, runs changed in place), and it is
-also its cheapest way in: its Run and Qrels objects compile for 25 seconds the first time and load
-for two in every later process, arrays for 8 and 0.2.
+ranx's measures are handed plain arrays that we order and number ourselves. That keeps its traps out
+of reach (misaligned queries, unstable ties, failures on missing queries, runs changed in place),
+and it is also its cheapest way in: its Run and Qrels objects compile for 25 seconds the first time
+and load for two in every later process, arrays for 8 and 0.2 (docs/evaluate.md).
 """
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
+from rankprompt.eval.judged import bpref, judged_share
 from rankprompt.eval.measures import Measure
-from rankprompt.ranx_guard import import_ranx as _import_ranx
-from rankprompt.ranx_guard import one_at_a_time
+from rankprompt.ranx_guard import import_ranx_measures, one_at_a_time
 from rankprompt.records import Qrels, Run
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     Table = npt.NDArray[np.float64]
 
-__all__ = ["Scores", "score", "trec_order"]
+__all__ = ["Scorer", "Scores", "keep_order", "pairs_of", "score", "trec_order"]
+
+# Queries times the longest list that ranx is handed at once: 16 MB of arrays.
+_CELLS = 500_000
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,21 @@ class Scores:
         return len(next(iter(self.by_query.values())))
 
 
-def score(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Scores:
+def score(
+    run: Run | Iterable[tuple[str, Mapping[str, float]]], qrels: Qrels, measures: Sequence[Measure]
+) -> Scores:
     """Scores a run against relevance judgements, by query and in the mean.
 
     The numbers are trec_eval's (with its ``-c``, which averages over every query of the qrels):
     a query that the run lacks counts 0, and so does one without a relevant document; unjudged
     documents and grades below 1 are not relevant. Documents are ordered by ``trec_order``, so the
-    order in which queries and documents come does not matter. Neither argument is changed.
+    order in which queries and documents come does not matter. Nothing given is changed.
 
-    The first call imports ranx and, once per machine, waits while it compiles.
+    The first call imports ranx's measures and, once per machine, waits while they are compiled.
 
     Args:
-        run: scores by query and document, higher is better.
+        run: scores by query and document, higher is better; or queries with their documents'
+            scores, one at a time, of which few are held at once.
         qrels: grades by query and document.
         measures: what to compute; the result keeps their order.
 
@@ -69,36 +75,103 @@ def score(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Scores:
         InputError: the run, the qrels or the measures are empty, a score is not finite, or the
             run and the qrels have no query in common.
     """
-    if not measures:
-        raise InputError("no measure was asked for")
-    if not qrels:
-        raise InputError("the qrels are empty")
-    if not any(run.values()):
-        raise InputError("the run is empty")
-    answered = [query for query in qrels if run.get(query)]
-    if not answered:
-        raise InputError(
-            "the query ids of the run and of the qrels do not match: none is in both "
-            f"(run: {_examples(run)}; qrels: {_examples(qrels)})"
-        )
-    rankings = [_ranking(query, run[query]) for query in answered]
-    judged, retrieved = _tables(rankings, [qrels[query] for query in answered])
-    # Twice the first measure: asked for a single one by query, ranx raises KeyError.
-    names = [measures[0].ranx, *(measure.ranx for measure in measures)]
-    with one_at_a_time:
-        found = _import_ranx().evaluate(judged, retrieved, names, return_mean=False)
+    scorer = Scorer(qrels, measures)
+    for query, scores in pairs_of(run):
+        scorer.add(query, scores)
+    return scorer.scores()
 
-    by_query = {}
-    for measure in measures:
-        values = dict.fromkeys(qrels, 0.0)
-        values.update(zip(answered, found[measure.ranx].tolist(), strict=True))
-        by_query[measure.name] = values
-    return Scores(
-        means={name: math.fsum(values.values()) / len(qrels) for name, values in by_query.items()},
-        by_query=by_query,
-        missing=tuple(query for query in qrels if not run.get(query)),
-        unjudged_queries=tuple(query for query in run if query not in qrels),
-    )
+
+class Scorer:
+    """Scores a run as ``score`` does, a query at a time.
+
+    Args:
+        qrels: grades by query and document.
+        measures: what to compute.
+
+    Raises:
+        InputError: the qrels or the measures are empty.
+    """
+
+    def __init__(self, qrels: Qrels, measures: Sequence[Measure]) -> None:
+        if not measures:
+            raise InputError("no measure was asked for")
+        if not qrels:
+            raise InputError("the qrels are empty")
+        self._qrels, self._measures = qrels, measures
+        self._found: dict[Measure, dict[str, float]] = {one: {} for one in measures}
+        self._waiting: dict[str, list[str]] = {}
+        self._widest = 1
+        self._answered: set[str] = set()
+        self._others: list[str] = []
+
+    def add(self, query: str, scores: Mapping[str, float]) -> None:
+        """Takes a query's documents, once a query.
+
+        Raises:
+            InputError: a score is not finite.
+        """
+        grades = self._qrels.get(query)
+        if grades is None:
+            self._others.append(query)
+            return
+        if not scores:
+            return
+        self._answered.add(query)
+        ranking = self._waiting[query] = _ranking(query, scores)
+        for one in self._measures:
+            if one.kind == "bpref":
+                self._found[one][query] = bpref(ranking, grades, one.level)
+            elif one.kind == "judged":
+                self._found[one][query] = judged_share(ranking, grades, one.k or len(ranking))
+        self._widest = max(self._widest, len(ranking), len(grades))
+        if len(self._waiting) * self._widest >= _CELLS:
+            self._ask_ranx()
+
+    def scores(self) -> Scores:
+        """The result, once all queries are there.
+
+        Raises:
+            InputError: the run was empty, or has no query in common with the qrels.
+        """
+        if not self._answered and not self._others:
+            raise InputError("the run is empty")
+        if not self._answered:
+            raise InputError(
+                "the query ids of the run and of the qrels do not match: none is in both "
+                f"(run: {_examples(self._others)}; qrels: {_examples(self._qrels)})"
+            )
+        self._ask_ranx()
+        by_query = {
+            one.name: {query: found.get(query, 0.0) for query in self._qrels}
+            for one, found in self._found.items()
+        }
+        count = len(self._qrels)
+        return Scores(
+            means={name: math.fsum(values.values()) / count for name, values in by_query.items()},
+            by_query=by_query,
+            missing=tuple(query for query in self._qrels if query not in self._answered),
+            unjudged_queries=tuple(self._others),
+        )
+
+    def _ask_ranx(self) -> None:
+        wanted = [one for one in self._measures if one.kind not in ("bpref", "judged")]
+        if wanted and self._waiting:
+            grades = [self._qrels[query] for query in self._waiting]
+            judged, retrieved = _tables(list(self._waiting.values()), grades)
+            measure_of = import_ranx_measures()
+            for one in wanted:
+                with one_at_a_time:
+                    values = _ask(measure_of(one.kind), judged, retrieved, one)
+                self._found[one].update(zip(self._waiting, values.tolist(), strict=True))
+        self._waiting.clear()
+        self._widest = 1
+
+
+def pairs_of(
+    run: Run | Iterable[tuple[str, Mapping[str, float]]],
+) -> Iterable[tuple[str, Mapping[str, float]]]:
+    """A run's queries with their documents' scores, whichever of both forms it has."""
+    return run.items() if isinstance(run, Mapping) else run
 
 
 def trec_order(scores: Mapping[str, float]) -> list[str]:
@@ -113,6 +186,18 @@ def trec_order(scores: Mapping[str, float]) -> list[str]:
     """
     single = array("f", scores.values())
     return [name for _, name in sorted(zip(single, scores, strict=True), reverse=True)]
+
+
+def keep_order(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores of a query that leave its documents in the order they come in.
+
+    Args:
+        scores: by document id, best first, equal ones in the order that is meant.
+
+    Returns:
+        Strictly decreasing scores, in which no measure sees a tie.
+    """
+    return {name: -float(rank) for rank, name in enumerate(scores)}
 
 
 def _ranking(query: str, scores: Mapping[str, float]) -> list[str]:
@@ -148,6 +233,18 @@ def _tables(rankings: list[list[str]], grades: list[Mapping[str, int]]) -> "tupl
             judged[row, place] = numbers.get(name, len(ranking) + place), grade
     retrieved[:, :, 1] = -np.arange(retrieved.shape[1])
     return judged, retrieved
+
+
+def _ask(
+    measure: "Callable[..., Table]", judged: "Table", retrieved: "Table", one: Measure
+) -> "Table":
+    """A measure's values by query, in the order of the tables."""
+    if one.persistence is None:
+        return measure(judged, retrieved, one.k or 0, one.level)
+    # ranx weighs a relevant document by its grade, though its manual says 1 or 0.
+    binary = judged.copy()
+    binary[:, :, 1] = judged[:, :, 1] >= one.level
+    return measure(binary, retrieved, one.persistence, 1)
 
 
 def _examples(ids: Iterable[str]) -> str:

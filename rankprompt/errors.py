@@ -15,6 +15,7 @@ the command line prints that line and exits with ``exit_code``, never with a tra
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "FormatError",
@@ -36,6 +37,19 @@ class RankpromptError(Exception):
         """One line that no terminal takes for a command, whatever a file or server put into it."""
         text = super().__str__()
         return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled as a call of their class with the message alone, which those with
+        # other arguments refuse: they would not come back from another process.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(
+    kind: type[RankpromptError], args: tuple[Any, ...], state: dict[str, Any]
+) -> RankpromptError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(RankpromptError):

@@ -1,3 +1,5 @@
+import copy
+import pickle
 import re
 from pathlib import Path
 
@@ -39,21 +41,33 @@ def test_the_tree_is_the_one_that_the_docstring_draws() -> None:
     assert {name for _, name in edges} == set(errors.__all__)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        InputError("x"),
-        FormatError("f", 1, "x"),
-        MissingTextError("x"),
-        UnknownNameError("method", "x", []),
-        ModelError("x"),
-        JournalError("x"),
-    ],
-)
+ERRORS = [
+    InputError("x"),
+    FormatError("f", 1, "x"),
+    MissingTextError("x"),
+    UnknownNameError("method", "x", []),
+    ModelError("x"),
+    JournalError("x"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
 def test_every_error_is_ours_in_one_line_with_exit_code_2(error: RankpromptError) -> None:
     assert isinstance(error, RankpromptError)
     assert error.exit_code == 2
     assert len(str(error).splitlines()) == 1
+
+
+def test_every_class_of_the_tree_is_tried_here() -> None:
+    assert {type(error).__name__ for error in ERRORS} == set(errors.__all__) - {"RankpromptError"}
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_comes_whole_from_another_process(error: RankpromptError) -> None:
+    error.add_note("worker 3")
+    for found in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(found) is type(error)
+        assert (str(found), found.args, vars(found)) == (str(error), error.args, vars(error))
 
 
 def test_a_format_error_says_where() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
-from rankprompt.cli.grades import grades_of
+from rankprompt.cli.grades import TIES_HELP, grades_of, score_runs
 
 if TYPE_CHECKING:
     from rankprompt.eval.comparison import Comparison, Interval
@@ -28,6 +28,7 @@ def compare(
         help="As in evaluate. Left out: ndcg@10 alone, for each measure more asks for a "
         "stricter correction.",
     ),
+    ties: str = typer.Option("docid", help=TIES_HELP),
     seed: int = typer.Option(0, help="Seed of the bootstrap and the randomisation test."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -38,18 +39,20 @@ def compare(
     """
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measures
+    from rankprompt.eval.comparison import RESAMPLES, draws_for, interval
     from rankprompt.eval.comparison import compare as compare_scores
-    from rankprompt.eval.comparison import interval
-    from rankprompt.files import read_run
 
     asked = parse_measures(measures or ("ndcg@10",))
-    names = [str(path) for path in (baseline, *runs)]
+    paths = (baseline, *runs)
+    names = [str(path) for path in paths]
     if len(set(names)) < len(names):
         raise InputError("each run, and the baseline, may be given once")
     grades = grades_of(qrels, dataset, split, asked)
-    loaded = {name: read_run(name) for name in names}
-    scored = {name: grades.score(run) for name, run in loaded.items()}
+    scored = dict(zip(names, score_runs(paths, grades, ties), strict=True))
     found = compare_scores(scored, str(baseline), [one.name for one in asked], seed=seed)
+    queries = scored[str(baseline)].queries
+    if (draws := draws_for(queries)) < RESAMPLES:
+        tell(f"for {queries:,} queries intervals and tests take {draws:,} draws, not {RESAMPLES:,}")
     means: list[dict[str, Any]] = [
         {
             "run": name,
@@ -60,14 +63,13 @@ def compare(
         for one in asked
         for name, scores in scored.items()
     ]
-    for name, scores in scored.items():
-        if scores.missing:
-            tell(f"{name}: {len(scores.missing)} queries are missing, count 0")
     if as_json:
         print_json(
             {
                 "qrels": str(qrels or dataset),
+                "ties": ties,
                 "baseline": str(baseline),
+                "resamples": draws,
                 "means": [
                     {**one, "interval": one["interval"] and asdict(one["interval"])}
                     for one in means

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rankprompt.cli.console import tell
+from rankprompt.cli.grades import TIES_HELP, check_ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ def report(
         help="A folder to write the data as CSV and JSON, the table as LaTeX and Markdown, and "
         "the plots as SVG and PNG to.",
     ),
+    ties: str = typer.Option("docid", help=TIES_HELP),
     seed: int = typer.Option(0, help="Seed of the bootstrap and the randomisation test."),
 ) -> None:
     """Show how runs compare, in one self-contained page.
@@ -56,6 +58,7 @@ def report(
     from rankprompt.eval.report import build_report, name_runs
     from rankprompt.files import check_writable
 
+    check_ties(ties)
     asked = parse_measures(measures or ())
     first, others = baseline or runs[0], list(runs)
     if first in others:
@@ -70,6 +73,7 @@ def report(
         asked,
         source=str(qrels or dataset),
         texts=texts,
+        ties=ties,
         seed=seed,
     )
     for note in found.notes:

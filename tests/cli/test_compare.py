@@ -53,3 +53,18 @@ def test_what_cannot_be_compared_is_one_line(command: Command, collection: Colle
     assert ran.err == "rankprompt: each run, and the baseline, may be given once\n"
     ran = command("compare", "--baseline", run, collection.docs)
     assert (ran.code, ran.err) == (2, "rankprompt: give either --qrels or --dataset\n")
+
+
+def test_many_queries_take_fewer_draws_and_that_is_said(
+    command: Command, collection: Collection
+) -> None:
+    queries = [f"q{number}" for number in range(2000)]
+    other = collection.folder / "other.trec"
+    collection.qrels.write_text("".join(f"{query} 0 a 1\n" for query in queries))
+    collection.run.write_text("".join(f"{query} Q0 a 1 1 x\n" for query in queries))
+    other.write_text("".join(f"{q} Q0 {'ab'[n % 7 == 0]} 1 1 x\n" for n, q in enumerate(queries)))
+    words = ["--qrels", collection.qrels, "--baseline", collection.run, other]
+    ran = command("compare", *words, "--measures", "mrr", "--json")
+    assert ran.code == 0
+    assert "for 2,000 queries intervals and tests take 10,000 draws, not 20,000" in ran.err
+    assert json.loads(ran.out)["resamples"] == 10_000

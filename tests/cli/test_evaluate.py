@@ -52,6 +52,7 @@ def test_json_holds_means_and_every_query(command: Command, collection: Collecti
     assert (ran.code, ran.err) == (0, "")
     assert json.loads(ran.out) == {
         "qrels": str(collection.qrels),
+        "ties": "docid",
         "runs": [
             {
                 "run": str(collection.run),
@@ -99,6 +100,49 @@ def test_a_measure_that_is_none_is_refused(
     assert ran.err.count("\n") == 1
 
 
+def test_equal_scores_are_ordered_as_asked(command: Command, collection: Collection) -> None:
+    # d3 is the relevant one: by document id it is third, by rank first, whatever the lines' order.
+    collection.qrels.write_text("q1 0 d3 1\nq1 0 d1 0\n")
+    collection.run.write_text(
+        "q1 Q0 d5 2 1 x\nq1 Q0 d3 1 1 x\nq2 Q0 d1 1 1 x\nq1 Q0 d4 3 1.00000001 x\nq1 Q0 d1 9 0 x\n"
+    )
+    words = ["evaluate", "--qrels", collection.qrels, collection.run, "--measures", "mrr"]
+    found = {}
+    for ties in ("docid", "order"):
+        ran = command(*words, "--ties", ties, "--json")
+        assert ran.code == 0
+        found[ties] = json.loads(ran.out)["runs"][0]["means"]["mrr"]
+    # In the file d4 has the highest score, if only beyond single precision.
+    assert found == {"docid": pytest.approx(1 / 3), "order": pytest.approx(1 / 2)}
+    ran = command(*words, "--ties", "rank")
+    assert (ran.code, ran.out) == (2, "")
+    assert "unknown way to order ties 'rank'. Known: docid, order." in ran.err
+
+
+def test_what_the_grades_cannot_support_is_said(command: Command, collection: Collection) -> None:
+    collection.qrels.write_text("q1 0 d3 1\nq2 0 d2 1\n")
+    words = ["--measures", "ndcg@10 map-l2 bpref judged@2"]
+    ran = command("evaluate", "--qrels", collection.qrels, collection.run, *words)
+    assert ran.code == 0
+    assert ran.out.splitlines()[1].split()[:6] == [
+        "run", "ndcg@10", "map-l2", "bpref", "judged@2", "queries",
+    ]  # fmt: skip
+    binary, one_sided, beyond = ran.err.splitlines()
+    assert "The grades are binary: ndcg@10 can tell relevant documents from others" in binary
+    assert "No document is judged not relevant, so bpref has nothing to prefer" in one_sided
+    assert "No grade is as high as map-l2 asks for (the highest is 1)" in beyond
+
+
+def test_few_queries_in_common_are_counted_and_warned_of(
+    command: Command, collection: Collection
+) -> None:
+    collection.qrels.write_text("q1 0 d3 2\nx 0 d1 1\ny 0 d1 1\n")
+    ran = command("evaluate", "--qrels", collection.qrels, collection.run)
+    assert ran.code == 0
+    assert "2 of 3 queries are missing, count 0 (only few are shared)" in ran.err
+    assert "1 queries without grades are left out" in ran.err
+
+
 def test_a_bad_second_run_prints_nothing_of_the_first(
     command: Command, collection: Collection
 ) -> None:
@@ -115,7 +159,8 @@ def test_runs_and_qrels_without_a_query_in_common_are_refused(
     collection.qrels.write_text("query-1 0 d1 1\n")
     ran = command("evaluate", "--qrels", collection.qrels, collection.run)
     assert (ran.code, ran.out) == (2, "")
-    assert "do not match: none is in both (run: 'q1', 'q2'; qrels: 'query-1')" in ran.err
+    assert f"{collection.run}: the query ids of the run and of the qrels do not match" in ran.err
+    assert "none is in both (run: 'q1', 'q2'; qrels: 'query-1')" in ran.err
 
 
 def test_without_a_run_it_says_what_is_missing(command: Command, collection: Collection) -> None:

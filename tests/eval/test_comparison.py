@@ -11,7 +11,7 @@ from scipy import stats
 
 from rankprompt.errors import InputError
 from rankprompt.eval import Scores, compare
-from rankprompt.eval.comparison import holm, interval
+from rankprompt.eval.comparison import draws_for, holm, interval
 
 
 def scores(values: list[float], measure: str = "ndcg@10") -> Scores:
@@ -102,6 +102,13 @@ def test_the_detectable_difference_is_found_about_four_times_in_five() -> None:
         for _ in range(500)
     )
     assert 0.74 < detected / 500 < 0.86
+
+
+def test_many_queries_take_fewer_draws_and_few_all_of_them() -> None:
+    assert [draws_for(n) for n in (1, 43, 1000, 10_000, 10**6)] == [20_000] * 3 + [2000, 1000]
+    rng = random.Random(8)
+    runs = {name: scores([rng.random() for _ in range(30)]) for name in "ab"}
+    assert compare(runs, "a", ["ndcg@10"]) == compare(runs, "a", ["ndcg@10"], resamples=20_000)
 
 
 def test_holm_as_in_a_worked_example() -> None:

@@ -85,3 +85,10 @@ def test_numbers_that_are_none_are_unknown(tmp_path: Path) -> None:
     assert found.prompts is None
     assert found.tokens is None
     assert read_cost(write(tmp_path, costs="none", diagnostics=7)).comparisons is None
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), 10**400, "12", True, None, [1]])
+def test_a_cost_that_cannot_be_is_unknown(tmp_path: Path, wrong: Any) -> None:
+    found = read_cost(write(tmp_path, costs=dict.fromkeys(COSTS, wrong)))
+    assert (found.comparisons, found.prompts, found.from_journal) == (None, None, None)
+    assert (found.tokens, found.seconds) == (None, None)

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.eval import DEFAULT_MEASURES, GROUPS, Measure, parse_measure, parse_measures
@@ -14,7 +16,13 @@ SPELLINGS = {
     "mrr-l2@10": ["mrr-l2@10", "RR(rel=2)@10", "mrr@10-l2"],
     "precision@10": ["P@10", "P_10", "p.10", "precision@10", "Precision@10"],
     "recall": ["recall"],
-    "recall@100": ["recall@100", "R@100", "recall_100", "Recall.100"],
+    "recall@100": ["recall@100", "R@100", "recall_100", "Recall.100", "R(cutoff=100)"],
+    "recall-l2@1000": ["R(rel=2)@1000", "recall-l2@1000", "R(rel=2, cutoff=1000)"],
+    "rbp.8": ["rbp", "RBP", "rbp.8", "rbp.80", "rbp-p80", "RBP(p=0.8)", "RBP(p=.8, rel=1)"],
+    "rbp.95-l2": ["rbp.95-l2", "rbp-l2-p95", "RBP(rel=2,p=0.95)", "RBP(p=0.950)-l2"],
+    "bpref": ["bpref", "Bpref"],
+    "bpref-l2": ["bpref-l2", "Bpref(rel=2)"],
+    "judged@10": ["judged@10", "Judged@10", "judged_10", "Judged(cutoff=10)"],
 }
 
 
@@ -24,13 +32,19 @@ SPELLINGS = {
 def test_every_spelling_leads_to_the_canonical_name(text: str, name: str) -> None:
     measure = parse_measure(text)
     assert measure.name == name
-    assert parse_measure(measure.name) == parse_measure(measure.ranx) == measure
+    assert parse_measure(measure.name) == measure
 
 
-def test_parts_and_ranx_name() -> None:
+def test_parts() -> None:
     assert parse_measure("AP(rel=2)@100") == Measure("map", level=2, k=100)
-    assert parse_measure("map-l2@100").ranx == "map@100-l2"
-    assert parse_measure("mrr").ranx == "mrr"
+    assert parse_measure("rbp.95-l2") == Measure("rbp", level=2, persistence=0.95)
+    assert parse_measure("mrr") == Measure("mrr")
+
+
+@given(st.integers(1, 999_999), st.integers(1, 5))
+def test_every_persistence_has_a_name_that_leads_back(millionths: int, level: int) -> None:
+    measure = Measure("rbp", level, persistence=millionths / 1_000_000)
+    assert parse_measure(measure.name) == measure
 
 
 def test_defaults_are_canonical() -> None:
@@ -42,7 +56,7 @@ def test_defaults_are_canonical() -> None:
     [
         ("ndgc@10", "unknown measure 'ndgc'; did you mean 'ndcg'"),
         ("precison@5", "did you mean 'precision'"),
-        ("xyz", "Known: beir, map, mrr, ndcg, precision, recall, t2ranking, trec-dl"),
+        ("xyz", "Known: beir, bpref, judged, map, mrr, ndcg, precision, rbp, recall, t2"),
         ("ndcg@ten", "unknown measure 'ndcg@ten'"),
         ("", "unknown measure ''"),
     ],
@@ -62,6 +76,18 @@ def test_unknown_names_are_answered_with_the_nearest(text: str, problem: str) ->
         ("precision", "needs a cutoff, as in precision@10"),
         ("ndcg-l2", "zero the gains below it, trec_eval would not"),
         ("nDCG(rel=2)@10", "zero the gains below it, trec_eval would not"),
+        ("nDCG(dcg='exp-log2')@10", "'dcg' is no setting here; there are rel, cutoff, p"),
+        ("P(judged_only=True)@10", "'judged_only' is no setting here"),
+        ("AP(rel=x)", "'x' is no relevance level"),
+        ("AP(rel=2)-l3", "give one relevance level, not 2 and 3"),
+        ("AP(cutoff=5)@10", "give one cutoff, not 10 and 5"),
+        ("rbp@8", "rbp takes no cutoff; its persistence is written as in rbp.8"),
+        ("bpref@10", "bpref takes no cutoff"),
+        ("RBP(p=1.5)", "'1.5' is no persistence"),
+        ("rbp.0", "the persistence must be above 0 and below 1"),
+        ("map-p80", "a persistence is for rbp alone"),
+        ("judged", "judged needs a cutoff, as in judged@10"),
+        ("judged-l2@10", "a document is judged or not, whatever its grade"),
     ],
 )
 def test_senseless_measures_are_refused(text: str, problem: str) -> None:
@@ -75,6 +101,8 @@ def test_groups_and_lists_are_read_and_each_measure_stands_once() -> None:
         "mrr@10", "recall@50", "recall@1000", "ndcg@20", "ndcg@100", "precision@1",
     ]  # fmt: skip
     assert [one.graded for one in found] == [False, False, False, True, True, False]
+    inside = parse_measures(["RBP(rel=2, p=0.95),P(rel=2)@5 rbp"])
+    assert [one.name for one in inside] == ["rbp.95-l2", "precision-l2@5", "rbp.8"]
     assert [one.name for one in parse_measures([])] == list(DEFAULT_MEASURES)
 
 

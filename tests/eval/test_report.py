@@ -115,3 +115,20 @@ def test_a_query_that_a_run_lacks_is_a_loss_of_all_it_had(tmp_path: Path) -> Non
     (other,) = found.others
     assert [one.query for one in other.losses] == ["q2", "q3"]
     assert [moved.after for moved in other.losses[0].moved] == [None, None]
+
+
+def test_equal_scores_may_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"{name}.trec" for name in ("first", "tied")}
+    for name, path in paths.items():
+        lines = [f"{q} Q0 {d} {n} 0 x\n" for q, of in BETTER.items() for n, d in enumerate(of)]
+        path.write_text("".join(lines if name == "tied" else reversed(lines)))
+    asked = parse_measures(["mrr"])
+    found = {
+        ties: build_report(paths, Grades(QRELS, asked), QRELS, asked, source="qrels", ties=ties)
+        for ties in ("docid", "order")
+    }
+    assert found["order"].first.scores.means["mrr"] == pytest.approx((1 + 1 + 1 / 2) / 3)
+    assert found["docid"].first.scores.means["mrr"] == pytest.approx((1 / 2 + 1 / 2 + 1 / 2) / 3)
+    moved = found["order"].others[0].movement
+    assert moved is not None
+    assert (moved.up, moved.down) == (0, 0)

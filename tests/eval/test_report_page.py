@@ -156,3 +156,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(report: Report, tmp_path: Path
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="cannot make the folder"):
         write_report(report, tmp_path / "report.html", tmp_path / "taken" / "files")
+
+
+def test_the_name_of_a_manifest_turns_no_text_around(tmp_path: Path) -> None:
+    run = tmp_path / "turned\u202e.trec"
+    write_run(run, FIRST, "t")
+    run.with_suffix(".json").write_text(
+        '{"form": "rankprompt manifest 1", "output": {"blake2b": "0"}}'
+    )
+    measures = parse_measures(["ndcg@10", "judged@10"])
+    report = build_report(name_runs([run]), Grades(QRELS, measures), QRELS, measures, source="q")
+    html = format_page(report)
+    assert "\u202e" not in html
+    assert r"turned\u202e.json belongs to another run" in html
+    # It is asked for, so it needs no second column.
+    assert html.count('<th scope="col">judged@10</th>') == 1

@@ -3,6 +3,7 @@
 import copy
 import math
 import os
+import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,50 @@ def test_negative_grades_count_as_zero() -> None:
     assert score(run, qrels, ALL) == score(run, {"q": {"a": 0, "b": 1}}, ALL)
 
 
+def test_bpref_counts_the_judged_alone() -> None:
+    bpref = [parse_measure("bpref"), parse_measure("bpref-l2")]
+    run = {"q": {name: -float(rank) for rank, name in enumerate("nu-arb")}}
+    qrels = {"q": {"n": 0, "-": -1, "a": 2, "r": 1, "b": 2, "absent": 3, "m": 0}}
+    # Of four relevant, three are found, each behind n, one of two judged not relevant.
+    assert score(run, qrels, bpref).means == pytest.approx({
+        "bpref": 3 * (1 - 1 / 2) / 4,
+        # At level 2, r is not relevant: a stands behind one of three, b behind two.
+        "bpref-l2": ((1 - 1 / 3) + (1 - 2 / 3)) / 3,
+    })  # fmt: skip
+    # Where nothing is judged not relevant, it is the recall.
+    assert score(run, {"q": {"a": 1, "absent": 1}}, bpref[:1]).means == {"bpref": 0.5}
+
+
+def test_judged_is_the_share_of_the_top_that_has_a_grade() -> None:
+    run = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.0}, "q2": {"a": 1.0}}
+    qrels = {"q1": {"a": -1, "c": 0, "d": 1}, "q2": {"a": 0}, "q3": {"a": 1}}
+    found = score(run, qrels, [parse_measure("judged@3")])
+    assert found.by_query["judged@3"] == {"q1": pytest.approx(2 / 3), "q2": 1.0, "q3": 0.0}
+
+
+def test_rbp_reads_relevant_or_not() -> None:
+    run = {"q": {"a": 3.0, "b": 2.0, "c": 1.0}}
+    measures = [parse_measure(name) for name in ("rbp", "rbp.5-l2", "ndcg")]
+    found = score(run, {"q": {"a": 1, "c": 3}}, measures).means
+    assert found["rbp.8"] == pytest.approx(0.2 * (1 + 0.8**2))
+    assert found["rbp.5-l2"] == pytest.approx(0.5 * 0.5**2)
+    assert found["ndcg"] == pytest.approx((1 + 3 / 2) / (3 + 1 / math.log2(3)))
+
+
+def test_queries_may_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(1)
+    names = [f"d{number}" for number in range(90)]
+    run = {
+        f"q{n}": {name: rng.random() for name in rng.sample(names, rng.randint(1, 90))}
+        for n in range(60)
+    }
+    qrels = {f"q{n}": {name: rng.randint(0, 2) for name in rng.sample(names, 9)} for n in range(70)}
+    wanted = [*ALL, *(parse_measure(name) for name in ("bpref", "judged@5", "rbp"))]
+    whole = score(run, qrels, wanted)
+    monkeypatch.setattr("rankprompt.eval.scoring._CELLS", 400)
+    assert score(iter(run.items()), qrels, wanted) == whole
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(InputError, match=f"query 'q': the score of document 'b' is {bad}"):
@@ -132,7 +177,22 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "set()", found.stderr
 
 
-IMPORT = "from rankprompt.eval.scoring import _import_ranx; _import_ranx()"
+def test_the_rest_of_ranx_is_loaded_when_somebody_asks_for_it() -> None:
+    found = python(
+        "import sys\n"
+        "from rankprompt.eval import parse_measure, score\n"
+        "score({'q': {'a': 1.0}}, {'q': {'a': 1}}, [parse_measure('mrr')])\n"
+        "print(sorted({'pandas', 'matplotlib', 'scipy.stats'} & sys.modules.keys()))\n"
+        "import ranx\n"
+        "print(ranx.metrics.reciprocal_rank.__name__, 'pandas' in sys.modules)\n"
+        "from ranx import Qrels\n"
+        "print(ranx.evaluate.__name__, ranx.Qrels is Qrels, 'pandas' in sys.modules)\n"
+    )
+    said = ["[]", "reciprocal_rank False", "evaluate True True"]
+    assert found.stdout.splitlines() == said, found.stderr
+
+
+IMPORT = "from rankprompt.eval.scoring import import_ranx_measures; import_ranx_measures()"
 
 
 def test_compiled_code_goes_to_our_cache(tmp_path: Path) -> None:
