@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
+.PHONY: help demo test check lint format docs bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -48,6 +48,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training ## Run all benchmarks
 
