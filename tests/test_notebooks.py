@@ -94,5 +94,5 @@ def test_it_runs_in_three_minutes_and_shows_what_is_kept(
     if os.environ.get("RANKPROMPT_RENEW"):
         path.write_text(nbformat.writes(cleaned(notebook)) + "\n", "utf-8")
     assert shown(cleaned(notebook)) == shown(read(path)), "if meant, renew with RANKPROMPT_RENEW=1"
-    # Of the processor: neighbours may take as long as they like.
+    # Not of the clock: neighbours may take as long as they like.
     assert spent < SECONDS
