@@ -1,6 +1,8 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-evaluate bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
+BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift \
+	bench-evaluate bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training
+.PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -53,7 +55,10 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-evaluate bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training ## Run all benchmarks
+docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+bench: $(BENCHES) ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default

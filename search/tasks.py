@@ -196,6 +196,9 @@ def _typed(made: Any, content: Mapping[str, Any], folder: Path) -> dict[str, Any
             raise UnknownNameError("key", key, known)
         take = next(take for kind, take in _TAKERS.items() if kind in known[key])
         values[key] = take(key, value, folder)
+    # A prompt is a file there, or else a shipped name.
+    if (prompt := folder / values.get("prompt", "")).is_file():
+        values["prompt"] = str(prompt)
     return values
 
 

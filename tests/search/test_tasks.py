@@ -31,6 +31,14 @@ def test_a_ranking_task_is_read(tmp_path: Path) -> None:
     assert (task.depth, task.splits.search, task.prompt) == (5, 2, "prp-demonstrations")
 
 
+def test_a_seed_prompt_is_found_beside_the_task_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("")
+    for name, found in (("mine.toml", str(tmp_path / "mine.toml")), ("prp", "prp")):
+        task = load_task(write_ranking(tmp_path, f'prompt = "{name}"\n{RANKING}'))
+        assert isinstance(task, RankingTask)
+        assert task.prompt == found
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_examples_are_tasks(path: Path) -> None:
     load_task(path)

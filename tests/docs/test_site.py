@@ -1,0 +1,100 @@
+"""The site builds without a warning: links, anchors, navigation, and the pages that are made.
+
+``make docs`` is the same build; its settings (``mkdocs.yml``) make a warning an error.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+GOLDEN = ROOT / "tests" / "cli" / "golden"
+CONCEPTS = ["flows", "journal", "cascade", "evolution"]
+
+
+def build(folder: Path, settings: Path = ROOT / "mkdocs.yml") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "-f", settings, "-d", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = build(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_each_page_of_the_docs_is_there(site: Path) -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file()
+    assert not list(site.rglob("*.py"))
+
+
+def test_the_reference_has_each_verb_and_each_option(site: Path) -> None:
+    page = unescape((site / "cli.html").read_text("utf-8"))
+    text = re.sub(r"<[^>]*>", "", page)
+    for golden in GOLDEN.glob("*.txt"):
+        verb = golden.stem.replace("-", " ")
+        heading = "rankprompt" if verb == "rankprompt" else f"rankprompt {verb}"
+        assert f"$ {heading} [OPTIONS]" in text
+        options = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", golden.read_text(), re.MULTILINE))
+        section = text.split(f"$ {heading} [OPTIONS]", 1)[1].split("Usage", 1)[0]
+        assert options
+        assert options <= set(re.findall(r"--[\w-]+", section)), verb
+
+
+def test_the_list_of_verbs_leads_to_them_in_whole_sentences(site: Path) -> None:
+    page = (site / "cli.html").read_text("utf-8")
+    assert 'href="#rankprompt-rerank"' in page
+    assert "Rerank candidates by asking a model which of two is more relevant." in page
+    assert "..." not in re.findall(r"<strong>Commands</strong>.*?</ul>", page, re.DOTALL)[0]
+
+
+def test_the_notebooks_are_pages_with_code_and_what_it_showed(site: Path) -> None:
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        page = (site / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+        assert "language-python" in page
+        assert "language-text" in page
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+def test_a_concept_has_a_picture_that_is_described(site: Path, concept: str) -> None:
+    page = (site / "concepts" / f"{concept}.html").read_text("utf-8")
+    (said,) = re.findall(rf'<img alt="([^"]+)" src="{concept}.svg"', page)
+    assert len(said) > 40
+    picture = (site / "concepts" / f"{concept}.svg").read_text("utf-8")
+    assert "prefers-color-scheme: dark" in picture
+    assert "<title" in picture
+    assert "<desc" in picture
+
+
+def test_nothing_is_loaded_from_a_network(site: Path) -> None:
+    loads = re.compile(
+        r'<(?:script|img|iframe)[^>]*\bsrc="(?:https?:)?//|<link[^>]*rel="(?!canonical)[^"]*"[^>]*'
+        r'href="(?:https?:)?//|@import|url\(["\']?(?:https?:)?//'
+    )
+    for page in [*site.rglob("*.html"), *site.rglob("*.css")]:
+        assert not loads.search(page.read_text("utf-8")), page
+
+
+def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text("# A\n\n[b](index.md#none)\n")
+    settings = re.sub(r"(?s)^(nav|hooks|exclude_docs|extra_css):.*?(?=^\w|\Z)", "",
+                      (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)  # fmt: skip
+    (tmp_path / "mkdocs.yml").write_text(settings)
+    done = build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    assert done.returncode != 0
+    assert "index.md#none" in done.stderr
