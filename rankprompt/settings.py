@@ -15,6 +15,7 @@ from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.reranking import INPUT_ORDERS
 from rankprompt.sorting import Ranker, method
+from rankprompt.sorting.stages import split_stages
 
 __all__ = ["Job", "resolve"]
 
@@ -219,6 +220,11 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
         journal=job.journal or (beside(job.output, ".journal") if prompt else None),
     )
     method(job.method or "")
+    for _, depth in split_stages(job.method or ""):
+        if depth is not None and depth > job.depth:
+            raise InputError(
+                f"--method {job.method}: a stage reranks {depth}, but --depth is {job.depth}"
+            )
     inputs = [path for path in (job.run, job.queries, job.docs, job.oracle) if path]
     outputs = [job.output, manifest_path(job.output), *([job.journal] if job.journal else [])]
     for path in outputs:
