@@ -73,9 +73,10 @@ class OracleJudge:
         preference = sum(votes.values()) / len(votes)
         if not (self._soft or preference in (0, 1)):
             preference = 0.5
-        if first.id != one:
+        turned = first.id != one
+        if turned:
             preference = 1 - preference
         # Which is shown first means nothing to a judge without a bias.
-        shown = {not ahead: vote if ahead else 1 - vote for ahead, vote in votes.items()}
+        shown = {ahead == turned: vote if ahead else 1 - vote for ahead, vote in votes.items()}
         self.diagnostics.add(comparison, shown if biased else {}, preference)
         return preference

@@ -47,8 +47,9 @@ def rerank(
     ),
     method: str | None = typer.Option(
         None,
-        help=f"{_METHODS}. Left out: heapsort; allpair where the prompt reads one passage at a "
-        "time, since there all pairs cost no more than a few.",
+        help=f"{_METHODS}; or stages, as in heapsort,allpair@20: allpair reranks the best 20 of "
+        "heapsort. Left out: heapsort; allpair where the prompt reads one passage at a time, since "
+        "there all pairs cost no more than a few.",
     ),
     k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry)."),
     passes: int | None = typer.Option(
@@ -103,6 +104,12 @@ def rerank(
     seed: int = typer.Option(Job.seed, help="Seed of all that is random."),
     noise: float = typer.Option(
         Job.noise, help="With an oracle: the share of wrong answers, 0 to 1."
+    ),
+    judge_model: str | None = typer.Option(
+        None,
+        help="With an oracle: how it errs, as in flip=0.2 (which is --noise 0.2), gap (near ties "
+        "are guesses), errors=0.4/0.2/0.1 (at grades 1, 2, 3 apart), bias=0.1, ties=0.05, "
+        "circle=0.1, or several with commas between them: docs/rankers.md.",
     ),
     skip_missing: bool = typer.Option(
         False, "--skip-missing", help="Candidates without text keep their place; else an error."
