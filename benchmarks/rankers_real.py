@@ -48,6 +48,36 @@ METHODS = (
 )
 
 
+TEXT = """\
+# What each method gives with the default model's answers
+
+nDCG@10 of DL19's first 20 candidates of BM25 ({queries} queries), reranked for the top 10 by the
+embedded SmolLM2-135M. Comparisons and prompts are for a query; the methods share a journal, so a
+prompt is new only where no row above has asked it, and all together ask each at most once.
+
+## The default prompt
+
+One passage at a time: a prompt for each passage, whatever the method, and every method that is
+exact gives the same ranking.
+
+{default}
+
+## The published prompt
+
+Two passages at a time, each cut to 64 tokens, in both orders.{limited} BM25 itself has {first}
+here.
+
+{published}
+
+The last column is a judge fitted to the {heard} answers in the journal, simulated (10 seeds):
+`{fitted}`. It has the model's error rates, position bias and ties, but errs on each pair anew;
+where the real figures are lower, the model's errors hang together: it overrates the same passage
+against all others, and asking more often does not help.
+
+{made}
+"""
+
+
 class Asked(NamedTuple):
     """How pairs are put to the model, as the options of ``rankprompt rerank``."""
 
@@ -177,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for asked in PUBLISHED
     ]
     first = [[document.id for document in one.documents] for one in some]
-    text = (Path(__file__).parent / "rankers_real.md").read_text("utf-8")
+    text = TEXT
     for name, value in {
         "default": f"`{default}`:\n\n{table(columns, own)}",
         "published": "\n\n".join(parts),

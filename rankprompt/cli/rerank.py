@@ -8,6 +8,7 @@ import typer
 
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 from rankprompt.settings import Job
+from rankprompt.sorting.stages import split_stages
 
 __all__ = ["rerank"]
 
@@ -208,6 +209,8 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
     ]
     if "prompts" in costs:
         parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")
+    if _too_few(manifest):
+        parts.append("too few comparisons to see each document once; others stay where they were")
     if costs.get("cost"):
         parts.append(f"cost {costs['cost']:.4f}")
     if costs["comparisons_unasked"]:
@@ -219,3 +222,12 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
     if manifest["skipped_documents"]:
         parts.append(f"{manifest['skipped_documents']:,} candidates without text left in place")
     return f"{output}: {'; '.join(parts)}; {costs['seconds']:.1f} s"
+
+
+def _too_few(manifest: dict[str, Any]) -> bool:
+    """Whether a tournament's budget is less than a comparison for every two documents."""
+    budget, documents = manifest["settings"]["comparisons"], manifest["documents"]
+    (first, depth), *_ = split_stages(manifest["settings"]["method"])
+    if budget is None or first != "bradley-terry" or not manifest["queries"]:
+        return False
+    return bool(2 * budget < min(depth or documents, documents / manifest["queries"]))
