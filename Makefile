@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift \
-	bench-evaluate bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training
+	bench-evaluate bench-import bench-lucene bench-rankers bench-rankers-real bench-cascade bench-cascade-training
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
 
 PYTHON ?= python3
@@ -90,8 +90,11 @@ bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all
 bench-cascade-training: $(VENV)/.installed-dev ## Distil a student and measure what it chooses
 	$(BIN)/python -m benchmarks.cascade_training
 
-bench-tournament: $(VENV)/.installed-dev ## Simulate every method before judges that err
-	$(BIN)/python -m benchmarks.tournament --seeds 20
+bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
+	$(BIN)/python -m benchmarks.rankers
+
+bench-rankers-real: $(VENV)/.installed-dev ## Measure every method with the embedded model's answers
+	$(BIN)/python -m benchmarks.rankers_real
 
 bench-lucene: $(VENV)/.installed-dev ## Compare BM25 by bm25s and by Lucene
 	$(BIN)/python -m benchmarks.lucene

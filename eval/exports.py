@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, fields
 from io import StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rankprompt.errors import InputError
 from rankprompt.eval.comparison import Comparison
@@ -14,7 +14,7 @@ from rankprompt.eval.movement import BANDS
 from rankprompt.eval.page import format_page, plots_of
 from rankprompt.eval.pictures import to_png, to_svg
 from rankprompt.eval.report import Report
-from rankprompt.files import Scratch, write_together
+from rankprompt.files import write_together
 
 __all__ = ["write_report"]
 
@@ -25,16 +25,6 @@ _LATEX = str.maketrans(
     }
 )  # fmt: skip
 _MARKDOWN = str.maketrans({one: f"\\{one}" for one in "\\`*_[]<>|#"})
-
-
-class _Bytes(Scratch):
-    """A picture, as ``write_together`` takes it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def copy_into(self, file: IO[bytes]) -> None:
-        file.write(self._content)
 
 
 def write_report(report: Report, output: Path, folder: Path | None = None) -> list[Path]:
@@ -51,7 +41,7 @@ def write_report(report: Report, output: Path, folder: Path | None = None) -> li
     Raises:
         InputError: one cannot be written; the old ones are untouched.
     """
-    texts: dict[Path, str | Scratch] = {output: format_page(report)}
+    texts: dict[Path, str | bytes] = {output: format_page(report)}
     if folder is not None:
         texts |= {folder / name: text for name, text in _files(report)}
         try:
@@ -62,7 +52,7 @@ def write_report(report: Report, output: Path, folder: Path | None = None) -> li
     return list(texts)
 
 
-def _files(report: Report) -> Iterator[tuple[str, str | Scratch]]:
+def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
     yield "report.json", json.dumps(report.as_data(), indent=1) + "\n"
     means, queries, compared = _means(report), _queries(report), _comparisons(report)
     yield "means.csv", _csv(means)
@@ -76,7 +66,7 @@ def _files(report: Report) -> Iterator[tuple[str, str | Scratch]]:
     yield "scores.md", _markdown(rows)
     for name, plot in plots_of(report).items():
         yield f"{name}.svg", to_svg(plot.draw())
-        yield f"{name}.png", _Bytes(to_png(plot.draw()))
+        yield f"{name}.png", to_png(plot.draw())
 
 
 def _means(report: Report) -> Iterator[Sequence[Any]]:

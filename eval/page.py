@@ -199,7 +199,8 @@ def _judge(run: RunReport) -> str:
         return "unknown"
     name = str(model.get("name") or model.get("judge") or "unknown")
     noise = settings.get("noise")
-    return f"{name}, noise {noise}" if name == "oracle" and noise else name
+    errors = settings.get("judge_model") or (f"noise {noise}" if noise else "")
+    return f"{name}, {errors}" if name == "oracle" and errors else name
 
 
 def _number(value: float | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from rankprompt.diagnostics import Diagnostics
 from rankprompt.errors import InputError
+from rankprompt.judge_models import JudgeModel
 from rankprompt.records import Comparison, Preference, Qrels
 from rankprompt.seeds import uniform
 
@@ -17,7 +18,11 @@ class OracleJudge:
         qrels: relevance grades; an unjudged document counts as grade 0.
         noise: the probability that an answer is wrong, that is, the other way round. Equal grades
             are a tie and stay one.
-        seed: of the noise. A pair asked again errs again.
+        errors: how answers are wrong, in place of ``noise``.
+        order: as in ``PairwiseJudge``: "both" hears two answers about a pair, each with errors of
+            its own, and concludes as the paper does; "single" hears one.
+        decide: with "both", "agreement" or "soft", as in ``PairwiseJudge``.
+        seed: of the errors, and of the single order. A pair asked again errs again.
         on_judged: called with the number of comparisons judged.
     """
 
@@ -26,12 +31,17 @@ class OracleJudge:
         qrels: Qrels,
         *,
         noise: float = 0.0,
+        errors: JudgeModel | None = None,
+        order: str = "single",
+        decide: str = "agreement",
         seed: int = 0,
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
         if not 0 <= noise <= 1:
             raise InputError(f"noise must be a probability, not {noise}")
-        self._qrels, self._noise, self._seed, self._on_judged = qrels, noise, seed, on_judged
+        self._qrels, self._seed, self._on_judged = qrels, seed, on_judged
+        self._errors = errors or JudgeModel((noise,))
+        self._both, self._soft = order == "both", decide == "soft"
         self.diagnostics = Diagnostics()
         self.asked = 0
 
@@ -44,12 +54,29 @@ class OracleJudge:
 
     def _judge(self, comparison: Comparison) -> Preference:
         query, first, second = comparison
+        one, other = sorted((first.id, second.id))
         grades = self._qrels.get(query.id, {})
-        gap = grades.get(first.id, 0) - grades.get(second.id, 0)
-        preference = (gap > 0) + 0.5 * (gap == 0)
-        if self._noise and gap:
-            pair = sorted((first.id, second.id))
-            if uniform(self._seed, "noise", query.id, *pair) < self._noise:
-                preference = 1 - preference
-        self.diagnostics.add(comparison, {}, preference)
+        gap = grades.get(one, 0) - grades.get(other, 0)
+
+        def draw(what: str, *names: str) -> float:
+            return uniform(self._seed, what, query.id, *names)
+
+        # Where each is shown first in turn, the second answer has errors of its own.
+        biased = self._errors.bias != 0
+        orders = (True, False) if self._both else (not biased or draw("order", one, other) < 0.5,)
+        votes = {
+            shown_first: self._errors.answer(
+                (one, other), gap, shown_first=shown_first, again=place > 0, draw=draw
+            )
+            for place, shown_first in enumerate(orders)
+        }
+        preference = sum(votes.values()) / len(votes)
+        if not (self._soft or preference in (0, 1)):
+            preference = 0.5
+        turned = first.id != one
+        if turned:
+            preference = 1 - preference
+        # Which is shown first means nothing to a judge without a bias.
+        shown = {ahead == turned: vote if ahead else 1 - vote for ahead, vote in votes.items()}
+        self.diagnostics.add(comparison, shown if biased else {}, preference)
         return preference

@@ -114,7 +114,7 @@ async def ask_server(
 
 def ask_oracle(part: Sequence[Candidates], qrels: Qrels, job: Job, on_judged: _OnJudged) -> Judged:
     """Has the grades judge a part."""
-    judge = OracleJudge(qrels, noise=job.noise, seed=job.seed, on_judged=on_judged)
+    judge = OracleJudge(qrels, **job.erring, on_judged=on_judged)
     prior = PriorJudge(judge, part, job.prior or 0.0)
     rankings, rounds = rerank(part, prior, job.ranker(job.method or ""), **job.arranging)
     return Judged(rankings, rounds, judge.asked, 0, 0, 0, judge.diagnostics.tally())

@@ -8,22 +8,23 @@ tokenizer. One query is simulated at a time: memory does not grow with their num
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import Any, TypeAlias, cast
 
 from rankprompt.answering import Costs
 from rankprompt.errors import InputError
 from rankprompt.files import read_qrels
+from rankprompt.fitting import hear_journal
+from rankprompt.invented import invented_grades
+from rankprompt.judge_models import FITTED, JudgeModel, parse_judge_model
 from rankprompt.judges import Judge, OracleJudge
 from rankprompt.models import AsyncLanguageModel
 from rankprompt.pricing import Meter, Speed, calibrate, load
 from rankprompt.readings import reading
 from rankprompt.records import Candidates, Comparison, Preference, Qrels, Run
 from rankprompt.reranking import merge, rerank
-from rankprompt.seeds import uniform
 from rankprompt.settings import Job, resolve
 from rankprompt.sorting import METHODS
 from rankprompt.supply import Supply
@@ -32,6 +33,8 @@ __all__ = ["NOISES", "invented_grades", "plan_job"]
 
 NOISES = (0.0, 0.1, 0.2)
 """How often the simulated judge errs."""
+
+_SIMULATED = "simulated"
 
 _TOP = 10  # as deep as nDCG@10 reads
 
@@ -46,32 +49,46 @@ def plan_job(
     qrels: Path | None = None,
     seeds: int = 3,
     calibration: bool = True,
+    simulate: str | None = None,
     progress: _Progress = lambda *_: nullcontext(lambda _: None),
 ) -> dict[str, Any]:
     """Prices every method for a job; writes nothing, and asks a few prompts at the most.
 
     Args:
-        job: the settings of the reranking; its method, noise, prior and output play no part.
+        job: the settings of the reranking; its noise, prior and output play no part. A method of
+            stages is planned beside the others.
         measure: the quality of a run, higher is better; it sees the first ten documents alone.
         qrels: grades for the simulated judge. Without them it reads those of the job's oracle, or
             ``invented_grades``.
         seeds: simulations whose mean is taken, wherever chance plays a part.
         calibration: whether to measure the model's speed, which takes a few seconds.
+        simulate: a judge model, as ``--judge-model`` takes it, before which costs are counted too;
+            or ``fitted:JOURNAL``, for one that errs as the job's model did in that journal. It
+            needs known grades. Left out, the judge is perfect, and errs in 10% and 20% of its
+            answers to show what that does.
         progress: as in ``run_job``.
 
     Returns:
         What JSON can hold. ``methods`` has one entry a method, fewest comparisons first. Prompts
-        that a method asks again are not counted again, for the journal answers them; tokens are
-        those of whole prompts, although a local model runs what prompts share but once. What
-        cannot be told is None: tokens without a model, seconds without calibration, cost without
-        prices.
+        that a method or a later stage asks again are not counted again, for the journal answers
+        them; tokens are those of whole prompts, although a local model runs what prompts share but
+        once. ``quality`` is by the share of wrong answers, and as "simulated". What cannot be told
+        is None: tokens without a model, seconds without calibration, cost without prices.
 
     Raises:
         RankpromptError: as ``run_job``.
     """
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
+    fitted = simulate.removeprefix(FITTED) if simulate and simulate.startswith(FITTED) else None
+    judge_model = parse_judge_model(simulate) if simulate and fitted is None else None
+    names = [*METHODS, *([job.method] if job.method and job.method not in METHODS else [])]
     job, prompt = resolve(job)
+    source = qrels or job.oracle
+    if simulate and source is None:
+        raise InputError("--simulate needs the grades that its judge reads: --qrels")
+    if fitted is not None and prompt is None:
+        raise InputError(f"--judge-model {simulate} needs the --model whose answers these are")
     supply = Supply(job, lambda size: size)
     blocks = list(supply.blocks())
     first = {query: list(scores) for block in blocks for query, scores in block.run.items()}
@@ -79,20 +96,39 @@ def plan_job(
     if not candidates:
         where = job.run or job.dataset
         raise InputError(f"{where}: no query has a candidate with text; there is nothing to plan")
-    source = qrels or job.oracle
     truths = _truths(source, first, candidates, [job.seed + i for i in range(seeds)])
     # Measured first, so that what cannot be measured is told before anything takes long.
     before = fmean(measure(_as_run(first), truth) for truth in truths)
     model = load(job) if prompt else None
     meter = Meter(job, reading(prompt, job.mode) if prompt else None, model)
     speed = asyncio.run(_speed(meter, candidates if calibration else [], job))
-    trials = [(0.0, i) for i in range(len(truths))]
-    trials += [(noise, i) for noise in NOISES[1:] for i in range(seeds)]
+    if fitted is not None and prompt:
+        heard = hear_journal(
+            Path(fitted),
+            candidates,
+            truths[0],
+            model=model,
+            reading=reading(prompt, job.mode),
+            judging=job.judging,
+        )
+        judge_model = heard.model()
+    judges = {str(noise): JudgeModel((noise,)) for noise in NOISES}
+    if judge_model:
+        judges = {"0.0": JudgeModel(), _SIMULATED: judge_model}
+    trials = [
+        (name, number)
+        for name in judges
+        for number in range(len(truths) if name == "0.0" else seeds)
+    ]
     total = len(trials) * sum(
-        job.estimate(name, len(one.documents)) for one in candidates for name in METHODS
+        job.estimate(name, len(one.documents)) for one in candidates for name in names
     )
+    # A passage that is read alone is read once.
+    asked = job if meter.ordered else replace(job, order="single")
     with progress("simulating", total) as advance:
-        simulations = [_Simulation(job, name, trials, first, meter, advance) for name in METHODS]
+        simulations = [
+            _Simulation(asked, name, judges, trials, first, meter, advance) for name in names
+        ]
         for one in candidates:
             for simulation in simulations:
                 simulation.run(one, [truth.get(one.query.id, {}) for truth in truths])
@@ -111,34 +147,12 @@ def plan_job(
         "grades": str(source) if source else "invented",
         "unjudged_queries": len(first) - len(truths[0]) if source else 0,
         "seeds": seeds,
+        "judge_model": str(judge_model) if judge_model else None,
         "calibration": speed._asdict() if speed else None,
         "tokens_guessed": job.server is not None and speed is None,
         "first_stage": before,
         "methods": sorted(rows, key=lambda row: (row["comparisons"], row["rounds"])),
     }
-
-
-def invented_grades(candidates: Candidates, seed: int) -> dict[str, int]:
-    """Grades where nobody has judged: few documents are relevant, most of these stand high up.
-
-    The document at rank r of the first stage is relevant with probability 1/(2 sqrt(r)): one in two
-    at the top, one in twenty at rank 100, about 9 of 100. Of the relevant, a third each is graded
-    1, 2 and 3. Where none is, the one that came nearest to it gets a 1.
-
-    Args:
-        candidates: best first.
-        seed: of the draws, which depend on it and the ids alone.
-
-    Returns:
-        The grades of the relevant documents; all others have 0.
-    """
-    query, documents, _ = candidates
-    drawn = {
-        document.id: uniform(seed, "grade", query.id, document.id) * 2 * sqrt(rank)
-        for rank, document in enumerate(documents, start=1)
-    }
-    grades = {name: 3 - int(3 * share) for name, share in drawn.items() if share < 1}
-    return grades or {min(drawn, key=lambda name: drawn[name]): 1}
 
 
 def _truths(
@@ -208,34 +222,34 @@ class _Simulation:
         self,
         job: Job,
         name: str,
-        trials: Sequence[tuple[float, int]],
+        judges: Mapping[str, JudgeModel],
+        trials: Sequence[tuple[str, int]],
         first: Mapping[str, Sequence[str]],
         meter: Meter,
         advance: Callable[[int], None],
     ) -> None:
-        self._job, self._name, self._first = job, name, first
+        self._job, self._name, self._judges, self._first = job, name, judges, first
         self._meter, self._advance = meter, advance
         self._ranker = job.ranker(name)
         # What is not reranked stays as it was.
         self._runs = {trial: _as_run(first) for trial in trials}
-        self._counts = {number: _Count() for noise, number in trials if not noise}
+        self._priced = _SIMULATED if _SIMULATED in judges else "0.0"
+        self._counts = {number: _Count() for judge, number in trials if judge == self._priced}
 
     def run(self, candidates: Candidates, grades: Sequence[Mapping[str, int]]) -> None:
         """Ranks a query's candidates in every trial; ``grades`` are known, or one a seed."""
         query, seed = candidates.query.id, self._job.seed
-        for (noise, number), run in self._runs.items():
+        for (name, number), run in self._runs.items():
+            settings = {**self._job.erring, "errors": self._judges[name], "seed": seed + number}
             judge: Judge = OracleJudge(
-                {query: grades[number % len(grades)]},
-                noise=noise,
-                seed=seed + number,
-                on_judged=self._advance,
+                {query: grades[number % len(grades)]}, **settings, on_judged=self._advance
             )
-            if not noise:
+            if name == self._priced:
                 judge = watched = _Watched(judge, self._meter.parts)
             order = self._job.input_order
             ranked = rerank([candidates], judge, self._ranker, input_order=order, seed=seed)
             run.update(_as_run({query: merge(self._first[query], ranked.rankings[query])}))
-            if not noise:
+            if name == self._priced:
                 self._add(self._counts[number], watched, ranked.rounds)
 
     def _add(self, count: _Count, watched: _Watched, rounds: int) -> None:
@@ -253,6 +267,9 @@ class _Simulation:
         def mean(name: str) -> int:
             return round(fmean(getattr(count, name) for count in self._counts.values()))
 
+        reached: dict[str, list[float]] = {name: [] for name in self._judges}
+        for (name, number), run in self._runs.items():
+            reached[name].append(measure(run, truths[number % len(truths)]))
         tokens, written = (mean("tokens"), mean("written")) if self._meter.model else (None, None)
         if speed and tokens is not None:
             tokens, written = round(tokens * speed.scale), round(mean("prompts") * speed.written)
@@ -268,12 +285,6 @@ class _Simulation:
             "cost": self._job.budget.price(Costs(tokens=tokens or 0, written=written or 0))
             if priced
             else None,
-            "quality": {
-                str(noise): fmean(
-                    measure(run, truths[number % len(truths)])
-                    for (one, number), run in self._runs.items()
-                    if one == noise
-                )
-                for noise in NOISES
-            },
+            "quality": {name: fmean(found) for name, found in reached.items()},
+            "deviation": {name: pstdev(found) for name, found in reached.items()},
         }

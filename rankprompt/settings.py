@@ -9,12 +9,14 @@ from typing import Any
 from rankprompt.answering import Budget
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import check_writable
+from rankprompt.judge_models import parse_judge_model
 from rankprompt.manifest import beside, manifest_path
 from rankprompt.passages import FIELDS
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.reranking import INPUT_ORDERS
 from rankprompt.sorting import Ranker, method
+from rankprompt.sorting.stages import split_stages
 
 __all__ = ["Job", "resolve"]
 
@@ -60,6 +62,7 @@ class Job:
     limit: int | None = None
     seed: int = 0
     noise: float = 0.0
+    judge_model: str | None = None
     skip_missing: bool = False
     journal: Path | None = None
     dtype: str = "auto"
@@ -110,6 +113,12 @@ class Job:
             "seed": self.seed,
             "passage_tokens": self.passage_tokens,
         }
+
+    @property
+    def erring(self) -> dict[str, Any]:
+        """How an oracle errs, as ``OracleJudge`` takes it; resolved."""
+        errors = parse_judge_model(self.judge_model or f"flip={self.noise}")
+        return {"errors": errors, "order": self.order, "decide": self.decide, "seed": self.seed}
 
     @property
     def arranging(self) -> dict[str, Any]:
@@ -191,8 +200,14 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
         raise InputError(f"--prior must be 0 or more, not {job.prior}")
     if job.prompt and job.oracle:
         raise InputError("--prompt goes with a model; an oracle reads the grades")
-    if job.noise and job.oracle is None:
-        raise InputError("--noise goes with --model oracle:QRELS only")
+    for name in ("noise", "judge_model"):
+        if getattr(job, name) and job.oracle is None:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} goes with --model oracle:QRELS only")
+    if job.judge_model is not None:
+        if job.noise:
+            raise InputError("--noise P is --judge-model flip=P; give one of the two")
+        parse_judge_model(job.judge_model)
     prompt = None
     if job.oracle is None:
         _catch_misspelt_model(job.model)
@@ -219,6 +234,11 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
         journal=job.journal or (beside(job.output, ".journal") if prompt else None),
     )
     method(job.method or "")
+    for _, depth in split_stages(job.method or ""):
+        if depth is not None and depth > job.depth:
+            raise InputError(
+                f"--method {job.method}: a stage reranks {depth}, but --depth is {job.depth}"
+            )
     inputs = [path for path in (job.run, job.queries, job.docs, job.oracle) if path]
     outputs = [job.output, manifest_path(job.output), *([job.journal] if job.journal else [])]
     for path in outputs:

@@ -77,7 +77,7 @@ def test_python_itself_reports_no_heavy_import() -> None:
             "rankprompt.sorting",
             [
                 "METHODS", "Method", "Ranker", "allpair", "bradley_terry", "heapsort", "method",
-                "pipelined", "quickselect", "sliding",
+                "pipelined", "quickselect", "sliding", "stages",
             ],
         ),
         (

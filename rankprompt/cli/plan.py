@@ -8,6 +8,8 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
+from rankprompt.errors import InputError
+from rankprompt.files import check_writable, write_atomically
 from rankprompt.settings import Job
 
 __all__ = ["plan", "show_plan"]
@@ -32,6 +34,23 @@ def plan(
     prompt: str | None = typer.Option(None, help="As in rerank."),
     mode: str = typer.Option(Job.mode, help="As in rerank: scoring or generation."),
     order: str = typer.Option(Job.order, help="Ask each pair in both orders, or in a single one."),
+    simulate: bool = typer.Option(
+        False,
+        "--simulate",
+        help="Show quality against cost before a judge that errs as --judge-model says; needs "
+        "--qrels.",
+    ),
+    judge_model: str | None = typer.Option(
+        None,
+        help="With --simulate: as in rerank, or fitted:JOURNAL for a judge that errs as this model "
+        "did in the journal of a run. Left out: gap.",
+    ),
+    plot: Path | None = typer.Option(
+        None, help="With --simulate: draw nDCG@10 against prompts, to a .svg or .png file."
+    ),
+    method: str | None = typer.Option(
+        None, help="Plan these stages beside the others, as in heapsort,allpair@20."
+    ),
     depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
     k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect)."),
     passes: int | None = typer.Option(
@@ -97,11 +116,26 @@ def plan(
     tokenizer's, over whole prompts. The time is an estimate from a few seconds of real prompts.
     nDCG@10 is what a judge without error gives, and what is lost of it when the judge errs.
     """
-    given = {**locals(), "output": Path(os.devnull)}  # where a plan writes
+    for name, value in (("judge-model", judge_model), ("plot", plot)):
+        if value is not None and not simulate:
+            raise InputError(f"--{name} goes with --simulate")
+    if plot is not None and plot.suffix.lower() not in (".svg", ".png"):
+        raise InputError(f"--plot {plot}: draws to a file that ends with .svg or .png")
+    if plot is not None:
+        check_writable(plot)
+    # The judge model is the plan's, not the job's; and devnull is where a plan writes.
+    given = {**locals(), "output": Path(os.devnull), "judge_model": None}
     named = [field.name for field in dataclasses.fields(Job) if field.name in given]
     job = Job(**{name: given[name] for name in named})
     show_plan(
-        job, qrels=qrels, seeds=seeds, calibration=not no_calibrate, as_json=as_json, quiet=quiet
+        job,
+        qrels=qrels,
+        seeds=seeds,
+        calibration=not no_calibrate,
+        simulate=(judge_model or "gap") if simulate else None,
+        plot=plot,
+        as_json=as_json,
+        quiet=quiet,
     )
 
 
@@ -111,6 +145,8 @@ def show_plan(
     qrels: Path | None = None,
     seeds: int = 3,
     calibration: bool = True,
+    simulate: str | None = None,
+    plot: Path | None = None,
     as_json: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -127,12 +163,15 @@ def show_plan(
             qrels=qrels,
             seeds=seeds,
             calibration=calibration,
+            simulate=simulate,
             progress=lambda what, total: progress_bar(what, total, quiet=silent),
         )
+    if plot is not None:
+        _draw(found, plot)
     if as_json:
         print_json(found)
         return
-    _print(found)
+    (_print_simulation if simulate else _print)(found)
     if not quiet:
         for note in _notes(found):
             tell(note)
@@ -170,6 +209,40 @@ def _print(found: dict[str, Any]) -> None:
     )
 
 
+def _print_simulation(found: dict[str, Any]) -> None:
+    rows = sorted(found["methods"], key=lambda row: (row["prompts"], row["rounds"]))
+    print_table(
+        ("method", "prompts a query", "rounds", "nDCG@10", "±", "of a perfect judge"),
+        [
+            (
+                row["method"],
+                f"{row['prompts'] / found['queries']:,.0f}",
+                f"{row['rounds']:,}",
+                f"{row['quality']['simulated']:.3f}",
+                f"{row['deviation']['simulated']:.3f}",
+                f"{row['quality']['0.0']:.3f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _draw(found: dict[str, Any], path: Path) -> None:
+    from rankprompt.eval.pictures import to_png, to_svg
+    from rankprompt.eval.plots import draw_costs
+
+    points = {
+        row["method"]: (row["prompts"] / found["queries"], row["quality"]["simulated"])
+        for row in found["methods"]
+        if row["prompts"]
+    }
+    means = {"first stage": found["first_stage"]}
+    means |= {name: quality for name, (_, quality) in points.items()}
+    figure = draw_costs(points, means, "prompts a query", f"nDCG@10, judge: {found['judge_model']}")
+    drawn = to_png(figure) if path.suffix.lower() == ".png" else to_svg(figure)
+    write_atomically(path, drawn)
+
+
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s"
@@ -186,10 +259,16 @@ def _notes(found: dict[str, Any]) -> list[str]:
             "nDCG@10 is against invented grades: the document at rank r is relevant with "
             "probability 1/(2 sqrt(r)); --qrels takes real ones"
         )
-    notes.append(
-        "the last columns are what nDCG@10 loses when the judge errs about 10% and 20% of the "
-        f"pairs, the mean of {found['seeds']} simulations"
-    )
+    if found["judge_model"]:
+        notes.append(
+            f"the judge is simulated: {found['judge_model']}; its errors are drawn anew for each "
+            f"pair, in {found['seeds']} simulations, whose mean and deviation these are"
+        )
+    else:
+        notes.append(
+            "the last columns are what nDCG@10 loses when about 10% and 20% of the judge's answers "
+            f"are wrong, the mean of {found['seeds']} simulations"
+        )
     if found["one_passage_at_a_time"]:
         notes.append(
             "this prompt reads one passage at a time: a model's errors then do not differ from "

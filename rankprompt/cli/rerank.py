@@ -8,6 +8,7 @@ import typer
 
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 from rankprompt.settings import Job
+from rankprompt.sorting.stages import split_stages
 
 __all__ = ["rerank"]
 
@@ -47,8 +48,9 @@ def rerank(
     ),
     method: str | None = typer.Option(
         None,
-        help=f"{_METHODS}. Left out: heapsort; allpair where the prompt reads one passage at a "
-        "time, since there all pairs cost no more than a few.",
+        help=f"{_METHODS}; or stages, as in heapsort,allpair@20: allpair reranks the best 20 of "
+        "heapsort. Left out: heapsort; allpair where the prompt reads one passage at a time, since "
+        "there all pairs cost no more than a few.",
     ),
     k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry)."),
     passes: int | None = typer.Option(
@@ -103,6 +105,12 @@ def rerank(
     seed: int = typer.Option(Job.seed, help="Seed of all that is random."),
     noise: float = typer.Option(
         Job.noise, help="With an oracle: the share of wrong answers, 0 to 1."
+    ),
+    judge_model: str | None = typer.Option(
+        None,
+        help="With an oracle: how it errs, as in flip=0.2 (which is --noise 0.2), gap (near ties "
+        "are guesses), errors=0.4/0.2/0.1 (at grades 1, 2, 3 apart), bias=0.1, ties=0.05, "
+        "circle=0.1, or several with commas between them: docs/rankers.md.",
     ),
     skip_missing: bool = typer.Option(
         False, "--skip-missing", help="Candidates without text keep their place; else an error."
@@ -201,6 +209,8 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
     ]
     if "prompts" in costs:
         parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")
+    if _too_few(manifest):
+        parts.append("too few comparisons to see each document once; others stay where they were")
     if costs.get("cost"):
         parts.append(f"cost {costs['cost']:.4f}")
     if costs["comparisons_unasked"]:
@@ -212,3 +222,12 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
     if manifest["skipped_documents"]:
         parts.append(f"{manifest['skipped_documents']:,} candidates without text left in place")
     return f"{output}: {'; '.join(parts)}; {costs['seconds']:.1f} s"
+
+
+def _too_few(manifest: dict[str, Any]) -> bool:
+    """Whether a tournament's budget is less than a comparison for every two documents."""
+    budget, documents = manifest["settings"]["comparisons"], manifest["documents"]
+    (first, depth), *_ = split_stages(manifest["settings"]["method"])
+    if budget is None or first != "bradley-terry" or not manifest["queries"]:
+        return False
+    return bool(2 * budget < min(depth or documents, documents / manifest["queries"]))

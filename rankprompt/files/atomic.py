@@ -60,7 +60,7 @@ class Scratch:
         shutil.copyfileobj(self._file, file)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str | bytes) -> None:
     """Write a file so that readers see the old content or the new, never a part.
 
     A symbolic link is followed, an old file's permissions are kept, and a device such as
@@ -68,7 +68,7 @@ def write_atomically(path: Path, text: str) -> None:
 
     Args:
         path: the file; its folder must exist.
-        text: the content, written as UTF-8 with its line ends as they are.
+        text: the content, written as UTF-8 with its line ends as they are; or bytes.
 
     Raises:
         InputError: the file cannot be written; an old file is untouched, no temporary one is left.
@@ -76,7 +76,7 @@ def write_atomically(path: Path, text: str) -> None:
     write_together({path: text})
 
 
-def write_together(texts: Mapping[Path, str | Scratch]) -> None:
+def write_together(texts: Mapping[Path, str | bytes | Scratch]) -> None:
     """Write files that belong together: all of them are on the disk before the first appears.
 
     Args:
@@ -132,14 +132,14 @@ def _temporary(path: Path) -> Path:
     return path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
 
 
-def _copy(content: str | Scratch, file: IO[bytes]) -> None:
+def _copy(content: str | bytes | Scratch, file: IO[bytes]) -> None:
     if isinstance(content, Scratch):
         content.copy_into(file)
     else:
-        file.write(content.encode())
+        file.write(content if isinstance(content, bytes) else content.encode())
 
 
-def _fill(temporary: Path, path: Path, content: str | Scratch) -> None:
+def _fill(temporary: Path, path: Path, content: str | bytes | Scratch) -> None:
     with temporary.open("xb") as file:
         _copy(content, file)
         file.flush()

@@ -12,6 +12,7 @@ from rankprompt.sorting.heapsort import heapsort
 from rankprompt.sorting.pipelined import pipelined
 from rankprompt.sorting.quickselect import quickselect
 from rankprompt.sorting.sliding import sliding
+from rankprompt.sorting.stages import in_stages, split_stages, stages
 
 __all__ = [
     "METHODS",
@@ -24,6 +25,7 @@ __all__ = [
     "pipelined",
     "quickselect",
     "sliding",
+    "stages",
 ]
 
 
@@ -81,12 +83,19 @@ METHODS: dict[str, Method] = {
 
 
 def method(name: str) -> Method:
-    """Finds a method by name.
+    """Finds a method by name, or makes one of stages, as in ``heapsort,allpair@20``.
+
+    There each stage reranks as many of the best of the one before as stand behind the @.
 
     Raises:
         UnknownNameError: there is none of this name.
+        InputError: stages that do not narrow.
     """
-    try:
-        return METHODS[name]
-    except KeyError:
-        raise UnknownNameError("method", name, METHODS) from None
+    parts = []
+    for part, depth in split_stages(name):
+        if part not in METHODS:
+            raise UnknownNameError("method", part, METHODS)
+        parts.append((METHODS[part], depth))
+    if len(parts) == 1 and parts[0][1] is None:
+        return parts[0][0]
+    return Method(*in_stages(parts))

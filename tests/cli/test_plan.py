@@ -121,7 +121,7 @@ def test_json_prints_everything_and_nothing_on_stderr(
     for row in found["methods"]:
         assert row.keys() == {
             "method", "comparisons", "prompts", "rounds", "tokens", "written_tokens", "seconds",
-            "cost", "quality",
+            "cost", "quality", "deviation",
         }  # fmt: skip
         assert row["quality"].keys() == {"0.0", "0.1", "0.2"}
         assert row["seconds"] > 0
@@ -159,6 +159,10 @@ def test_a_terminal_is_shown_how_far_the_simulation_is(
         ({"price_in": -1}, "--price-in must be 0 or more"),
         ({"run": "nowhere.trec"}, "nowhere.trec"),
         ({"qrels": "nowhere.qrels"}, "nowhere.qrels"),
+        ({"judge_model": "gap"}, "--judge-model goes with --simulate"),
+        ({"plot": "plan.svg"}, "--plot goes with --simulate"),
+        ({"method": "heapsort,allpair@200"}, "a stage reranks 200, but --depth is 100"),
+        ({"method": "heapsort,allpair"}, "say how many of the best allpair reranks"),
     ],
 )
 def test_bad_input_is_told_in_one_line(

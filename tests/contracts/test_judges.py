@@ -14,6 +14,7 @@ from rankprompt import judges
 from rankprompt.answering import Answering
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal import Journal
+from rankprompt.judge_models import parse_judge_model
 from rankprompt.judges import CHUNK, Judge, OracleJudge, PairwiseJudge
 from rankprompt.prompt import Prompt, parse_template
 from rankprompt.readings import Choice, Generation, Likelihood, Reading
@@ -63,6 +64,13 @@ JUDGES: dict[str, Callable[[Journal], Judge]] = {
     "oracle": lambda _: OracleJudge(GRADES),
     "noisy oracle": lambda _: OracleJudge(GRADES, noise=0.4, seed=3),
     "oracle without qrels": lambda _: OracleJudge({}),
+    **{
+        f"{errors}, {order}": lambda _, errors=errors, order=order: OracleJudge(  # type: ignore[misc]
+            GRADES, errors=parse_judge_model(errors), order=order, decide="soft", seed=5
+        )
+        for errors in ("flip=0.4", "gap,bias=0.2", "errors=0.4/0.1,ties=0.2,circle=0.3")
+        for order in ("both", "single")
+    },
 } | {
     f"{mode}, {order}, {decide}": lambda journal, mode=mode, order=order, decide=decide: pairwise(  # type: ignore[misc]
         journal, FakeModel(), mode, order=order, decide=decide

@@ -1,0 +1,156 @@
+"""What each method makes of a judge that errs, at which price: docs/rankers.md and its plots.
+
+The real rankers rank real candidates before simulated judges. The tournament's settings were chosen
+on DL19; the others show them unchanged. What has been simulated is kept in
+.benchmarks/rankers.jsonl, so a run that was cut off goes on; delete that file after a change to a
+ranker or a judge.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+from benchmarks.simulating import DEPTH, WAYS, Collection, K, Kept, Way, by_bm25, dl19, simulate
+from benchmarks.tables import table
+from rankprompt.eval.pictures import to_svg
+from rankprompt.eval.plots import draw_costs
+from rankprompt.files import write_atomically
+from rankprompt.sample import sample
+
+REPORT = Path("docs/rankers.md")
+KEPT = Path(".benchmarks/rankers.jsonl")
+JUDGES = ("perfect", "flip=0.1", "flip=0.2", "flip=0.3", "gap", "gap,bias=0.2", "circle=0.2")
+PLOTTED = ("flip=0.2", "gap,bias=0.2")
+TEXT = f"""\
+# What each method makes of a judge that errs
+
+nDCG@10 of BM25's first {DEPTH}, reranked for the top {K} by a judge that reads the grades and errs;
+mean and standard deviation over seeds of its errors. Prompts are for a query, and rounds those of
+the slowest query in any of the runs. `pipelined` ranks as `sliding` does, in fewer rounds. With
+`--order both` a pair is asked in both orders, each answer with errors of its own, and is a tie
+where they disagree: twice the prompts, and fewer wrong answers.
+
+The judges, as `--judge-model` spells them in `rerank --model oracle:QRELS` and `plan --simulate`:
+
+- `perfect` reads the grades.
+- `flip=P`: an answer about unequal grades is wrong with probability P; equal grades are a tie.
+- `gap` or `gap=S`: an answer is wrong with odds that fall by e^S for each grade between the two
+  (27%, 12% and 5% of them for S = 1), and a guess about equal grades.
+- `errors=P1/P2/P3`: the same with these probabilities at 1, 2, 3 and more grades apart.
+- `bias=B`: the passage shown first is preferred more often than a half by B, as a manifest's
+  `position_bias` has it.
+- `ties=T`: an answer is a tie, or unreadable, with probability T.
+- `circle=P`: with probability P, places on a circle decide: alike in either order, intransitive.
+- `fitted:JOURNAL`, in `plan --simulate` only: errors, bias and ties are estimated from the model's
+  answers in a run's journal.
+
+Settings join with commas: `gap,bias=0.2`. Errors of all of these but `circle` are independent from
+pair to pair. A real model's are not: it overrates the same passage again and again, which no number
+of comparisons mends. So these figures are the best that a method can hope for, and
+[rankers-real.md](rankers-real.md) shows how far from them real answers are.
+
+{{tables}}
+## The tournament
+
+`bradley-terry` (`rankprompt/sorting/bradley_terry.py`) lets all documents play for some rounds,
+then the better half, down to the best {2 * K}, then asks the pairs whose order is in doubt and
+matters to nDCG. Strengths come from a Bradley-Terry fit in which any answer may be a lapse. Without
+`--comparisons` it asks 7 for each document.
+
+Its settings are those that did best on DL19 before `flip`, with errors drawn otherwise than here.
+TIME was in view while they were tried, so its figures show that they carry over, not a blind
+choice; the sample was not.
+
+{{made}}
+"""
+
+
+def values(collection: Collection, judge: str, way: Way, kept: Kept) -> list[dict[str, Any]]:
+    """What is kept of a way before a judge, a seed each."""
+    of = ((collection.name, judge, str(way), seed) for seed in range(collection.seeds))
+    return [kept.found[one] for one in of if one in kept.found]
+
+
+def rows(collection: Collection, judges: Sequence[str], kept: Kept) -> Iterator[list[str]]:
+    """A row a way: prompts a query, the most rounds, nDCG@10 with its deviation by judge."""
+    for way in WAYS:
+        of = {judge: values(collection, judge, way, kept) for judge in judges}
+        every = [one for found in of.values() for one in found]
+        cells = []
+        for found in of.values():
+            reached = [one["ndcg"] for one in found]
+            spread = f" ± {pstdev(reached):.3f}" if len(reached) > 1 else ""
+            cells.append(f"{fmean(reached):.3f}{spread}")
+        prompts = fmean(one["prompts"] for one in every)
+        yield [f"`{way}`", f"{prompts:,.0f}", f"{max(one['rounds'] for one in every):,}", *cells]
+
+
+def plot(collection: Collection, judge: str, kept: Kept) -> str:
+    """Draws quality against prompts; gives the line that shows it."""
+    points = {}
+    for way in WAYS:
+        found = values(collection, judge, way, kept)
+        points[str(way).replace("--", "")] = (
+            fmean(one["prompts"] for one in found), fmean(one["ndcg"] for one in found)
+        )  # fmt: skip
+    means = {"BM25": collection.first_stage} | {name: value for name, (_, value) in points.items()}
+    figure = draw_costs(points, means, "prompts a query", f"nDCG@10, {judge}")
+    name = f"rankers-{judge.replace('=', '').replace(',', '-').replace('.', '')}.svg"
+    write_atomically(REPORT.parent / name, to_svg(figure))
+    return f"![{collection.name}, {judge}: nDCG@10 against prompts a query]({name})"
+
+
+def report(collections: Sequence[Collection], judges: Sequence[str], kept: Kept) -> str:
+    parts = []
+    for one in collections:
+        seeds = {judge: min(len(values(one, judge, way, kept)) for way in WAYS) for judge in judges}
+        done = [judge for judge in judges if seeds[judge]]
+        if done:
+            found = table(["method", "prompts", "rounds", *done], list(rows(one, done, kept)))
+            counts = ", ".join(f"{judge} {seeds[judge]}" for judge in done if judge != "perfect")
+            parts.append(
+                f"## {one.name}\n\n{len(one.candidates)} queries; BM25 itself has "
+                f"{one.first_stage:.3f}. Seeds: {counts}.\n\n{found}\n"
+            )
+            if one is collections[0]:
+                parts += [plot(one, judge, kept) + "\n" for judge in PLOTTED if judge in done]
+    return "\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--seeds", type=int, default=20, help="of the judges' errors, on DL19")
+    parser.add_argument("--other-seeds", type=int, default=5, help="on the other collections")
+    parser.add_argument(
+        "--report", action="store_true", help="write the report of what is kept, and no more"
+    )
+    parser.add_argument("--fitted", action="append", default=[], help="a judge model to add")
+    given = parser.parse_args(arguments)
+    if not given.data.is_dir():
+        sys.exit(f"{given.data} is absent; give the collections' folder with --data")
+    judges, kept = [*JUDGES, *given.fitted], Kept(KEPT)
+    collections = [
+        dl19(given.data, given.seeds),
+        by_bm25("TIME", given.data / "time", given.other_seeds),
+        by_bm25("Sample", sample("en"), given.other_seeds),
+    ]
+    if not given.report:
+        simulate(collections, judges, kept)
+    made = (
+        f"Made by `make bench-rankers` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}."
+    )
+    text = TEXT.replace("{tables}", report(collections, judges, kept)).replace("{made}", made)
+    print(text)
+    write_atomically(REPORT, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The real rankers before simulated judges, fast: every pair is judged once for all of them."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rankprompt import Candidates
+from rankprompt.eval import parse_measure, score
+from rankprompt.files import (
+    build_candidates,
+    read_candidates,
+    read_documents,
+    read_qrels,
+    read_queries,
+)
+from rankprompt.flows import run
+from rankprompt.judge_models import parse_judge_model
+from rankprompt.judges import OracleJudge
+from rankprompt.records import Comparison, Qrels
+from rankprompt.retrieval import bm25
+from rankprompt.sorting import method
+
+K, DEPTH = 10, 100
+NDCG = parse_measure("ndcg@10")
+
+
+class Way(NamedTuple):
+    """A method with its settings, as ``rankprompt rerank`` takes them."""
+
+    method: str
+    order: str
+    comparisons: int | None = None
+
+    def __str__(self) -> str:
+        budget = f" --comparisons {self.comparisons}" if self.comparisons else ""
+        return f"{self.method}{budget} --order {self.order}"
+
+
+WAYS = (
+    *(
+        Way(name, order)
+        for name in ("allpair", "heapsort", "sliding", "quickselect")
+        for order in ("both", "single")
+    ),
+    *(Way("bradley-terry", "single", budget) for budget in (350, 700, 1780)),
+    Way("bradley-terry", "both", 350),
+    Way("bradley-terry,allpair@20", "single", 500),
+    Way("quickselect,allpair@20", "both"),
+    Way("heapsort,allpair@20", "both"),
+)
+
+
+@dataclass
+class Collection:
+    name: str
+    candidates: list[Candidates]
+    qrels: Qrels
+    seeds: int
+
+    @cached_property
+    def first_stage(self) -> float:
+        return self.measure([list(range(len(one.documents))) for one in self.candidates])
+
+    def measure(self, rankings: Sequence[Sequence[int]]) -> float:
+        """The mean nDCG@10 of rankings, given as places among each query's candidates."""
+        ranked = {
+            one.query.id: {one.documents[i].id: float(-rank) for rank, i in enumerate(ranking[:K])}
+            for one, ranking in zip(self.candidates, rankings, strict=True)
+        }
+        return score(ranked, self.qrels, [NDCG]).means[NDCG.name]
+
+
+def dl19(data: Path, seeds: int) -> Collection:
+    folder = data / "dl19"
+    _, candidates, _ = read_candidates(
+        folder / "run.bm25.trec", folder / "queries.tsv", folder / "docs.jsonl", depth=DEPTH
+    )
+    return Collection("DL19", candidates, read_qrels(folder / "qrels.trec"), seeds)
+
+
+def by_bm25(name: str, folder: Path, seeds: int) -> Collection:
+    qrels = read_qrels(folder / "qrels.trec")
+    queries = {
+        name: text for name, text in read_queries(folder / "queries.tsv").items() if name in qrels
+    }
+    documents = read_documents(folder / "docs.jsonl")
+    candidates, _ = build_candidates(bm25(queries, documents, depth=DEPTH), queries, documents)
+    return Collection(name, candidates, qrels, seeds)
+
+
+class Answers:
+    """All that a judge would say about a collection's pairs, in one order or in both."""
+
+    def __init__(self, collection: Collection, judge: str, order: str, seed: int) -> None:
+        self._preferences = []
+        for query, documents, _ in collection.candidates:
+            asked = OracleJudge(
+                collection.qrels, errors=parse_judge_model(judge), order=order, seed=seed
+            )
+            pairs = list(combinations(range(len(documents)), 2))
+            told = asked([Comparison(query, documents[i], documents[j]) for i, j in pairs])
+            matrix = [[0.5] * len(documents) for _ in documents]
+            for (i, j), preference in zip(pairs, told, strict=True):
+                matrix[i][j], matrix[j][i] = preference, 1 - preference
+            self._preferences.append(matrix)
+
+    def rank(self, way: Way) -> tuple[list[list[int]], float, int]:
+        """The rankings, comparisons a query, and the most rounds."""
+        ranker = method(way.method).ranker(K, K, False, way.comparisons)
+        rankings, comparisons, most = [], 0, 0
+        for matrix in self._preferences:
+            rounds = 0
+
+            def answer(
+                pairs: Sequence[tuple[int, int]], matrix: list[list[float]] = matrix
+            ) -> list[float]:
+                nonlocal rounds, comparisons
+                rounds, comparisons = rounds + 1, comparisons + len(pairs)
+                return [matrix[i][j] for i, j in pairs]
+
+            rankings.append(run(ranker(range(len(matrix))), answer))
+            most = max(most, rounds)
+        return rankings, comparisons / len(rankings), most
+
+
+@dataclass
+class Kept:
+    """Results by collection, judge, way and seed, in a file that grows."""
+
+    path: Path
+    found: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(exist_ok=True)
+        if self.path.exists():
+            for line in self.path.read_text("utf-8").splitlines():
+                one = json.loads(line)
+                self.found[tuple(one["of"])] = one
+
+    def put(self, of: tuple[Any, ...], **found: Any) -> None:
+        self.found[of] = found
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"of": of, **found}) + "\n")
+
+
+def simulate(collections: Sequence[Collection], judges: Sequence[str], kept: Kept) -> None:
+    """Fills in what is not kept yet: first the first collection's flips, then seed by seed."""
+    flips = [judge for judge in judges if judge.startswith("flip")]
+    for collection, some in [(collections[0], flips), *((one, judges) for one in collections)]:
+        for seed in range(collection.seeds):
+            for judge in some:
+                if seed == 0 or judge != "perfect":
+                    simulate_seed(collection, judge, seed, kept)
+
+
+def simulate_seed(collection: Collection, judge: str, seed: int, kept: Kept) -> None:
+    started, missing = time.perf_counter(), list(lacking(collection, judge, seed, kept))
+    answers = {
+        order: Answers(collection, judge, order, seed) for order in {way.order for way in missing}
+    }
+    for way in missing:
+        rankings, comparisons, rounds = answers[way.order].rank(way)
+        kept.put(
+            (collection.name, judge, str(way), seed),
+            ndcg=collection.measure(rankings),
+            prompts=comparisons * (1 + (way.order == "both")),
+            rounds=rounds,
+        )
+    if missing:
+        took = time.perf_counter() - started
+        print(f"{collection.name}, {judge}, seed {seed}: {took:.0f} s", file=sys.stderr, flush=True)
+
+
+def lacking(collection: Collection, judge: str, seed: int, kept: Kept) -> Iterator[Way]:
+    return (way for way in WAYS if (collection.name, judge, str(way), seed) not in kept.found)

@@ -1,0 +1,108 @@
+"""Stages, judges that err, and budgets that are too small, as from a shell."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import BEST, INPUTS, Collection, Command
+from tests.fakes import FakeModel
+
+
+def manifest(collection: Collection) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(collection.output.with_suffix(".json").read_text())
+    return found
+
+
+def test_stages_add_up_and_their_pairs_are_asked_once(
+    command: Command, collection: Collection, fake: FakeModel
+) -> None:
+    settings = {"model": "fake", "method": "allpair,sliding@3,allpair@2"}
+    assert command(*collection.rerank(**settings)).code == 0
+    costs = manifest(collection)["costs"]
+    # q1 has four candidates, q2 two; the later stages ask nothing that is new.
+    assert costs["comparisons_asked"] == 6 + 1
+    assert costs["comparisons_from_journal"] > 0
+    assert costs["prompts"] == len(fake.prompts) == 2 * 7
+    ranked = collection.output.read_bytes()
+    collection.output.unlink()
+    assert command(*collection.rerank(**settings)).code == 0
+    assert collection.output.read_bytes() == ranked
+    assert len(fake.prompts) == 2 * 7
+
+
+def test_an_oracle_ranks_in_stages(command: Command, collection: Collection) -> None:
+    assert command(*collection.rerank(method="heapsort, allpair@2")).code == 0
+    assert collection.ranking() == BEST
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"method": "heapsort,allpair"}, "say how many of the best allpair reranks"),
+        ({"method": "heapsort,allpair@101"}, "a stage reranks 101, but --depth is 100"),
+        ({"method": "heapsort@2,allpair@3"}, "must rerank fewer than the 2"),
+        ({"method": "heapsort,allpear@3"}, "unknown method 'allpear'"),
+        ({"method": "heapsort>allpair@3"}, "unknown method 'heapsort>allpair'"),
+        ({"judge_model": "gap"}, "--judge-model goes with --model oracle:QRELS only"),
+    ],
+)
+def test_what_cannot_work_is_told_before_a_token_is_spent(
+    command: Command, collection: Collection, fake: FakeModel, options: dict[str, str], told: str
+) -> None:
+    ran = command(*collection.rerank(model="fake", **options))
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert told in ran.err
+    assert (collection.files(), fake.batches) == (INPUTS, [])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"judge_model": "flop"}, "unknown judge model 'flop'"),
+        ({"judge_model": "flip=0.1", "noise": 0.1}, "give one of the two"),
+        ({"judge_model": "fitted:x"}, "unknown judge model 'fitted:x'"),
+    ],
+)
+def test_a_judge_model_that_cannot_work_is_told(
+    command: Command, collection: Collection, options: dict[str, object], told: str
+) -> None:
+    ran = command(*collection.rerank(**options))
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert told in ran.err
+    assert collection.files() == INPUTS
+
+
+def test_noise_is_a_flip(command: Command, collection: Collection) -> None:
+    runs = []
+    for options in ({"noise": 0.6}, {"judge_model": "flip=0.6"}, {}):
+        assert command(*collection.rerank(method="allpair", order="single", **options)).code == 0
+        runs.append(collection.output.read_bytes())
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize(
+    "method", ["bradley-terry", "heapsort", "allpair", "bradley-terry,sliding@3"]
+)
+@pytest.mark.parametrize("k", [1, 50])
+def test_ties_leave_all_as_it_was_and_circles_end(
+    command: Command, collection: Collection, method: str, k: int
+) -> None:
+    settings = {"method": method, "k": k}
+    assert command(*collection.rerank(judge_model="ties=1", **settings)).code == 0
+    assert collection.ranking() == {"q1": "d1 d2 d3 d4", "q2": "d4 d2"}
+    assert command(*collection.rerank(judge_model="circle=1", **settings)).code == 0
+    assert manifest(collection)["costs"]["comparisons_asked"] <= 7 + 4
+    ranked = {query: sorted(names.split()) for query, names in collection.ranking().items()}
+    assert ranked == {"q1": ["d1", "d2", "d3", "d4"], "q2": ["d2", "d4"]}
+
+
+def test_a_budget_too_small_to_see_each_document_is_spent_and_said(
+    command: Command, collection: Collection
+) -> None:
+    told = "too few comparisons to see each document once"
+    ran = command(*collection.rerank(method="bradley-terry", comparisons=1, k=1))
+    assert (ran.code, told in ran.err) == (0, True)
+    assert manifest(collection)["costs"]["comparisons_asked"] == 2
+    assert told not in command(*collection.rerank(method="bradley-terry", comparisons=2)).err
+    assert told not in command(*collection.rerank(method="heapsort", comparisons=1)).err
