@@ -19,12 +19,13 @@ from benchmarks.tables import note
 from rankprompt.cascade.aggregation import aggregate_by, best_places
 from rankprompt.cascade.cascade import Cascade
 from rankprompt.cascade.offsets import Offsets, model_offsets
+from rankprompt.cascade.scores import Asked, Teacher, WindowScores
 from rankprompt.cascade.students import RandomStudent, Student, load_student
 from rankprompt.cascade.teachers.cross_encoder import MINILM, find_reranker, load_cross_encoder
-from rankprompt.cascade.training.scores import Asked, Teacher, WindowScores
 from rankprompt.cascade.windows import WindowSettings, cut_windows
 from rankprompt.eval import parse_measures, score
 from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries
+from rankprompt.journal import Journal
 from rankprompt.records import Candidates, Document, Qrels
 from rankprompt.retrieval import bm25
 
@@ -110,9 +111,8 @@ def time_variants(
     for place, one in enumerate(candidates):
         turn = place % len(names)
         for name in names[turn:] + names[:turn]:
-            scores = WindowScores(None, teacher, "bench")  # remembers nothing of other variants
+            scores = WindowScores(Journal(None), teacher, "bench")  # nothing of other variants
             runs[name] |= cascades[name].teacher_scores([one], scores, aggregate_by("max"))
-            scores.close()
         note(f"query {place + 1} of {len(candidates)}", started, 0)
     timed = {
         name: [1000 * one for one in each.counts.seconds.values()]
@@ -224,7 +224,7 @@ def curve(
         ]
         for name, chosen in (("all windows", None), ("bm25, k=4", student)):
             cascade = Cascade(chosen, offsets, settings=settings)
-            scores = WindowScores(None, teacher, "bench")
+            scores = WindowScores(Journal(None), teacher, "bench")
             cascade.teacher_scores(asked, scores, aggregate_by("max"))
             found[name].append([1000 * one for one in cascade.counts.seconds.values()])
     return found

@@ -12,10 +12,22 @@ from typing import TypeAlias
 
 from rankprompt.errors import InputError, ModelError
 
-__all__ = ["Aggregate", "aggregate_by", "best_places", "join_slices", "learned", "weighted_top"]
+__all__ = [
+    "TOP_WEIGHTS",
+    "Aggregate",
+    "aggregate_by",
+    "best_places",
+    "join_slices",
+    "learned",
+    "top_weights",
+    "weighted_top",
+]
 
 Aggregate: TypeAlias = Callable[[Sequence[float]], float]
 """A document's score from those of its windows, at least one; higher is more relevant."""
+
+TOP_WEIGHTS = "cascade.json"
+"""The file beside a teacher's own that holds its learned top-l weights."""
 
 GAP = " ... "
 """Stands between slices of a text that do not touch."""
@@ -44,14 +56,19 @@ def learned(folder: Path) -> Aggregate | None:
     Raises:
         ModelError: the file that holds them cannot be read.
     """
-    path = folder / "cascade.json"
+    weights = top_weights(folder)
+    return None if weights is None else partial(weighted_top, weights=weights)
+
+
+def top_weights(folder: Path) -> tuple[float, ...] | None:
+    """The weights themselves, of the best window, of the second, and so on; as ``learned``."""
+    path = folder.expanduser() / TOP_WEIGHTS
     if not path.exists():
         return None
     try:
-        weights = [float(one) for one in json.loads(path.read_text("utf-8"))["top_weights"]]
+        return tuple(map(float, json.loads(path.read_text("utf-8"))["top_weights"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"cannot read the top-l weights in {path}: {error}") from error
-    return partial(weighted_top, weights=weights)
 
 
 def weighted_top(scores: Sequence[float], weights: Sequence[float]) -> float:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from rankprompt.cascade.aggregation import Aggregate, best_places, join_slices
 from rankprompt.cascade.offsets import Offsets
+from rankprompt.cascade.scores import Asked, WindowScores
 from rankprompt.cascade.students import Student
-from rankprompt.cascade.training.scores import Asked, WindowScores
 from rankprompt.cascade.windows import Window, WindowSettings, cut_windows
 from rankprompt.errors import InputError
 from rankprompt.records import Candidates, Document, Query

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from rankprompt.cascade.aggregation import GAP, aggregate_by
 from rankprompt.cascade.cascade import Cascade, percentile
 from rankprompt.cascade.offsets import word_offsets
+from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.students import first, load_student
-from rankprompt.cascade.training.scores import WindowScores
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError, ModelError
+from rankprompt.journal import Journal
 from rankprompt.records import Candidates, Document, Query
 from tests.test_package import HEAVY, loaded
 
@@ -29,7 +30,7 @@ def count(pairs: Sequence[tuple[str, str]]) -> list[float]:
 
 
 def memory() -> WindowScores:
-    return WindowScores(None, count, "count")
+    return WindowScores(Journal(None), count, "count")
 
 
 TEXT = "a b c d e f crane h i j k l m n o crane crane r"
@@ -107,7 +108,7 @@ def test_the_teacher_reads_the_chosen_windows_alone() -> None:
         return count(pairs)
 
     cascade = Cascade(load_student("bm25"), word_offsets, keep=1, settings=SMALL)
-    scores = WindowScores(None, teacher, "count")
+    scores = WindowScores(Journal(None), teacher, "count")
     given_ = [candidates("a b c crane e f g", TEXT), candidates("", query="b", name="r")]
     found = cascade.teacher_scores(given_, scores, aggregate_by("max"))
     assert found == {"q": {"d1": 2, "d0": 1}, "r": {"d0": 0}}
@@ -132,7 +133,7 @@ def test_equal_documents_stay_in_order() -> None:
 
 
 def test_a_broken_teacher_is_told() -> None:
-    broken = WindowScores(None, lambda pairs: [float("nan")] * len(pairs), "broken")
+    broken = WindowScores(Journal(None), lambda pairs: [float("nan")] * len(pairs), "broken")
     with pytest.raises(ModelError, match="finite"):
         Cascade(first, word_offsets).teacher_scores([candidates("b")], broken, aggregate_by("max"))
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from rankprompt.cascade.scores import Teacher
 from rankprompt.cascade.teachers.cross_encoder import load_cross_encoder
-from rankprompt.cascade.training.scores import Teacher
 from rankprompt.cascade.training.teacher import read_weights
 
 __all__ = ["Frozen", "load_frozen"]
