@@ -21,7 +21,7 @@ from rankprompt.cascade.cascade import Cascade
 from rankprompt.cascade.offsets import Offsets, model_offsets
 from rankprompt.cascade.scores import Asked, Teacher, WindowScores
 from rankprompt.cascade.students import RandomStudent, Student, load_student
-from rankprompt.cascade.teachers.cross_encoder import MINILM, find_reranker, load_cross_encoder
+from rankprompt.cascade.teachers.cross_encoder import find_reranker, load_cross_encoder
 from rankprompt.cascade.windows import WindowSettings, cut_windows
 from rankprompt.eval import parse_measures, score
 from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries
@@ -55,7 +55,7 @@ class Remembering:
 def measure(folder: Path) -> dict[str, Any]:
     candidates, qrels, documents = load(folder)
     offsets = model_offsets(str(find_reranker()))
-    teacher = Remembering(load_cross_encoder(MINILM))
+    teacher = Remembering(load_cross_encoder(find_reranker()))
     students = {name: Remembering(load_student(name)) for name in ("bm25", "encoder", "first")}
     students |= {f"random {seed}": Remembering(RandomStudent(seed)) for seed in range(RANDOM_SEEDS)}
     timed, runs, calls = time_variants(candidates, offsets, teacher, students)

@@ -22,7 +22,7 @@ from rankprompt.cascade.ck import load_ck
 from rankprompt.cascade.encoders import load_encoder
 from rankprompt.cascade.offsets import model_offsets
 from rankprompt.cascade.scores import WindowScores
-from rankprompt.cascade.teachers.cross_encoder import MINILM, find_reranker
+from rankprompt.cascade.teachers import MINILM, teacher_folder
 from rankprompt.cascade.training.data import (
     List,
     distillation_lists,
@@ -98,7 +98,7 @@ def ndcg(
 
 def main() -> None:
     begun = time.perf_counter()
-    folder = find_reranker()
+    folder = teacher_folder(MINILM)
     encoder, teacher = load_encoder(folder), load_frozen(MINILM, TOP)
     qrels = read_qrels(DATA / "qrels.trec")
     texts = read_queries(DATA / "queries.tsv")

@@ -202,10 +202,10 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
             raise InputError(
                 f"--mode generation needs a prompt of kind choice; {prompt.name} is a {prompt.kind}"
             )
-        if job.server and prompt.kind != "choice" and prompt.chat:
+        if job.server and prompt.kind in ("contrast", "likelihood") and prompt.chat:
             raise InputError(
                 f"--prompt {prompt.name} scores a given text in a chat, which no server offers; "
-                "use a prompt of kind choice, or one that is no chat"
+                "use a prompt of kind choice or relevance, or one that is no chat"
             )
     ordered = prompt is None or reading(prompt, job.mode).ordered
     job = replace(
