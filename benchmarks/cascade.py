@@ -114,10 +114,7 @@ def time_variants(
             scores = WindowScores(Journal(None), teacher, "bench")  # nothing of other variants
             runs[name] |= cascades[name].teacher_scores([one], scores, aggregate_by("max"))
         note(f"query {place + 1} of {len(candidates)}", started, 0)
-    timed = {
-        name: [1000 * one for one in each.counts.seconds.values()]
-        for name, each in cascades.items()
-    }
+    timed = {name: [1000 * one for one in each.counts.seconds] for name, each in cascades.items()}
     return timed, runs, {name: each.counts.teacher_pairs for name, each in cascades.items()}
 
 
@@ -226,7 +223,7 @@ def curve(
             cascade = Cascade(chosen, offsets, settings=settings)
             scores = WindowScores(Journal(None), teacher, "bench")
             cascade.teacher_scores(asked, scores, aggregate_by("max"))
-            found[name].append([1000 * one for one in cascade.counts.seconds.values()])
+            found[name].append([1000 * one for one in cascade.counts.seconds])
     return found
 
 

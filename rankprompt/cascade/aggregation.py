@@ -13,6 +13,7 @@ from typing import TypeAlias
 from rankprompt.errors import InputError, ModelError
 
 __all__ = [
+    "LEARNED",
     "TOP_WEIGHTS",
     "Aggregate",
     "aggregate_by",
@@ -29,25 +30,41 @@ Aggregate: TypeAlias = Callable[[Sequence[float]], float]
 TOP_WEIGHTS = "cascade.json"
 """The file beside a teacher's own that holds its learned top-l weights."""
 
+LEARNED = "learned"
+"""The aggregation by the weights that training left in a teacher's folder."""
+
 GAP = " ... "
 """Stands between slices of a text that do not touch."""
 
 
-def aggregate_by(name: str) -> Aggregate:
+def aggregate_by(name: str, folder: Path | None = None) -> Aggregate:
     """Finds an aggregation by name.
 
     Args:
-        name: "max" (MaxP), or "mean:L", the mean of the L best, or of all where there are fewer.
+        name: "max" (MaxP); "mean:L", the mean of the L best, or of all where there are fewer; or
+            "learned", by the weights in the teacher's folder.
+        folder: the teacher's; None where it has none.
 
     Raises:
-        InputError: neither of them.
+        InputError: none of them, or the folder holds no weights.
+        ModelError: the file that holds them cannot be read.
     """
     if name == "max":
         return max
+    if name == LEARNED:
+        found = learned(folder) if folder else None
+        if found is None:
+            raise InputError(
+                f"{folder or 'a language model'}: no learned weights of the best windows "
+                f"({TOP_WEIGHTS}, from `rankprompt cascade train --stage documents`)"
+            )
+        return found
     kind, _, number = name.partition(":")
     if kind == "mean" and number.isdecimal() and int(number):
         return partial(_mean_top, top=int(number))
-    raise InputError(f"scores are aggregated by max or mean:L, such as mean:3, not {name!r}")
+    raise InputError(
+        f"scores are aggregated by max, learned or mean:L, such as mean:3, not {name!r}"
+    )
 
 
 def learned(folder: Path) -> Aggregate | None:

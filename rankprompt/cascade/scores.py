@@ -44,10 +44,11 @@ class WindowScores:
 
     Attributes:
         asked: the pairs that the teacher has scored.
+        kept: those that the journal held.
     """
 
     def __init__(self, journal: Journal, teacher: Teacher, fingerprint: str) -> None:
-        self.asked = 0
+        self.asked = self.kept = 0
         self._journal, self._teacher, self._fingerprint = journal, teacher, fingerprint
 
     def __call__(
@@ -72,6 +73,7 @@ class WindowScores:
         known = {
             one: kept[key].answer.loglikelihoods[0] for one, key in keys.items() if key in kept
         }
+        self.kept += len(known)
         progress(sum(one in known for one in windows))
         planned = [one for one, key in keys.items() if one not in known or kept[key].chunk == chunk]
         # Alike lengths together: less padding.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rankprompt.answering import Answering
+from rankprompt.cascade.aggregation import LEARNED, Aggregate, aggregate_by, top_weights
 from rankprompt.cascade.offsets import Offsets, model_offsets
 from rankprompt.cascade.teachers.base import ModelTeacher
 from rankprompt.cascade.teachers.language_model import LanguageModelTeacher
@@ -11,8 +12,8 @@ from rankprompt.journal import Journal
 from rankprompt.prompt import load_prompt
 
 __all__ = [
-    "MINILM", "TEACHERS", "YES_NO", "LanguageModelTeacher", "ModelTeacher", "llm_of",
-    "load_teacher", "teacher_folder", "teacher_offsets",
+    "MINILM", "TEACHERS", "YES_NO", "LanguageModelTeacher", "ModelTeacher", "aggregate_of",
+    "default_aggregate", "llm_of", "load_teacher", "teacher_folder", "teacher_offsets",
 ]  # fmt: skip
 
 MINILM = "ms-marco-minilm-l12"
@@ -61,6 +62,21 @@ def teacher_offsets(name: str) -> Offsets:
 def llm_of(name: str) -> str | None:
     """The model's name in "llm:MODEL"; None for a cross-encoder."""
     return name.removeprefix(_LLM) if name.startswith(_LLM) and name != _LLM else None
+
+
+def default_aggregate(name: str) -> str:
+    """How windows make a document's score: learned weights where the teacher has them.
+
+    Else the mean of the 3 best (IDCM's l), which suits ``MINILM`` better than the best alone
+    (docs/cascade.md).
+    """
+    folder = None if llm_of(name) else teacher_folder(name)
+    return LEARNED if folder and top_weights(folder) else "mean:3"
+
+
+def aggregate_of(name: str, aggregate: str) -> Aggregate:
+    """``aggregate_by`` of a teacher's folder; raises as that and ``load_teacher``."""
+    return aggregate_by(aggregate, None if llm_of(name) else teacher_folder(name))
 
 
 def teacher_folder(name: str) -> Path:

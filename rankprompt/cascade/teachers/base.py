@@ -17,6 +17,10 @@ class ModelTeacher(Protocol):
     def tokens(self) -> int:
         """Read so far, padding left out."""
 
+    @property
+    def queries_cut(self) -> set[str]:
+        """Queries longer than what it reads of one."""
+
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores, in the pairs' order; higher is more relevant.
 

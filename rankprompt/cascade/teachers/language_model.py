@@ -28,6 +28,7 @@ class LanguageModelTeacher:
 
     Attributes:
         fingerprint: changes whenever the scores may.
+        queries_cut: always empty: a query that is too long is refused.
 
     Raises:
         InputError: the prompt is of another kind.
@@ -38,6 +39,7 @@ class LanguageModelTeacher:
         asked = repr(self._reading.request("{query}", "{passage}"))
         content = f"{answering.model.fingerprint}\0{asked}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
+        self.queries_cut: set[str] = set()
         self._room = lru_cache(maxsize=1 << 12)(self._measure_room)
 
     @property
