@@ -19,12 +19,13 @@ from benchmarks.tables import note
 from rankprompt.cascade.aggregation import aggregate_by, best_places
 from rankprompt.cascade.cascade import Cascade
 from rankprompt.cascade.offsets import Offsets, model_offsets
+from rankprompt.cascade.scores import Asked, Teacher, WindowScores
 from rankprompt.cascade.students import RandomStudent, Student, load_student
-from rankprompt.cascade.teachers.cross_encoder import MINILM, find_reranker, load_cross_encoder
-from rankprompt.cascade.training.scores import Asked, Teacher, WindowScores
+from rankprompt.cascade.teachers.cross_encoder import find_reranker, load_cross_encoder
 from rankprompt.cascade.windows import WindowSettings, cut_windows
 from rankprompt.eval import parse_measures, score
 from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries
+from rankprompt.journal import Journal
 from rankprompt.records import Candidates, Document, Qrels
 from rankprompt.retrieval import bm25
 
@@ -54,7 +55,7 @@ class Remembering:
 def measure(folder: Path) -> dict[str, Any]:
     candidates, qrels, documents = load(folder)
     offsets = model_offsets(str(find_reranker()))
-    teacher = Remembering(load_cross_encoder(MINILM))
+    teacher = Remembering(load_cross_encoder(find_reranker()))
     students = {name: Remembering(load_student(name)) for name in ("bm25", "encoder", "first")}
     students |= {f"random {seed}": Remembering(RandomStudent(seed)) for seed in range(RANDOM_SEEDS)}
     timed, runs, calls = time_variants(candidates, offsets, teacher, students)
@@ -110,14 +111,10 @@ def time_variants(
     for place, one in enumerate(candidates):
         turn = place % len(names)
         for name in names[turn:] + names[:turn]:
-            scores = WindowScores(None, teacher, "bench")  # remembers nothing of other variants
+            scores = WindowScores(Journal(None), teacher, "bench")  # nothing of other variants
             runs[name] |= cascades[name].teacher_scores([one], scores, aggregate_by("max"))
-            scores.close()
         note(f"query {place + 1} of {len(candidates)}", started, 0)
-    timed = {
-        name: [1000 * one for one in each.counts.seconds.values()]
-        for name, each in cascades.items()
-    }
+    timed = {name: [1000 * one for one in each.counts.seconds] for name, each in cascades.items()}
     return timed, runs, {name: each.counts.teacher_pairs for name, each in cascades.items()}
 
 
@@ -224,9 +221,9 @@ def curve(
         ]
         for name, chosen in (("all windows", None), ("bm25, k=4", student)):
             cascade = Cascade(chosen, offsets, settings=settings)
-            scores = WindowScores(None, teacher, "bench")
+            scores = WindowScores(Journal(None), teacher, "bench")
             cascade.teacher_scores(asked, scores, aggregate_by("max"))
-            found[name].append([1000 * one for one in cascade.counts.seconds.values()])
+            found[name].append([1000 * one for one in cascade.counts.seconds])
     return found
 
 

@@ -21,7 +21,8 @@ from rankprompt.cascade.aggregation import best_places
 from rankprompt.cascade.ck import load_ck
 from rankprompt.cascade.encoders import load_encoder
 from rankprompt.cascade.offsets import model_offsets
-from rankprompt.cascade.teachers.cross_encoder import MINILM, find_reranker
+from rankprompt.cascade.scores import WindowScores
+from rankprompt.cascade.teachers import MINILM, teacher_folder
 from rankprompt.cascade.training.data import (
     List,
     distillation_lists,
@@ -31,10 +32,10 @@ from rankprompt.cascade.training.data import (
 from rankprompt.cascade.training.frozen import load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings
 from rankprompt.cascade.training.run import train_esm
-from rankprompt.cascade.training.scores import WindowScores
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.cli.cascade import ndcg_at_10
 from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries
+from rankprompt.journal import Journal
 from rankprompt.places import cache_dir
 from rankprompt.records import Document, Qrels
 from rankprompt.retrieval.bm25 import Index, bm25
@@ -97,7 +98,7 @@ def ndcg(
 
 def main() -> None:
     begun = time.perf_counter()
-    folder = find_reranker()
+    folder = teacher_folder(MINILM)
     encoder, teacher = load_encoder(folder), load_frozen(MINILM, TOP)
     qrels = read_qrels(DATA / "qrels.trec")
     texts = read_queries(DATA / "queries.tsv")
@@ -106,15 +107,16 @@ def main() -> None:
     run = bm25(queries, documents, depth=DEPTH)
     candidates, _ = build_candidates(run, queries, documents)
     learn, unseen = split_queries(queries, UNSEEN, 1)
-    kept = cache_dir("time-teacher.sqlite")
+    kept = cache_dir("time-teacher.journal")
     kept.parent.mkdir(parents=True, exist_ok=True)
     cut = window_texts(model_offsets(str(folder)), WindowSettings())
-    scores = WindowScores(kept, teacher.score, teacher.fingerprint)
+    journal = Journal(kept)
+    scores = WindowScores(journal, teacher.score, teacher.fingerprint)
     test = distillation_lists([one for one in candidates if one.query.id in unseen], cut, scores)
     train = [one for one in candidates if one.query.id in learn]
     distillation_lists(train, cut, scores)
     asked, waited = scores.asked, time.perf_counter() - begun
-    scores.close()
+    journal.close()
 
     students: dict[str, list[list[float]]] = {}
     trainings = []

@@ -61,7 +61,7 @@ def run_job(
             scratch.write(text)
 
         growing = GrowingRun(write, tag="rankprompt")
-        journal = Journal(job.journal) if prompt else None
+        journal = Journal(job.journal) if prompt or job.teacher else None
         if journal:
             stack.callback(journal.close)
         work = Work(
@@ -71,7 +71,9 @@ def run_job(
             show=lambda *what: stack.enter_context(progress(*what)),
             keep=growing.keep,
         )
-        if prompt is None or journal is None:
+        if job.teacher and journal and supply.cascade:
+            done = work.ask_teacher(prompt, journal, supply.cascade)
+        elif prompt is None or journal is None:
             done = work.ask_oracle(qrels or {})
         elif job.server:
             done = asyncio.run(work.ask_server(prompt, journal))
@@ -102,9 +104,18 @@ def _describe(
     content: dict[str, Any] = {
         "inputs": inputs,
         "versions": versions(
-            ("rankprompt", "torch", "transformers", "tokenizers", "numpy", "safetensors", "ray")
+            (
+                "rankprompt",
+                "torch",
+                "transformers",
+                "tokenizers",
+                "numpy",
+                "safetensors",
+                "onnxruntime",
+                "ray",
+            )
         ),
-        "model": describe_judge(done.model, prompt),
+        "model": describe_judge(done.model, prompt, judge="teacher" if job.teacher else "pairwise"),
         "queries": supply.queries,
         "documents": supply.documents,
         "skipped_documents": supply.skipped,
@@ -121,6 +132,8 @@ def _describe(
     }
     if supply.cascade:
         content["cascade"] = supply.cascade.counts.summary()
+    if job.teacher:
+        content["cascade"]["queries_cut"] = done.queries_cut
     if job.ray:
         content["workers_replaced"] = done.replaced
     return content

@@ -8,19 +8,50 @@ from rankprompt.answering import Answering, AsyncAnswering
 from rankprompt.diagnostics import Diagnostics
 from rankprompt.errors import InputError, ModelError
 from rankprompt.flows import all_or_none
-from rankprompt.models.base import Answer, Request
+from rankprompt.models.base import Answer, AsyncLanguageModel, LanguageModel, Request
 from rankprompt.oracle import OracleJudge
 from rankprompt.readings import Reading
 from rankprompt.records import Comparison, Preference, Query
 from rankprompt.seeds import uniform
 
-__all__ = ["AsyncJudge", "AsyncPairwiseJudge", "Judge", "OracleJudge", "PairwiseJudge"]
+__all__ = [
+    "AsyncJudge",
+    "AsyncPairwiseJudge",
+    "Judge",
+    "OracleJudge",
+    "PairwiseJudge",
+    "passage_room",
+]
 
 # Comparisons rendered at a time: enough for batches of alike length, small in memory (an allpair
 # round over 43 queries holds 212,850 comparisons).
 CHUNK = 256
 # Tokens may fall otherwise where texts meet than where they stand alone.
 _SLACK = 8
+
+
+def passage_room(
+    model: LanguageModel | AsyncLanguageModel, reading: Reading, query: str, name: str
+) -> int:
+    """The tokens of each passage that may be shown beside a query.
+
+    Args:
+        model: that reads them.
+        reading: what is asked.
+        query: its text.
+        name: what to call it where it leaves no room.
+
+    Raises:
+        ModelError: it leaves no room.
+    """
+    bare = max(map(model.length, reading.requests(query, "", "")))
+    room = (model.context_length - bare - _SLACK) // reading.passages
+    if room < 1:
+        raise ModelError(
+            f"query {name} leaves no room for passages: prompt and query take {bare} of "
+            f"the {model.context_length} tokens of {model.name}"
+        )
+    return room
 
 
 class Judge(Protocol):
@@ -155,15 +186,7 @@ class _Pairwise:
         return self._reading.requests(query.text, *texts)
 
     def _measure_room(self, query: Query) -> int:
-        """The tokens of each passage that may be shown beside a query."""
-        model = self._model
-        bare = max(map(model.length, self._reading.requests(query.text, "", "")))
-        room = (model.context_length - bare - _SLACK) // self._reading.passages
-        if room < 1:
-            raise ModelError(
-                f"query {query.id} leaves no room for passages: prompt and query take {bare} of "
-                f"the {model.context_length} tokens of {model.name}"
-            )
+        room = passage_room(self._model, self._reading, query.text, query.id)
         return min(room, self._passage_tokens or room)
 
     def _conclude(self, shown: dict[bool, float | None]) -> Preference:

@@ -12,10 +12,12 @@ from typing import Any
 
 from rankprompt.answering import Budget, Costs
 from rankprompt.errors import InputError
+from rankprompt.files import check_writable
 from rankprompt.prompt import Prompt
 
 __all__ = [
     "beside",
+    "check_paths",
     "describe_costs",
     "describe_file",
     "describe_judge",
@@ -57,6 +59,22 @@ def manifest_path(run: Path) -> Path:
     return path
 
 
+def check_paths(run: Path, journal: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Makes sure that a run, its manifest and its journal can be written, and harm no input.
+
+    Raises:
+        InputError: they cannot, or would.
+    """
+    outputs = [run, manifest_path(run), *([journal] if journal else [])]
+    read = {path.resolve() for path in inputs if path}
+    for path in outputs:
+        if path.resolve() in read:
+            raise InputError(f"{path}: this input would be overwritten; name another --output")
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise InputError(f"{run}: run, manifest and journal need names that differ")
+    check_writable(run)
+
+
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The versions of Python and of these packages, as far as they are installed."""
     found = {"python": platform.python_version()}
@@ -77,23 +95,25 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(model: Any, prompt: Prompt | None) -> dict[str, Any]:
+def describe_judge(model: Any, prompt: Prompt | None, *, judge: str = "pairwise") -> dict[str, Any]:
     """What judged: an oracle where there is no model, else the model and its prompt.
 
     Args:
-        model: has a name, a fingerprint and a context length.
-        prompt: what it was asked.
+        model: has a name, a fingerprint and, unless it is a teacher, a context length.
+        prompt: what it was asked; None where it reads no prompt.
+        judge: what it was asked for.
     """
-    if model is None or prompt is None:
+    if model is None:
         return {"judge": "oracle"}
     return {
-        "judge": "pairwise",
+        "judge": judge,
         "name": model.name,
         "fingerprint": model.fingerprint,
-        "context_length": model.context_length,
+        "context_length": getattr(model, "context_length", None),
         # Of a model on this machine; a server or a cluster does not say.
         "dtype": getattr(model, "dtype", None),
-        "prompt": {
+        "prompt": prompt
+        and {
             "name": prompt.name,
             "kind": prompt.kind,
             "text": str(prompt.text),

@@ -7,6 +7,8 @@ A prompt file says how a comparison is put to a model and how the answer is read
 * ``kind = "contrast"``: ``text`` shows both passages and a {label}; how likely is ``target`` (the
   query) with the one label and with the other? ``options`` are the labels.
 * ``kind = "likelihood"``: ``text`` shows one {passage}; how likely is ``target`` after it?
+* ``kind = "relevance"``: ``text`` shows the query and one {passage}; the model chooses between two
+  ``options``, the first of which means relevant.
 """
 
 import re
@@ -21,6 +23,7 @@ __all__ = ["SHIPPED", "Prompt", "load_prompt"]
 
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
 _PASSAGES = {"choice": {"first", "second"}, "contrast": {"first", "second"}}
+KINDS = ("choice", "contrast", "likelihood", "relevance")
 _KEYS = {
     "kind",
     "text",
@@ -91,10 +94,11 @@ class Prompt:
 
     Attributes:
         name: the shipped name, or the file's path.
-        kind: "choice", "contrast" or "likelihood".
+        kind: "choice", "contrast", "likelihood" or "relevance".
         text: what the model reads.
         target: what the model is scored on (contrast, likelihood).
-        options: what the model may answer (choice), or the passages' labels (contrast).
+        options: what the model may answer (choice, relevance), or the passages' labels
+            (contrast).
         chat: put the text into the model's chat template, where it has one.
         max_tokens: how much is generated for an answer that is read as text (choice).
         prior: the weight of the first stage's scores that goes well with it (``PriorJudge``).
@@ -159,15 +163,16 @@ def _prompt(name: str, content: dict[str, object]) -> Prompt:
         return value
 
     kind = text("kind")
-    if kind not in ("choice", "contrast", "likelihood"):
-        raise ValueError(f"kind must be choice, contrast or likelihood, not {kind!r}")
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    asks = kind in ("choice", "relevance")
     template, target = parse_template(text("text")), parse_template(text("target"))
     needed = set(_PASSAGES.get(kind, {"passage"})) | ({"label"} if kind == "contrast" else set())
-    needed |= {"query"} if kind == "choice" else set()
+    needed |= {"query"} if asks else set()
     _check_slots("text", template, needed, may={"query"})
-    _check_slots("target", target, set() if kind == "choice" else {"query"}, may=set())
-    if kind == "choice" and target.parts != ("",):
-        raise ValueError("a choice has options, not a target")
+    _check_slots("target", target, set() if asks else {"query"}, may=set())
+    if asks and target.parts != ("",):
+        raise ValueError(f"a {kind} has options, not a target")
     options = content.get("options", [])
     wanted = 0 if kind == "likelihood" else 2
     if not isinstance(options, list) or not all(isinstance(one, str) for one in options):

@@ -1,30 +1,43 @@
 """The settings of a reranking: gaps are filled in, and what cannot work is refused."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from rankprompt.answering import Budget
+from rankprompt.cascade.teachers import (
+    MINILM,
+    YES_NO,
+    aggregate_of,
+    default_aggregate,
+    llm_of,
+)  # fmt: skip
 from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.files import check_writable
 from rankprompt.judge_models import parse_judge_model
-from rankprompt.manifest import beside, manifest_path
+from rankprompt.manifest import beside, check_paths
 from rankprompt.passages import FIELDS
 from rankprompt.prompt import Prompt, load_prompt
-from rankprompt.readings import reading
+from rankprompt.readings import passage_reading, reading
 from rankprompt.reranking import INPUT_ORDERS
 from rankprompt.sorting import Ranker, method
 from rankprompt.sorting.stages import split_stages
 
-__all__ = ["Job", "resolve"]
+__all__ = ["CASCADE", "Job", "resolve"]
 
+CASCADE = "cascade"
+"""The method that asks no pairs: a teacher scores windows."""
 ORACLE = "oracle:"
 SERVER = "openai:"
 # The choice is measured: docs/default.md.
 EMBEDDED_PROMPT = "query-likelihood-demonstrations"
 OTHER_PROMPT = "prp"
+# What only a language model on this machine takes.
+_LOCAL_MODEL = (
+    "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
+    "max_prompts", "max_tokens", "max_cost",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Job:
     keep: int = 4
     window: int = 50
     overlap: int = 7
+    teacher: str | None = None
+    aggregate: str | None = None
     model: str = "smollm2-135m"
     method: str | None = None
     k: int = 10
@@ -136,7 +151,12 @@ class Job:
         return method(name).ranker(self.k, passes, self.early_exit, self.comparisons)
 
     def estimate(self, name: str, documents: int) -> int:
-        """About how many comparisons the method of this name will ask over so many documents."""
+        """About how many comparisons the method of this name will ask over so many documents.
+
+        The cascade asks none; its documents are counted.
+        """
+        if name == CASCADE:
+            return documents
         return method(name).estimate(documents, self.k, self.passes or self.k, self.comparisons)
 
     @property
@@ -184,6 +204,11 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
             raise InputError(f"--{name.replace('_', '-')} must be 0 or more")
     if job.max_cost is not None and not (job.price_in or job.price_out):
         raise InputError("--max-cost needs the prices of a million tokens: --price-in, --price-out")
+    if job.method == CASCADE:
+        return _resolve_cascade(job)
+    for name in ("teacher", "aggregate"):
+        if getattr(job, name) is not None:
+            raise InputError(f"--{name} goes with --method {CASCADE}")
     if job.ray and (job.server is not None or job.oracle):
         raise InputError("--ray goes with a model that each worker loads")
     if job.ray and job.budget.limited:
@@ -217,10 +242,10 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
             raise InputError(
                 f"--mode generation needs a prompt of kind choice; {prompt.name} is a {prompt.kind}"
             )
-        if job.server and prompt.kind != "choice" and prompt.chat:
+        if job.server and prompt.kind in ("contrast", "likelihood") and prompt.chat:
             raise InputError(
                 f"--prompt {prompt.name} scores a given text in a chat, which no server offers; "
-                "use a prompt of kind choice, or one that is no chat"
+                "use a prompt of kind choice or relevance, or one that is no chat"
             )
     ordered = prompt is None or reading(prompt, job.mode).ordered
     job = replace(
@@ -239,15 +264,47 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
             raise InputError(
                 f"--method {job.method}: a stage reranks {depth}, but --depth is {job.depth}"
             )
-    inputs = [path for path in (job.run, job.queries, job.docs, job.oracle) if path]
-    outputs = [job.output, manifest_path(job.output), *([job.journal] if job.journal else [])]
-    for path in outputs:
-        if path.resolve() in {one.resolve() for one in inputs}:
-            raise InputError(f"{path}: this input would be overwritten; name another --output")
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        raise InputError(f"{job.output}: run, manifest and journal need names that differ")
-    check_writable(job.output)
+    _check_paths(job)
     return job, prompt
+
+
+def _resolve_cascade(job: Job) -> tuple[Job, Prompt | None]:
+    """As ``resolve``, where a teacher scores windows."""
+    teacher = job.teacher or MINILM
+    model = llm_of(teacher)
+    unused = [
+        "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
+        "passes", "noise", "judge_model", "base_url", "input_order",
+        *(_LOCAL_MODEL if model is None else ["model"]),
+    ]  # fmt: skip
+    for field in fields(Job):
+        if field.name in unused and getattr(job, field.name) != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            raise InputError(f"{option} plays no part in --method {CASCADE} --teacher {teacher}")
+    prompt = None
+    if model is not None:
+        _catch_misspelt_model(model)
+        job = replace(job, model=model)
+        if job.server is not None or job.oracle is not None:
+            raise InputError(f"--teacher {teacher}: a teacher is a model on this machine")
+        prompt = load_prompt(job.prompt or YES_NO)
+        passage_reading(prompt)
+    aggregate = job.aggregate or default_aggregate(teacher)
+    aggregate_of(teacher, aggregate)
+    job = replace(
+        job,
+        teacher=teacher,
+        aggregate=aggregate,
+        cascade=job.cascade or "bm25",
+        prompt=prompt.name if prompt else None,
+        journal=job.journal or beside(job.output, ".journal"),
+    )
+    _check_paths(job)
+    return job, prompt
+
+
+def _check_paths(job: Job) -> None:
+    check_paths(job.output, job.journal, [job.run, job.queries, job.docs, job.oracle])
 
 
 def _catch_misspelt_model(name: str) -> None:

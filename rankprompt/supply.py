@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from rankprompt.cascade import Cascade, WindowSettings, load_student, model_offsets, word_offsets
+from rankprompt.cascade.teachers import teacher_offsets
 from rankprompt.collections.base import Collection
 from rankprompt.collections.joining import Block, candidates_of
 from rankprompt.collections.naming import name_collection
@@ -78,8 +79,11 @@ class Supply:
                 yield self.shorten(block.candidates)
 
     def shorten(self, candidates: list[Candidates]) -> list[Candidates]:
-        """Candidates with the passages that the job's cascade chooses; as they are without one."""
-        return self.cascade(candidates) if self.cascade else candidates
+        """Candidates with the passages that the job's cascade chooses; as they are without one.
+
+        A teacher is shown them whole: it is asked about each passage.
+        """
+        return self.cascade(candidates) if self.cascade and not self._job.teacher else candidates
 
     def _read_whole(self) -> Run | None:
         """The run, where it is no file that could be streamed twice."""
@@ -121,11 +125,15 @@ class Supply:
 def _open_cascade(job: Job) -> Cascade | None:
     if job.cascade is None:
         return None
-    local = job.oracle is None and job.server is None
+    if job.teacher:
+        offsets = teacher_offsets(job.teacher)
+    elif job.oracle or job.server is not None:
+        offsets = word_offsets  # they do not tell their tokens; words come near
+    else:
+        offsets = model_offsets(job.model)
     return Cascade(
         load_student(job.cascade, seed=job.seed),
-        # A server does not tell its tokens; words come near.
-        model_offsets(job.model) if local else word_offsets,
+        offsets,
         keep=job.keep,
         settings=WindowSettings(job.window, job.overlap),
         passage_tokens=job.passage_tokens,

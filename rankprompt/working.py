@@ -1,10 +1,14 @@
-"""The ways to have candidates judged: by an oracle, a local model, a server, a cluster."""
+"""The ways to have candidates judged: by an oracle, a model, a teacher, a server, a cluster."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
-from rankprompt.answering import Answering, AsyncAnswering
+from rankprompt.answering import Answering, AsyncAnswering, Costs
+from rankprompt.cascade import Cascade
+from rankprompt.cascade.scores import WindowScores
+from rankprompt.cascade.teachers import aggregate_of, load_teacher
 from rankprompt.journal import Journal
 from rankprompt.models import load_model, load_server
 from rankprompt.parts import Outcome, ask, ask_oracle, ask_server
@@ -13,6 +17,13 @@ from rankprompt.records import Candidates, Qrels
 from rankprompt.settings import Job
 
 __all__ = ["Work"]
+
+
+class Card(NamedTuple):
+    """What a teacher is known by."""
+
+    name: str
+    fingerprint: str
 
 
 class Work:
@@ -59,6 +70,30 @@ class Work:
             judged = ask(part, answering, job, prompt, progress)
             whole.take(judged)
             self._keep(judged.rankings)
+        return whole
+
+    def ask_teacher(self, prompt: Prompt | None, journal: Journal, cascade: Cascade) -> Outcome:
+        """Has a teacher score the windows that the cascade's student chooses."""
+        job = self._job
+        name = job.teacher or ""
+        answering = None
+        if prompt:
+            answering = Answering(load_model(job.model, **job.loading), journal, job.budget)
+        teacher = load_teacher(name, prompt=job.prompt or "", answering=answering)
+        scores = WindowScores(journal, teacher, teacher.fingerprint)
+        aggregate = aggregate_of(name, job.aggregate or "")
+        card = Card(name, teacher.fingerprint)
+        whole = Outcome(model=card, costs=answering.costs if answering else Costs())
+        progress = self._progress(Path(job.model if prompt else name).name)
+        for part in self._parts:
+            for one in part:
+                ranked = cascade.teacher_scores([one], scores, aggregate)
+                self._keep({query: list(found) for query, found in ranked.items()})
+                progress(len(one.documents))
+        if answering is None:
+            whole.costs.prompts, whole.costs.tokens = scores.asked, teacher.tokens
+        whole.costs.prompts_from_journal += scores.kept
+        whole.queries_cut = len(teacher.queries_cut)
         return whole
 
     async def ask_server(self, prompt: Prompt, journal: Journal) -> Outcome:

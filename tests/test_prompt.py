@@ -90,10 +90,11 @@ def test_a_shipped_prompt_holds_what_its_kind_needs(name: str) -> None:
         "choice": {"query", "first", "second"},
         "contrast": {"first", "second", "label"},
         "likelihood": {"passage"},
+        "relevance": {"query", "passage"},
     }[prompt.kind]
     assert shown <= prompt.text.slots <= shown | {"query"}
     assert len(prompt.options) == (0 if prompt.kind == "likelihood" else 2)
-    assert prompt.target.slots == (set() if prompt.kind == "choice" else {"query"})
+    assert prompt.target.slots == (set() if prompt.kind in ("choice", "relevance") else {"query"})
 
 
 def test_the_shipped_prompts_are_the_files_in_the_folder() -> None:
@@ -156,7 +157,7 @@ def test_a_byte_order_mark_and_windows_lines_are_no_trouble(path: Path) -> None:
     ("content", "problem"),
     [
         (CHOICE + 'txt = "a"\n', "unknown key 'txt'; known: chat, description, kind, max_tokens"),
-        ("", "kind must be choice, contrast or likelihood, not ''"),
+        ("", "kind must be one of choice, contrast, likelihood, relevance, not ''"),
         ('kind = "Choice"\n', "not 'Choice'"),
         ("kind = 1\n", "kind must be a text"),
         ('kind = "choice"\ntext = ["a"]\n', "text must be a text"),

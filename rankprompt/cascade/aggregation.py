@@ -12,30 +12,59 @@ from typing import TypeAlias
 
 from rankprompt.errors import InputError, ModelError
 
-__all__ = ["Aggregate", "aggregate_by", "best_places", "join_slices", "learned", "weighted_top"]
+__all__ = [
+    "LEARNED",
+    "TOP_WEIGHTS",
+    "Aggregate",
+    "aggregate_by",
+    "best_places",
+    "join_slices",
+    "learned",
+    "top_weights",
+    "weighted_top",
+]
 
 Aggregate: TypeAlias = Callable[[Sequence[float]], float]
 """A document's score from those of its windows, at least one; higher is more relevant."""
+
+TOP_WEIGHTS = "cascade.json"
+"""The file beside a teacher's own that holds its learned top-l weights."""
+
+LEARNED = "learned"
+"""The aggregation by the weights that training left in a teacher's folder."""
 
 GAP = " ... "
 """Stands between slices of a text that do not touch."""
 
 
-def aggregate_by(name: str) -> Aggregate:
+def aggregate_by(name: str, folder: Path | None = None) -> Aggregate:
     """Finds an aggregation by name.
 
     Args:
-        name: "max" (MaxP), or "mean:L", the mean of the L best, or of all where there are fewer.
+        name: "max" (MaxP); "mean:L", the mean of the L best, or of all where there are fewer; or
+            "learned", by the weights in the teacher's folder.
+        folder: the teacher's; None where it has none.
 
     Raises:
-        InputError: neither of them.
+        InputError: none of them, or the folder holds no weights.
+        ModelError: the file that holds them cannot be read.
     """
     if name == "max":
         return max
+    if name == LEARNED:
+        found = learned(folder) if folder else None
+        if found is None:
+            raise InputError(
+                f"{folder or 'a language model'}: no learned weights of the best windows "
+                f"({TOP_WEIGHTS}, from `rankprompt cascade train --stage documents`)"
+            )
+        return found
     kind, _, number = name.partition(":")
     if kind == "mean" and number.isdecimal() and int(number):
         return partial(_mean_top, top=int(number))
-    raise InputError(f"scores are aggregated by max or mean:L, such as mean:3, not {name!r}")
+    raise InputError(
+        f"scores are aggregated by max, learned or mean:L, such as mean:3, not {name!r}"
+    )
 
 
 def learned(folder: Path) -> Aggregate | None:
@@ -44,14 +73,19 @@ def learned(folder: Path) -> Aggregate | None:
     Raises:
         ModelError: the file that holds them cannot be read.
     """
-    path = folder / "cascade.json"
+    weights = top_weights(folder)
+    return None if weights is None else partial(weighted_top, weights=weights)
+
+
+def top_weights(folder: Path) -> tuple[float, ...] | None:
+    """The weights themselves, of the best window, of the second, and so on; as ``learned``."""
+    path = folder.expanduser() / TOP_WEIGHTS
     if not path.exists():
         return None
     try:
-        weights = [float(one) for one in json.loads(path.read_text("utf-8"))["top_weights"]]
+        return tuple(map(float, json.loads(path.read_text("utf-8"))["top_weights"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"cannot read the top-l weights in {path}: {error}") from error
-    return partial(weighted_top, weights=weights)
 
 
 def weighted_top(scores: Sequence[float], weights: Sequence[float]) -> float:

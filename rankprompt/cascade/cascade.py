@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from rankprompt.cascade.aggregation import Aggregate, best_places, join_slices
 from rankprompt.cascade.offsets import Offsets
+from rankprompt.cascade.scores import Asked, WindowScores
 from rankprompt.cascade.students import Student
-from rankprompt.cascade.training.scores import Asked, WindowScores
 from rankprompt.cascade.windows import Window, WindowSettings, cut_windows
 from rankprompt.errors import InputError
 from rankprompt.records import Candidates, Document, Query
 
-__all__ = ["Cascade", "Counts", "percentile"]
+__all__ = ["Cascade", "Chosen", "Counts", "cut_candidates", "percentile"]
 
 
 @dataclass
@@ -28,7 +28,8 @@ class Counts:
         kept: that a teacher or judge reads.
         teacher_pairs: windows that the teacher was asked to score; what it had scored before is
             not asked again.
-        seconds: by query id, from texts to passages or scores: cutting, student and teacher.
+        seconds: of each query, from texts to passages or scores: cutting, student and teacher. A
+            query of which the journal held windows is left out: it would seem to be quick.
     """
 
     documents: int = 0
@@ -36,19 +37,19 @@ class Counts:
     windows: int = 0
     kept: int = 0
     teacher_pairs: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """The counts for a manifest, with percentiles of the milliseconds a query."""
-        times = list(self.seconds.values())
         return {
             "documents": self.documents,
             "documents_cut": self.documents_cut,
             "windows_seen": self.windows,
             "windows_kept": self.kept,
             "teacher_pairs": self.teacher_pairs,
+            "queries_timed": len(self.seconds),
             "milliseconds_a_query": {
-                f"p{rank}": round(1000 * percentile(times, rank), 1) for rank in (50, 95, 99)
+                f"p{rank}": round(1000 * percentile(self.seconds, rank), 1) for rank in (50, 95, 99)
             },
         }
 
@@ -122,7 +123,8 @@ class Cascade:
         documents = tuple(
             Document(one.document.id, self._passage(one)) for one in self._choose(candidates)
         )
-        self._done(candidates.query, started)
+        self.counts.seconds.append(time.perf_counter() - started)
+        self._on_query(candidates.query)
         return candidates._replace(documents=documents)
 
     def _rank(
@@ -130,22 +132,21 @@ class Cascade:
     ) -> dict[str, float]:
         started = time.perf_counter()
         chosen = self._choose(candidates)
-        before = scores.asked
+        before, kept = scores.asked, scores.kept
         values = iter(scores([one for each in chosen for one in each.asked(candidates.query)]))
         self.counts.teacher_pairs += scores.asked - before
         found = {
             each.document.id: aggregate([next(values) for _ in each.places]) for each in chosen
         }
-        self._done(candidates.query, started)
+        if scores.kept == kept:
+            self.counts.seconds.append(time.perf_counter() - started)
+        self._on_query(candidates.query)
         return dict(sorted(found.items(), key=lambda one: -one[1]))
 
-    def _choose(self, candidates: Candidates) -> "list[_Chosen]":
+    def _choose(self, candidates: Candidates) -> "list[Chosen]":
         """Each document with its windows' places, best first."""
-        found: list[_Chosen] = []
-        for document in candidates.documents:
-            windows, cut = cut_windows(document.text, self._offsets, self._settings)
-            found.append(_Chosen(document, windows, range(len(windows))))
-            self.counts.documents_cut += cut
+        found, cut = cut_candidates(candidates, self._offsets, self._settings)
+        self.counts.documents_cut += cut
         seen = sum(len(one.windows) for one in found)
         if self._student is not None and seen:
             asked = [one for each in found for one in each.asked(candidates.query)]
@@ -159,7 +160,7 @@ class Cascade:
         self.counts.kept += sum(len(one.places) for one in found)
         return found
 
-    def _passage(self, chosen: "_Chosen") -> str:
+    def _passage(self, chosen: "Chosen") -> str:
         text = chosen.document.text
         slices = [chosen.windows[place][:2] for place in chosen.places]
         limit = self._passage_tokens
@@ -172,12 +173,8 @@ class Cascade:
                 return passage
         return passage[: found[limit - 1][1]]
 
-    def _done(self, query: Query, started: float) -> None:
-        self.counts.seconds[query.id] = time.perf_counter() - started
-        self._on_query(query)
 
-
-class _Chosen(NamedTuple):
+class Chosen(NamedTuple):
     """A document, its windows, and the places of the chosen ones, best first."""
 
     document: Document
@@ -185,6 +182,7 @@ class _Chosen(NamedTuple):
     places: Sequence[int]
 
     def asked(self, query: Query) -> list[Asked]:
+        """The chosen windows, to be scored for a query."""
         return [
             Asked(
                 query.id,
@@ -194,6 +192,22 @@ class _Chosen(NamedTuple):
             )
             for place in self.places
         ]
+
+
+def cut_candidates(
+    candidates: Candidates, offsets: Offsets, settings: WindowSettings
+) -> tuple[list[Chosen], int]:
+    """Cuts the documents of a query.
+
+    Returns:
+        All windows of each document, and how many documents were longer than the limit.
+    """
+    found, longer = [], 0
+    for document in candidates.documents:
+        windows, cut = cut_windows(document.text, offsets, settings)
+        found.append(Chosen(document, windows, range(len(windows))))
+        longer += cut
+    return found, longer
 
 
 def percentile(values: Sequence[float], rank: int) -> float:

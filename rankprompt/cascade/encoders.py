@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from rankprompt.cascade.offsets import load_tokenizer
 from rankprompt.cascade.weights import digest
 from rankprompt.errors import ModelError
+from rankprompt.models.sources import first_line, quieten_transformers
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -83,18 +84,13 @@ def load_encoder(folder: Path | str) -> Encoder:
 
 def _from_transformers(path: Path) -> torch.Tensor:
     from transformers import AutoModel
-    from transformers import logging as transformers_logging
 
-    # Their bars and hints would break into our progress line.
-    hints: Any = transformers_logging
-    hints.disable_progress_bar()
-    hints.set_verbosity_error()
+    quieten_transformers()
     try:
         model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
         table: torch.Tensor = model.get_input_embeddings().weight
     except Exception as error:  # whatever a broken file makes transformers raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load the encoder {str(path)!r}: {reason}") from error
+        raise ModelError(f"cannot load the encoder {str(path)!r}: {first_line(error)}") from error
     return table.detach().float().clone()
 
 

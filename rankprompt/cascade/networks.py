@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rankprompt.cascade.offsets import load_tokenizer
 from rankprompt.errors import ModelError
+from rankprompt.models.sources import first_line, quieten_transformers
 
 __all__ = ["Network", "load_network"]
 
@@ -106,8 +107,7 @@ def _from_onnx(path: Path) -> Callable[[Arrays], npt.NDArray[np.float32]]:
             str(path), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime raises classes of its own, all bare exceptions
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load {path}: {reason}") from error
+        raise ModelError(f"cannot load {path}: {first_line(error)}") from error
     names = [one.name for one in session.get_inputs()]
     if unknown := set(names) - {"input_ids", "attention_mask", "token_type_ids"}:
         raise ModelError(f"{path}: it has an unknown input, {min(unknown)!r}")
@@ -122,19 +122,14 @@ def _from_onnx(path: Path) -> Callable[[Arrays], npt.NDArray[np.float32]]:
 def _from_transformers(path: Path, kind: str) -> Callable[[Arrays], npt.NDArray[np.float32]]:
     import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
-    from transformers import logging as transformers_logging
 
-    # Their bars and hints would break into our progress line.
-    hints: Any = transformers_logging
-    hints.disable_progress_bar()
-    hints.set_verbosity_error()
+    quieten_transformers()
     make: Any = AutoModel if kind == "encoder" else AutoModelForSequenceClassification
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model = make.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
     except Exception as error:  # whatever a broken file makes transformers raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load the {kind} {str(path)!r}: {reason}") from error
+        raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
     typed = getattr(model.config, "type_vocab_size", 0) > 1
     names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
 

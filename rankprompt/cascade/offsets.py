@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rankprompt.errors import ModelError
+from rankprompt.models import sources
 
 __all__ = ["Offsets", "model_offsets", "word_offsets"]
 
@@ -65,23 +66,12 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def _by_transformers(name: str) -> Offsets:
-    from transformers import AutoTokenizer
-
-    path = Path(name).expanduser()
-    source, where = str(path) if path.exists() else name, {}
-    if path.is_file():
-        source, where = str(path.parent), {"gguf_file": path.name}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **where)
-    except Exception as error:  # whatever a broken file makes transformers raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load the tokenizer of {name!r}: {reason}") from error
+    tokenizer = sources.load_tokenizer(name)
     if not tokenizer.is_fast:
         raise ModelError(
             f"the tokenizer of {name!r} does not tell where its tokens stand; "
             "give a model with a tokenizer.json"
         )
-    tokenizer.model_max_length = 10**9  # a text may be longer than the model reads
 
     def offsets(text: str) -> list[tuple[int, int]]:
         given = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)

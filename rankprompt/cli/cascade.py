@@ -74,7 +74,7 @@ def train(
     validation: float = typer.Option(0.2, help="Share of the queries that are validated on."),
     seed: int = typer.Option(0, help="Of the split, the order of examples, and dropout."),
     scores: Path | None = typer.Option(
-        None, help="For esm: keeps the teacher's scores; left out: teacher.sqlite in --output."
+        None, help="For esm: keeps the teacher's scores; left out: teacher.journal in --output."
     ),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no summary."),
 ) -> None:
@@ -92,7 +92,7 @@ def train(
     from rankprompt.cascade.training.loop import TrainingSettings
     from rankprompt.cascade.training.run import train_esm, train_teacher
     from rankprompt.cascade.training.stages import BODY_RATE, CK_RATE
-    from rankprompt.cascade.training.teacher import load_teacher
+    from rankprompt.cascade.training.teacher import load_trainable
     from rankprompt.cascade.windows import WindowSettings
     from rankprompt.files import read_candidates, read_qrels
 
@@ -111,7 +111,7 @@ def train(
                 scores=scores, settings=settings, progress=advance,
             )  # fmt: skip
         else:
-            model = load_teacher(teacher, top)
+            model = load_trainable(teacher, top)
             words_of = None
             if stage == "documents":
                 words_of = window_texts(model_offsets(teacher), windows)

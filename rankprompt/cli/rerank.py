@@ -7,7 +7,8 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
-from rankprompt.settings import Job
+from rankprompt.errors import InputError
+from rankprompt.settings import CASCADE, Job
 from rankprompt.sorting.stages import split_stages
 
 __all__ = ["rerank"]
@@ -49,8 +50,8 @@ def rerank(
     method: str | None = typer.Option(
         None,
         help=f"{_METHODS}; or stages, as in heapsort,allpair@20: allpair reranks the best 20 of "
-        "heapsort. Left out: heapsort; allpair where the prompt reads one passage at a time, since "
-        "there all pairs cost no more than a few.",
+        "heapsort; or cascade, where a teacher scores passages. Left out: heapsort; allpair where "
+        "the prompt reads one passage at a time, since there all pairs cost no more than a few.",
     ),
     k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry)."),
     passes: int | None = typer.Option(
@@ -94,6 +95,16 @@ def rerank(
     window: int = typer.Option(Job.window, help="With --cascade: tokens of a window."),
     overlap: int = typer.Option(
         Job.overlap, help="With --cascade: tokens shown on each side of a window."
+    ),
+    teacher: str | None = typer.Option(
+        None,
+        help="With --method cascade: ms-marco-minilm-l12 (the default, from PyPI), the folder of a "
+        "cross-encoder, or llm:MODEL with a --prompt that shows one passage (left out: yes-no).",
+    ),
+    aggregate: str | None = typer.Option(
+        None,
+        help="With --method cascade: a document's score is the max of its passages, mean:L of the "
+        "best L, or by weights that the teacher has learned. Left out: learned if any, or mean:3.",
     ),
     passage_tokens: int | None = typer.Option(
         None, help="Show at most this many tokens of a passage; left out: as many as fit."
@@ -175,6 +186,8 @@ def rerank(
 
     given = locals()
     job = Job(**{field.name: given[field.name] for field in dataclasses.fields(Job)})
+    if plan and job.method == CASCADE:
+        raise InputError("--plan prices methods that compare pairs; cascade is none of them")
     if plan:
         from rankprompt.cli.plan import show_plan
 
@@ -203,9 +216,12 @@ def rerank(
 def _summary(output: Path, manifest: dict[str, Any]) -> str:
     costs = manifest["costs"]
     asked, kept = costs["comparisons_asked"], costs["comparisons_from_journal"]
+    did = f"{asked + kept:,} comparisons"
+    if manifest["settings"]["teacher"]:
+        cascade, kept = manifest["cascade"], costs["prompts_from_journal"]
+        did = f"{cascade['windows_kept']:,} of {cascade['windows_seen']:,} windows kept"
     parts = [
-        f"{manifest['queries']} queries, {asked + kept:,} comparisons"
-        + (f" ({kept:,} from the journal)" if kept else "")
+        f"{manifest['queries']} queries, {did}" + (f" ({kept:,} from the journal)" if kept else "")
     ]
     if "prompts" in costs:
         parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")

@@ -1,10 +1,8 @@
 """Tokens of texts, by a model's tokenizer alone: its weights stay on the disk."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
-from rankprompt.errors import ModelError
+from rankprompt.models.sources import load_tokenizer
 
 __all__ = ["counter"]
 
@@ -19,20 +17,7 @@ def counter(name: str, *, trust_remote_code: bool = False) -> Callable[[Sequence
     Raises:
         ModelError: the tokenizer cannot be loaded.
     """
-    from transformers import AutoTokenizer
-
-    path = Path(name).expanduser()
-    where: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    source = str(path) if path.exists() else name
-    if path.is_file():
-        source, where["gguf_file"] = str(path.parent), path.name
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **where)
-    except Exception as error:  # whatever a broken file makes transformers raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load the tokenizer of {name!r}: {reason}") from error
-    # A text may be longer than the model reads; that is what is asked.
-    tokenizer.model_max_length = 10**9
+    tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
 
     def count(texts: Sequence[str]) -> list[int]:
         if not texts:

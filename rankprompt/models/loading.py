@@ -1,7 +1,6 @@
 """Loads a local model: a folder, a GGUF file or a hub id, decoder-only or encoder-decoder."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +12,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers import logging as transformers_logging
 
 from rankprompt.errors import InputError, ModelError, UnknownNameError
 from rankprompt.models.machine import quicker_format
+from rankprompt.models.sources import first_line, locate, quieten_transformers
 
 __all__ = ["DTYPES", "load_pair", "resolve_device", "resolve_dtype"]
 
@@ -76,19 +75,9 @@ def load_pair(
     Raises:
         ModelError: not found, not a language model, or weights are missing.
     """
-    where: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    path = Path(name).expanduser()
-    source = name
-    if path.is_file():
-        source, where["gguf_file"] = str(path.parent), path.name
-    elif path.is_dir():
-        source = str(path)
-    elif name.endswith(".gguf") or path.is_absolute() or name.startswith((".", "~")):
-        raise ModelError(f"model {name!r}: no such file or folder")
-    # Their bars and hints would break into our progress line.
-    hints: Any = transformers_logging
-    hints.disable_progress_bar()
-    hints.set_verbosity_error()
+    source, found = locate(name)
+    where: dict[str, Any] = {"trust_remote_code": trust_remote_code, **found}
+    quieten_transformers()
     try:
         config = AutoConfig.from_pretrained(source, **where)
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
@@ -102,8 +91,7 @@ def load_pair(
                 f"the model {name!r} comes with code of its own; read that code, and if you "
                 "trust it, allow it with --trust-remote-code"
             ) from error
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load the model {name!r}: {reason}") from error
+        raise ModelError(f"cannot load the model {name!r}: {first_line(error)}") from error
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"the model {name!r} lacks weights of a language model ({missing[0]}"

@@ -55,7 +55,7 @@ def test_learned_weights_are_read_from_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["min", "mean", "mean:", "mean:0", "mean:-1", "max:2", "mean:1.5"])
 def test_other_names_are_told(name: str) -> None:
-    with pytest.raises(InputError, match="max or mean:L"):
+    with pytest.raises(InputError, match="learned or mean:L"):
         aggregate_by(name)
 
 

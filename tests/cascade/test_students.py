@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel
 
+from rankprompt.cascade.scores import Asked
 from rankprompt.cascade.students import STUDENTS, BM25Student, RandomStudent, first, load_student
 from rankprompt.cascade.students.encoder import find_minilm, load_encoder_student
-from rankprompt.cascade.training.scores import Asked
 from rankprompt.errors import InputError, ModelError, UnknownNameError
 from tests.models import tiny
 

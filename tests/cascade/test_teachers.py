@@ -7,15 +7,21 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from rankprompt.answering import Answering, Budget
-from rankprompt.cascade.teachers import LikelihoodTeacher
-from rankprompt.cascade.teachers.cross_encoder import (
+from rankprompt.cascade.teachers import (
     MINILM,
+    LanguageModelTeacher,
+    llm_of,
+    load_teacher,
+    teacher_offsets,
+)  # fmt: skip
+from rankprompt.cascade.teachers.cross_encoder import (
     CrossEncoder,
     find_reranker,
     load_cross_encoder,
 )
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import InputError, ModelError, UnknownNameError
 from rankprompt.journal import Journal
+from rankprompt.models.base import Answer, Request
 from rankprompt.prompt import load_prompt
 from tests.fakes import FakeModel
 from tests.models import tiny
@@ -102,7 +108,7 @@ def minilm() -> CrossEncoder:
         find_reranker()
     except ModelError as error:
         pytest.skip(str(error))
-    return load_cross_encoder(MINILM)
+    return load_cross_encoder(find_reranker())
 
 
 def test_the_onnx_model_knows_an_answer(minilm: CrossEncoder) -> None:
@@ -120,27 +126,65 @@ def test_the_onnx_models_scores_do_not_depend_on_each_other(minilm: CrossEncoder
     assert minilm(PAIRS[::-1]) == together[::-1]
 
 
-def test_a_language_model_scores_by_query_likelihood_and_asks_once(tmp_path: Path) -> None:
-    model = FakeModel()
-    prompt = load_prompt("query-likelihood")
-    answering = Answering(model, Journal(tmp_path / "journal"))
-    teacher = LikelihoodTeacher(answering, prompt)
-    scores = teacher(PAIRS[:3])
-    assert len(set(scores)) == 3
-    assert all(math.isfinite(one) and one < 0 for one in scores)
-    again = Answering(model, Journal(tmp_path / "journal"))
-    assert LikelihoodTeacher(again, prompt)(PAIRS[:3]) == scores
-    assert (answering.costs.prompts, again.costs.prompts) == (3, 0)
+def test_a_language_model_asks_once(tmp_path: Path) -> None:
+    for name in ("query-likelihood", "yes-no"):
+        model, prompt = FakeModel(), load_prompt(name)
+        answering = Answering(model, Journal(tmp_path / name))
+        teacher = LanguageModelTeacher(answering, prompt)
+        scores = teacher(PAIRS[:3])
+        assert len(set(scores)) == 3
+        again = Answering(model, Journal(tmp_path / name))
+        assert LanguageModelTeacher(again, prompt)(PAIRS[:3]) == scores
+        assert (answering.costs.prompts, again.costs.prompts) == (3, 0)
+        assert (teacher.tokens > 0, again.costs.tokens) == (True, 0)
+
+
+def test_yes_and_no_make_log_odds() -> None:
+    def answer(request: Request) -> Answer:
+        assert request.options == ("Yes", "No")
+        return Answer((-1.0, -3.0) if "mill stands" in request.prompt else (-2.5, -0.5), (1, 1))
+
+    answering = Answering(FakeModel(answer), Journal(None))
+    teacher = LanguageModelTeacher(answering, load_prompt("yes-no"))
+    assert teacher(PAIRS[:2]) == [2.0, -2.0]
+
+
+def test_a_language_model_s_window_is_cut_to_fit_and_a_query_that_leaves_no_room_is_told() -> None:
+    model = FakeModel(context_length=60)
+    teacher = LanguageModelTeacher(Answering(model, Journal(None)), load_prompt("yes-no"))
+    teacher([("mill", "boats " * 200)])
+    assert 20 < model.prompts[0].prompt.count("boats") < 60
+    with pytest.raises(ModelError, match=r"query 'long long .*\.\.\.' leaves no room"):
+        teacher([("long " * 100, "x")])
 
 
 def test_a_spent_budget_is_told_and_what_was_asked_is_kept(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     answering = Answering(FakeModel(), journal, Budget(prompts=2))
     with pytest.raises(ModelError, match="budget is spent"):
-        LikelihoodTeacher(answering, load_prompt("query-likelihood"))(PAIRS)
+        LanguageModelTeacher(answering, load_prompt("query-likelihood"))(PAIRS)
     assert journal.totals() == (2, 2)
 
 
 def test_another_kind_of_prompt_is_told() -> None:
-    with pytest.raises(InputError, match="the kind likelihood, not choice"):
-        LikelihoodTeacher(Answering(FakeModel(), Journal(None)), load_prompt("prp"))
+    with pytest.raises(InputError, match=r"likelihood or relevance.*prp is a choice"):
+        LanguageModelTeacher(Answering(FakeModel(), Journal(None)), load_prompt("prp"))
+
+
+def test_teachers_are_found_by_name(tmp_path: Path) -> None:
+    assert (llm_of("llm:a/b"), llm_of("llm:"), llm_of(MINILM)) == ("a/b", None, None)
+    with pytest.raises(UnknownNameError, match=f"did you mean '{MINILM}'"):
+        load_teacher("ms-marco-minilm")
+    folder = tiny.save(tmp_path, classifier(1))
+    assert isinstance(load_teacher(str(folder)), CrossEncoder)
+    assert teacher_offsets(str(folder))("the mill")[-1] == (3, 8)
+    language = load_teacher("llm:any", answering=Answering(FakeModel(), Journal(None)))
+    assert isinstance(language, LanguageModelTeacher)
+
+
+@pytest.mark.model
+def test_the_embedded_model_is_a_teacher() -> None:
+    teacher = load_teacher("llm:smollm2-135m")
+    scores = teacher(PAIRS[:2])
+    assert all(map(math.isfinite, scores))
+    assert teacher.tokens > 20

@@ -15,7 +15,7 @@ from rankprompt.cascade.encoders import Encoder, load_encoder
 from rankprompt.cascade.training.frozen import Frozen, load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings, fit
 from rankprompt.cascade.training.run import train_esm, train_teacher
-from rankprompt.cascade.training.teacher import load_teacher
+from rankprompt.cascade.training.teacher import load_trainable
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError, ModelError, UnknownNameError
 from tests.cascade.toys import by_words, collection, count_windows, cutter, reciprocal
@@ -92,7 +92,7 @@ def stopping_after(steps: int) -> Callable[[int], None]:
 def test_an_interrupted_student_ends_with_the_same_weights(
     encoder: Encoder, tmp_path: Path
 ) -> None:
-    scores = tmp_path / "teacher.sqlite"
+    scores = tmp_path / "teacher.journal"
     whole = esm(encoder, tmp_path / "whole", scores=scores)
     for steps in (9, 30):
         # The windows' scores count as progress, too; after the first run they are all there.
@@ -114,7 +114,7 @@ def test_an_interrupted_teacher_ends_with_the_same_weights(folder: Path, tmp_pat
     def train(output: Path, progress: Callable[[int], None] = lambda _: None) -> None:
         # Dropout is on: it must not depend on what was drawn before.
         train_teacher(
-            load_teacher(folder), candidates, qrels, reciprocal, output, share=0.34, rate=1e-3,
+            load_trainable(folder), candidates, qrels, reciprocal, output, share=0.34, rate=1e-3,
             settings=settings, progress=progress,
         )  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_a_teacher_learns_documents_and_the_weights_of_its_best_windows(
     folder: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
     candidates, qrels = collection()
-    teacher = load_teacher(folder, top=2)
+    teacher = load_trainable(folder, top=2)
     assert teacher.top.tolist() == [1, 1]
     done = train_teacher(
         teacher, candidates, qrels, reciprocal, tmp_path, share=0.34, rate=1e-3, top_rate=1e-2,
@@ -140,7 +140,7 @@ def test_a_teacher_learns_documents_and_the_weights_of_its_best_windows(
         settings=TrainingSettings(epochs=3, batch=10, patience=9),
     )  # fmt: skip
     assert done.curve[-1]["loss"] < done.curve[1]["loss"]
-    again = load_teacher(tmp_path).eval()
+    again = load_trainable(tmp_path).eval()
     assert again.top.tolist() == pytest.approx(teacher.top.tolist())
     asked = [("Which mill?", ["The mill.", "The river."]), ("Which mill?", [])]
     assert again.documents(asked).tolist() == pytest.approx(teacher.documents(asked).tolist())
@@ -224,5 +224,5 @@ def test_training_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
 def test_a_teacher_in_training_scores_as_the_cross_encoder_that_it_becomes(folder: Path) -> None:
     pairs = [("Which mill?", text) for text in ("The mill.", "", "The river " * 200)]
     pairs += [("Which mill? " * 40, "An old mill stands above the river.")]
-    trained = load_teacher(folder).eval()(pairs)
+    trained = load_trainable(folder).eval()(pairs)
     assert load_frozen(str(folder)).score(pairs) == pytest.approx(trained.tolist(), abs=1e-5)

@@ -1,6 +1,7 @@
 """Data for training: what is named, left out or refused, and what is asked once."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ import torch
 
 from rankprompt.cascade import aggregation
 from rankprompt.cascade.encoders import Encoder, load_encoder
+from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.training.data import distillation_lists, pairs_of, split_queries
-from rankprompt.cascade.training.scores import WindowScores
 from rankprompt.cascade.training.teacher import weighted_top
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError
+from rankprompt.journal import Journal
 from rankprompt.records import Candidates, Document, Query
 from tests.cascade.toys import by_words, collection, count_windows, cutter
 from tests.models import tiny
@@ -34,15 +36,15 @@ def test_a_rerun_asks_the_teacher_nothing_twice(encoder: Encoder, tmp_path: Path
     cut = cutter(encoder, WindowSettings(10, 1))
     found = []
     for _ in range(2):
-        scores = WindowScores(tmp_path / "scores", counting, "one")
-        found.append(distillation_lists(collection()[0], cut, scores))
-        scores.close()
+        with closing(Journal(tmp_path / "scores")) as journal:
+            scores = WindowScores(journal, counting, "one")
+            found.append(distillation_lists(collection()[0], cut, scores))
     assert found[0] == found[1]
     assert asked == count_windows(encoder)
-    other = WindowScores(tmp_path / "scores", counting, "another teacher")
-    distillation_lists(collection()[0][:1], cut, other)
+    with closing(Journal(tmp_path / "scores")) as journal:
+        other = WindowScores(journal, counting, "another teacher")
+        distillation_lists(collection()[0][:1], cut, other)
     assert other.asked > 0
-    other.close()
 
 
 def test_queries_that_teach_nothing_are_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -62,12 +64,12 @@ def test_empty_documents_are_counted_and_left_out(
     cut = cutter(encoder, WindowSettings())
     documents = (Document("empty", ""), Document("full", "The mill."))
     candidates = [Candidates(Query("q", "Which mill?"), documents, (1.0, 1.0))]
-    (only,) = distillation_lists(candidates, cut, WindowScores(None, by_words, ""))
+    (only,) = distillation_lists(candidates, cut, WindowScores(Journal(None), by_words, ""))
     assert (only.document, only.windows, only.teacher) == ("full", ("The mill.",), (4.0,))
     assert "1 candidates have no window" in caplog.text
     blank = [candidates[0]._replace(documents=documents[:1])]
     with pytest.raises(InputError, match="no candidate's document has a window"):
-        distillation_lists(blank, cut, WindowScores(None, by_words, ""))
+        distillation_lists(blank, cut, WindowScores(Journal(None), by_words, ""))
 
 
 def test_splits_are_by_query_and_leave_neither_side_empty() -> None:

@@ -162,7 +162,7 @@ def test_a_models_folder_tells_offsets(tmp_path: Path) -> None:
     offsets = model_offsets(str(tmp_path))(text)
     assert re.sub(r"\s", "", "".join(text[a:b] for a, b in offsets[:4])) in "Theharbourisquiet."
     assert offsets[-1][1] == len(text)
-    with pytest.raises(ModelError, match="cannot load the tokenizer"):
+    with pytest.raises(ModelError, match="no such file or folder"):
         model_offsets(str(tmp_path / "absent"))
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match=r"cannot read .*tokenizer\.json"):

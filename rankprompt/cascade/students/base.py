@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from rankprompt.cascade.training.scores import Asked
+from rankprompt.cascade.scores import Asked
 
 __all__ = ["Student", "TextStudent", "of_texts"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rankprompt.cascade.training.scores import Asked
+from rankprompt.cascade.scores import Asked
 from rankprompt.seeds import uniform
 
 __all__ = ["RandomStudent", "first"]

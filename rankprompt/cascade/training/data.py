@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from rankprompt.cascade.offsets import Offsets
-from rankprompt.cascade.training.scores import Asked, WindowScores
+from rankprompt.cascade.scores import Asked, WindowScores
 from rankprompt.cascade.windows import WindowSettings, cut_windows
 from rankprompt.errors import InputError
 from rankprompt.records import Candidates, Qrels

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from rankprompt.cascade.teachers.cross_encoder import load_cross_encoder
-from rankprompt.cascade.training.scores import Teacher
+from rankprompt.cascade.scores import Teacher
+from rankprompt.cascade.teachers import YES_NO, load_teacher
 from rankprompt.cascade.training.teacher import read_weights
 
 __all__ = ["Frozen", "load_frozen"]
@@ -24,16 +24,17 @@ class Frozen(NamedTuple):
     weights: tuple[float, ...]
 
 
-def load_frozen(name: str, top: int = 3) -> Frozen:
-    """Loads a cross-encoder that only answers.
+def load_frozen(name: str, top: int = 3, prompt: str = YES_NO) -> Frozen:
+    """Loads a teacher that only answers.
 
     Args:
-        name: as for ``load_cross_encoder``.
+        name: as for ``load_teacher``.
         top: how many of a document's best windows count, with weight 1, where the folder does not
             hold weights that training learned.
+        prompt: of a language model.
 
     Raises:
         ModelError: it cannot be loaded.
     """
-    teacher = load_cross_encoder(name)
+    teacher = load_teacher(name, prompt=prompt)
     return Frozen(teacher, teacher.fingerprint, read_weights(Path(name), top))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,12 @@ import torch
 
 from rankprompt.cascade.ck import CK, save_ck
 from rankprompt.cascade.encoders import Encoder
+from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.training.checkpoint import Progress
 from rankprompt.cascade.training.data import Cut, distillation_lists, pairs_of, split_queries
 from rankprompt.cascade.training.frozen import Frozen
 from rankprompt.cascade.training.loop import TrainingSettings, fit
 from rankprompt.cascade.training.losses import TOP
-from rankprompt.cascade.training.scores import WindowScores
 from rankprompt.cascade.training.stages import (
     BODY_RATE,
     CK_RATE,
@@ -28,6 +29,7 @@ from rankprompt.cascade.training.stages import (
 )
 from rankprompt.cascade.training.teacher import TrainableTeacher, save_teacher
 from rankprompt.cascade.weights import make_folder
+from rankprompt.journal import Journal
 from rankprompt.records import Candidates, Qrels
 
 __all__ = ["train_esm", "train_teacher"]
@@ -55,7 +57,7 @@ def train_teacher(
     """Trains a teacher on passages (stage 1) or, given windows, on documents (stage 2).
 
     Args:
-        teacher: from ``load_teacher``; trained in place.
+        teacher: from ``load_trainable``; trained in place.
         candidates: queries with passages or documents.
         qrels: relevance grades.
         measure: makes nDCG@10 from the qrels of the queries to validate on.
@@ -126,12 +128,10 @@ def train_esm(
     """
     make_folder(output)
     learn, held = _split(candidates, share, settings.seed)
-    kept = WindowScores(scores or output / "teacher.sqlite", teacher.score, teacher.fingerprint)
-    try:
+    with closing(Journal(scores or output / "teacher.journal")) as journal:
+        kept = WindowScores(journal, teacher.score, teacher.fingerprint)
         lists = distillation_lists(learn, cut, kept, progress)
         validation = distillation_lists(held, cut, kept, progress)
-    finally:
-        kept.close()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         model = CK(encoder.weight, channels)

@@ -8,22 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.cascade.weights import make_folder
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
+from rankprompt.models.sources import first_line, quieten_transformers
 
 __all__ = [
-    "TOP_WEIGHTS",
     "TrainableTeacher",
-    "load_teacher",
+    "load_trainable",
     "read_weights",
     "save_teacher",
     "weighted_top",
 ]
-
-TOP_WEIGHTS = "cascade.json"
-"""The file beside a teacher's own that holds its learned top-l weights."""
 
 
 def weighted_top(scores: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -101,7 +99,7 @@ class TrainableTeacher(nn.Module):
         return weighted_top(scores, mask, self.top)
 
 
-def load_teacher(folder: Path | str, top: int = 3) -> TrainableTeacher:
+def load_trainable(folder: Path | str, top: int = 3) -> TrainableTeacher:
     """Loads a cross-encoder to train.
 
     Args:
@@ -114,12 +112,8 @@ def load_teacher(folder: Path | str, top: int = 3) -> TrainableTeacher:
         ModelError: it cannot be loaded, or scores no pairs.
     """
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    from transformers import logging as transformers_logging
 
-    # Their bars and hints would break into our progress line.
-    hints: Any = transformers_logging
-    hints.disable_progress_bar()
-    hints.set_verbosity_error()
+    quieten_transformers()
     path = Path(folder).expanduser()
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path))
@@ -130,8 +124,7 @@ def load_teacher(folder: Path | str, top: int = 3) -> TrainableTeacher:
             str(path), dtype=torch.float32, **({"num_labels": 1} if headless else {})
         )
     except Exception as error:  # whatever a broken file makes transformers raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-        raise ModelError(f"cannot load the teacher {str(folder)!r}: {reason}") from error
+        raise ModelError(f"cannot load the teacher {str(folder)!r}: {first_line(error)}") from error
     return TrainableTeacher(encoder, tokenizer, read_weights(path, top))
 
 
@@ -141,13 +134,7 @@ def read_weights(folder: Path, top: int) -> tuple[float, ...]:
     Raises:
         ModelError: the file that holds them cannot be read.
     """
-    path = folder.expanduser() / TOP_WEIGHTS
-    if not path.exists():
-        return (1.0,) * top
-    try:
-        return tuple(map(float, json.loads(path.read_text("utf-8"))["top_weights"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"cannot read the top-l weights in {path}: {error}") from error
+    return top_weights(folder) or (1.0,) * top
 
 
 def save_teacher(teacher: TrainableTeacher, folder: Path, how: dict[str, Any]) -> None:

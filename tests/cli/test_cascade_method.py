@@ -1,0 +1,162 @@
+"""``rankprompt rerank --method cascade``: documents by a teacher's scores of their passages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from rankprompt.cascade.offsets import word_offsets
+from rankprompt.models.base import Answer, Request
+from tests.cli.conftest import BEST, Collection, Command
+from tests.fakes import FakeModel
+from tests.models import tiny
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    make: Any = BertConfig
+    config = make(
+        vocab_size=400, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=24, initializer_range=0.5, num_labels=1, max_position_embeddings=128,
+    )  # fmt: skip
+    model: Any = BertForSequenceClassification
+    return tiny.save(tmp_path_factory.mktemp("teacher"), model(config))
+
+
+def words(collection: Collection, teacher: object, **options: object) -> list[object]:
+    chosen = {"method": "cascade", "teacher": teacher, **options}
+    given = collection.rerank(**chosen)
+    place = given.index("--model")
+    return given if "model" in options else given[:place] + given[place + 2 :]
+
+
+def manifest(collection: Collection) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(collection.output.with_suffix(".json").read_text())
+    return found
+
+
+def test_the_manifest_says_what_was_seen_kept_and_asked(
+    command: Command, collection: Collection, teacher: Path
+) -> None:
+    ran = command(*words(collection, teacher, window=3, overlap=0, keep=1))
+    assert (ran.code, ran.out) == (0, "")
+    assert "of" in ran.err
+    made = manifest(collection)
+    assert made["model"]["judge"] == "teacher"
+    assert made["model"]["name"] == str(teacher)
+    cascade = made["cascade"]
+    assert (cascade["documents"], cascade["windows_kept"], cascade["teacher_pairs"]) == (6, 6, 6)
+    assert cascade["windows_seen"] > 6
+    assert cascade["queries_timed"] == 2
+    assert set(cascade["milliseconds_a_query"]) == {"p50", "p95", "p99"}
+    assert (made["costs"]["prompts"], made["costs"]["prompts_from_journal"]) == (6, 0)
+    assert made["costs"]["prompt_tokens"] > 30
+    settings = made["settings"]
+    assert (settings["cascade"], settings["aggregate"]) == ("bm25", "mean:3")
+
+
+def test_a_second_run_asks_nothing_and_a_stopped_one_ends_alike(
+    command: Command, collection: Collection, teacher: Path
+) -> None:
+    command(*words(collection, teacher, limit=1))
+    assert manifest(collection)["cascade"]["teacher_pairs"] == 4
+    command(*words(collection, teacher))
+    resumed = collection.output.read_bytes()
+    made = manifest(collection)
+    assert (made["costs"]["prompts"], made["costs"]["prompts_from_journal"]) == (2, 4)
+    assert made["cascade"]["queries_timed"] == 1
+    command(*words(collection, teacher))
+    assert collection.output.read_bytes() == resumed
+    assert manifest(collection)["costs"]["prompts"] == 0
+    command(*words(collection, teacher, journal=collection.folder / "fresh.journal"))
+    assert collection.output.read_bytes() == resumed
+    assert manifest(collection)["costs"]["prompts"] == 6
+
+
+def test_a_language_model_is_asked_yes_or_no(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: Request) -> Answer:
+        assert request.options == ("Yes", "No")
+        good = "Rivers wash" in request.prompt, "sea is wide" in request.prompt
+        good_too = "one leg" in request.prompt and "cranes sleep" in request.prompt
+        return Answer((-2.0 + good[0] + good[1] / 2 + good_too, -1.0), (1, 1))
+
+    model = FakeModel(answer)
+    monkeypatch.setattr("rankprompt.working.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.supply.teacher_offsets", lambda _: word_offsets)
+    ran = command(*words(collection, "llm:a/model"))
+    assert ran.code == 0
+    assert collection.ranking() == BEST
+    made = manifest(collection)
+    assert made["settings"]["model"] == "a/model"
+    assert made["model"]["prompt"]["name"] == "yes-no"
+    assert made["costs"]["prompts"] == len(model.prompts) == 6
+    command(*words(collection, "llm:a/model"))
+    assert len(model.prompts) == 6
+    ran = command(*words(collection, "llm:a/model", max_prompts=1, journal="/dev/null/x"))
+    assert ran.code == 2
+    more = collection.folder / "more.journal"
+    ran = command(*words(collection, "llm:a/model", max_prompts=1, journal=more))
+    assert ran.code == 2
+    assert "the budget is spent before every window has a score" in ran.err
+
+
+def test_odd_documents_and_queries_are_counted_and_none_is_lost(
+    command: Command, collection: Collection, teacher: Path
+) -> None:
+    texts = {"d1": "", "d2": " \t ", "d3": "x", "d4": "the mill " * 50_000}
+    lines = (json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items())
+    collection.docs.write_text("".join(lines))
+    collection.queries.write_text(f"q1\t{'long ' * 200}\nq2\tx\n")
+    ran = command(*words(collection, teacher, keep=1000), "--skip-missing")
+    assert ran.code == 0
+    ranking = collection.ranking()
+    assert {query: sorted(found.split()) for query, found in ranking.items()} == {
+        "q1": ["d1", "d2", "d3", "d4"], "q2": ["d2", "d4"],
+    }  # fmt: skip
+    cascade = manifest(collection)["cascade"]
+    assert cascade["documents_cut"] == 2
+    assert cascade["queries_cut"] == 1
+    assert cascade["windows_kept"] == cascade["windows_seen"]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"teacher": "absent"}, "unknown teacher 'absent'"),
+        ({"teacher": "ms-marco"}, "did you mean 'ms-marco-minilm-l12'?"),
+        ({"cascade": "bm52"}, "did you mean 'bm25'?"),
+        ({"aggregate": "median"}, "aggregated by max, learned or mean:L"),
+        ({"aggregate": "learned"}, "no learned weights of the best windows (cascade.json"),
+        ({"prior": 0.1}, "--prior plays no part in --method cascade"),
+        ({"passage_tokens": 9}, "--passage-tokens plays no part"),
+        ({"model": "gpt2"}, "--model plays no part"),
+        ({"prompt": "yes-no"}, "--prompt plays no part"),
+        ({"max_tokens": 5}, "--max-tokens plays no part"),
+        ({"teacher": "llm:openai:x"}, "a teacher is a model on this machine"),
+        ({"teacher": "llm:a/b", "prompt": "prp"}, "prp is a choice"),
+        ({"keep": 0}, "--keep must be at least 1, not 0"),
+        ({"window": 0}, "--window must be at least 1, not 0"),
+        ({"overlap": -1}, "--overlap must be 0 or more, not -1"),
+        ({"method": "heapsort"}, "--teacher goes with --method cascade"),
+    ],
+)
+def test_what_cannot_work_is_told_in_a_line(
+    command: Command, collection: Collection, teacher: Path, options: dict[str, Any], line: str
+) -> None:
+    ran = command(*words(collection, options.pop("teacher", teacher), **options))
+    assert (ran.code, ran.out) == (2, "")
+    assert line in ran.err
+    assert ran.err.count("\n") == 1
+    assert not collection.output.exists()
+
+
+def test_a_plan_prices_pairs_alone(command: Command, collection: Collection, teacher: Path) -> None:
+    ran = command(*words(collection, teacher), "--plan")
+    assert ran.code == 2
+    assert "cascade is none of them" in ran.err
