@@ -104,11 +104,12 @@ def _describe(
         "versions": versions(
             ("rankprompt", "torch", "transformers", "tokenizers", "numpy", "safetensors", "ray")
         ),
-        "model": describe_judge(done.model, prompt),
+        "model": describe_judge(done.model, prompt, job.question.__name__.lower()),
         "queries": supply.queries,
         "documents": supply.documents,
         "skipped_documents": supply.skipped,
         "costs": {
+            "question": job.question.__name__.lower(),
             "comparisons_asked": done.asked,
             "comparisons_from_journal": done.from_journal,
             "comparisons_unasked": done.unasked,

@@ -77,17 +77,18 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(model: Any, prompt: Prompt | None) -> dict[str, Any]:
+def describe_judge(model: Any, prompt: Prompt | None, question: str) -> dict[str, Any]:
     """What judged: an oracle where there is no model, else the model and its prompt.
 
     Args:
         model: has a name, a fingerprint and a context length.
         prompt: what it was asked.
+        question: of which kind, such as "comparison".
     """
     if model is None or prompt is None:
         return {"judge": "oracle"}
     return {
-        "judge": "pairwise",
+        "judge": "pairwise" if question == "comparison" else question,
         "name": model.name,
         "fingerprint": model.fingerprint,
         "context_length": model.context_length,
@@ -100,6 +101,12 @@ def describe_judge(model: Any, prompt: Prompt | None) -> dict[str, Any]:
             "target": str(prompt.target),
             "options": prompt.options,
             "chat": prompt.chat,
+            **({"grades": prompt.grades} if prompt.grades else {}),
+            **(
+                {"passage": str(prompt.passage), "answer": str(prompt.answer)}
+                if prompt.labels
+                else {}
+            ),
         },
     }
 

@@ -17,15 +17,15 @@ from typing import Any, TypeAlias, cast
 from rankprompt.answering import Costs
 from rankprompt.errors import InputError
 from rankprompt.files import read_qrels
-from rankprompt.judges import Judge, OracleJudge
+from rankprompt.kinds import Kind, answers, default_prompt, oracle
 from rankprompt.models import AsyncLanguageModel
 from rankprompt.pricing import Meter, Speed, calibrate, load
-from rankprompt.readings import reading
-from rankprompt.records import Candidates, Comparison, Preference, Qrels, Run
+from rankprompt.prompt import Prompt, load_prompt
+from rankprompt.records import Candidates, Comparison, Qrels, Question, Run
 from rankprompt.reranking import merge, rerank
 from rankprompt.seeds import uniform
 from rankprompt.settings import Job, resolve
-from rankprompt.sorting import METHODS
+from rankprompt.sorting import METHODS, method
 from rankprompt.supply import Supply
 
 __all__ = ["NOISES", "invented_grades", "plan_job"]
@@ -60,7 +60,9 @@ def plan_job(
         progress: as in ``run_job``.
 
     Returns:
-        What JSON can hold. ``methods`` has one entry a method, fewest comparisons first. Prompts
+        What JSON can hold. ``methods`` has one entry a method, fewest comparisons (or questions of
+        its kind) first; one whose questions the job's prompt does not put is priced with the
+        default prompt of its kind. Prompts
         that a method asks again are not counted again, for the journal answers them; tokens are
         those of whole prompts, although a local model runs what prompts share but once. What
         cannot be told is None: tokens without a model, seconds without calibration, cost without
@@ -84,7 +86,8 @@ def plan_job(
     # Measured first, so that what cannot be measured is told before anything takes long.
     before = fmean(measure(_as_run(first), truth) for truth in truths)
     model = load(job) if prompt else None
-    meter = Meter(job, reading(prompt, job.mode) if prompt else None, model)
+    meters = _meters(job, prompt, model)
+    meter = meters[Comparison]
     speed = asyncio.run(_speed(meter, candidates if calibration else [], job))
     trials = [(0.0, i) for i in range(len(truths))]
     trials += [(noise, i) for noise in NOISES[1:] for i in range(seeds)]
@@ -92,11 +95,15 @@ def plan_job(
         job.estimate(name, len(one.documents)) for one in candidates for name in METHODS
     )
     with progress("simulating", total) as advance:
-        simulations = [_Simulation(job, name, trials, first, meter, advance) for name in METHODS]
+        simulations = [
+            _Simulation(job, name, trials, first, meters[method(name).question], advance)
+            for name in METHODS
+        ]
         for one in candidates:
             for simulation in simulations:
                 simulation.run(one, [truth.get(one.query.id, {}) for truth in truths])
-            meter.forget()
+            for one_kind in meters.values():
+                one_kind.forget()
     rows = [simulation.row(measure, truths, speed) for simulation in simulations]
     named = (
         "model", "prompt", "mode", "order", "k", "passes", "early_exit", "comparisons", "depth",
@@ -164,6 +171,17 @@ async def _speed(meter: Meter, candidates: Sequence[Candidates], job: Job) -> Sp
             await cast(AsyncLanguageModel, meter.model).close()
 
 
+def _meters(job: Job, prompt: Prompt | None, model: Any) -> dict[Kind, Meter]:
+    """By kind of question; each with the job's prompt where it serves, else the kind's default."""
+    meters = {}
+    for kind in {one.question: None for one in METHODS.values()}:
+        chosen = prompt
+        if prompt and not answers(prompt, kind):
+            chosen = load_prompt(default_prompt(kind, embedded=job.model == Job.model))
+        meters[kind] = Meter(job, kind, chosen, model)
+    return meters
+
+
 def _as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     return {
         query: {name: float(-rank) for rank, name in enumerate(names[:_TOP])}
@@ -174,19 +192,23 @@ def _as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]
 class _Watched:
     """A judge whose rounds are counted, and what is new in them."""
 
-    def __init__(self, judge: Judge, parts: Callable[[Comparison], tuple[Hashable, ...]]) -> None:
+    def __init__(
+        self,
+        judge: Callable[[Sequence[Any]], Sequence[Any]],
+        parts: Callable[[Question], tuple[Hashable, ...]],
+    ) -> None:
         self._judge, self._parts = judge, parts
         self.comparisons = self.new_rounds = 0
-        self.asked: dict[Hashable, Comparison] = {}
+        self.asked: dict[Hashable, Question] = {}
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+    def __call__(self, questions: Sequence[Question]) -> Sequence[Any]:
         before = len(self.asked)
-        for comparison in comparisons:
-            for part in self._parts(comparison):
-                self.asked.setdefault(part, comparison)
-        self.comparisons += len(comparisons)
+        for question in questions:
+            for part in self._parts(question):
+                self.asked.setdefault(part, question)
+        self.comparisons += len(questions)
         self.new_rounds += len(self.asked) > before
-        return self._judge(comparisons)
+        return self._judge(questions)
 
 
 @dataclass
@@ -224,7 +246,8 @@ class _Simulation:
         """Ranks a query's candidates in every trial; ``grades`` are known, or one a seed."""
         query, seed = candidates.query.id, self._job.seed
         for (noise, number), run in self._runs.items():
-            judge: Judge = OracleJudge(
+            judge: Any = oracle(
+                self._meter.kind,
                 {query: grades[number % len(grades)]},
                 noise=noise,
                 seed=seed + number,
@@ -232,8 +255,14 @@ class _Simulation:
             )
             if not noise:
                 judge = watched = _Watched(judge, self._meter.parts)
-            order = self._job.input_order
-            ranked = rerank([candidates], judge, self._ranker, input_order=order, seed=seed)
+            ranked = rerank(
+                [candidates],
+                judge,
+                self._ranker,
+                question=self._meter.kind,
+                input_order=self._job.input_order,
+                seed=seed,
+            )
             run.update(_as_run({query: merge(self._first[query], ranked.rankings[query])}))
             if not noise:
                 self._add(self._counts[number], watched, ranked.rounds)
@@ -259,6 +288,8 @@ class _Simulation:
         priced = tokens is not None and (self._job.price_in or self._job.price_out)
         return {
             "method": self._name,
+            "question": self._meter.kind.__name__.lower(),
+            "prompt": self._meter.prompt.name if self._meter.prompt else None,
             "comparisons": mean("comparisons"),
             "prompts": mean("prompts"),
             "rounds": mean("rounds"),

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from rankprompt.models.base import Answer, Request
 from rankprompt.prompt import Prompt
 
-__all__ = ["Choice", "Contrast", "Generation", "Likelihood", "Reading", "reading"]
+__all__ = ["Choice", "Contrast", "Generation", "Likelihood", "Reading", "fill", "reading"]
 
 
 class Reading(Protocol):
@@ -41,7 +41,7 @@ class Choice:
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request, whose options stand for first and second."""
         slots = {"query": query, "first": first, "second": second}
-        return [_request(self._prompt, slots, options=self._prompt.options)]
+        return [fill(self._prompt, slots, options=self._prompt.options)]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """The first option's share of the two options' probability; None where it is NaN."""
@@ -77,7 +77,7 @@ class Generation:
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request, to write an answer."""
         slots = {"query": query, "first": first, "second": second}
-        return [_request(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
+        return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """1 or 0 for the option that was named, None where it cannot be read."""
@@ -114,7 +114,7 @@ class Contrast:
         slots = {"query": query, "first": first, "second": second}
         target = (self._prompt.target.fill(query=query),)
         return [
-            _request(self._prompt, {**slots, "label": label}, options=target)
+            fill(self._prompt, {**slots, "label": label}, options=target)
             for label in self._prompt.options
         ]
 
@@ -135,7 +135,7 @@ class Likelihood(Contrast):
         """One request a passage."""
         target = (self._prompt.target.fill(query=query),)
         return [
-            _request(self._prompt, {"query": query, "passage": passage}, options=target)
+            fill(self._prompt, {"query": query, "passage": passage}, options=target)
             for passage in (first, second)
         ]
 
@@ -147,13 +147,14 @@ def reading(prompt: Prompt, mode: str) -> Reading:
     return Contrast(prompt) if prompt.kind == "contrast" else Likelihood(prompt)
 
 
-def _request(
+def fill(
     prompt: Prompt,
     slots: dict[str, str],
     *,
     options: tuple[str, ...] = (),
     max_tokens: int = 0,
 ) -> Request:
+    """The request that a prompt makes with its slots filled."""
     breaks = prompt.text.breaks(**slots)
     return Request(prompt.text.fill(**slots), options, max_tokens, prompt.chat, breaks)
 

@@ -156,7 +156,7 @@ def test_a_byte_order_mark_and_windows_lines_are_no_trouble(path: Path) -> None:
     ("content", "problem"),
     [
         (CHOICE + 'txt = "a"\n', "unknown key 'txt'; known: chat, description, kind, max_tokens"),
-        ("", "kind must be choice, contrast or likelihood, not ''"),
+        ("", "kind must be choice, contrast, .*listing, not ''"),
         ('kind = "Choice"\n', "not 'Choice'"),
         ("kind = 1\n", "kind must be a text"),
         ('kind = "choice"\ntext = ["a"]\n', "text must be a text"),
