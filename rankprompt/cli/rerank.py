@@ -169,7 +169,7 @@ def rerank(
     as_json: bool = typer.Option(False, "--json", help="Print the manifest on stdout."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no summary."),
 ) -> None:
-    """Rerank candidates by asking a model which of two is more relevant, or the like.
+    """Rerank candidates by asking a model about one, two or several of them at a time.
 
     Writes the run, a manifest of how it was made and what it cost, and a journal of the answers.
     The same command, started again after an interrupt or a crash, goes on where it was.
