@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.tables import table
 from rankprompt import Candidates, Comparison, Document, Query, rerank
 from rankprompt.seeds import uniform
-from rankprompt.sorting import METHODS
+from rankprompt.sorting import METHODS, PAIRWISE
 
 REPORT = Path("docs/scheduler.md")
 QUERIES, DEPTH = 43, 100
@@ -103,7 +103,7 @@ def stream(queries: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    rows = [measure(method) for method in METHODS]
+    rows = [measure(method) for method in PAIRWISE]
     seconds, size = begin(1000)
     jobs = []
     for queries in (1_000, 10_000, 100_000):

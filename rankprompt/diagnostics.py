@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from rankprompt.records import Comparison, Preference
+from rankprompt.records import Comparison, Listing, Preference, Question, Selection
 
-__all__ = ["Diagnostics", "summarise"]
+__all__ = ["Diagnostics", "SetDiagnostics", "summarise"]
 
 _COUNTS = ("pairs", "shown", "shown_first", "both", "inconsistent", "unreadable")
 
@@ -91,6 +92,52 @@ class Diagnostics:
         return circles, triples
 
 
+class SetDiagnostics:
+    """Counts over distinct questions that are no pairs; one that is asked again counts once.
+
+    Attributes:
+        unreadable: answers that could not be read.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, ...]] = set()
+        self._tally: Counter[str] = Counter()
+
+    @property
+    def unreadable(self) -> int:
+        """Answers that could not be read; each left the documents as they were."""
+        return self._tally["unreadable"]
+
+    def add(self, question: Question, answer: Any, repairs: Mapping[str, int]) -> None:
+        """Takes in one judged question.
+
+        Args:
+            question: the documents as they were shown.
+            answer: of the question's kind; None where unreadable.
+            repairs: labels that were "missing", "doubled" or "invented" in it.
+        """
+        asked = (question.query.id, *(one.id for one in question.documents))
+        if asked in self._seen:
+            return
+        self._seen.add(asked)
+        self._tally["questions"] += 1
+        self._tally["unreadable"] += answer is None
+        self._tally["repaired"] += any(repairs.values())
+        self._tally.update(repairs)
+        if isinstance(question, Selection | Listing) and answer is not None:
+            best = answer.index(max(answer)) if isinstance(question, Selection) else answer[0]
+            self._tally["chosen"] += 1
+            self._tally["chosen_first"] += best == 0
+
+    def tally(self) -> Counter[str]:
+        """The counts, which can be added up with those of other queries."""
+        return Counter(self._tally)
+
+    def summary(self) -> dict[str, float | int | None]:
+        """The shares, as ``summarise`` gives them."""
+        return summarise(self._tally)
+
+
 def summarise(tally: Counter[str]) -> dict[str, float | int | None]:
     """The shares, None where nothing was seen that they could be taken of.
 
@@ -99,10 +146,21 @@ def summarise(tally: Counter[str]) -> dict[str, float | int | None]:
     whose two orders do not agree. ``intransitive_triples`` of ``triples`` (three documents
     of a query, each pair strictly preferred) go round in a circle; 1 in 4 would by chance.
 
+    Where there were questions that are no pairs, ``questions`` counts them, and ``repaired`` those
+    whose answers lacked, doubled or invented labels (``missing``, ``doubled`` and ``invented``
+    count the labels). ``first_chosen`` is the share of selections and listings whose best was the
+    passage shown first.
+
     Args:
         tally: from ``Diagnostics.tally``, or several of them added up.
     """
     shown, both = tally["shown"], tally["both"]
+    sets: dict[str, float | int | None] = {}
+    if tally["questions"]:
+        counted = ("questions", "repaired", "missing", "doubled", "invented")
+        chosen = tally["chosen"]
+        sets = {name: tally[name] for name in counted}
+        sets["first_chosen"] = tally["chosen_first"] / chosen if chosen else None
     return {
         "pairs": tally["pairs"],
         "unreadable": tally["unreadable"],
@@ -110,4 +168,5 @@ def summarise(tally: Counter[str]) -> dict[str, float | int | None]:
         "inconsistent": tally["inconsistent"] / both if both else None,
         "intransitive_triples": tally["intransitive_triples"],
         "triples": tally["triples"],
+        **sets,
     }

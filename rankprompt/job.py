@@ -115,11 +115,14 @@ def _describe(
                 "ray",
             )
         ),
-        "model": describe_judge(done.model, prompt, judge="teacher" if job.teacher else "pairwise"),
+        "model": describe_judge(
+            done.model, prompt, "teacher" if job.teacher else job.question.__name__.lower()
+        ),
         "queries": supply.queries,
         "documents": supply.documents,
         "skipped_documents": supply.skipped,
         "costs": {
+            "question": job.question.__name__.lower(),
             "comparisons_asked": done.asked,
             "comparisons_from_journal": done.from_journal,
             "comparisons_unasked": done.unasked,

@@ -48,6 +48,12 @@ class JudgeModel:
         if not -0.5 <= self.bias <= 0.5:
             raise InputError(f"a judge's bias is from -0.5 to 0.5, not {self.bias}")
 
+    @property
+    def flip(self) -> float | None:
+        """The share of wrong answers, where the judge errs in no other way."""
+        plain = self == JudgeModel(self.errors) and len(set(self.errors)) == 1
+        return self.errors[0] if plain else None
+
     def __str__(self) -> str:
         """The spelling that ``parse_judge_model`` reads."""
         parts = []

@@ -95,18 +95,18 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(model: Any, prompt: Prompt | None, *, judge: str = "pairwise") -> dict[str, Any]:
+def describe_judge(model: Any, prompt: Prompt | None, question: str) -> dict[str, Any]:
     """What judged: an oracle where there is no model, else the model and its prompt.
 
     Args:
         model: has a name, a fingerprint and, unless it is a teacher, a context length.
         prompt: what it was asked; None where it reads no prompt.
-        judge: what it was asked for.
+        question: of which kind, such as "comparison"; "teacher" where it scores windows.
     """
     if model is None:
         return {"judge": "oracle"}
     return {
-        "judge": judge,
+        "judge": "pairwise" if question == "comparison" else question,
         "name": model.name,
         "fingerprint": model.fingerprint,
         "context_length": getattr(model, "context_length", None),
@@ -120,6 +120,12 @@ def describe_judge(model: Any, prompt: Prompt | None, *, judge: str = "pairwise"
             "target": str(prompt.target),
             "options": prompt.options,
             "chat": prompt.chat,
+            **({"grades": prompt.grades} if prompt.grades else {}),
+            **(
+                {"passage": str(prompt.passage), "answer": str(prompt.answer)}
+                if prompt.labels
+                else {}
+            ),
         },
     }
 

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from rankprompt.answering import Answering, AsyncAnswering, Costs
 from rankprompt.diagnostics import summarise
 from rankprompt.judges import AsyncPairwiseJudge, OracleJudge, PairwiseJudge
+from rankprompt.kinds import AsyncModelJudge, ModelJudge, judge, oracle, server_judge
 from rankprompt.prior import AsyncPriorJudge, PriorJudge
 from rankprompt.prompt import Prompt
-from rankprompt.readings import reading
 from rankprompt.records import Candidates, Qrels
 from rankprompt.reranking import Reranked, arerank, rerank
+from rankprompt.set_oracle import SetOracle
 from rankprompt.settings import Job
 
 __all__ = ["Judged", "Outcome", "ask", "ask_oracle", "ask_server"]
@@ -46,9 +47,9 @@ class Outcome:
 
     Attributes:
         rounds: asked one after the other, of the part that had the most.
-        asked: comparisons that cost at least one prompt.
-        from_journal: comparisons that cost nothing.
-        unasked: comparisons that the budget did not reach.
+        asked: questions that cost at least one prompt.
+        from_journal: questions that cost nothing.
+        unasked: questions that the budget did not reach.
         cut: passages cut to fit.
         tally: as ``Diagnostics.tally``.
         model: has a name, a fingerprint and a context length; None for an oracle.
@@ -91,9 +92,9 @@ def ask(
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model on this machine judge a part."""
-    judge = PairwiseJudge(answering, reading(prompt, job.mode), **job.judging, on_judged=on_judged)
-    prior = PriorJudge(judge, part, job.prior or 0.0)
-    return _judged(rerank(part, prior, job.ranker(job.method or ""), **job.arranging), judge)
+    asked = judge(job.question, answering, prompt, job, on_judged)
+    prior = _with_prior(asked, part, job)
+    return _judged(rerank(part, prior, job.ranker(job.method or ""), **job.arranging), asked)
 
 
 async def ask_server(
@@ -104,25 +105,36 @@ async def ask_server(
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model behind a server judge a part."""
-    judge = AsyncPairwiseJudge(
-        answering, reading(prompt, job.mode), **job.judging, on_judged=on_judged
+    asked = server_judge(job.question, answering, prompt, job, on_judged)
+    prior = (
+        AsyncPriorJudge(asked, part, job.prior or 0.0)
+        if isinstance(asked, AsyncPairwiseJudge)
+        else asked
     )
-    prior = AsyncPriorJudge(judge, part, job.prior or 0.0)
     ranked = await arerank(
         part, prior, job.ranker(job.method or ""), queries=2 * job.concurrency, **job.arranging
     )
-    return _judged(ranked, judge)
+    return _judged(ranked, asked)
 
 
 def ask_oracle(part: Sequence[Candidates], qrels: Qrels, job: Job, on_judged: _OnJudged) -> Judged:
     """Has the grades judge a part."""
-    judge = OracleJudge(qrels, **job.erring, on_judged=on_judged)
-    prior = PriorJudge(judge, part, job.prior or 0.0)
+    asked = oracle(job.question, qrels, **job.erring, on_judged=on_judged)
+    prior = _with_prior(asked, part, job)
     rankings, rounds = rerank(part, prior, job.ranker(job.method or ""), **job.arranging)
-    return Judged(rankings, rounds, judge.asked, 0, 0, 0, judge.diagnostics.tally())
+    return Judged(rankings, rounds, asked.asked, 0, 0, 0, asked.diagnostics.tally())
 
 
-def _judged(ranked: Reranked, judge: PairwiseJudge | AsyncPairwiseJudge) -> Judged:
+def _with_prior(
+    asked: ModelJudge | SetOracle | OracleJudge, part: Sequence[Candidates], job: Job
+) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """The judge with the first stage's opinion added, where it compares pairs."""
+    if isinstance(asked, PairwiseJudge | OracleJudge):
+        return PriorJudge(asked, part, job.prior or 0.0)
+    return asked
+
+
+def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge) -> Judged:
     return Judged(
         *ranked,
         judge.asked,

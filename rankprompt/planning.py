@@ -19,14 +19,15 @@ from rankprompt.files import read_qrels
 from rankprompt.fitting import hear_journal
 from rankprompt.invented import invented_grades
 from rankprompt.judge_models import FITTED, JudgeModel, parse_judge_model
-from rankprompt.judges import Judge, OracleJudge
+from rankprompt.kinds import Kind, answers, default_prompt, oracle
 from rankprompt.models import AsyncLanguageModel
 from rankprompt.pricing import Meter, Speed, calibrate, load
+from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
-from rankprompt.records import Candidates, Comparison, Preference, Qrels, Run
+from rankprompt.records import Candidates, Comparison, Qrels, Question, Run
 from rankprompt.reranking import merge, rerank
 from rankprompt.settings import Job, resolve
-from rankprompt.sorting import METHODS
+from rankprompt.sorting import METHODS, method
 from rankprompt.supply import Supply
 
 __all__ = ["NOISES", "invented_grades", "plan_job"]
@@ -69,11 +70,14 @@ def plan_job(
         progress: as in ``run_job``.
 
     Returns:
-        What JSON can hold. ``methods`` has one entry a method, fewest comparisons first. Prompts
-        that a method or a later stage asks again are not counted again, for the journal answers
-        them; tokens are those of whole prompts, although a local model runs what prompts share but
-        once. ``quality`` is by the share of wrong answers, and as "simulated". What cannot be told
-        is None: tokens without a model, seconds without calibration, cost without prices.
+        What JSON can hold. ``methods`` has one entry a method, fewest comparisons (or questions of
+        its kind) first; one whose questions the job's prompt does not put is priced with the
+        default prompt of its kind. Prompts that a method or a later stage asks again are not
+        counted again, for the journal answers them; tokens are those of whole prompts, although a
+        local model runs what prompts share but once. ``quality`` is by the share of wrong answers,
+        and as "simulated"; a judge that errs otherwise than by a share judges pairs alone, and
+        other methods are left out. What cannot be told is None: tokens without a model, seconds
+        without calibration, cost without prices.
 
     Raises:
         RankpromptError: as ``run_job``.
@@ -100,7 +104,8 @@ def plan_job(
     # Measured first, so that what cannot be measured is told before anything takes long.
     before = fmean(measure(_as_run(first), truth) for truth in truths)
     model = load(job) if prompt else None
-    meter = Meter(job, reading(prompt, job.mode) if prompt else None, model)
+    meters = _meters(job, prompt, model)
+    meter = meters[Comparison]
     speed = asyncio.run(_speed(meter, candidates if calibration else [], job))
     if fitted is not None and prompt:
         heard = hear_journal(
@@ -112,6 +117,8 @@ def plan_job(
             judging=job.judging,
         )
         judge_model = heard.model()
+    if judge_model and judge_model.flip is None:
+        names = [name for name in names if method(name).question is Comparison]
     judges = {str(noise): JudgeModel((noise,)) for noise in NOISES}
     if judge_model:
         judges = {"0.0": JudgeModel(), _SIMULATED: judge_model}
@@ -127,12 +134,14 @@ def plan_job(
     asked = job if meter.ordered else replace(job, order="single")
     with progress("simulating", total) as advance:
         simulations = [
-            _Simulation(asked, name, judges, trials, first, meter, advance) for name in names
+            _Simulation(asked, name, judges, trials, first, meters[method(name).question], advance)
+            for name in names
         ]
         for one in candidates:
             for simulation in simulations:
                 simulation.run(one, [truth.get(one.query.id, {}) for truth in truths])
-            meter.forget()
+            for one_kind in meters.values():
+                one_kind.forget()
     rows = [simulation.row(measure, truths, speed) for simulation in simulations]
     named = (
         "model", "prompt", "mode", "order", "k", "passes", "early_exit", "comparisons", "depth",
@@ -178,6 +187,17 @@ async def _speed(meter: Meter, candidates: Sequence[Candidates], job: Job) -> Sp
             await cast(AsyncLanguageModel, meter.model).close()
 
 
+def _meters(job: Job, prompt: Prompt | None, model: Any) -> dict[Kind, Meter]:
+    """By kind of question; each with the job's prompt where it serves, else the kind's default."""
+    meters = {}
+    for kind in {one.question: None for one in METHODS.values()}:
+        chosen = prompt
+        if prompt and not answers(prompt, kind):
+            chosen = load_prompt(default_prompt(kind, embedded=job.model == Job.model))
+        meters[kind] = Meter(job, kind, chosen, model)
+    return meters
+
+
 def _as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     return {
         query: {name: float(-rank) for rank, name in enumerate(names[:_TOP])}
@@ -188,19 +208,23 @@ def _as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]
 class _Watched:
     """A judge whose rounds are counted, and what is new in them."""
 
-    def __init__(self, judge: Judge, parts: Callable[[Comparison], tuple[Hashable, ...]]) -> None:
+    def __init__(
+        self,
+        judge: Callable[[Sequence[Any]], Sequence[Any]],
+        parts: Callable[[Question], tuple[Hashable, ...]],
+    ) -> None:
         self._judge, self._parts = judge, parts
         self.comparisons = self.new_rounds = 0
-        self.asked: dict[Hashable, Comparison] = {}
+        self.asked: dict[Hashable, Question] = {}
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+    def __call__(self, questions: Sequence[Question]) -> Sequence[Any]:
         before = len(self.asked)
-        for comparison in comparisons:
-            for part in self._parts(comparison):
-                self.asked.setdefault(part, comparison)
-        self.comparisons += len(comparisons)
+        for question in questions:
+            for part in self._parts(question):
+                self.asked.setdefault(part, question)
+        self.comparisons += len(questions)
         self.new_rounds += len(self.asked) > before
-        return self._judge(comparisons)
+        return self._judge(questions)
 
 
 @dataclass
@@ -241,13 +265,22 @@ class _Simulation:
         query, seed = candidates.query.id, self._job.seed
         for (name, number), run in self._runs.items():
             settings = {**self._job.erring, "errors": self._judges[name], "seed": seed + number}
-            judge: Judge = OracleJudge(
-                {query: grades[number % len(grades)]}, **settings, on_judged=self._advance
+            judge: Any = oracle(
+                self._meter.kind,
+                {query: grades[number % len(grades)]},
+                **settings,
+                on_judged=self._advance,
             )
             if name == self._priced:
                 judge = watched = _Watched(judge, self._meter.parts)
-            order = self._job.input_order
-            ranked = rerank([candidates], judge, self._ranker, input_order=order, seed=seed)
+            ranked = rerank(
+                [candidates],
+                judge,
+                self._ranker,
+                question=self._meter.kind,
+                input_order=self._job.input_order,
+                seed=seed,
+            )
             run.update(_as_run({query: merge(self._first[query], ranked.rankings[query])}))
             if name == self._priced:
                 self._add(self._counts[number], watched, ranked.rounds)
@@ -276,6 +309,8 @@ class _Simulation:
         priced = tokens is not None and (self._job.price_in or self._job.price_out)
         return {
             "method": self._name,
+            "question": self._meter.kind.__name__.lower(),
+            "prompt": self._meter.prompt.name if self._meter.prompt else None,
             "comparisons": mean("comparisons"),
             "prompts": mean("prompts"),
             "rounds": mean("rounds"),

@@ -1,4 +1,4 @@
-"""What comparisons cost with a model: prompts and tokens counted, its speed measured."""
+"""What questions cost with a model: prompts and tokens counted, its speed measured."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import NamedTuple, TypeAlias, cast
 
 from rankprompt.answering import Answering
-from rankprompt.judges import PairwiseJudge
+from rankprompt.kinds import Kind, judge
 from rankprompt.models import (
     AsyncLanguageModel,
     LanguageModel,
@@ -17,8 +17,9 @@ from rankprompt.models import (
     load_model,
     load_server,
 )
-from rankprompt.readings import Reading
-from rankprompt.records import Candidates, Comparison
+from rankprompt.prompt import Prompt
+from rankprompt.readings import reading
+from rankprompt.records import Candidates, Comparison, Grading, Question
 from rankprompt.seeds import uniform
 from rankprompt.settings import Job
 
@@ -26,7 +27,7 @@ __all__ = ["Meter", "Price", "Speed", "calibrate", "load"]
 
 Model: TypeAlias = LanguageModel | AsyncLanguageModel
 
-_SAMPLE = 16  # pairs of a query and a method, whose prompts stand for all of them
+_SAMPLE = 16  # questions of a query and a method, whose prompts stand for all of them
 _SECONDS = 2.0  # a set of prompts that takes as long shows a model's speed well enough
 
 
@@ -49,43 +50,50 @@ class Price(NamedTuple):
 
 
 class Meter:
-    """Renders comparisons as the judge of a job does, and counts their prompts and tokens.
+    """Renders questions of a kind as the judge of a job does, and counts prompts and tokens.
 
     Args:
         job: resolved.
-        reading: what is asked about a pair; None for an oracle, whose plan counts the prompts that
-            a prompt with two passages would take.
+        kind: of the questions.
+        prompt: puts them; None for an oracle, whose plan counts the prompts that a prompt with all
+            the passages would take.
         model: None where tokens are not to be counted.
     """
 
-    def __init__(self, job: Job, reading: Reading | None, model: Model | None) -> None:
-        self.model = model
-        self.ordered = reading is None or reading.ordered
+    def __init__(self, job: Job, kind: Kind, prompt: Prompt | None, model: Model | None) -> None:
+        self.model, self.kind, self.prompt = model, kind, prompt
+        self._pairs = kind is Comparison
+        asks = reading(prompt, job.mode) if prompt and self._pairs else None
+        self.ordered = asks is None or asks.ordered
+        # A passage by itself has few prompts: each is counted.
+        self._exact = not self.ordered or kind is Grading
         self._seed = job.seed
-        # Of a pair; or of a passage, where passages are read one at a time.
-        self._prompts = 1 + (job.order == "both") if self.ordered else 1
+        # Of a question; or of a passage, where the passages of a pair are read one at a time.
+        self._prompts = 1 + (job.order == "both") if self._pairs and self.ordered else 1
         self._lengths: dict[Request, int] = {}
         self._heard: dict[Request, None] = {}
-        if reading and model:
-            if self.ordered:
-                self._prompts *= len(reading.requests("", "", ""))
+        if prompt and model:
+            if asks and self.ordered:
+                self._prompts *= len(asks.requests("", "", ""))
             # A judge that hears nothing needs of what answers it no more than there is here.
-            self._judge = PairwiseJudge(cast(Answering, self), reading, **job.judging)
+            self._judge = judge(kind, cast(Answering, self), prompt, job, lambda _: None)
 
     def __call__(self, requests: Sequence[Request]) -> tuple[list[None], list[bool]]:
         """Takes down what the judge asks, and answers nothing."""
         self._heard |= dict.fromkeys(requests)
         return [None] * len(requests), [False] * len(requests)
 
-    def parts(self, comparison: Comparison) -> tuple[Hashable, ...]:
-        """What a comparison asks the model about, and need not ask again: the pair, or passages."""
-        texts = comparison.first.text, comparison.second.text
-        return texts if not self.ordered else (min(texts, texts[::-1]),)
+    def parts(self, question: Question) -> tuple[Hashable, ...]:
+        """What a question asks the model about, and need not ask again: its texts, or each."""
+        texts = tuple(document.text for document in question.documents)
+        if not self._pairs:
+            return (texts,)
+        return (min(texts, texts[::-1]),) if self.ordered else texts
 
-    def requests(self, comparisons: Sequence[Comparison]) -> list[Request]:
-        """The distinct requests about some pairs."""
+    def requests(self, questions: Sequence[Question]) -> list[Request]:
+        """The distinct requests about some questions."""
         self._heard = {}
-        self._judge(comparisons)
+        self._judge(questions)  # type: ignore[arg-type]
         return list(self._heard)
 
     def tokens(self, requests: Iterable[Request]) -> int:
@@ -101,33 +109,33 @@ class Meter:
         """Forgets the requests counted so far: another query has others."""
         self._lengths = {}
 
-    def price(self, asked: Mapping[Hashable, Comparison]) -> Price:
+    def price(self, asked: Mapping[Hashable, Question]) -> Price:
         """What it takes to ask about one query's parts.
 
         Args:
-            asked: a comparison that asks about the part, by part.
+            asked: a question that asks about the part, by part.
 
         Returns:
-            Exact where passages are read one at a time, and where pairs are few; of many pairs, a
+            Exact where passages are read one at a time, and where questions are few; of many, a
             seeded sample stands for all.
         """
         prompts = len(asked) * self._prompts
         if not self.model:
             return Price(prompts, None, None)
-        comparisons: Sequence[Comparison] = list(asked.values())
-        sampled = self.ordered and len(comparisons) > _SAMPLE
+        questions: Sequence[Question] = list(asked.values())
+        sampled = not self._exact and len(questions) > _SAMPLE
         if sampled:
-            comparisons = nsmallest(_SAMPLE, comparisons, key=self._draw)
-        requests = self.requests(comparisons)
+            questions = nsmallest(_SAMPLE, questions, key=self._draw)
+        requests = self.requests(questions)
         tokens, written = self.tokens(requests), sum(one.max_tokens for one in requests)
         if not sampled:
             return Price(len(requests), tokens, written)
         share = prompts / len(requests)
         return Price(prompts, round(share * tokens), round(share * written))
 
-    def _draw(self, comparison: Comparison) -> float:
-        pair = sorted((comparison.first.id, comparison.second.id))
-        return uniform(self._seed, "sample", comparison.query.id, *pair)
+    def _draw(self, question: Question) -> float:
+        names = sorted(document.id for document in question.documents)
+        return uniform(self._seed, "sample", question.query.id, *names)
 
 
 class Speed(NamedTuple):
@@ -183,7 +191,7 @@ async def calibrate(meter: Meter, candidates: Sequence[Candidates], job: Job) ->
         return took, meter.tokens(requests), sum(one.max_tokens for one in requests)
 
     def drawn(some: Sequence[Candidates], part: slice) -> list[Request]:
-        pairs = []
+        pairs: list[Question] = []
         for query, documents, _ in some:
             mixed = sorted(
                 documents, key=lambda one: uniform(job.seed, "calibration", query.id, one.id)

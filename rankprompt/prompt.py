@@ -1,14 +1,26 @@
 """Prompts: texts with named slots, from TOML files.
 
-A prompt file says how a comparison is put to a model and how the answer is read:
+A prompt file says how a question is put to a model and how the answer is read. About two passages:
 
 * ``kind = "choice"``: ``text`` shows both passages ({first}, {second}) and the query; the model
   chooses between two ``options``, the first of which stands for {first}.
 * ``kind = "contrast"``: ``text`` shows both passages and a {label}; how likely is ``target`` (the
   query) with the one label and with the other? ``options`` are the labels.
-* ``kind = "likelihood"``: ``text`` shows one {passage}; how likely is ``target`` after it?
-* ``kind = "relevance"``: ``text`` shows the query and one {passage}; the model chooses between two
-  ``options``, the first of which means relevant.
+
+About one passage:
+
+* ``kind = "likelihood"``: ``text`` shows one {passage}; how likely is ``target`` after it? Two
+  passages are compared by it, too.
+* ``kind = "grades"``: ``text`` shows one {passage} and the query; the model chooses among
+  ``options``, each of which is worth as much as ``grades`` says in its place.
+
+About several, each shown as ``passage`` says under a {label}, which is a letter or a number
+(``labels``); ``text`` shows the query and all of the {passages}, and may name their {number}:
+
+* ``kind = "selection"``: which is the most relevant?
+* ``kind = "listing"``: in which order do they stand? ``max_tokens`` is for each of them.
+
+``answer`` is how the model is to write a {label}.
 """
 
 import re
@@ -22,19 +34,20 @@ from rankprompt.errors import FormatError, InputError, UnknownNameError
 __all__ = ["SHIPPED", "Prompt", "load_prompt"]
 
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
-_PASSAGES = {"choice": {"first", "second"}, "contrast": {"first", "second"}}
-KINDS = ("choice", "contrast", "likelihood", "relevance")
-_KEYS = {
-    "kind",
-    "text",
-    "target",
-    "options",
-    "chat",
-    "max_tokens",
-    "prior",
-    "description",
-    "source",
+# What ``text`` must show.
+_SLOTS = {
+    "choice": {"query", "first", "second"},
+    "contrast": {"first", "second", "label"},
+    "likelihood": {"passage"},
+    "grades": {"query", "passage"},
+    "selection": {"query", "passages"},
+    "listing": {"query", "passages"},
 }
+_SETS = ("selection", "listing")
+_KEYS = {
+    "kind", "text", "target", "options", "grades", "passage", "answer", "labels", "chat",
+    "max_tokens", "prior", "description", "source",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,19 +103,23 @@ def parse_template(text: str) -> Template:
 
 @dataclass(frozen=True)
 class Prompt:
-    """How a comparison is put to a model, and what it may answer.
+    """How a question is put to a model, and what it may answer.
 
     Attributes:
         name: the shipped name, or the file's path.
-        kind: "choice", "contrast", "likelihood" or "relevance".
+        kind: "choice", "contrast", "likelihood", "grades", "selection" or "listing".
         text: what the model reads.
         target: what the model is scored on (contrast, likelihood).
-        options: what the model may answer (choice, relevance), or the passages' labels
-            (contrast).
+        options: what the model may answer (choice, grades), or the passages' labels (contrast).
         chat: put the text into the model's chat template, where it has one.
-        max_tokens: how much is generated for an answer that is read as text (choice).
+        max_tokens: how much is generated for an answer that is read as text; of a listing, for
+            each passage.
         prior: the weight of the first stage's scores that goes well with it (``PriorJudge``).
         description: one line for ``--help`` and the manifest.
+        grades: what each option is worth (grades).
+        passage: how each passage is shown under its label (selection, listing).
+        answer: how a label is answered (selection, listing).
+        labels: "letters" or "numbers" (selection, listing).
     """
 
     name: str
@@ -114,6 +131,10 @@ class Prompt:
     max_tokens: int = 8
     prior: float = 0.0
     description: str = ""
+    grades: tuple[float, ...] = ()
+    passage: Template = Template(("",))
+    answer: Template = Template(("",))
+    labels: str = ""
 
 
 def _shipped() -> dict[str, Path]:
@@ -163,24 +184,30 @@ def _prompt(name: str, content: dict[str, object]) -> Prompt:
         return value
 
     kind = text("kind")
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-    asks = kind in ("choice", "relevance")
+    if kind not in _SLOTS:
+        raise ValueError(f"kind must be {', '.join(_SLOTS)}, not {kind!r}")
     template, target = parse_template(text("text")), parse_template(text("target"))
-    needed = set(_PASSAGES.get(kind, {"passage"})) | ({"label"} if kind == "contrast" else set())
-    needed |= {"query"} if asks else set()
-    _check_slots("text", template, needed, may={"query"})
-    _check_slots("target", target, set() if asks else {"query"}, may=set())
-    if asks and target.parts != ("",):
-        raise ValueError(f"a {kind} has options, not a target")
-    options = content.get("options", [])
-    wanted = 0 if kind == "likelihood" else 2
-    if not isinstance(options, list) or not all(isinstance(one, str) for one in options):
-        raise ValueError("options must be a list of texts")
-    if len(options) != wanted or len({one.strip() for one in options}) != wanted:
-        raise ValueError(f"a {kind} has {wanted} different options, not {len(options)}")
-    if not all(one.strip() for one in options):
-        raise ValueError("an option is blank")
+    _check_slots("text", template, _SLOTS[kind], {"query", *(["number"] * (kind in _SETS))})
+    scored = kind in ("contrast", "likelihood")
+    _check_slots("target", target, {"query"} if scored else set(), may=set())
+    if not scored and target.parts != ("",):
+        has = "labels" if kind in _SETS else "options"
+        raise ValueError(f"a {kind} has {has}, not a target")
+    options = _options(kind, content.get("options", []))
+    grades = content.get("grades", [])
+    if not isinstance(grades, list) or not all(type(one) in (int, float) for one in grades):
+        raise ValueError("grades must be a list of numbers")
+    if len(grades) != (len(options) if kind == "grades" else 0):
+        raise ValueError("grades go with kind grades, one for each option")
+    shown, answer = parse_template(text("passage")), parse_template(text("answer"))
+    labels = text("labels", "letters" if kind in _SETS else "")
+    if kind in _SETS:
+        _check_slots("passage", shown, {"label", "passage"}, may=set())
+        _check_slots("answer", answer, {"label"}, may=set())
+        if labels not in ("letters", "numbers"):
+            raise ValueError(f"labels must be letters or numbers, not {labels!r}")
+    elif labels or shown.parts != ("",) or answer.parts != ("",):
+        raise ValueError(f"passage, answer and labels go with {' and '.join(_SETS)}, not {kind}")
     chat, max_tokens = content.get("chat", False), content.get("max_tokens", 8)
     if not isinstance(chat, bool):
         raise ValueError("chat must be true or false")
@@ -190,8 +217,23 @@ def _prompt(name: str, content: dict[str, object]) -> Prompt:
     if not isinstance(prior, int | float) or not 0 <= prior < float("inf"):
         raise ValueError("prior must be a number from 0")
     return Prompt(
-        name, kind, template, target, tuple(options), chat, max_tokens, prior, text("description")
-    )
+        name, kind, template, target, options, chat, max_tokens, prior, text("description"),
+        tuple(map(float, grades)), shown, answer, labels,
+    )  # fmt: skip
+
+
+def _options(kind: str, options: object) -> tuple[str, ...]:
+    if not isinstance(options, list) or not all(isinstance(one, str) for one in options):
+        raise ValueError("options must be a list of texts")
+    different = len({one.strip() for one in options})
+    if kind == "grades":
+        if different < 2 or different < len(options):
+            raise ValueError("grades have two or more different options")
+    elif len(options) != (wanted := 2 * (kind in ("choice", "contrast"))) or different != wanted:
+        raise ValueError(f"a {kind} has {wanted} different options, not {len(options)}")
+    if not all(one.strip() for one in options):
+        raise ValueError("an option is blank")
+    return tuple(options)
 
 
 def _check_slots(key: str, template: Template, must: set[str], may: set[str]) -> None:

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 from unicodedata import normalize
 
-from rankprompt.errors import InputError
 from rankprompt.models.base import Answer, Request
 from rankprompt.prompt import Prompt
 
-__all__ = [
-    "Choice", "Contrast", "Generation", "Likelihood", "PassageReading", "Reading", "Relevance",
-    "passage_reading", "reading",
-]  # fmt: skip
+__all__ = ["Choice", "Contrast", "Generation", "Likelihood", "Reading", "fill", "reading"]
 
 
 class Reading(Protocol):
@@ -34,16 +30,6 @@ class Reading(Protocol):
         """The probability that the first is the more relevant; None where it cannot be read."""
 
 
-class PassageReading(Reading, Protocol):
-    """Asks about one passage at a time, so that a passage has a score of its own."""
-
-    def request(self, query: str, passage: str) -> Request:
-        """The request about a passage."""
-
-    def score(self, answer: Answer) -> float:
-        """How relevant the passage is, in nats; may be NaN where the answer is broken."""
-
-
 class Choice:
     """Scoring mode: which of two options is the likelier answer (arXiv 2306.17563, section 3.1)?"""
 
@@ -55,7 +41,7 @@ class Choice:
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request, whose options stand for first and second."""
         slots = {"query": query, "first": first, "second": second}
-        return [_request(self._prompt, slots, options=self._prompt.options)]
+        return [fill(self._prompt, slots, options=self._prompt.options)]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """The first option's share of the two options' probability; None where it is NaN."""
@@ -91,7 +77,7 @@ class Generation:
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request, to write an answer."""
         slots = {"query": query, "first": first, "second": second}
-        return [_request(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
+        return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def read(self, answers: Sequence[Answer]) -> float | None:
         """1 or 0 for the option that was named, None where it cannot be read."""
@@ -128,7 +114,7 @@ class Contrast:
         slots = {"query": query, "first": first, "second": second}
         target = (self._prompt.target.fill(query=query),)
         return [
-            _request(self._prompt, {**slots, "label": label}, options=target)
+            fill(self._prompt, {**slots, "label": label}, options=target)
             for label in self._prompt.options
         ]
 
@@ -137,79 +123,38 @@ class Contrast:
         return _sigmoid(_mean(answers[0]) - _mean(answers[1]))
 
 
-class Likelihood:
-    """One passage at a time: how likely is the query after it (UPR, arXiv 2204.07496)?
+class Likelihood(Contrast):
+    """One passage at a time: how much likelier is the query after the one than after the other?
 
     Consistent and order-free by construction, and asks one prompt a document, not one a pair.
     """
 
     ordered, passages = False, 1
 
-    def __init__(self, prompt: Prompt) -> None:
-        self._prompt = prompt
-
-    def request(self, query: str, passage: str) -> Request:
-        """One that scores the query."""
-        target = (self._prompt.target.fill(query=query),)
-        return _request(self._prompt, {"query": query, "passage": passage}, options=target)
-
-    def score(self, answer: Answer) -> float:
-        """The query's mean log-likelihood a token."""
-        return _mean(answer)
-
     def requests(self, query: str, first: str, second: str) -> list[Request]:
         """One request a passage."""
-        return [self.request(query, passage) for passage in (first, second)]
-
-    def read(self, answers: Sequence[Answer]) -> float | None:
-        """The logistic of the difference between the scores."""
-        return _sigmoid(self.score(answers[0]) - self.score(answers[1]))
-
-
-class Relevance(Likelihood):
-    """One passage at a time: is it relevant, yes or no (arXiv 2211.09110, section B.1)?"""
-
-    def request(self, query: str, passage: str) -> Request:
-        """One whose options stand for yes and no."""
-        slots = {"query": query, "passage": passage}
-        return _request(self._prompt, slots, options=self._prompt.options)
-
-    def score(self, answer: Answer) -> float:
-        """The log-odds of yes: its logistic is the probability of yes among the two."""
-        yes, no = answer.loglikelihoods
-        return yes - no
+        target = (self._prompt.target.fill(query=query),)
+        return [
+            fill(self._prompt, {"query": query, "passage": passage}, options=target)
+            for passage in (first, second)
+        ]
 
 
 def reading(prompt: Prompt, mode: str) -> Reading:
     """The reading that a prompt asks for; ``mode`` is "scoring" or "generation" (choices only)."""
     if prompt.kind == "choice":
         return Generation(prompt) if mode == "generation" else Choice(prompt)
-    return Contrast(prompt) if prompt.kind == "contrast" else passage_reading(prompt)
+    return Contrast(prompt) if prompt.kind == "contrast" else Likelihood(prompt)
 
 
-def passage_reading(prompt: Prompt) -> PassageReading:
-    """The reading of a prompt that shows one passage.
-
-    Raises:
-        InputError: the prompt is of another kind.
-    """
-    if prompt.kind == "likelihood":
-        return Likelihood(prompt)
-    if prompt.kind == "relevance":
-        return Relevance(prompt)
-    raise InputError(
-        f"expected a prompt of kind likelihood or relevance, which shows one passage; "
-        f"{prompt.name} is a {prompt.kind}"
-    )
-
-
-def _request(
+def fill(
     prompt: Prompt,
     slots: dict[str, str],
     *,
     options: tuple[str, ...] = (),
     max_tokens: int = 0,
 ) -> Request:
+    """The request that a prompt makes with its slots filled."""
     breaks = prompt.text.breaks(**slots)
     return Request(prompt.text.fill(**slots), options, max_tokens, prompt.chat, breaks)
 

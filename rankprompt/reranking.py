@@ -1,20 +1,22 @@
 """Reranks candidates: one flow a query, all of them together, before one judge."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from rankprompt.errors import InputError
 from rankprompt.flows import Flow, about, all_or_none, arun, run, together
-from rankprompt.judges import AsyncJudge, Judge
-from rankprompt.records import Candidates, Comparison, Document, Preference, Query
+from rankprompt.records import Candidates, Comparison, Document, Question
 from rankprompt.seeds import uniform
 from rankprompt.sorting import Ranker
 
 __all__ = ["INPUT_ORDERS", "Reranked", "arerank", "merge", "rerank"]
 
 INPUT_ORDERS = ("given", "inverse", "random")
+
+_Judge: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+_AsyncJudge: TypeAlias = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
 class Reranked(NamedTuple):
@@ -30,9 +32,10 @@ class Reranked(NamedTuple):
 
 def rerank(
     candidates: Sequence[Candidates],
-    judge: Judge,
+    judge: _Judge,
     ranker: Ranker,
     *,
+    question: type[Question] = Comparison,
     input_order: str = "given",
     seed: int = 0,
     on_round: Callable[[int], None] = lambda _: None,
@@ -41,12 +44,14 @@ def rerank(
 
     Args:
         candidates: a query and its documents, best first.
-        judge: says which of two documents is the more relevant.
+        judge: answers the ranker's kind of question, such as which of two documents is the more
+            relevant.
         ranker: from ``rankprompt.sorting``, its settings bound.
+        question: the kind that the ranker asks (``Method.question``).
         input_order: how the ranker meets the documents: "given", "inverse" or "random" (by the
             seed). Sorts that stop early lean on a good input order; this shows how much.
         seed: of the random input order.
-        on_round: called before each round with its number of comparisons.
+        on_round: called before each round with its number of questions.
 
     Returns:
         Rankings in the order of ``candidates``, each a permutation of its documents.
@@ -57,21 +62,23 @@ def rerank(
     _check(candidates, input_order)
     rounds = 0
 
-    def ask(comparisons: Sequence[Comparison]) -> Sequence[Preference]:
+    def ask(questions: Sequence[Question]) -> Sequence[Any]:
         nonlocal rounds
         rounds += 1
-        on_round(len(comparisons))
-        return judge(comparisons)
+        on_round(len(questions))
+        return judge(questions)
 
-    ranked = run(together([_flow(one, ranker, input_order, seed) for one in candidates]), ask)
+    flows = [_flow(one, ranker, question, input_order, seed) for one in candidates]
+    ranked = run(together(flows), ask)
     return Reranked(_rankings(candidates, ranked), rounds)
 
 
 async def arerank(
     candidates: Sequence[Candidates],
-    judge: AsyncJudge,
+    judge: _AsyncJudge,
     ranker: Ranker,
     *,
+    question: type[Question] = Comparison,
     input_order: str = "given",
     seed: int = 0,
     queries: int = 64,
@@ -80,8 +87,9 @@ async def arerank(
 
     Args:
         candidates: a query and its documents, best first.
-        judge: says which of two documents is the more relevant.
+        judge: as in ``rerank``, but others need not wait for it.
         ranker: from ``rankprompt.sorting``, its settings bound.
+        question: as in ``rerank``.
         input_order: as in ``rerank``.
         seed: as in ``rerank``.
         queries: how many are under way at a time, at the most.
@@ -97,12 +105,13 @@ async def arerank(
     rounds = [0] * len(candidates)
 
     async def one_query(place: int) -> list[Document]:
-        async def ask(comparisons: Sequence[Comparison]) -> Sequence[Preference]:
+        async def ask(questions: Sequence[Question]) -> Sequence[Any]:
             rounds[place] += 1
-            return await judge(comparisons)
+            return await judge(questions)
 
         async with room:
-            return await arun(_flow(candidates[place], ranker, input_order, seed), ask)
+            flow = _flow(candidates[place], ranker, question, input_order, seed)
+            return await arun(flow, ask)
 
     ranked = await all_or_none(one_query(place) for place in range(len(candidates)))
     return Reranked(_rankings(candidates, ranked), max(rounds, default=0))
@@ -126,10 +135,10 @@ def _check(candidates: Sequence[Candidates], input_order: str) -> None:
 
 
 def _flow(
-    candidates: Candidates, ranker: Ranker, input_order: str, seed: int
-) -> Flow[Comparison, Preference, list[Document]]:
+    candidates: Candidates, ranker: Ranker, kind: type[Question], input_order: str, seed: int
+) -> Flow[Question, Any, list[Document]]:
     items = _arrange(candidates, input_order, seed)
-    return about(ranker(items), partial(_compare, candidates.query))
+    return about(ranker(items), partial(kind.of, candidates.query))
 
 
 def _rankings(
@@ -139,10 +148,6 @@ def _rankings(
         one.query.id: [document.id for document in documents]
         for one, documents in zip(candidates, ranked, strict=True)
     }
-
-
-def _compare(query: Query, pair: tuple[Document, Document]) -> Comparison:
-    return Comparison(query, *pair)
 
 
 def _arrange(candidates: Candidates, order: str, seed: int) -> list[Document]:

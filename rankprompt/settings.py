@@ -16,12 +16,13 @@ from rankprompt.cascade.teachers import (
 )  # fmt: skip
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.judge_models import parse_judge_model
+from rankprompt.kinds import check_fit, default_method, default_prompt
 from rankprompt.manifest import beside, check_paths
 from rankprompt.passages import FIELDS
 from rankprompt.prompt import Prompt, load_prompt
-from rankprompt.readings import passage_reading, reading
+from rankprompt.records import Comparison, Question
 from rankprompt.reranking import INPUT_ORDERS
-from rankprompt.sorting import Ranker, method
+from rankprompt.sorting import Ranker, Sets, method
 from rankprompt.sorting.stages import split_stages
 
 __all__ = ["CASCADE", "Job", "resolve"]
@@ -30,9 +31,7 @@ CASCADE = "cascade"
 """The method that asks no pairs: a teacher scores windows."""
 ORACLE = "oracle:"
 SERVER = "openai:"
-# The choice is measured: docs/default.md.
-EMBEDDED_PROMPT = "query-likelihood-demonstrations"
-OTHER_PROMPT = "prp"
+EMBEDDED_PROMPT = default_prompt(Comparison, embedded=True)
 # What only a language model on this machine takes.
 _LOCAL_MODEL = (
     "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
@@ -66,6 +65,9 @@ class Job:
     passes: int | None = None
     early_exit: bool = False
     comparisons: int | None = None
+    set_size: int | None = None
+    step: int | None = None
+    tournaments: int | None = None
     depth: int = 100
     prompt: str | None = None
     mode: str = "scoring"
@@ -137,8 +139,13 @@ class Job:
 
     @property
     def arranging(self) -> dict[str, Any]:
-        """How the ranker meets the documents, as ``rerank`` takes it."""
-        return {"input_order": self.input_order, "seed": self.seed}
+        """What the ranker asks and how it meets the documents, as ``rerank`` takes it; resolved."""
+        return {"question": self.question, "input_order": self.input_order, "seed": self.seed}
+
+    @property
+    def question(self) -> type[Question]:
+        """What the method asks; resolved."""
+        return method(self.method or "").question
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -148,16 +155,21 @@ class Job:
     def ranker(self, name: str) -> Ranker:
         """The method of this name, its settings bound."""
         passes = self.passes or self.k
-        return method(name).ranker(self.k, passes, self.early_exit, self.comparisons)
+        return method(name).ranker(self.k, passes, self.early_exit, self.comparisons, self._sets)
 
     def estimate(self, name: str, documents: int) -> int:
-        """About how many comparisons the method of this name will ask over so many documents.
+        """About how many questions the method of this name will ask over so many documents.
 
         The cascade asks none; its documents are counted.
         """
         if name == CASCADE:
             return documents
-        return method(name).estimate(documents, self.k, self.passes or self.k, self.comparisons)
+        passes = self.passes or self.k
+        return method(name).estimate(documents, self.k, passes, self.comparisons, self._sets)
+
+    @property
+    def _sets(self) -> Sets:
+        return Sets(self.set_size, self.step, self.tournaments, self.seed)
 
     @property
     def oracle(self) -> Path | None:
@@ -182,11 +194,13 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     for name in (
         "k", "passes", "depth", "limit", "passage_tokens", "batch_tokens", "concurrency",
         "max_prompts", "max_tokens", "workers", "comparisons", "threads",
-        "keep", "window",
+        "keep", "window", "step", "tournaments",
     ):  # fmt: skip
         value = getattr(job, name)
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+    if job.set_size is not None and job.set_size < 2:
+        raise InputError(f"--set-size must be at least 2, not {job.set_size}")
     if job.overlap < 0:
         raise InputError(f"--overlap must be 0 or more, not {job.overlap}")
     if not 0 <= job.noise <= 1:
@@ -236,29 +250,22 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     prompt = None
     if job.oracle is None:
         _catch_misspelt_model(job.model)
-        embedded = job.model == Job.model
-        prompt = load_prompt(job.prompt or (EMBEDDED_PROMPT if embedded else OTHER_PROMPT))
-        if job.mode == "generation" and prompt.kind != "choice":
-            raise InputError(
-                f"--mode generation needs a prompt of kind choice; {prompt.name} is a {prompt.kind}"
-            )
-        if job.server and prompt.kind in ("contrast", "likelihood") and prompt.chat:
-            raise InputError(
-                f"--prompt {prompt.name} scores a given text in a chat, which no server offers; "
-                "use a prompt of kind choice or relevance, or one that is no chat"
-            )
-    ordered = prompt is None or reading(prompt, job.mode).ordered
+        prompt = _prompt(job)
+    job = replace(job, method=job.method or default_method(prompt))
+    pairs = job.question is Comparison
+    if not pairs and (job.decide or job.prior or job.order == "single"):
+        raise InputError(
+            f"--decide, --prior and --order single go with pairs, and --method {job.method} asks "
+            f"{job.question.__name__.lower()}s"
+        )
     job = replace(
         job,
-        # Where a document is read once for all its pairs, all pairs are as cheap as a few.
-        method=job.method or ("heapsort" if ordered else "allpair"),
         passes=job.passes or job.k,
         prompt=prompt.name if prompt else None,
         decide=job.decide or ("agreement" if prompt is None or prompt.kind == "choice" else "soft"),
-        prior=job.prior if job.prior is not None else (prompt.prior if prompt else 0.0),
+        prior=job.prior if job.prior is not None else (prompt.prior if prompt and pairs else 0.0),
         journal=job.journal or (beside(job.output, ".journal") if prompt else None),
     )
-    method(job.method or "")
     for _, depth in split_stages(job.method or ""):
         if depth is not None and depth > job.depth:
             raise InputError(
@@ -268,13 +275,34 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     return job, prompt
 
 
+def _prompt(job: Job) -> Prompt:
+    """The prompt that is named, or suits what is; checked against the mode and the method."""
+    kind = method(job.method).question if job.method else Comparison
+    prompt = load_prompt(job.prompt or default_prompt(kind, embedded=job.model == Job.model))
+    if job.method:
+        check_fit(prompt, job.method)
+    scored = prompt.kind in ("contrast", "likelihood")
+    if job.mode == "generation" and scored:
+        raise InputError(
+            "--mode generation needs a prompt whose answer is written, such as a choice; "
+            f"{prompt.name} is of kind {prompt.kind}"
+        )
+    if job.server and scored and prompt.chat:
+        raise InputError(
+            f"--prompt {prompt.name} scores a given text in a chat, which no server offers; "
+            "use a prompt of kind choice, or one that is no chat"
+        )
+    return prompt
+
+
 def _resolve_cascade(job: Job) -> tuple[Job, Prompt | None]:
     """As ``resolve``, where a teacher scores windows."""
     teacher = job.teacher or MINILM
     model = llm_of(teacher)
     unused = [
         "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
-        "passes", "noise", "judge_model", "base_url", "input_order",
+        "passes", "noise", "judge_model", "base_url", "input_order", "set_size", "step",
+        "tournaments",
         *(_LOCAL_MODEL if model is None else ["model"]),
     ]  # fmt: skip
     for field in fields(Job):
@@ -288,7 +316,7 @@ def _resolve_cascade(job: Job) -> tuple[Job, Prompt | None]:
         if job.server is not None or job.oracle is not None:
             raise InputError(f"--teacher {teacher}: a teacher is a model on this machine")
         prompt = load_prompt(job.prompt or YES_NO)
-        passage_reading(prompt)
+        check_fit(prompt, "pointwise")
     aggregate = job.aggregate or default_aggregate(teacher)
     aggregate_of(teacher, aggregate)
     job = replace(

@@ -25,6 +25,10 @@ def format_prompt(prompt: Prompt, *, source: str = "") -> str:
         "chat": prompt.chat,
         "max_tokens": prompt.max_tokens,
         "prior": prompt.prior,
+        **({"grades": list(prompt.grades)} if prompt.grades else {}),
+        "passage": str(prompt.passage),
+        "answer": str(prompt.answer),
+        "labels": prompt.labels,
     }
     return "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items() if value != "")
 

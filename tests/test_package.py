@@ -76,8 +76,10 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt.sorting",
             [
-                "METHODS", "Method", "Ranker", "allpair", "bradley_terry", "heapsort", "method",
-                "pipelined", "quickselect", "sliding", "stages",
+                "METHODS", "PAIRWISE", "Method", "Ranker", "Sets", "allpair", "bradley_terry",
+                "heapsort", "listwise", "method", "pipelined", "pointwise", "prp_graph",
+                "quickselect", "setwise_bubblesort", "setwise_heapsort", "setwise_insertion",
+                "sliding", "stages", "tourrank",
             ],
         ),
         (

@@ -90,11 +90,15 @@ def test_a_shipped_prompt_holds_what_its_kind_needs(name: str) -> None:
         "choice": {"query", "first", "second"},
         "contrast": {"first", "second", "label"},
         "likelihood": {"passage"},
-        "relevance": {"query", "passage"},
+        "grades": {"query", "passage"},
+        "selection": {"query", "passages"},
+        "listing": {"query", "passages"},
     }[prompt.kind]
-    assert shown <= prompt.text.slots <= shown | {"query"}
-    assert len(prompt.options) == (0 if prompt.kind == "likelihood" else 2)
-    assert prompt.target.slots == (set() if prompt.kind in ("choice", "relevance") else {"query"})
+    assert shown <= prompt.text.slots <= shown | {"query", "number"}
+    several = {"choice": {2}, "contrast": {2}, "grades": {2, 4}}
+    assert len(prompt.options) in several.get(prompt.kind, {0})
+    scored = prompt.kind in ("contrast", "likelihood")
+    assert prompt.target.slots == ({"query"} if scored else set())
 
 
 def test_the_shipped_prompts_are_the_files_in_the_folder() -> None:
@@ -156,8 +160,8 @@ def test_a_byte_order_mark_and_windows_lines_are_no_trouble(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (CHOICE + 'txt = "a"\n', "unknown key 'txt'; known: chat, description, kind, max_tokens"),
-        ("", "kind must be one of choice, contrast, likelihood, relevance, not ''"),
+        (CHOICE + 'txt = "a"\n', "unknown key 'txt'; known: answer, chat, description, grades"),
+        ("", "kind must be choice, contrast, .*listing, not ''"),
         ('kind = "Choice"\n', "not 'Choice'"),
         ("kind = 1\n", "kind must be a text"),
         ('kind = "choice"\ntext = ["a"]\n', "text must be a text"),
@@ -229,3 +233,48 @@ def test_a_file_that_cannot_be_read_is_told(path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "read_text", refuse)  # root may read everything
     with pytest.raises(InputError, match=r"cannot read .*prompt\.toml: Permission denied"):
         load_prompt(str(path))
+
+
+SELECTION = (
+    'kind = "selection"\ntext = "{query}: {passages}?"\npassage = "{label} {passage}"\n'
+    'answer = " {label}"\n'
+)
+GRADES = (
+    'kind = "grades"\ntext = "{query}: {passage}?"\noptions = ["yes", "so", "no"]\n'
+    "grades = [1, 0.5, 0]\n"
+)
+
+
+def test_prompts_about_one_passage_and_about_several(path: Path) -> None:
+    prompt = load(path, GRADES)
+    assert prompt.grades == (1.0, 0.5, 0.0)
+    prompt = load(path, SELECTION.replace("{query}", "{query} of {number}"))
+    assert (prompt.labels, str(prompt.answer)) == ("letters", " {label}")
+    prompt = load(path, SELECTION.replace("selection", "listing") + 'labels = "numbers"\n')
+    assert (prompt.kind, prompt.labels) == ("listing", "numbers")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (GRADES.replace("1, 0.5, 0", "1, 0"), "grades go with kind grades, one for each option"),
+        (GRADES.replace("0.5", '"a"'), "grades must be a list of numbers"),
+        (GRADES.replace("0.5", "true"), "grades must be a list of numbers"),
+        (GRADES.replace('"so"', '"no "'), "two or more different options"),
+        (GRADES + 'target = "x"\n', "a grades has options, not a target"),
+        (CHOICE + "grades = [1, 0]\n", "grades go with kind grades"),
+        (CHOICE + 'labels = "letters"\n', "go with selection and listing, not choice"),
+        (CHOICE + 'passage = "{label}"\n', "go with selection and listing, not choice"),
+        (SELECTION.replace("{passages}", "{passage}"), "text lacks the slot {passages}"),
+        (SELECTION.replace("{label} {passage}", "{passage}"), "passage lacks the slot {label}"),
+        (SELECTION.replace('" {label}"', '"it"'), "answer lacks the slot {label}"),
+        (SELECTION + 'labels = "runes"\n', "labels must be letters or numbers, not 'runes'"),
+        (SELECTION + 'options = ["A", "B"]\n', "a selection has 0 different options, not 2"),
+        (SELECTION + 'target = "x"\n', "a selection has labels, not a target"),
+    ],
+)
+def test_a_file_that_is_no_prompt_about_passages_is_told(
+    path: Path, content: str, problem: str
+) -> None:
+    with pytest.raises(FormatError, match=rf"prompt\.toml: .*{problem}"):
+        load(path, content)

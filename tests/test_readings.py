@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.errors import InputError
 from rankprompt.models.base import Answer, Request
 from rankprompt.prompt import Prompt, load_prompt, parse_template
 from rankprompt.readings import (
@@ -13,8 +12,6 @@ from rankprompt.readings import (
     Generation,
     Likelihood,
     Reading,
-    Relevance,
-    passage_reading,
     reading,
 )  # fmt: skip
 
@@ -37,9 +34,6 @@ CONTRAST = Prompt(
 LIKELIHOOD = Prompt(
     "p", "likelihood", parse_template("{passage}:"), parse_template(" {query}?"), ()
 )
-RELEVANCE = Prompt(
-    "p", "relevance", parse_template("{passage}|{query}:"), parse_template(""), ("Yes", "No")
-)
 ALL = [Choice(CHOICE), Generation(CHOICE), Contrast(CONTRAST), Likelihood(LIKELIHOOD)]
 
 
@@ -54,7 +48,6 @@ def read(one: Reading, text: str) -> float | None:
         (CHOICE, "generation", Generation),
         (CONTRAST, "scoring", Contrast),
         (LIKELIHOOD, "scoring", Likelihood),
-        (RELEVANCE, "scoring", Relevance),
     ],
 )
 def test_the_prompt_and_the_mode_name_the_reading(
@@ -89,25 +82,6 @@ def test_likelihood_asks_for_the_query_after_each_passage() -> None:
         Request("x:", options=(" q?",), breaks=(0,)),
         Request("y:", options=(" q?",), breaks=(0,)),
     ]
-
-
-def test_relevance_asks_yes_or_no_of_each_passage_and_reads_the_odds() -> None:
-    one = Relevance(RELEVANCE)
-    assert not one.ordered
-    assert one.requests("q", "x", "y") == [
-        Request("x|q:", options=("Yes", "No"), breaks=(0, 2)),
-        Request("y|q:", options=("Yes", "No"), breaks=(0, 2)),
-    ]
-    sure, unsure = Answer((-0.1, -3.0), (1, 1)), Answer((-1.0, -1.0), (1, 1))
-    assert one.score(sure) == pytest.approx(2.9)
-    assert one.read([sure, unsure]) == pytest.approx(1 / (1 + math.exp(-2.9)))
-    assert one.read([unsure, unsure]) == 0.5
-    assert one.read([Answer((math.nan, -1.0), (1, 1)), sure]) is None
-
-
-def test_a_prompt_of_two_passages_gives_none_a_score() -> None:
-    with pytest.raises(InputError, match=r"kind likelihood or relevance.*p is a choice"):
-        passage_reading(CHOICE)
 
 
 @pytest.mark.parametrize("one", ALL[:3], ids=lambda one: type(one).__name__)

@@ -9,7 +9,7 @@ from rankprompt.errors import InputError
 from rankprompt.judges import OracleJudge
 from rankprompt.records import Candidates, Comparison, Document, Preference, Query
 from rankprompt.reranking import Reranked, merge, rerank
-from rankprompt.sorting import METHODS, allpair, heapsort, sliding
+from rankprompt.sorting import METHODS, PAIRWISE, allpair, heapsort, sliding
 
 IDS = st.lists(st.text("abcdef", min_size=1, max_size=3), unique=True, max_size=12)
 
@@ -73,7 +73,7 @@ def test_queries_share_their_rounds() -> None:
     assert found.rankings["q3"] == ["a"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PAIRWISE)
 def test_together_a_query_is_ranked_as_it_is_alone(method: str) -> None:
     ranker = METHODS[method].ranker(3, 3, False)
     many = [candidates(f"q{n}", *"gdbfaec"[:n]) for n in range(8)]

@@ -60,8 +60,15 @@ def plan(
         False, "--early-exit", help="Stop sliding after a pass without a swap."
     ),
     comparisons: int | None = typer.Option(
-        None, help="Comparisons a query that bradley-terry may ask; left out: 7 for each document."
+        None,
+        help="Comparisons a query that bradley-terry and prp-graph may ask; left out: 7 for each "
+        "document, and 20 rounds.",
     ),
+    set_size: int | None = typer.Option(
+        None, help="Passages shown at a time; left out: 4 (setwise), 20 (listwise, tourrank)."
+    ),
+    step: int | None = typer.Option(None, help="How far a listwise window moves up; left out: 10."),
+    tournaments: int | None = typer.Option(None, help="That tourrank plays; left out: 2."),
     cascade: str | None = typer.Option(
         None,
         help="Of long documents, show only the passages that a student chooses: bm25, encoder, "
@@ -274,6 +281,9 @@ def _notes(found: dict[str, Any]) -> list[str]:
             "this prompt reads one passage at a time: a model's errors then do not differ from "
             "pair to pair as the simulated judge's do, and methods come out more alike"
         )
+    prompts = {row["prompt"]: None for row in found["methods"] if row["prompt"]}
+    if len(prompts) > 1:
+        notes.append(f"each method is priced with a prompt of its kind: {', '.join(prompts)}")
     if speed := found["calibration"]:
         notes.append(
             f"the time is an estimate from {speed['prompts']:,} prompts at "

@@ -13,7 +13,11 @@ from rankprompt.sorting.stages import split_stages
 
 __all__ = ["rerank"]
 
-_METHODS = "allpair, heapsort, sliding, pipelined, quickselect or bradley-terry"
+_METHODS = (
+    "By pairs: allpair, heapsort, sliding, pipelined, quickselect, bradley-terry or prp-graph; by "
+    "other questions (docs/rankers.md): pointwise, setwise-heapsort, setwise-bubblesort, "
+    "setwise-insertion, listwise or tourrank"
+)
 
 
 def rerank(
@@ -50,10 +54,13 @@ def rerank(
     method: str | None = typer.Option(
         None,
         help=f"{_METHODS}; or stages, as in heapsort,allpair@20: allpair reranks the best 20 of "
-        "heapsort; or cascade, where a teacher scores passages. Left out: heapsort; allpair where "
-        "the prompt reads one passage at a time, since there all pairs cost no more than a few.",
+        "heapsort; or cascade, where a teacher scores passages. Left out: what suits the prompt, "
+        "for pairs heapsort; allpair where it reads one passage at a time, since there all pairs "
+        "cost no more than a few.",
     ),
-    k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry)."),
+    k: int = typer.Option(
+        Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry, setwise)."
+    ),
     passes: int | None = typer.Option(
         None, help="Passes of sliding and pipelined; left out: as many as k."
     ),
@@ -62,8 +69,14 @@ def rerank(
     ),
     comparisons: int | None = typer.Option(
         None,
-        help="Comparisons a query that bradley-terry may ask; left out: 7 for each document.",
+        help="Comparisons a query that bradley-terry and prp-graph may ask; left out: 7 for each "
+        "document, and 20 rounds.",
     ),
+    set_size: int | None = typer.Option(
+        None, help="Passages shown at a time; left out: 4 (setwise), 20 (listwise, tourrank)."
+    ),
+    step: int | None = typer.Option(None, help="How far a listwise window moves up; left out: 10."),
+    tournaments: int | None = typer.Option(None, help="That tourrank plays; left out: 2."),
     depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
     prompt: str | None = typer.Option(
         None,
@@ -99,7 +112,8 @@ def rerank(
     teacher: str | None = typer.Option(
         None,
         help="With --method cascade: ms-marco-minilm-l12 (the default, from PyPI), the folder of a "
-        "cross-encoder, or llm:MODEL with a --prompt that shows one passage (left out: yes-no).",
+        "cross-encoder, or llm:MODEL with a --prompt that shows one passage (left out: "
+        "relevance-yes-no).",
     ),
     aggregate: str | None = typer.Option(
         None,
@@ -176,7 +190,7 @@ def rerank(
     as_json: bool = typer.Option(False, "--json", help="Print the manifest on stdout."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no summary."),
 ) -> None:
-    """Rerank candidates by asking a model which of two is more relevant.
+    """Rerank candidates by asking a model about one, two or several of them at a time.
 
     Writes the run, a manifest of how it was made and what it cost, and a journal of the answers.
     The same command, started again after an interrupt or a crash, goes on where it was.
@@ -216,7 +230,7 @@ def rerank(
 def _summary(output: Path, manifest: dict[str, Any]) -> str:
     costs = manifest["costs"]
     asked, kept = costs["comparisons_asked"], costs["comparisons_from_journal"]
-    did = f"{asked + kept:,} comparisons"
+    did = f"{asked + kept:,} {costs['question']}s"
     if manifest["settings"]["teacher"]:
         cascade, kept = manifest["cascade"], costs["prompts_from_journal"]
         did = f"{cascade['windows_kept']:,} of {cascade['windows_seen']:,} windows kept"
@@ -235,6 +249,8 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
         parts.append(f"{manifest['passages_cut']:,} passages cut")
     if manifest["diagnostics"]["unreadable"]:
         parts.append(f"{manifest['diagnostics']['unreadable']:,} unreadable answers taken as ties")
+    if manifest["diagnostics"].get("repaired"):
+        parts.append(f"{manifest['diagnostics']['repaired']:,} answers repaired")
     if manifest["skipped_documents"]:
         parts.append(f"{manifest['skipped_documents']:,} candidates without text left in place")
     return f"{output}: {'; '.join(parts)}; {costs['seconds']:.1f} s"

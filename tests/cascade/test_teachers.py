@@ -127,7 +127,7 @@ def test_the_onnx_models_scores_do_not_depend_on_each_other(minilm: CrossEncoder
 
 
 def test_a_language_model_asks_once(tmp_path: Path) -> None:
-    for name in ("query-likelihood", "yes-no"):
+    for name in ("query-likelihood", "relevance-yes-no"):
         model, prompt = FakeModel(), load_prompt(name)
         answering = Answering(model, Journal(tmp_path / name))
         teacher = LanguageModelTeacher(answering, prompt)
@@ -139,19 +139,19 @@ def test_a_language_model_asks_once(tmp_path: Path) -> None:
         assert (teacher.tokens > 0, again.costs.tokens) == (True, 0)
 
 
-def test_yes_and_no_make_log_odds() -> None:
+def test_yes_and_no_make_the_probability_of_yes() -> None:
     def answer(request: Request) -> Answer:
         assert request.options == ("Yes", "No")
         return Answer((-1.0, -3.0) if "mill stands" in request.prompt else (-2.5, -0.5), (1, 1))
 
     answering = Answering(FakeModel(answer), Journal(None))
-    teacher = LanguageModelTeacher(answering, load_prompt("yes-no"))
-    assert teacher(PAIRS[:2]) == [2.0, -2.0]
+    teacher = LanguageModelTeacher(answering, load_prompt("relevance-yes-no"))
+    assert teacher(PAIRS[:2]) == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))])
 
 
 def test_a_language_model_s_window_is_cut_to_fit_and_a_query_that_leaves_no_room_is_told() -> None:
     model = FakeModel(context_length=60)
-    teacher = LanguageModelTeacher(Answering(model, Journal(None)), load_prompt("yes-no"))
+    teacher = LanguageModelTeacher(Answering(model, Journal(None)), load_prompt("relevance-yes-no"))
     teacher([("mill", "boats " * 200)])
     assert 20 < model.prompts[0].prompt.count("boats") < 60
     with pytest.raises(ModelError, match=r"query 'long long .*\.\.\.' leaves no room"):
@@ -167,7 +167,7 @@ def test_a_spent_budget_is_told_and_what_was_asked_is_kept(tmp_path: Path) -> No
 
 
 def test_another_kind_of_prompt_is_told() -> None:
-    with pytest.raises(InputError, match=r"likelihood or relevance.*prp is a choice"):
+    with pytest.raises(InputError, match="gradings, and --prompt prp is of kind choice"):
         LanguageModelTeacher(Answering(FakeModel(), Journal(None)), load_prompt("prp"))
 
 

@@ -313,7 +313,8 @@ def test_numbers_of_things_start_at_one(
         ({"batch_tokens": 0, "model": "fake"}, "--batch-tokens must be at least 1, not 0"),
         (
             {"mode": "generation", "model": "smollm2-135m", "prompt": "query-likelihood"},
-            "--mode generation needs a prompt of kind choice; query-likelihood is a likelihood",
+            "--mode generation needs a prompt whose answer is written, such as a choice; "
+            "query-likelihood is of kind likelihood",
         ),
     ],
 )

@@ -94,7 +94,7 @@ def test_a_language_model_is_asked_yes_or_no(
     assert collection.ranking() == BEST
     made = manifest(collection)
     assert made["settings"]["model"] == "a/model"
-    assert made["model"]["prompt"]["name"] == "yes-no"
+    assert made["model"]["prompt"]["name"] == "relevance-yes-no"
     assert made["costs"]["prompts"] == len(model.prompts) == 6
     command(*words(collection, "llm:a/model"))
     assert len(model.prompts) == 6
@@ -136,7 +136,7 @@ def test_odd_documents_and_queries_are_counted_and_none_is_lost(
         ({"prior": 0.1}, "--prior plays no part in --method cascade"),
         ({"passage_tokens": 9}, "--passage-tokens plays no part"),
         ({"model": "gpt2"}, "--model plays no part"),
-        ({"prompt": "yes-no"}, "--prompt plays no part"),
+        ({"prompt": "relevance-yes-no"}, "--prompt plays no part"),
         ({"max_tokens": 5}, "--max-tokens plays no part"),
         ({"teacher": "llm:openai:x"}, "a teacher is a model on this machine"),
         ({"teacher": "llm:a/b", "prompt": "prp"}, "prp is a choice"),

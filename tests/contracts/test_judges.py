@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt import judges
+from rankprompt import judging
 from rankprompt.answering import Answering
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal import Journal
@@ -271,7 +271,7 @@ def test_the_size_of_a_chunk_changes_no_answer(
 ) -> None:
     comparisons = [Comparison(QUERY, *pair) for pair in permutations(DOCUMENTS[:6], 2)]
     expected = pairwise(journal, FakeModel(), decide="soft")(comparisons)
-    monkeypatch.setattr(judges, "CHUNK", size)
+    monkeypatch.setattr(judging, "CHUNK", size)
     with closing(Journal(None)) as fresh:
         model = FakeModel()
         assert pairwise(fresh, model, decide="soft")(comparisons) == expected

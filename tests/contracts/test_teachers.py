@@ -51,7 +51,7 @@ def language_model(prompt: str) -> Callable[[Path], ModelTeacher]:
 TEACHERS = {
     "cross-encoder": cross_encoder,
     MINILM: minilm,
-    "yes-no": language_model("yes-no"),
+    "relevance-yes-no": language_model("relevance-yes-no"),
     "query-likelihood": language_model("query-likelihood"),
 }
 

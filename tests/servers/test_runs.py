@@ -23,7 +23,7 @@ from rankprompt.readings import reading
 from rankprompt.records import Candidates, Document, Query
 from rankprompt.reranking import Reranked, arerank, rerank
 from rankprompt.seeds import uniform
-from rankprompt.sorting import METHODS
+from rankprompt.sorting import METHODS, PAIRWISE
 from tests.fakes import PROMPT, FakeModel, shows
 from tests.servers.protocol import FAULTS, ProtocolServer, Reply, reply
 from tests.servers.speaking import Speaker, heard
@@ -141,7 +141,7 @@ def test_a_server_that_thinks_first_ranks_alike(journal: Journal) -> None:
         agree(served(server.url, journal), locally("chat, scoring"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PAIRWISE)
 def test_every_method_ranks_alike(method: str, journal: Journal) -> None:
     with ProtocolServer(Speaker(prefer)) as server:
         agree(served(server.url, journal, method=method), locally("chat, scoring", method))

@@ -19,7 +19,7 @@ __all__ = [
 MINILM = "ms-marco-minilm-l12"
 """The cross-encoder that comes from PyPI: ms-marco-MiniLM-L-12-v2, int8, Apache-2.0."""
 
-YES_NO = "yes-no"
+YES_NO = "relevance-yes-no"
 """What a language model is asked, unless another prompt is named."""
 
 _LLM = "llm:"
@@ -34,7 +34,7 @@ def load_teacher(
     Args:
         name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model as
             ``load_model`` takes it, asked about a window at a time.
-        prompt: of a language model; a name or file, of kind "relevance" or "likelihood".
+        prompt: of a language model; a name or file, of kind "grades" or "likelihood".
         answering: the language model behind its journal and budget; None loads it, and keeps its
             answers in memory.
 

@@ -1,26 +1,27 @@
 """The teacher that is a language model, asked about one window at a time."""
 
+import math
 from collections.abc import Sequence
-from functools import lru_cache
 from hashlib import blake2b
 
 from rankprompt.answering import Answering
 from rankprompt.errors import ModelError
-from rankprompt.judges import passage_room
+from rankprompt.kinds import check_fit, set_reading
 from rankprompt.prompt import Prompt
-from rankprompt.readings import passage_reading
+from rankprompt.records import Document, Grading, Query
+from rankprompt.set_judges import SetJudge
 
 __all__ = ["LanguageModelTeacher"]
 
-_CHUNK = 256  # as many as a judge asks at a time
+_SHOWN = 40  # characters of a query in a message
 
 
 class LanguageModelTeacher:
-    """Scores pairs by a prompt that shows one passage; higher is more relevant.
+    """Scores pairs as the method ``pointwise`` does; higher is more relevant.
 
     With a prompt of kind "likelihood" the score is the query's mean log-likelihood a token (UPR,
-    arXiv 2204.07496), with one of kind "relevance" the log-odds of yes against no (arXiv
-    2211.09110), both in nats. A window that the model has no room for is cut.
+    arXiv 2204.07496), in nats; with one of kind "grades" the expected grade, which for yes and no
+    is the probability of yes (arXiv 2211.09110). A window that the model has no room for is cut.
 
     Args:
         answering: a model behind its journal.
@@ -35,12 +36,13 @@ class LanguageModelTeacher:
     """
 
     def __init__(self, answering: Answering, prompt: Prompt) -> None:
-        self._answering, self._reading = answering, passage_reading(prompt)
-        asked = repr(self._reading.request("{query}", "{passage}"))
+        check_fit(prompt, "pointwise")
+        reading = set_reading(prompt, "scoring")
+        self._answering, self._judge = answering, SetJudge(answering, reading)
+        asked = repr((reading.requests("{query}", ["{passage}"]), prompt.grades))
         content = f"{answering.model.fingerprint}\0{asked}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
         self.queries_cut: set[str] = set()
-        self._room = lru_cache(maxsize=1 << 12)(self._measure_room)
 
     @property
     def tokens(self) -> int:
@@ -53,24 +55,15 @@ class LanguageModelTeacher:
         Raises:
             ModelError: the budget is spent, or a query leaves no room for a window.
         """
-        scores = []
-        cut = self._answering.model.cut
-        for start in range(0, len(pairs), _CHUNK):
-            answers, _ = self._answering(
-                [
-                    self._reading.request(query, cut(window, self._room(query)))
-                    for query, window in pairs[start : start + _CHUNK]
-                ]
+        scores = self._judge([Grading(_named(query), Document("", text)) for query, text in pairs])
+        if self._judge.unasked:
+            raise ModelError(
+                "the budget is spent before every window has a score; what was answered "
+                "is in the journal: start the same command again with a larger one"
             )
-            for answer in answers:
-                if answer is None:
-                    raise ModelError(
-                        "the budget is spent before every window has a score; what was answered "
-                        "is in the journal: start the same command again with a larger one"
-                    )
-                scores.append(self._reading.score(answer))
-        return scores
+        return [math.nan if score is None else score for score in scores]
 
-    def _measure_room(self, query: str) -> int:
-        shown = query if len(query) <= 40 else f"{query[:40]}..."
-        return passage_room(self._answering.model, self._reading, query, repr(shown))
+
+def _named(query: str) -> Query:
+    shown = query if len(query) <= _SHOWN else f"{query[:_SHOWN]}..."
+    return Query(repr(shown), query)

@@ -1,0 +1,251 @@
+"""What every ranker that asks no pairs promises, whatever its settings and the answers."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from math import ceil, log, log2
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rankprompt.answering import Answering, AsyncAnswering, Budget
+from rankprompt.flows import run
+from rankprompt.grading import ExpectedGrade
+from rankprompt.heard import SetReading
+from rankprompt.journal import Journal
+from rankprompt.labelling import LikeliestFirst, Selected
+from rankprompt.prompt import Prompt, parse_template
+from rankprompt.records import (
+    Candidates,
+    Document,
+    Grading,
+    Listing,
+    Query,
+    Question,
+    Selection,
+)
+from rankprompt.reranking import arerank, rerank
+from rankprompt.set_judges import AsyncSetJudge, SetJudge
+from rankprompt.set_oracle import SetOracle
+from rankprompt.sorting import METHODS, PAIRWISE, Ranker
+from tests.fakes import FakeModel, FakeServer
+
+SETS = [name for name in METHODS if name not in PAIRWISE]
+every_method = pytest.mark.parametrize("name", SETS)
+lightly = settings(max_examples=40, deadline=None)
+SIZES = st.one_of(st.integers(0, 3), st.integers(4, 45))
+KS = st.integers(-1, 16)
+EMPTY = parse_template("")
+GRADES = Prompt(
+    "g", "grades", parse_template("{query} {passage}?"), EMPTY, (" yes", " so", " no"),
+    grades=(2.0, 1.0, 0.0),
+)  # fmt: skip
+LABELLED = Prompt(
+    "l", "listing", parse_template("{query} {passages}?"), EMPTY, (),
+    passage=parse_template("[{label}] {passage}"), answer=parse_template("[{label}]"),
+    labels="letters",
+)  # fmt: skip
+READINGS: dict[type[Question], SetReading] = {
+    Grading: ExpectedGrade(GRADES),
+    Selection: Selected(LABELLED),
+    Listing: LikeliestFirst(LABELLED),
+}
+
+
+def rank(
+    ranker: Ranker, items: Sequence[int], answer: Callable[[tuple[int, ...]], Any]
+) -> tuple[list[int], list[list[tuple[int, ...]]]]:
+    """The ranking, and the rounds asked."""
+    rounds: list[list[tuple[int, ...]]] = []
+
+    def hear(asked: Sequence[tuple[int, ...]]) -> list[Any]:
+        rounds.append([tuple(one) for one in asked])
+        return [answer(one) for one in asked]
+
+    return run(ranker(items), hear), rounds
+
+
+def by_grade(name: str, grade: Callable[[int], float]) -> Callable[[tuple[int, ...]], Any]:
+    """Answers by grades, in the form of the method's questions; ties keep the order shown."""
+
+    def answer(shown: tuple[int, ...]) -> Any:
+        grades = [grade(item) for item in shown]
+        if METHODS[name].question is Grading:
+            return grades[0]
+        if METHODS[name].question is Selection:
+            best = [grade == max(grades) for grade in grades]
+            return tuple(one / sum(best) for one in best)
+        return tuple(sorted(range(len(shown)), key=lambda place: -grades[place]))
+
+    return answer
+
+
+def at_random(name: str, random: Random) -> Callable[[tuple[int, ...]], Any]:
+    """Answers that need not even agree with themselves."""
+
+    def answer(shown: tuple[int, ...]) -> Any:
+        drawn = [random.choice([0.0, 0.5, 1.0, random.random()]) for _ in shown]
+        if METHODS[name].question is Grading:
+            return random.choice([None, drawn[0]])
+        if METHODS[name].question is Selection:
+            return tuple(drawn)
+        return tuple(random.sample(range(len(shown)), len(shown)))
+
+    return answer
+
+
+def bound(name: str, n: int, k: int) -> int:
+    """The most questions that a method may ask, with its own settings."""
+    k = min(max(k, 0), n)
+    passed = k * ceil(n / 3)
+    return {
+        "pointwise": n,
+        "setwise-heapsort": n + k * ceil(log(max(n, 2), 3) + 1),
+        "setwise-bubblesort": passed,
+        # Every item may come in, at the price of a group and a binary search.
+        "setwise-insertion": n + k * 6 + n * (2 + ceil(log2(max(k, 1)))),
+        "listwise": 1 + ceil(n / 10),
+        "tourrank": 2 * 20,
+    }[name]
+
+
+def depth(name: str, n: int, k: int) -> int:
+    """How many places from the top a consistent judge makes exact."""
+    exact = {"pointwise": n, "listwise": 10 if n > 20 else n, "tourrank": 0}
+    return exact.get(name, min(max(k, 0), n))
+
+
+@every_method
+@lightly
+@given(SIZES, KS, st.randoms(use_true_random=False))
+def test_any_answers_give_a_permutation_within_the_bounds(
+    name: str, n: int, k: int, random: Random
+) -> None:
+    items = random.sample(range(n), n)
+    ranking, rounds = rank(METHODS[name].ranker(k, k, False), items, at_random(name, random))
+    assert sorted(ranking) == list(range(n))
+    assert ranking is not items
+    asked = [one for asked in rounds for one in asked]
+    assert len(asked) <= bound(name, n, k)
+    assert all(rounds)
+    assert all(len(set(shown)) == len(shown) for shown in asked)
+    assert {item for shown in asked for item in shown} <= set(items)
+
+
+@every_method
+@lightly
+@given(SIZES.flatmap(lambda n: st.lists(st.integers(0, 3), min_size=n, max_size=n)), KS)
+def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_order(
+    name: str, grades: list[int], k: int
+) -> None:
+    items = list(range(len(grades)))
+    ranking, _ = rank(
+        METHODS[name].ranker(k, k, False), items, by_grade(name, lambda item: grades[item])
+    )
+    top = depth(name, len(items), k)
+    assert ranking[:top] == sorted(items, key=lambda item: -grades[item])[:top]
+
+
+@every_method
+@pytest.mark.parametrize("n", [0, 1])
+def test_nothing_to_rank_asks_nothing(name: str, n: int) -> None:
+    ranked = rank(METHODS[name].ranker(10, 10, False), range(n), by_grade(name, float))
+    assert ranked == (list(range(n)), [])
+
+
+@every_method
+@pytest.mark.parametrize("preferred", [0, 1])
+def test_two_items_take_one_round(name: str, preferred: int) -> None:
+    ranking, rounds = rank(
+        METHODS[name].ranker(10, 10, False),
+        [0, 1],
+        by_grade(name, lambda item: float(item == preferred)),
+    )
+    assert ranking == [preferred, 1 - preferred]
+    assert len(rounds) == 1
+
+
+@every_method
+@pytest.mark.parametrize(("n", "k"), [(100, 10), (20, 5), (10, 10), (3, 3)])
+def test_the_estimate_is_near_what_random_orders_cost(name: str, n: int, k: int) -> None:
+    estimate = METHODS[name].estimate(n, k, k)
+    for seed in range(6):
+        order = Random(seed).sample(range(n), n)
+        _, rounds = rank(
+            METHODS[name].ranker(k, k, False), order, by_grade(name, lambda item: -item)
+        )
+        asked = sum(map(len, rounds))
+        assert asked / 2 <= estimate <= asked * 2
+
+
+# With judges: alone, together, and side by side
+
+CANDIDATES = [
+    Candidates(
+        Query(f"q{q}", f"about {q}"),
+        tuple(Document(f"d{q}-{place}", f"words of {q} and {place}") for place in range(25)),
+        tuple(float(-place) for place in range(25)),
+    )
+    for q in range(3)
+]
+QRELS = {f"q{q}": {f"d{q}-{place}": place * 7 % 4 for place in range(25)} for q in range(3)}
+
+
+def make(name: str) -> tuple[Ranker, type[Question]]:
+    return METHODS[name].ranker(4, 4, False), METHODS[name].question
+
+
+@every_method
+def test_alone_is_together_is_side_by_side(name: str) -> None:
+    ranker, kind = make(name)
+
+    async def served(journal: Journal) -> tuple[Any, AsyncSetJudge]:
+        judge = AsyncSetJudge(AsyncAnswering(FakeServer(), journal), READINGS[kind])
+        return await arerank(CANDIDATES, judge, ranker, question=kind), judge
+
+    with closing(Journal(None)) as one, closing(Journal(None)) as two, closing(Journal(None)) as v:
+        judge = SetJudge(Answering(FakeModel(), one), READINGS[kind])
+        together = rerank(CANDIDATES, judge, ranker, question=kind)
+        single = SetJudge(Answering(FakeModel(), two), READINGS[kind])
+        alone = [rerank([each], single, ranker, question=kind) for each in CANDIDATES]
+        aside, server = asyncio.run(served(v))
+        again = SetJudge(Answering(FakeModel(), one), READINGS[kind])
+        assert rerank(CANDIDATES, again, ranker, question=kind) == together
+    assert aside == together
+    assert together.rounds == max(each.rounds for each in alone)
+    assert together.rankings == {q: found for each in alone for q, found in each.rankings.items()}
+    assert server.diagnostics.summary() == judge.diagnostics.summary()
+    assert (again.asked, again.from_journal) == (0, judge.asked + judge.from_journal)
+
+
+@every_method
+def test_a_spent_budget_ends_with_a_ranking(name: str) -> None:
+    ranker, kind = make(name)
+    with closing(Journal(None)) as journal:
+        answering = Answering(FakeModel(), journal, Budget(prompts=2))
+        judge = SetJudge(answering, READINGS[kind])
+        found = rerank(CANDIDATES, judge, ranker, question=kind)
+    assert judge.asked == answering.costs.prompts == 2
+    assert judge.unasked > 0
+    for one in CANDIDATES:
+        assert sorted(found.rankings[one.query.id]) == sorted(doc.id for doc in one.documents)
+
+
+@every_method
+def test_an_oracle_reads_the_grades_and_errs_by_the_seed(name: str) -> None:
+    ranker, kind = make(name)
+
+    def ranked(**settings: Any) -> dict[str, list[str]]:
+        return rerank(CANDIDATES, SetOracle(QRELS, **settings), ranker, question=kind).rankings
+
+    def gain(rankings: dict[str, list[str]]) -> int:
+        return sum(QRELS[query][one] for query, top in rankings.items() for one in top[:4])
+
+    first = gain({one.query.id: [doc.id for doc in one.documents] for one in CANDIDATES})
+    assert gain(ranked()) > first
+    assert ranked(noise=0.3, seed=1) == ranked(noise=0.3, seed=1)
+    assert ranked(noise=0.3, seed=1) != ranked(noise=0.3, seed=2)
+    assert gain(ranked(noise=0.9, seed=1)) < gain(ranked())
