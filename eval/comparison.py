@@ -82,7 +82,7 @@ class Comparison:
         if self.difference == 0 and not self.wins and not self.losses:
             return f"{of}: the same on all {self.queries} queries."
         way = "better" if self.difference > 0 else "worse"
-        counts = f"{self.wins} queries better, {self.losses} worse, {self.ties} equal"
+        counts = f"{self.wins:,} queries better, {self.losses:,} worse, {self.ties:,} equal"
         p = self.holm if self.holm is not None else 1.0
         size = f"{abs(self.difference):.4f} {way} ({counts})"
         if p < alpha:
@@ -141,7 +141,7 @@ def draws_for(queries: int) -> int:
     """How many draws are taken from so many queries: 20,000, and fewer from more than 1,000.
 
     Of 10,000 queries 2,000 are taken: then a p of .05 comes out within .01 of it, nineteen times in
-    twenty, and the least that there can be is .0005.
+    twenty, and the least that there can be, two-sided, is .001.
     """
     return min(RESAMPLES, max(1000, _DRAWS // max(1, queries)))
 

@@ -139,8 +139,8 @@ def _settings(kind: str, inside: str | None, after: str) -> dict[str, str]:
         what = "relevance level" if name == "level" else name
         if len(values) > 1:
             raise InputError(f"give one {what}, not {' and '.join(sorted(values))}")
-        if not re.fullmatch(_NUMBERS[name], *values):
-            raise InputError(f"{next(iter(values))!r} is no {what}")
+        if not re.fullmatch(_NUMBERS[name], value := next(iter(values))):
+            raise InputError(f"{value!r} is no {what}")
     return {name: next(iter(values)) for name, values in found.items()}
 
 

@@ -53,10 +53,10 @@ def _whole() -> Any:
 
 
 def _measures() -> Any:
-    import numba
+    from numba import config
 
     # As ranx sets it: other layers may be absent, or differ between machines.
-    numba.config.THREADING_LAYER = "workqueue"
+    vars(config)["THREADING_LAYER"] = "workqueue"
     if "ranx" not in sys.modules:
         sys.modules["ranx"] = _put_off("ranx")
     return importlib.import_module("ranx.metrics").metric_switch

@@ -7,7 +7,7 @@ the qrels that pytrec_eval is handed, it is both.
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import ir_measures
 import pytest
@@ -16,7 +16,8 @@ import pytrec_eval
 from rankprompt.eval import parse_measure, score, trec_order
 from rankprompt.files import read_qrels, read_run
 
-Run, Qrels = dict[str, dict[str, float]], dict[str, dict[str, int]]
+Run: TypeAlias = dict[str, dict[str, float]]
+Qrels: TypeAlias = dict[str, dict[str, int]]
 
 NAMES = {  # ours: trec_eval's
     "ndcg": "ndcg",
