@@ -123,7 +123,7 @@ class Bench:
         asked: Asked,
         candidates: Sequence[Candidates],
         journal: Path,
-        fitted: JudgeModel | None,
+        fitted: JudgeModel | None = None,
     ) -> Iterator[list[str]]:
         """A row a method: comparisons, prompts alone and beyond the rows before, nDCG@10."""
         prompt: Prompt = load_prompt(asked.prompt)
