@@ -51,9 +51,9 @@ The judges, as `--judge-model` spells them in `rerank --model oracle:QRELS` and 
   answers in a run's journal.
 
 Settings join with commas: `gap,bias=0.2`. Errors of all of these but `circle` are independent from
-pair to pair. A real model's are not: it overrates the same passage again and again, which no number
-of comparisons mends. So these figures are the best that a method can hope for, and
-[rankers-real.md](rankers-real.md) shows how far from them real answers are.
+pair to pair. A real model's need not be: where it overrates one passage against all others, no
+number of comparisons mends that, and these figures are then the best that a method can hope for.
+[rankers-real.md](rankers-real.md) sets a fitted judge beside the answers that it was fitted to.
 
 {{tables}}
 ## The tournament

@@ -24,7 +24,7 @@ from rankprompt.fitting import Heard, hear_journal
 from rankprompt.journal import Journal
 from rankprompt.judge_models import JudgeModel
 from rankprompt.judges import Judge, OracleJudge, PairwiseJudge
-from rankprompt.models import load_model
+from rankprompt.models import Request, load_model
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
@@ -64,15 +64,19 @@ exact gives the same ranking.
 
 ## The published prompt
 
-Two passages at a time, each cut to 64 tokens, in both orders.{limited} BM25 itself has {first}
-here.
+Two passages at a time, each cut to 64 tokens, in both orders. BM25 itself has {first} here.
+{limited}
 
 {published}
 
-The last column is a judge fitted to the {heard} answers in the journal, simulated (10 seeds):
-`{fitted}`. It has the model's error rates, position bias and ties, but errs on each pair anew;
-where the real figures are lower, the model's errors hang together: it overrates the same passage
-against all others, and asking more often does not help.
+The last column is a judge fitted to the {heard} answers in the journal, simulated (10 seeds; its
+answers are hard, so `--decide` makes no difference to it but where ties are):
+
+    {fitted}
+
+An error of 0.5 is a coin's: then the less a method asks and the more ties it leaves alone, the more
+of BM25's order is kept. Such a judge errs on each pair anew; where the real figures differ, the
+model's errors hang together.
 
 {made}
 """
@@ -97,7 +101,7 @@ PUBLISHED = [Asked("prp", "both", "agreement", TOKENS), Asked("prp", "both", "so
 
 
 class Bench:
-    """The collection and the model; a journal for each prompt."""
+    """The collection, the model, and what it has been asked in any row."""
 
     def __init__(self, data: Path) -> None:
         _, self.candidates, _ = read_candidates(
@@ -105,6 +109,7 @@ class Bench:
         )
         self.qrels: Qrels = read_qrels(data / "qrels.trec")
         self.model = load_model("smollm2-135m")
+        self.asked: set[Request] = set()
 
     def measure(self, candidates: Sequence[Candidates], judge: Judge, ranker: Ranker) -> float:
         ranked = rerank(candidates, judge, ranker).rankings
@@ -123,12 +128,11 @@ class Bench:
         asked: Asked,
         candidates: Sequence[Candidates],
         journal: Path,
-        fitted: JudgeModel | None,
+        fitted: JudgeModel | None = None,
     ) -> Iterator[list[str]]:
         """A row a method: comparisons, prompts alone and beyond the rows before, nDCG@10."""
         prompt: Prompt = load_prompt(asked.prompt)
         answering = Counting(self.model, Journal(journal))
-        together: set[object] = set()
         for name, budget in METHODS:
             judge = PairwiseJudge(
                 answering,
@@ -142,8 +146,8 @@ class Bench:
             reached = self.measure(
                 candidates, PriorJudge(judge, candidates, prompt.prior or 0.0), ranker
             )
-            new = len(answering.seen - together)
-            together |= answering.seen
+            new = len(answering.seen - self.asked)
+            self.asked |= answering.seen
             each = len(candidates)
             label = f"`{name}{f' --comparisons {budget}' if budget else ''}`"
             counts = [(judge.asked + judge.from_journal), len(answering.seen), new]
@@ -211,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, value in {
         "default": f"`{default}`:\n\n{table(columns, own)}",
         "published": "\n\n".join(parts),
-        "limited": "" if given.limit is None else f" Only the first {len(some)} queries here.",
+        "limited": f"Only the first {len(some)} queries were asked." if given.limit else "",
         "queries": str(len(bench.candidates)),
         "first": f"{bench.ndcg(some, first):.3f}",
         "heard": f"{heard.answers:,}",
