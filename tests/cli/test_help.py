@@ -22,12 +22,12 @@ VERBS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", ["", *VERBS])
+@pytest.mark.parametrize("verb", ["", *VERBS, "cascade report", "cascade train"])
 def test_the_help_page_is_the_golden_one(command: Command, verb: str) -> None:
-    ran = command(*([verb] if verb else []), "--help")
+    ran = command(*verb.split(), "--help")
     assert (ran.code, ran.err) == (0, "")
     assert "\x1b" not in ran.out
-    golden = GOLDEN / f"{verb or 'rankprompt'}.txt"
+    golden = GOLDEN / f"{verb.replace(' ', '-') or 'rankprompt'}.txt"
     if os.environ.get("RANKPROMPT_RENEW"):
         golden.write_text(ran.out)
     assert ran.out == golden.read_text(), "if that is meant, renew with RANKPROMPT_RENEW=1"

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from rankprompt.files import write_atomically
+from rankprompt.plotting import COLOURS, GREY, STYLE, to_svg
 
 __all__ = ["write_curves"]
 
@@ -38,23 +38,18 @@ def _draw(rows: Sequence[dict[str, float]]) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    grey = "#808080"  # reads on white and on black
-    names: Any = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    style: Any = {**dict.fromkeys(names, grey), "svg.hashsalt": "rankprompt"}
-    with rc_context(style):
-        figure = Figure(figsize=(8, 3.2), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         steps = [row["step"] for row in rows]
-        left.plot(steps, [row["loss"] for row in rows], marker="o", ms=4)
+        left.plot(steps, [row["loss"] for row in rows], marker="o", ms=4, color=GREY)
         left.set_ylabel("loss (lower is better)")
-        for name in rows[0]:
-            if name not in ("step", "loss"):
-                right.plot(steps, [row[name] for row in rows], marker="o", ms=4, label=name)
+        for place, name in enumerate(one for one in rows[0] if one not in ("step", "loss")):
+            right.plot(
+                steps, [row[name] for row in rows], marker="o", ms=4, label=name,
+                color=COLOURS[place % len(COLOURS)],
+            )  # fmt: skip
         right.set_ylabel("validation (higher is better)")
-        right.legend(frameon=False)
         for axes in (left, right):
             axes.set_xlabel("steps")
-            axes.spines[["top", "right"]].set_visible(False)
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
-    return drawn.getvalue()
+        return to_svg(figure, [left, right])
