@@ -108,7 +108,7 @@ class RankingTask:
         docs: as ``rerank`` reads them.
         qrels: grades.
         run: the first stage; its top holds the hard negatives.
-        prompt: the seed, of kind choice: a shipped name or a file.
+        prompt: the seed: a shipped name or a file.
         depth: how deep into the run triples and reranking go.
         gap: the least difference in grade between the better and the worse passage.
         triples: of a query, at the most.

@@ -150,6 +150,20 @@ def test_triples_are_judged_and_hard_and_apart() -> None:
     assert len(drawn) > 1
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("query-likelihood-demonstrations", ("\nPassage: ", "\nQuery:")),
+        (
+            "contrast",
+            ("Passage A: ", "\nPassage B: ", "\nThe search query that Passage ", " answers:"),
+        ),
+    ],
+)
+def test_so_do_those_of_prompts_that_score_the_query(name: str, kept: tuple[str, ...]) -> None:
+    assert markers(load_prompt(name).text) == kept
+
+
 @pytest.mark.parametrize("name", ["prp", "prp-demonstrations", "prp-zh"])
 def test_the_markers_of_a_ranking_prompt_stay(name: str) -> None:
     prompt = load_prompt(name).text
@@ -202,6 +216,53 @@ def test_a_ranking_is_right_where_both_orders_are(tmp_path: Path) -> None:
     assert found["reward"] == pytest.approx(-144)
 
 
+def likes(word: str) -> FakeModel:
+    """The query is the likelier after passages that hold the word, by 0.5 nats a token."""
+
+    def rule(request: Request) -> Answer:
+        passage = request.prompt.rpartition("Passage: ")[2]
+        return Answer((-6.0 if word in passage else -8.0,), (4,))
+
+    return FakeModel(rule)
+
+
+def test_a_prompt_that_reads_one_passage_at_a_time_is_asked_once(tmp_path: Path) -> None:
+    text = RANKING.replace("triples", 'prompt = "query-likelihood-demonstrations"\ntriples')
+    path = write_ranking(tmp_path, text)
+    model = likes("good")
+    problem = ranking_of(path, model)
+    seed = SeedPrompt(problem.segments, words)
+    share = 1 / (1 + math.exp(-0.5))
+    assert problem([seed.render(seed.whole)]) == [pytest.approx(200 * (2 * share - 1))]
+    assert len(model.prompts) == problem.labels["search"]  # each passage, whatever its triples
+    assert len({one.prompt[: one.breaks[0]] for one in model.prompts}) == 1
+    (found,) = problem.measures([seed.render(seed.whole)], "calibration")
+    assert found["accuracy"] == found["ndcg@10"] == 1
+    (found,) = ranking_of(path, likes("poor")).measures([seed.render(seed.whole)], "test")
+    assert found["accuracy"] == 0
+    assert found["reward"] == pytest.approx(-180 * (2 * share - 1))
+    out = tmp_path / "prompt.toml"
+    out.write_text(problem.file(seed.render(seed.whole)), "utf-8")
+    shipped = load_prompt("query-likelihood-demonstrations")
+    evolved = load_prompt(str(out))
+    assert (evolved.target, evolved.prior) == (shipped.target, shipped.prior)
+
+
+def test_the_first_stage_has_its_say_where_the_prompt_lets_it(tmp_path: Path) -> None:
+    (tmp_path / "even.toml").write_text(
+        'kind = "likelihood"\ntext = "Passage: {passage}\\nQuery:"\ntarget = " {query}"\n'
+        "prior = 0.1\n"
+    )
+    text = RANKING.replace("triples", f'prompt = "{tmp_path}/even.toml"\ntriples')
+    path = write_ranking(tmp_path, text)
+    (tmp_path / "qrels.trec").write_text(
+        "".join(f"q{q} 0 q{q}d{place} {4 - place}\n" for q in range(6) for place in range(5))
+    )
+    even = FakeModel(lambda _: Answer((-1.0,), (1,)))
+    (found,) = ranking_of(path, even).measures(["Passage: {passage}"], "test")
+    assert found == {"ndcg@10": 1, "accuracy": 0, "reward": 0}
+
+
 def test_a_rankings_splits_are_by_query(tmp_path: Path) -> None:
     problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text))
     queries = [one.query.id for part in problem.splits.values() for one in part]
@@ -233,7 +294,6 @@ def test_an_evolved_ranking_prompt_is_a_prompt_file(tmp_path: Path) -> None:
     [
         ("search = 2", "search = 4", "too few queries: 7 for the three splits, and 6"),
         ("triples = 2", "gap = 3", "3 grades apart; lower gap"),
-        ("triples = 2", 'prompt = "query-likelihood"', "is a likelihood; give a choice"),
     ],
 )
 def test_a_collection_that_holds_too_little_is_refused(
