@@ -7,13 +7,14 @@ run, and a prompt file as its seed. Files are named from the task file's folder.
 ``search/examples`` show every key.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.errors import UnknownNameError
+from rankprompt.files.toml import read_toml
 from rankprompt.prompt import Template, parse_template
 
 __all__ = ["KINDS", "METRICS", "ExampleTask", "RankingTask", "Splits", "Task", "load_task"]
@@ -151,19 +152,10 @@ def load_task(path: Path) -> Task:
     Raises:
         InputError: the file cannot be read, or says what cannot work; names the key.
     """
-    try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(path, None, f"not a TOML file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        return _task(path, content)
-    except (ValueError, UnknownNameError) as error:
-        raise FormatError(path, None, str(error)) from error
+    return read_toml(path, partial(_task, path.parent))
 
 
-def _task(path: Path, content: dict[str, Any]) -> Task:
+def _task(folder: Path, content: dict[str, Any]) -> Task:
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise UnknownNameError("kind", str(kind), KINDS)
@@ -172,8 +164,8 @@ def _task(path: Path, content: dict[str, Any]) -> Task:
     if not isinstance(splits, dict):
         raise ValueError("splits must be a table, [splits]")
     default = Splits(10, 10) if kind == "ranking" else Splits()
-    values = _typed(made, content, path.parent)
-    values["splits"] = Splits(**{**vars(default), **_typed(Splits, splits, path.parent)})
+    values = _typed(made, content, folder)
+    values["splits"] = Splits(**{**vars(default), **_typed(Splits, splits, folder)})
     values["metric"] = values.get("metric") or METRICS[kind][0]
     try:
         task = made(**values)

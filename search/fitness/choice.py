@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from rankprompt.answering import Answering
+from rankprompt.files.toml import format_toml
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,
@@ -11,7 +12,6 @@ from rankprompt.search.fitness.examples import (
     make_request,
     seed_segments,
     split_answer,
-    toml,
 )
 from rankprompt.search.fitness.rewards import piecewise, probabilities
 from rankprompt.search.genome import Segment
@@ -97,7 +97,7 @@ class ChoiceProblem:
 
     def file(self, prompt: str) -> str:
         """A TOML file with the prompt, the options in the order of the labels, and the labels."""
-        return toml(
+        return format_toml(
             {
                 "kind": self._task.kind,
                 "text": prompt,

@@ -1,6 +1,5 @@
 """What tasks with examples share: the seed prompt, and a request an example."""
 
-import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
@@ -17,7 +16,6 @@ __all__ = [
     "make_request",
     "seed_segments",
     "split_answer",
-    "toml",
 ]
 
 
@@ -75,12 +73,3 @@ def digest(texts: Sequence[str]) -> str:
     """How many texts there are, and a digest that changes when one does."""
     found = blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8)
     return f"{len(texts)}: {found.hexdigest()}"
-
-
-def toml(keys: Mapping[str, object]) -> str:
-    """A TOML file of texts, numbers, truths and lists of texts."""
-    # JSON's are TOML's, but for one control character.
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
-        for key, value in keys.items()
-    )

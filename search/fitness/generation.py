@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from rankprompt.answering import Answering
+from rankprompt.files.toml import format_toml
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,
     labels,
     make_request,
     seed_segments,
-    toml,
 )
 from rankprompt.search.genome import Segment
 from rankprompt.search.splits import split_examples
@@ -123,7 +123,7 @@ class GenerationProblem:
 
     def file(self, prompt: str) -> str:
         """A TOML file with the prompt and how much may be written."""
-        return toml(
+        return format_toml(
             {
                 "kind": self._task.kind,
                 "text": prompt,
