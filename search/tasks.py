@@ -7,6 +7,7 @@ run, and a prompt file as its seed. Files are named from the task file's folder.
 ``search/examples`` show every key.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -24,7 +25,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "classification": ("reward", "accuracy"),
     "choice": ("reward", "accuracy"),
     "math": ("exact-number",),
-    "generation": ("token-f1", "exact-match"),
+    "generation": ("token-f1", "exact-match", "rouge-l"),
     "ranking": ("reward", "accuracy"),
 }
 """What the search goes by, by kind; the first is the default."""
@@ -67,7 +68,8 @@ class ExampleTask:
         separator: stands between examples; what a model writes ends where it begins.
         shots: demonstrations: for classification and choice of each label, else in all.
         frozen: texts of the last example that are never pruned; its slots never are.
-        metric: what the search goes by.
+        metric: what the search goes by; for generation, it may be ``module:function``, which is
+            imported and run.
         chat: put the prompt into the model's chat template.
         max_tokens: for math and generation, what the model may write.
         splits: how much each part gets.
@@ -175,7 +177,10 @@ def _task(folder: Path, content: dict[str, Any]) -> Task:
         raise ValueError(f"lacks the key {missing[0] if missing else error!r}") from error
     _check_numbers(task)
     if task.metric not in METRICS[kind]:
-        raise UnknownNameError("metric", task.metric, METRICS[kind])
+        own = kind == "generation"
+        if not own or not re.fullmatch(r"[\w.]+:\w+", task.metric):
+            hint = "Or name a function of yours, as module:function." if own else ""
+            raise UnknownNameError("metric", task.metric, METRICS[kind], hint)
     return _check_ranking(task) if isinstance(task, RankingTask) else _check_examples(task)
 
 
