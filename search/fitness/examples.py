@@ -1,7 +1,10 @@
 """What tasks with examples share: the seed prompt, and a request an example."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 from rankprompt.models.base import Request
 from rankprompt.prompt import Template, parse_template
@@ -14,9 +17,26 @@ __all__ = [
     "digest",
     "labels",
     "make_request",
+    "part",
     "seed_segments",
     "split_answer",
 ]
+
+_T = TypeVar("_T")
+
+
+def part(items: Sequence[_T], kinds: Sequence[Hashable], share: float) -> list[_T]:
+    """A share of items, rounded up, in their order; of each kind as many as can be.
+
+    A smaller share's items are among a greater share's, and all are the items as they stand.
+    """
+    seen: Counter[Hashable] = Counter()
+    turns = []
+    for kind in kinds:
+        turns.append(seen[kind])
+        seen[kind] += 1
+    taken = sorted(range(len(items)), key=turns.__getitem__)[: math.ceil(share * len(items))]
+    return [items[place] for place in sorted(taken)]
 
 
 def split_answer(template: Template) -> tuple[Template, str]:

@@ -11,11 +11,12 @@ from rankprompt.search.fitness.examples import (
     digest,
     labels,
     make_request,
+    part,
     seed_segments,
 )
 from rankprompt.search.fitness.metrics import load_metric
 from rankprompt.search.genome import Segment
-from rankprompt.search.splits import split_examples
+from rankprompt.search.splits import Example, split_examples
 from rankprompt.search.tasks import METRICS, ExampleTask
 
 __all__ = ["GenerationProblem"]
@@ -50,13 +51,19 @@ class GenerationProblem:
         """The seed prompt."""
         return seed_segments(self._task, self.splits.demonstrations)
 
-    def __call__(self, prompts: Sequence[str], /) -> list[float]:
-        """The task's metric on the search split."""
-        return [one[self._task.metric] for one in self.measures(prompts, "search")]
+    def __call__(self, prompts: Sequence[str], /, *, share: float = 1.0) -> list[float]:
+        """The task's metric on the search split, or on a share of it."""
+        examples = self.splits.search
+        # There are no kinds of examples here: the first ones are as good as any.
+        asked = part(examples, [None] * len(examples), share)
+        return [one[self._task.metric] for one in self._measures(prompts, asked)]
 
     def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
         """The metrics on a split, by prompt; the task's own first."""
-        task, examples = self._task, getattr(self.splits, split)
+        return self._measures(prompts, getattr(self.splits, split))
+
+    def _measures(self, prompts: Sequence[str], examples: Sequence[Example]) -> list[Measures]:
+        task = self._task
         requests = [
             make_request(prompt, one, max_tokens=task.max_tokens, chat=task.chat)
             for prompt in prompts

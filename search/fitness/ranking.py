@@ -18,7 +18,7 @@ from rankprompt.readings import Reading, reading
 from rankprompt.records import Candidates, Document, Qrels, Query
 from rankprompt.reranking import rerank
 from rankprompt.search.fitness import Measures
-from rankprompt.search.fitness.examples import digest
+from rankprompt.search.fitness.examples import digest, part
 from rankprompt.search.fitness.rewards import piecewise
 from rankprompt.search.genome import Segment, segment
 from rankprompt.search.promptfile import format_prompt
@@ -142,13 +142,15 @@ class RankingProblem:
         """The seed prompt."""
         return segment(self.prompt.text, self._task.frozen or markers(self.prompt.text))
 
-    def __call__(self, prompts: Sequence[str], /) -> list[float]:
-        """The task's metric on the search split's triples."""
-        return [one[self._task.metric] for one in self._pairwise(prompts, "search")]
+    def __call__(self, prompts: Sequence[str], /, *, share: float = 1.0) -> list[float]:
+        """The task's metric on the search split's triples, or on a share of them."""
+        triples = self._triples["search"]
+        asked = part(triples, [one.query.id for one in triples], share)
+        return [one[self._task.metric] for one in self._pairwise(prompts, asked)]
 
     def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
         """nDCG@10 of a reranking (not for search), and accuracy and reward on triples."""
-        pairwise = self._pairwise(prompts, split)
+        pairwise = self._pairwise(prompts, self._triples[split])
         if split == "search":
             return pairwise
         return [
@@ -156,8 +158,8 @@ class RankingProblem:
             for prompt, found in zip(prompts, pairwise, strict=True)
         ]
 
-    def _pairwise(self, prompts: Sequence[str], split: str) -> list[Measures]:
-        shown = [one for triple in self._triples[split] for one in self._orders(triple)]
+    def _pairwise(self, prompts: Sequence[str], triples: Sequence[Triple]) -> list[Measures]:
+        shown = [one for triple in triples for one in self._orders(triple)]
         readings = [self._reading(prompt) for prompt in prompts]
         asked = [self._requests(one, *texts) for one in readings for *texts, _ in shown]
         answers, _ = self._answering([request for part in asked for request in part])
