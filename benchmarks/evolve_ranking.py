@@ -75,7 +75,8 @@ class Progress:
 
 
 def page(options: argparse.Namespace) -> str:
-    rows, words = [], []
+    rows: list[list[str]] = []
+    words: list[str] = []
     for method in options.methods:
         path = options.folder / f"{method}-{options.seed}" / "result.json"
         if not path.exists():

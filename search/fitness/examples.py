@@ -19,6 +19,7 @@ __all__ = [
     "make_request",
     "part",
     "seed_segments",
+    "shared_start",
     "split_answer",
 ]
 
@@ -71,9 +72,18 @@ def make_request(
 ) -> Request:
     """The request about an example; what all examples share is marked."""
     template = parse_template(prompt)
-    # Only up to the first slot: further starts would be shared with no other request.
-    breaks = template.breaks(**example.values)[:1]
-    return Request(template.fill(**example.values), options, max_tokens, chat, breaks)
+    text = template.fill(**example.values)
+    return Request(text, options, max_tokens, chat, (shared_start(template),))
+
+
+def shared_start(template: Template) -> int:
+    """Up to which character the prompts of a genome are the same, token by token.
+
+    That is the first slot: further starts would be shared with few others. The blanks before it may
+    be a token, or go into the next one, as the input wants it: with them, a genome would have two
+    starts.
+    """
+    return len(template.parts[0].rstrip())
 
 
 def labels(splits: SplitExamples) -> dict[str, int]:

@@ -14,11 +14,11 @@ from rankprompt.judges import PairwiseJudge
 from rankprompt.models.base import Request
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, Template, load_prompt, parse_template
-from rankprompt.readings import Reading, reading
+from rankprompt.readings import reading
 from rankprompt.records import Candidates, Document, Qrels, Query
 from rankprompt.reranking import rerank
 from rankprompt.search.fitness import Measures
-from rankprompt.search.fitness.examples import digest, part
+from rankprompt.search.fitness.examples import digest, part, shared_start
 from rankprompt.search.fitness.rewards import piecewise
 from rankprompt.search.genome import Segment, segment
 from rankprompt.search.promptfile import format_prompt
@@ -160,16 +160,18 @@ class RankingProblem:
 
     def _pairwise(self, prompts: Sequence[str], triples: Sequence[Triple]) -> list[Measures]:
         shown = [one for triple in triples for one in self._orders(triple)]
-        readings = [self._reading(prompt) for prompt in prompts]
-        asked = [self._requests(one, *texts) for one in readings for *texts, _ in shown]
+        filled = [self._with(prompt) for prompt in prompts]
+        asked = [self._requests(one, *texts) for one in filled for *texts, _ in shown]
         answers, _ = self._answering([request for part in asked for request in part])
         heard, parts = iter(answers), iter(asked)
         found: list[Measures] = []
-        for one in readings:
+        for one in filled:
             rewards = []
             for *_, right in shown:
                 # There is no budget, so there is an answer to each.
-                first = one.read([answer for _ in next(parts) if (answer := next(heard))])
+                first = reading(one, "scoring").read(
+                    [answer for _ in next(parts) if (answer := next(heard))]
+                )
                 share = math.nan if first is None else first
                 rewards.append(piecewise([share, 1 - share], right, *self._gains))
             accuracy = fmean(reward > 0 for reward in rewards)
@@ -187,19 +189,17 @@ class RankingProblem:
     def _with(self, prompt: str) -> Prompt:
         return replace(self.prompt, text=parse_template(prompt))
 
-    def _reading(self, prompt: str) -> Reading:
-        return reading(self._with(prompt), "scoring")
-
-    @staticmethod
-    def _requests(one: Reading, *texts: str) -> list[Request]:
+    def _requests(self, prompt: Prompt, *texts: str) -> list[Request]:
         # The first passage is shared by few triples: it is not worth a run of its own.
-        return [each._replace(breaks=each.breaks[:1]) for each in one.requests(*texts)]
+        breaks = (shared_start(prompt.text),)
+        found = reading(prompt, "scoring").requests(*texts)
+        return [one._replace(breaks=breaks) for one in found]
 
     def _ndcg(self, prompt: str, split: str) -> float:
         task, candidates = self._task, self.splits[split]
         judge = PairwiseJudge(
             self._answering,
-            self._reading(prompt),
+            reading(self._with(prompt), "scoring"),
             decide="agreement" if self.prompt.kind == "choice" else "soft",
             passage_tokens=task.passage_tokens,
         )

@@ -117,4 +117,4 @@ def test_examples_of_a_prompt_share_its_start(tmp_path: Path) -> None:
     model = FakeModel(opinion)
     choice_of(write_task(tmp_path), model)(["One two {{three}} {text}\nMood:"])
     assert len({one.prompt[: one.breaks[0]] for one in model.prompts}) == 1
-    assert {one.prompt[: one.breaks[0]] for one in model.prompts} == {"One two {three} "}
+    assert {one.prompt[: one.breaks[0]] for one in model.prompts} == {"One two {three}"}

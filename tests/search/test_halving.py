@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
+from rankprompt.models.base import Answer, Request
 from rankprompt.search import Archive, SearchSettings
 from rankprompt.search.choosing import top
 from rankprompt.search.evolving import EvolveJob, run_evolution
@@ -198,14 +199,15 @@ def test_a_run_with_rungs_is_resumed_and_asks_less(tmp_path: Path) -> None:
     task = write_task(tmp_path)
 
     def evolved(name: str, rungs: int, after: float = math.inf) -> FakeModel:
-        model = FakeModel(lambda request: stop(len(model.prompts) > after) or opinion(request))
+        def rule(request: Request) -> Answer:
+            if len(model.prompts) > after:
+                raise KeyboardInterrupt
+            return opinion(request)
+
+        model = FakeModel(rule)
         job = EvolveJob(task, tmp_path / name, replace(settings, rungs=rungs))
         run_evolution(job, load=lambda *_, **__: model, tokens=offsets)  # type: ignore[arg-type]
         return model
-
-    def stop(now: bool) -> None:
-        if now:
-            raise KeyboardInterrupt
 
     whole = evolved("whole", 3)
     assert len(whole.prompts) < 0.8 * len(evolved("plain", 1).prompts)
