@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
@@ -31,6 +32,15 @@ def _small(p: float) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def replace_part(page: Path, writer: str, text: str) -> None:
+    """Puts a text between a page's two marks of its writer; other pages stay as they are."""
+    begin, end = f"<!-- {writer} writes from here -->", f"<!-- {writer} writes to here -->"
+    whole = page.read_text() if page.exists() else ""
+    if text and begin in whole:
+        before, after = whole.split(begin)[0], whole.split(end)[1]
+        page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
 def note(what: str, started: float, tokens: int) -> None:

@@ -24,12 +24,13 @@ About several, each shown as ``passage`` says under a {label}, which is a letter
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.errors import UnknownNameError
+from rankprompt.files.toml import read_toml
 
 __all__ = ["SHIPPED", "Prompt", "load_prompt"]
 
@@ -161,16 +162,7 @@ def load_prompt(name: str) -> Prompt:
     path = _shipped().get(name, Path(name))
     if not path.is_file():
         raise UnknownNameError("prompt", name, SHIPPED, "Or give a TOML file.")
-    try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(path, None, f"not a TOML file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        return _prompt(name, content)
-    except (ValueError, TypeError) as error:
-        raise FormatError(path, None, str(error)) from error
+    return read_toml(path, partial(_prompt, name))
 
 
 def _prompt(name: str, content: dict[str, object]) -> Prompt:

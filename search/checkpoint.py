@@ -63,7 +63,7 @@ def restore(
 ) -> Search:
     """The search as it was; ``history`` is what the checkpoint says belongs to it."""
     search = Search.begin(seed, settings, archive)
-    archive.scores |= {one.text: one.score for one in history if one.new}
+    archive.recall(history)
     search.history = history
     search.population = [history[number] for number in state["population"]]
     search.best = None if state["best"] is None else history[state["best"]]

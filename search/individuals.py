@@ -12,9 +12,12 @@ __all__ = ["Individual", "Score", "ScoreAndLength"]
 
 
 class Score(base.Fitness):  # type: ignore[misc] # DEAP has no types
-    """Higher is better."""
+    """Further in the race of a generation is better, and as far, with a higher score.
 
-    weights = (1.0,)
+    Whoever got further was no worse where both were scored (``Archive``).
+    """
+
+    weights = (1.0, 1.0)
 
 
 class ScoreAndLength(base.Fitness):  # type: ignore[misc] # DEAP has no types
@@ -35,8 +38,10 @@ class Individual:
         text: the prompt, as in a prompt file.
         length: live genes.
         tokens: the prompt's tokens when tokenised anew.
-        score: None where the prompt is infeasible.
+        score: on all examples of the search; None where the prompt is infeasible, or fell out
+            before.
         new: whether the text was scored for it, and not known before.
+        rungs: its scores in the race of its generation (``Archive``); of one rung, ``score``.
         pareto: whether the length is an objective, too.
         fitness: what DEAP compares; infeasible is worst.
         crowded: better where the front is nearer and its neighbours further (NSGA-II).
@@ -51,14 +56,20 @@ class Individual:
     tokens: int
     score: float | None
     new: bool
+    rungs: tuple[float | None, ...] = ()
     pareto: bool = False
     fitness: Any = field(init=False, repr=False)
     crowded: tuple[int, float] = field(default=(0, 0.0), init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.rungs = self.rungs or (self.score,)
+        last = self.rungs[-1]
         # Infeasible in every objective, so that whatever is feasible dominates it.
-        values = (-math.inf, math.inf) if self.score is None else (self.score, self.length)
-        self.fitness = ScoreAndLength(values) if self.pareto else Score(values[:1])
+        if self.pareto:
+            values = (-math.inf, math.inf) if last is None else (last, self.length)
+            self.fitness = ScoreAndLength(values)
+        else:
+            self.fitness = Score((0, -math.inf) if last is None else (len(self.rungs), last))
 
     def better_than(self, other: "Individual | None") -> bool:
         """Whether it scores higher, or the same and is shorter; an infeasible one never does."""
@@ -68,6 +79,7 @@ class Individual:
 
     def record(self) -> dict[str, Any]:
         """The line as JSON takes it."""
+        further = {"rungs": list(self.rungs)} if self.rungs != (self.score,) else {}
         return {
             "number": self.number,
             "generation": self.generation,
@@ -78,6 +90,7 @@ class Individual:
             "tokens": self.tokens,
             "score": self.score,
             "new": self.new,
+            **further,
         }
 
     @classmethod
@@ -91,5 +104,6 @@ class Individual:
             **line,
             "parents": tuple(line["parents"]),
             "genome": tuple(kept == "1" for kept in line["genome"]),
+            "rungs": tuple(line.get("rungs", ())),
         }
         return cls(**made, pareto=pareto)

@@ -1,8 +1,6 @@
 """Writing a prompt as a file that ``rerank --prompt`` takes."""
 
-import json
-from typing import Any
-
+from rankprompt.files.toml import format_toml
 from rankprompt.prompt import Prompt
 
 __all__ = ["format_prompt"]
@@ -15,7 +13,7 @@ def format_prompt(prompt: Prompt, *, source: str = "") -> str:
         prompt: its name is not in the file.
         source: where it comes from, for the file's ``source`` key.
     """
-    keys: dict[str, Any] = {
+    keys = {
         "kind": prompt.kind,
         "description": prompt.description,
         "source": source,
@@ -30,10 +28,4 @@ def format_prompt(prompt: Prompt, *, source: str = "") -> str:
         "answer": str(prompt.answer),
         "labels": prompt.labels,
     }
-    return "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items() if value != "")
-
-
-def _toml(value: Any) -> str:
-    # JSON's strings, booleans, numbers and lists are TOML's, but for the one control character
-    # that JSON lets stand as it is.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return format_toml({key: value for key, value in keys.items() if value != ""})

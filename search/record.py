@@ -23,7 +23,7 @@ from zlib import crc32
 
 from rankprompt.errors import InputError
 from rankprompt.files.atomic import write_atomically
-from rankprompt.search.archive import Archive, Fitness
+from rankprompt.search.archive import Archive, Fitness, PartialFitness, Scores
 from rankprompt.search.checkpoint import pack, restore, unpack
 from rankprompt.search.genome import SeedPrompt
 from rankprompt.search.individuals import Individual
@@ -86,7 +86,7 @@ class Record:
         with suppress(OSError):
             self._history.close()
 
-    def begin(self, fitness: Fitness) -> Search:
+    def begin(self, fitness: Fitness | PartialFitness) -> Search:
         """The search, fresh or as it was after its last finished generation."""
         self._history.seek(0)
         content = self._history.read()
@@ -104,12 +104,14 @@ class Record:
             if content or path.exists():
                 self._move_aside(problem)
             path.unlink(missing_ok=True)
-            return Search.begin(self._seed, self._settings, Archive(fitness, self._known()))
+            return Search.begin(self._seed, self._settings, self._archive(fitness))
         history = _parse(whole, pareto=self._settings.pareto)
         self._keep(len(history), whole)
         self._history.truncate(len(whole))  # the rest is of a generation that was never finished
-        archive = Archive(fitness, self._known())
-        return restore(state, self._seed, self._settings, archive, history)
+        return restore(state, self._seed, self._settings, self._archive(fitness), history)
+
+    def _archive(self, fitness: Fitness | PartialFitness) -> Archive:
+        return Archive(fitness, self._known(), rungs=self._settings.rungs)
 
     def _keep(self, individuals: int, content: bytes) -> None:
         """What of the history is recorded."""
@@ -155,14 +157,15 @@ class Record:
             f"{target.name}, and only what is missing there is asked again"
         )
 
-    def _known(self) -> dict[str, float | None]:
-        known: dict[str, float | None] = {}
+    def _known(self) -> list[Scores]:
+        known: list[Scores] = [{} for _ in range(self._settings.rungs)]
         for path in sorted(self.folder.glob(f"{_DAMAGED}*")):
             for line in path.read_bytes().split(b"\n"):
                 # One line's damage says nothing of the others.
                 with suppress(ValueError, TypeError, KeyError):
-                    one = _parse(line, pareto=self._settings.pareto)
-                    known |= {each.text: each.score for each in one}
+                    for one in _parse(line, pareto=self._settings.pareto):
+                        for scores, score in zip(known, one.rungs, strict=False):
+                            scores[one.text] = score
         return known
 
     def _note(self, note: str) -> None:
@@ -233,6 +236,8 @@ def _claim(folder: Path, made: Mapping[str, Any]) -> None:
     path = folder / "settings.json"
     if path.exists():
         old = _read_settings(folder)
+        # A setting that a search of an earlier version did not know was its default.
+        old["settings"] = json.loads(json.dumps(asdict(SearchSettings()))) | old["settings"]
         if different := _differences({key: old.get(key) for key in made}, made):
             more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
             raise InputError(

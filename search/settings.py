@@ -24,6 +24,9 @@ class SearchSettings:
         mutations: how many live tokens a child loses; one of these, each equally likely.
         start: "seed" begins with copies of the seed, "pruned" with copies pruned at random.
         start_pruned: the least and the greatest rate of that pruning; a copy draws its own.
+        rungs: 1 scores every prompt on the whole search split. With more, the prompts of a
+            generation race (successive halving, arXiv 1502.07943): 3 scores all of them on a
+            quarter of the split, the better half on a half, the better half of those on the whole.
         pareto: the length of the prompt is a second objective, to be made small (NSGA-II).
         evaluations: budget of distinct texts scored; a text seen before costs nothing.
         min_length: the evolution ends when the population's mean length, in live genes, is no more.
@@ -49,6 +52,7 @@ class SearchSettings:
     mutations: tuple[int, ...] = (1, 2, 3, 4)
     start: str = "seed"
     start_pruned: tuple[float, float] = (0.05, 0.20)
+    rungs: int = 1
     pareto: bool = False
     evaluations: int = 10_000
     min_length: int = 15
@@ -66,7 +70,9 @@ class SearchSettings:
             raise UnknownNameError("search method", self.method, METHODS)
         if self.start not in ("seed", "pruned"):
             raise UnknownNameError("start", self.start, ("seed", "pruned"))
-        for name in ("population", "offspring", "evaluations", "exhaustion", "stagnation"):
+        for name in ("population", "offspring", "evaluations", "exhaustion", "stagnation",
+            "rungs",
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
@@ -77,6 +83,12 @@ class SearchSettings:
                 )
         if not self.mutations or min(self.mutations) < 1:
             raise InputError(f"mutations are whole numbers from 1, not {list(self.mutations)}")
+        if self.rungs > 1 and (self.method not in ("gga", "random") or self.pareto):
+            raise InputError(
+                "rungs are for prompts that are scored together, by one objective: the methods "
+                f"gga and random, without pareto; not {self.method}"
+                f"{' with pareto' if self.pareto else ''}"
+            )
         low, high = self.start_pruned
         if not 0 <= low <= high < 1:
             raise InputError(f"start_pruned are two rates, ascending, below 1, not {low}, {high}")

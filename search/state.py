@@ -101,9 +101,9 @@ class Search:
         """
         texts = self._affordable([self.seed.render(child.genome) for child in children])
         new = set(self.archive.new(texts))
-        scores = self.archive(texts)
+        raced = self.archive(texts)
         born = []
-        for child, text, score in zip(children, texts, scores, strict=False):
+        for child, text, rungs in zip(children, texts, raced, strict=False):
             one = Individual(
                 number=len(self.history),
                 generation=self.generation,
@@ -112,8 +112,9 @@ class Search:
                 text=text,
                 length=sum(child.genome),
                 tokens=self.seed.tokens(child.genome),
-                score=score,
+                score=rungs[-1] if len(rungs) == len(self.archive.rungs) else None,
                 new=text in new,
+                rungs=rungs,
                 pareto=self.settings.pareto,
             )
             new.discard(text)

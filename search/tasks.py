@@ -7,13 +7,15 @@ run, and a prompt file as its seed. Files are named from the task file's folder.
 ``search/examples`` show every key.
 """
 
-import tomllib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.errors import UnknownNameError
+from rankprompt.files.toml import read_toml
 from rankprompt.prompt import Template, parse_template
 
 __all__ = ["KINDS", "METRICS", "ExampleTask", "RankingTask", "Splits", "Task", "load_task"]
@@ -23,7 +25,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "classification": ("reward", "accuracy"),
     "choice": ("reward", "accuracy"),
     "math": ("exact-number",),
-    "generation": ("token-f1", "exact-match"),
+    "generation": ("token-f1", "exact-match", "rouge-l"),
     "ranking": ("reward", "accuracy"),
 }
 """What the search goes by, by kind; the first is the default."""
@@ -66,7 +68,8 @@ class ExampleTask:
         separator: stands between examples; what a model writes ends where it begins.
         shots: demonstrations: for classification and choice of each label, else in all.
         frozen: texts of the last example that are never pruned; its slots never are.
-        metric: what the search goes by.
+        metric: what the search goes by; for generation, it may be ``module:function``, which is
+            imported and run.
         chat: put the prompt into the model's chat template.
         max_tokens: for math and generation, what the model may write.
         splits: how much each part gets.
@@ -108,7 +111,7 @@ class RankingTask:
         docs: as ``rerank`` reads them.
         qrels: grades.
         run: the first stage; its top holds the hard negatives.
-        prompt: the seed, of kind choice: a shipped name or a file.
+        prompt: the seed: a shipped name or a file.
         depth: how deep into the run triples and reranking go.
         gap: the least difference in grade between the better and the worse passage.
         triples: of a query, at the most.
@@ -151,19 +154,10 @@ def load_task(path: Path) -> Task:
     Raises:
         InputError: the file cannot be read, or says what cannot work; names the key.
     """
-    try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(path, None, f"not a TOML file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        return _task(path, content)
-    except (ValueError, UnknownNameError) as error:
-        raise FormatError(path, None, str(error)) from error
+    return read_toml(path, partial(_task, path.parent))
 
 
-def _task(path: Path, content: dict[str, Any]) -> Task:
+def _task(folder: Path, content: dict[str, Any]) -> Task:
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise UnknownNameError("kind", str(kind), KINDS)
@@ -172,8 +166,8 @@ def _task(path: Path, content: dict[str, Any]) -> Task:
     if not isinstance(splits, dict):
         raise ValueError("splits must be a table, [splits]")
     default = Splits(10, 10) if kind == "ranking" else Splits()
-    values = _typed(made, content, path.parent)
-    values["splits"] = Splits(**{**vars(default), **_typed(Splits, splits, path.parent)})
+    values = _typed(made, content, folder)
+    values["splits"] = Splits(**{**vars(default), **_typed(Splits, splits, folder)})
     values["metric"] = values.get("metric") or METRICS[kind][0]
     try:
         task = made(**values)
@@ -183,7 +177,10 @@ def _task(path: Path, content: dict[str, Any]) -> Task:
         raise ValueError(f"lacks the key {missing[0] if missing else error!r}") from error
     _check_numbers(task)
     if task.metric not in METRICS[kind]:
-        raise UnknownNameError("metric", task.metric, METRICS[kind])
+        own = kind == "generation"
+        if not own or not re.fullmatch(r"[\w.]+:\w+", task.metric):
+            hint = "Or name a function of yours, as module:function." if own else ""
+            raise UnknownNameError("metric", task.metric, METRICS[kind], hint)
     return _check_ranking(task) if isinstance(task, RankingTask) else _check_examples(task)
 
 

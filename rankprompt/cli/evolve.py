@@ -87,6 +87,11 @@ def run(
     restart: bool = typer.Option(
         False, "--restart", help="At that length, begin anew from the seed instead."
     ),
+    rungs: int = typer.Option(
+        SearchSettings.rungs,
+        help="Successive halving: 3 scores a generation on a quarter of the search split, its "
+        "better half on a half, and the better half of that on the whole.",
+    ),
     pareto: bool = typer.Option(
         False, "--pareto", help="Make the length a second objective (NSGA-II)."
     ),
@@ -113,8 +118,8 @@ def run(
 
     settings = SearchSettings(
         method=method, evaluations=evaluations, seed=seed, population=population,
-        offspring=offspring, start=start, min_length=min_length, restart=restart, pareto=pareto,
-        stagnation=stagnation, minutes=minutes, calibrated=calibrated,
+        offspring=offspring, start=start, min_length=min_length, restart=restart, rungs=rungs,
+        pareto=pareto, stagnation=stagnation, minutes=minutes, calibrated=calibrated,
     )  # fmt: skip
     job = EvolveJob(
         task, output, settings, model, dtype, device, batch_tokens, threads, max_prompts

@@ -19,6 +19,7 @@ def plan_batches(
     encoded: Mapping[Request, Encoded],
     batch_tokens: int,
     together: int | None,
+    most_padding: int | None = None,
 ) -> list[list[int]]:
     """Splits requests into batches of alike length, longest first; deterministic.
 
@@ -30,6 +31,8 @@ def plan_batches(
         encoded: each of them in tokens.
         batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
         together: tokens of starts that may be kept at a time; None where none are shared.
+        most_padding: tokens that a batch of scored requests may waste on padding, about what one
+            more batch costs; None where only its size counts.
 
     Returns:
         Places in ``requests``, batch by batch; each place once.
@@ -39,7 +42,7 @@ def plan_batches(
     return [
         batch
         for stretch in stretches
-        for batch in _batches(requests, encoded, stretch, batch_tokens)
+        for batch in _batches(requests, encoded, stretch, batch_tokens, most_padding)
     ]
 
 
@@ -66,6 +69,7 @@ def _batches(
     encoded: Mapping[Request, Encoded],
     places: Sequence[int],
     batch_tokens: int,
+    most_padding: int | None,
 ) -> list[list[int]]:
     def run(place: int) -> int:
         one = encoded[requests[place]]
@@ -73,18 +77,21 @@ def _batches(
 
     keyed = sorted(places, key=lambda i: (not requests[i].options, -run(i), i))
     batches: list[list[int]] = []
-    rows = written = longest = copied = 0
+    rows = written = longest = copied = wasted = 0
     for i in keyed:
         request = requests[i]
         start, more = len(encoded[request].start), max(1, len(encoded[request].rows))
         same = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
         width = longest + max(written, request.max_tokens) + max(copied, start) // _COPIES
-        if not same or (rows + more) * width > batch_tokens:
+        padding = more * (longest - run(i))
+        wasteful = request.options and most_padding is not None and wasted + padding > most_padding
+        if not same or wasteful or (rows + more) * width > batch_tokens:
             batches.append([])
-            rows = written = copied = 0
+            rows = written = copied = wasted = padding = 0
             longest = run(i)
         batches[-1].append(i)
         rows += more
+        wasted += padding
         written, copied = max(written, request.max_tokens), max(copied, start)
     return batches
 

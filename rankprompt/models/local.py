@@ -23,6 +23,9 @@ log = logging.getLogger("rankprompt")
 # A CPU is fully busy with a few sequences; larger batches only pad more.
 _BATCH_TOKENS = {"cpu": 4096}
 _BATCH_TOKENS_ACCELERATOR = 32768
+# On a CPU a forward costs as much as some 25 tokens (the weights are read from memory), so a batch
+# may end where the next request is shorter; twice that, for rows are cheaper together.
+_MOST_PADDING = {"cpu": 50}
 
 
 class LocalModel:
@@ -74,7 +77,8 @@ class LocalModel:
         """Splits requests into batches of alike length, longest first; deterministic."""
         self._encoded = {request: self._encode(request) for request in requests}
         together = self._prefixes.tokens // 2 if self._prefixes else None
-        return plan_batches(requests, self._encoded, self._batch_tokens, together)
+        padding = _MOST_PADDING.get(self._device.type)
+        return plan_batches(requests, self._encoded, self._batch_tokens, together, padding)
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         """Answers one batch, in the same order.

@@ -31,8 +31,8 @@ class Problem(Protocol):
     def segments(self) -> tuple[Segment, ...]:
         """The seed prompt."""
 
-    def __call__(self, prompts: Sequence[str], /) -> list[float]:
-        """The fitness on the search split (``rankprompt.search.Fitness``)."""
+    def __call__(self, prompts: Sequence[str], /, *, share: float = 1.0) -> list[float]:
+        """The fitness on the search split, or on a share of it (``PartialFitness``)."""
 
     def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
         """What prompts are worth on a split, in the same order."""

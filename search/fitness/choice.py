@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from rankprompt.answering import Answering
+from rankprompt.files.toml import format_toml
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,
     labels,
     make_request,
+    part,
     seed_segments,
     split_answer,
-    toml,
 )
 from rankprompt.search.fitness.rewards import piecewise, probabilities
 from rankprompt.search.genome import Segment
@@ -59,30 +60,41 @@ class ChoiceProblem:
         """The seed prompt."""
         return seed_segments(self._task, self.splits.demonstrations)
 
-    def __call__(self, prompts: Sequence[str], /) -> list[float]:
-        """The task's metric on the search split."""
-        return [one[self._task.metric] for one in self.measures(prompts, "search")]
+    def __call__(self, prompts: Sequence[str], /, *, share: float = 1.0) -> list[float]:
+        """The task's metric on the search split, or on a share of it."""
+        examples = self.splits.search
+        asked = part(examples, [one.label for one in examples], share)
+        found = [self._measures(rewards) for rewards in self._rewards(prompts, asked)]
+        return [one[self._task.metric] for one in found]
 
     def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
         """Accuracy and reward on a split, by prompt."""
-        examples: list[Example] = getattr(self.splits, split)
+        found = self._rewards(prompts, getattr(self.splits, split))
+        for prompt, rewards in zip(prompts, found, strict=True):
+            self._right[prompt, split] = [reward > 0 for reward in rewards]
+        return [self._measures(rewards) for rewards in found]
+
+    @staticmethod
+    def _measures(rewards: Sequence[float]) -> Measures:
+        # The reward's sign tells right from wrong.
+        return {"accuracy": fmean(one > 0 for one in rewards), "reward": fmean(rewards)}
+
+    def _rewards(self, prompts: Sequence[str], examples: Sequence[Example]) -> list[list[float]]:
+        """Of each prompt, the reward on each example."""
         requests = [
             make_request(prompt, one, options=self.options, chat=self._task.chat)
             for prompt in prompts
             for one in examples
         ]
         answers, _ = self._answering(requests)
-        found: list[Measures] = []
-        for place, prompt in enumerate(prompts):
+        found = []
+        for place in range(len(prompts)):
             rewards = []
             for one, answer in zip(examples, answers[place * len(examples) :], strict=False):
                 assert answer is not None  # there is no budget
                 shares = probabilities(answer.loglikelihoods)
                 rewards.append(piecewise(shares, self._places[one.label], *self._gains))
-            # The reward's sign tells right from wrong.
-            right = self._right[prompt, split] = [reward > 0 for reward in rewards]
-            accuracy = fmean(right)
-            found.append({"accuracy": accuracy, "reward": fmean(rewards)})
+            found.append(rewards)
         return found
 
     def comparison(self, seed: str, winner: str) -> Mapping[str, object] | None:
@@ -97,7 +109,7 @@ class ChoiceProblem:
 
     def file(self, prompt: str) -> str:
         """A TOML file with the prompt, the options in the order of the labels, and the labels."""
-        return toml(
+        return format_toml(
             {
                 "kind": self._task.kind,
                 "text": prompt,

@@ -1,8 +1,10 @@
 """What tasks with examples share: the seed prompt, and a request an example."""
 
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 from rankprompt.models.base import Request
 from rankprompt.prompt import Template, parse_template
@@ -15,10 +17,27 @@ __all__ = [
     "digest",
     "labels",
     "make_request",
+    "part",
     "seed_segments",
+    "shared_start",
     "split_answer",
-    "toml",
 ]
+
+_T = TypeVar("_T")
+
+
+def part(items: Sequence[_T], kinds: Sequence[Hashable], share: float) -> list[_T]:
+    """A share of items, rounded up, in their order; of each kind as many as can be.
+
+    A smaller share's items are among a greater share's, and all are the items as they stand.
+    """
+    seen: Counter[Hashable] = Counter()
+    turns = []
+    for kind in kinds:
+        turns.append(seen[kind])
+        seen[kind] += 1
+    taken = sorted(range(len(items)), key=turns.__getitem__)[: math.ceil(share * len(items))]
+    return [items[place] for place in sorted(taken)]
 
 
 def split_answer(template: Template) -> tuple[Template, str]:
@@ -53,9 +72,18 @@ def make_request(
 ) -> Request:
     """The request about an example; what all examples share is marked."""
     template = parse_template(prompt)
-    # Only up to the first slot: further starts would be shared with no other request.
-    breaks = template.breaks(**example.values)[:1]
-    return Request(template.fill(**example.values), options, max_tokens, chat, breaks)
+    text = template.fill(**example.values)
+    return Request(text, options, max_tokens, chat, (shared_start(template),))
+
+
+def shared_start(template: Template) -> int:
+    """Up to which character the prompts of a genome are the same, token by token.
+
+    That is the first slot: further starts would be shared with few others. The blanks before it may
+    be a token, or go into the next one, as the input wants it: with them, a genome would have two
+    starts.
+    """
+    return len(template.parts[0].rstrip())
 
 
 def labels(splits: SplitExamples) -> dict[str, int]:
@@ -75,12 +103,3 @@ def digest(texts: Sequence[str]) -> str:
     """How many texts there are, and a digest that changes when one does."""
     found = blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8)
     return f"{len(texts)}: {found.hexdigest()}"
-
-
-def toml(keys: Mapping[str, object]) -> str:
-    """A TOML file of texts, numbers, truths and lists of texts."""
-    # JSON's are TOML's, but for one control character.
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
-        for key, value in keys.items()
-    )

@@ -1,5 +1,6 @@
 """Ranking: which of two passages is the more relevant, asked in both orders."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -11,13 +12,14 @@ from rankprompt.eval import Scores, compare, parse_measure, score
 from rankprompt.files import read_candidates, read_qrels
 from rankprompt.judges import PairwiseJudge
 from rankprompt.models.base import Request
+from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, Template, load_prompt, parse_template
-from rankprompt.readings import Choice
+from rankprompt.readings import reading
 from rankprompt.records import Candidates, Document, Qrels, Query
 from rankprompt.reranking import rerank
 from rankprompt.search.fitness import Measures
-from rankprompt.search.fitness.examples import digest
-from rankprompt.search.fitness.rewards import piecewise, probabilities
+from rankprompt.search.fitness.examples import digest, part, shared_start
+from rankprompt.search.fitness.rewards import piecewise
 from rankprompt.search.genome import Segment, segment
 from rankprompt.search.promptfile import format_prompt
 from rankprompt.search.settings import SearchSettings
@@ -68,9 +70,10 @@ def make_triples(
 
 
 def markers(template: Template) -> tuple[str, ...]:
-    """What a ranking prompt must keep: the line up to each passage, and the last line."""
+    """What a ranking prompt must keep: the line up to each passage or label, and the last line."""
     parts = template.parts
-    places = [len(parts) - 1 - parts[::-1].index(name) for name in ("first", "second")]
+    names = [name for name in dict.fromkeys(parts[1::2]) if name != "query"]
+    places = [len(parts) - 1 - parts[::-1].index(name) for name in names]
     lines = [parts[place - 1] for place in places]
     last = parts[-1].rstrip()
     kept = [line[max(line.rfind("\n"), 0) :] for line in lines]
@@ -81,8 +84,10 @@ class RankingProblem:
     """Scores ranking prompts by triples, and calibrates them by nDCG@10 of a real reranking.
 
     The fitness is the mean, over triples and both orders, of the piecewise reward on
-    P(right passage) - P(other); ``accuracy`` is the share that is right. Calibration and test
-    rerank the first stage's top and score it against the qrels. Splits are by query.
+    P(right passage) - P(other); ``accuracy`` is the share that is right. A prompt that reads one
+    passage at a time has no order: a triple is asked once. Calibration and test rerank the first
+    stage's top as ``rerank --prompt`` does, the prompt's own prior included, and score it against
+    the qrels. Splits are by query.
 
     Args:
         task: names the collection and the seed prompt.
@@ -102,8 +107,6 @@ class RankingProblem:
         self._task, self._answering = task, answering
         self._gains = settings.gain_right, settings.gain_wrong
         self.prompt = load_prompt(task.prompt)
-        if self.prompt.kind != "choice":
-            raise InputError(f"prompt {task.prompt} is a {self.prompt.kind}; give a choice")
         self._qrels = read_qrels(task.qrels)
         _, found, _ = read_candidates(
             task.run, task.queries, task.docs, depth=task.depth, skip_missing=True
@@ -139,13 +142,15 @@ class RankingProblem:
         """The seed prompt."""
         return segment(self.prompt.text, self._task.frozen or markers(self.prompt.text))
 
-    def __call__(self, prompts: Sequence[str], /) -> list[float]:
-        """The task's metric on the search split's triples."""
-        return [one[self._task.metric] for one in self._pairwise(prompts, "search")]
+    def __call__(self, prompts: Sequence[str], /, *, share: float = 1.0) -> list[float]:
+        """The task's metric on the search split's triples, or on a share of them."""
+        triples = self._triples["search"]
+        asked = part(triples, [one.query.id for one in triples], share)
+        return [one[self._task.metric] for one in self._pairwise(prompts, asked)]
 
     def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
         """nDCG@10 of a reranking (not for search), and accuracy and reward on triples."""
-        pairwise = self._pairwise(prompts, split)
+        pairwise = self._pairwise(prompts, self._triples[split])
         if split == "search":
             return pairwise
         return [
@@ -153,42 +158,53 @@ class RankingProblem:
             for prompt, found in zip(prompts, pairwise, strict=True)
         ]
 
-    def _pairwise(self, prompts: Sequence[str], split: str) -> list[Measures]:
-        shown = [one for triple in self._triples[split] for one in self._both_orders(triple)]
-        requests = [self._request(prompt, *texts) for prompt in prompts for *texts, _ in shown]
-        answers, _ = self._answering(requests)
+    def _pairwise(self, prompts: Sequence[str], triples: Sequence[Triple]) -> list[Measures]:
+        shown = [one for triple in triples for one in self._orders(triple)]
+        filled = [self._with(prompt) for prompt in prompts]
+        asked = [self._requests(one, *texts) for one in filled for *texts, _ in shown]
+        answers, _ = self._answering([request for part in asked for request in part])
+        heard, parts = iter(answers), iter(asked)
         found: list[Measures] = []
-        for place in range(len(prompts)):
+        for one in filled:
             rewards = []
-            for (*_, right), answer in zip(shown, answers[place * len(shown) :], strict=False):
-                assert answer is not None  # there is no budget
-                shares = probabilities(answer.loglikelihoods)
-                rewards.append(piecewise(shares, right, *self._gains))
+            for *_, right in shown:
+                # There is no budget, so there is an answer to each.
+                first = reading(one, "scoring").read(
+                    [answer for _ in next(parts) if (answer := next(heard))]
+                )
+                share = math.nan if first is None else first
+                rewards.append(piecewise([share, 1 - share], right, *self._gains))
             accuracy = fmean(reward > 0 for reward in rewards)
             found.append({"accuracy": accuracy, "reward": fmean(rewards)})
         return found
 
-    def _both_orders(self, triple: Triple) -> list[tuple[str, str, str, int]]:
+    def _orders(self, triple: Triple) -> list[tuple[str, str, str, int]]:
         """Texts of query, first and second passage, and which of the two is right."""
         query, *passages = triple
         cut = self._answering.model.cut
         better, worse = (cut(one.text, self._task.passage_tokens) for one in passages)
-        return [(query.text, better, worse, 0), (query.text, worse, better, 1)]
+        orders = [(query.text, better, worse, 0), (query.text, worse, better, 1)]
+        return orders if reading(self.prompt, "scoring").ordered else orders[:1]
 
     def _with(self, prompt: str) -> Prompt:
         return replace(self.prompt, text=parse_template(prompt))
 
-    def _request(self, prompt: str, *texts: str) -> Request:
-        (request,) = Choice(self._with(prompt)).requests(*texts)
+    def _requests(self, prompt: Prompt, *texts: str) -> list[Request]:
         # The first passage is shared by few triples: it is not worth a run of its own.
-        return request._replace(breaks=request.breaks[:1])
+        breaks = (shared_start(prompt.text),)
+        found = reading(prompt, "scoring").requests(*texts)
+        return [one._replace(breaks=breaks) for one in found]
 
     def _ndcg(self, prompt: str, split: str) -> float:
         task, candidates = self._task, self.splits[split]
         judge = PairwiseJudge(
-            self._answering, Choice(self._with(prompt)), passage_tokens=task.passage_tokens
+            self._answering,
+            reading(self._with(prompt), "scoring"),
+            decide="agreement" if self.prompt.kind == "choice" else "soft",
+            passage_tokens=task.passage_tokens,
         )
-        rankings, _ = rerank(candidates, judge, method(task.method).ranker(task.k, task.k, False))
+        ranker = method(task.method).ranker(task.k, task.k, False)
+        rankings, _ = rerank(candidates, PriorJudge(judge, candidates, self.prompt.prior), ranker)
         run = {
             query: {name: float(-rank) for rank, name in enumerate(names)}
             for query, names in rankings.items()
@@ -206,7 +222,7 @@ class RankingProblem:
 
     def file(self, prompt: str) -> str:
         """A prompt file that ``rerank --prompt`` takes."""
-        evolved = replace(self._with(prompt), prior=0.0, description="Evolved by pruning tokens")
+        evolved = replace(self._with(prompt), description="Evolved by pruning tokens")
         return format_prompt(evolved, source=f"{self.prompt.name}, pruned (arXiv 2506.17930)")
 
 

@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +297,20 @@ def test_room_to_write_is_planned_for(planner: LocalModel) -> None:
 
 def test_lengths_alike_are_planned_together(planner: LocalModel) -> None:
     requests = [Request(" A" * (1 if i % 2 else 100), (" B",)) for i in range(10)]
-    assert planner.plan(requests) == [[0, 2], [4, 6], [8, 1], [3, 5, 7, 9]]
+    assert planner.plan(requests) == [[0, 2], [4, 6], [8], [1, 3, 5, 7, 9]]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_batch_wastes_little_on_padding(planner: LocalModel, lengths: list[int]) -> None:
+    requests = [Request(" A" * length, (" B",)) for length in lengths]
+    batches = [[lengths[i] for i in batch] for batch in planner.plan(requests)]
+    for batch in batches:
+        assert sum(max(batch) - one for one in batch) <= 50
+    # No batch ends without need: the next request would have been too much.
+    for batch, after in pairwise(batches):
+        wasted = sum(batch[0] - one for one in (*batch, after[0]))
+        assert wasted > 50 or (len(batch) + 1) * (batch[0] + 1) > 200
 
 
 @given(

@@ -1,32 +1,17 @@
-import json
 import math
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.answering import Answering
-from rankprompt.journal import Journal
 from rankprompt.models.base import Answer, LanguageModel, Request
-from rankprompt.prompt import load_prompt, parse_template
-from rankprompt.records import Candidates, Document, Query
-from rankprompt.search import Genome, SearchSettings, SeedPrompt
-from rankprompt.search.fitness import Problem, make_problem
+from rankprompt.search import SeedPrompt
 from rankprompt.search.fitness.choice import ChoiceProblem
-from rankprompt.search.fitness.generation import exact_match, exact_number, last_number, token_f1
-from rankprompt.search.fitness.ranking import RankingProblem, make_triples, markers
 from rankprompt.search.fitness.rewards import piecewise, probabilities
-from rankprompt.search.tasks import load_task
 from tests.fakes import FakeModel
 from tests.search.toys import words
-from tests.search.worlds import RANKING, TASK, opinion, write_ranking, write_task
-
-
-def problem_of(path: Path, model: LanguageModel, seed: int = 0) -> Problem:
-    return make_problem(load_task(path), Answering(model, Journal(None)), SearchSettings(), seed)
+from tests.search.worlds import TASK, opinion, problem_of, write_task
 
 
 def choice_of(path: Path, model: LanguageModel) -> ChoiceProblem:
@@ -132,165 +117,4 @@ def test_examples_of_a_prompt_share_its_start(tmp_path: Path) -> None:
     model = FakeModel(opinion)
     choice_of(write_task(tmp_path), model)(["One two {{three}} {text}\nMood:"])
     assert len({one.prompt[: one.breaks[0]] for one in model.prompts}) == 1
-    assert {one.prompt[: one.breaks[0]] for one in model.prompts} == {"One two {three} "}
-
-
-def test_triples_are_judged_and_hard_and_apart() -> None:
-    documents = tuple(Document(f"d{n}", f"text {n}") for n in range(6))
-    query = Query("q", "why")
-    qrels = {"q": {"d0": 1, "d1": 0, "d3": 3, "d4": 2, "d5": 0}}
-    candidates = [Candidates(query, documents, (6, 5, 4, 3, 2, 1))]
-    found = make_triples(candidates, qrels, gap=2, number=2, seed=0)
-    assert [one.worse.id for one in found] == ["d0", "d1"]
-    for one in found:
-        assert qrels["q"][one.better.id] - qrels["q"][one.worse.id] >= 2
-    assert len(make_triples(candidates, qrels, gap=1, number=9, seed=0)) == 4
-    assert make_triples(candidates, qrels, gap=4, number=9, seed=0) == []
-    drawn = {make_triples(candidates, qrels, gap=1, number=2, seed=n)[1].better for n in range(20)}
-    assert len(drawn) > 1
-
-
-@pytest.mark.parametrize("name", ["prp", "prp-demonstrations", "prp-zh"])
-def test_the_markers_of_a_ranking_prompt_stay(name: str) -> None:
-    prompt = load_prompt(name).text
-    kept = markers(prompt)
-    assert len(kept) == 3
-    assert all(kept)
-    before_first, before_second, end = (
-        prompt.parts[len(prompt.parts) - 1 - prompt.parts[::-1].index(slot) - 1]
-        for slot in ("first", "second", "second")
-    )
-    assert before_first.endswith(kept[0])
-    assert before_second.endswith(kept[1])
-    assert end != ""
-    assert prompt.parts[-1].endswith(kept[2])
-
-
-def prefers(better: Callable[[str], bool]) -> FakeModel:
-    def rule(request: Request) -> Answer:
-        first, second = (
-            request.prompt.rpartition(f"Passage {name}: ")[2].partition("\n")[0] for name in "AB"
-        )
-        share = 0.5 + 0.4 * (better(first) - better(second))
-        return Answer((math.log(share), math.log(1 - share)), (2, 2))
-
-    return FakeModel(rule)
-
-
-def ranking_of(path: Path, model: LanguageModel) -> RankingProblem:
-    problem = problem_of(path, model)
-    assert isinstance(problem, RankingProblem)
-    return problem
-
-
-SEED = str(load_prompt("prp").text)
-
-
-def test_a_ranking_is_right_where_both_orders_are(tmp_path: Path) -> None:
-    path = write_ranking(tmp_path)
-    perfect = ranking_of(path, prefers(lambda text: "good" in text))
-    assert perfect([SEED]) == [pytest.approx(160)]
-    (found,) = perfect.measures([SEED], "calibration")
-    assert found["ndcg@10"] == pytest.approx(1)
-    assert found["accuracy"] == 1
-    a_always = FakeModel(lambda _: Answer((math.log(0.9), math.log(0.1)), (2, 2)))
-    (biased,) = ranking_of(path, a_always).measures([SEED], "search")
-    assert biased == {"accuracy": 0.5, "reward": pytest.approx((160 - 144) / 2)}
-    worst = ranking_of(path, prefers(lambda text: "poor" in text))
-    (found,) = worst.measures([SEED], "test")
-    assert found["ndcg@10"] < 0.8
-    assert found["reward"] == pytest.approx(-144)
-
-
-def test_a_rankings_splits_are_by_query(tmp_path: Path) -> None:
-    problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text))
-    queries = [one.query.id for part in problem.splits.values() for one in part]
-    assert sorted(queries) == [f"q{n}" for n in range(6)]
-    # Two triples a query; a passage may be the better one of both.
-    assert 6 <= problem.labels["search"] <= 8
-    assert (problem.labels["calibration"], problem.labels["test"]) == (10, 10)
-
-
-def test_an_evolved_ranking_prompt_is_a_prompt_file(tmp_path: Path) -> None:
-    problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text))
-    seed = SeedPrompt(problem.segments, words)
-    pruned: Genome = tuple(n % 3 > 0 for n in range(len(seed.genes)))
-    path = tmp_path / "prompt.toml"
-    path.write_text(problem.file(seed.render(pruned)), "utf-8")
-    evolved = load_prompt(str(path))
-    assert evolved == replace(
-        load_prompt("prp-demonstrations"),
-        name=str(path),
-        text=parse_template(seed.render(pruned)),
-        description=evolved.description,
-        prior=0.0,
-    )
-    assert evolved.text.parts[-1].endswith("Output Passage A or Passage B:")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("search = 2", "search = 4", "too few queries: 7 for the three splits, and 6"),
-        ("triples = 2", "gap = 3", "3 grades apart; lower gap"),
-        ("triples = 2", 'prompt = "query-likelihood"', "is a likelihood; give a choice"),
-    ],
-)
-def test_a_collection_that_holds_too_little_is_refused(
-    tmp_path: Path, old: str, new: str, said: str
-) -> None:
-    path = write_ranking(tmp_path, RANKING.replace(old, new))
-    with pytest.raises(Exception, match=said):
-        problem_of(path, FakeModel())
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("3 + 4 = 7.", "7"),
-        ("so $1,200.50 in all", "1200.5"),
-        ("it is -3", "-3"),
-        ("it is \u22123.0 degrees", "-3"),
-        ("007", "7"),
-        ("0.0", "0"),
-        ("-0", "0"),
-        ("none", None),
-        ("1. first 2. second", "2"),
-        (".5", "0.5"),
-    ],
-)
-def test_the_last_number(text: str, number: str | None) -> None:
-    assert last_number(text) == number
-
-
-def test_written_answers_are_compared() -> None:
-    assert exact_number("The answer is 12.0", "12") == 1
-    assert exact_number("no idea", "12") == 0
-    assert exact_match("The  Sea!", "the sea") == 1
-    assert exact_match("the seas", "the sea") == 0
-    assert token_f1("the blue sea", "the sea") == pytest.approx(0.8)
-    assert token_f1("", "the sea") == 0
-    assert token_f1("", "") == 1
-
-
-def test_what_is_written_ends_where_an_example_would_begin(tmp_path: Path) -> None:
-    rows = [{"q": f"{part} {n}", "how": f"by {n}", "a": str(n)} for part in "xyz" for n in range(8)]
-    for name, part in (("train", "x"), ("dev", "y"), ("test", "z")):
-        (tmp_path / f"{name}.jsonl").write_text(
-            "".join(json.dumps(row) + "\n" for row in rows if row["q"].startswith(part))
-        )
-    path = tmp_path / "task.toml"
-    path.write_text(
-        'kind = "math"\ntrain = "train.jsonl"\ndev = "dev.jsonl"\ntest = "test.jsonl"\n'
-        'template = "Q: {q}\\nA: {how}"\nlabel = "a"\nshots = 2\n[splits]\nsearch = 4\n'
-        "calibration = 4\n"
-    )
-
-    def rule(request: Request) -> Answer:
-        number = request.prompt.removesuffix("\nA:").split()[-1]
-        return Answer(text=f" It is {number}.\n\nQ: x 99\nA: by 99")
-
-    problem = problem_of(path, FakeModel(rule))
-    seed = SeedPrompt(problem.segments, words)
-    assert problem([seed.render(seed.whole)]) == [1]
-    assert problem.labels == {"demonstrations": 2, "search": 4, "calibration": 4, "test": 8}
+    assert {one.prompt[: one.breaks[0]] for one in model.prompts} == {"One two {three}"}

@@ -40,7 +40,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Segment], Offsets, list[bool]]:
 
 
 @given(cases())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_whatever_the_tokenizer_genes_are_the_prunable_characters_and_slots_stay(
     case: tuple[list[Segment], Offsets, list[bool]],
 ) -> None:

@@ -60,4 +60,6 @@ def individual(
 ) -> Individual:
     """Somebody with this score."""
     genome = (True,) * length
-    return Individual(number, 0, (), genome, str(number), length, length, score, True, pareto)
+    return Individual(
+        number, 0, (), genome, str(number), length, length, score, True, pareto=pareto
+    )

@@ -6,11 +6,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rankprompt.models.base import Answer, Request
+from rankprompt.answering import Answering
+from rankprompt.journal import Journal
+from rankprompt.models.base import Answer, LanguageModel, Request
+from rankprompt.search import SearchSettings
+from rankprompt.search.fitness import Problem, make_problem
+from rankprompt.search.tasks import load_task
 from tests.fakes import FakeModel
 from tests.search.toys import words
 
-__all__ = ["RANKING", "TASK", "offsets", "opinion", "write_ranking", "write_task"]
+__all__ = ["RANKING", "TASK", "offsets", "opinion", "problem_of", "write_ranking", "write_task"]
 
 TASK = """\
 kind = "classification"
@@ -93,3 +98,8 @@ def write_ranking(folder: Path, task: str = RANKING) -> Path:
 def model() -> FakeModel:
     """A model of that opinion."""
     return FakeModel(opinion)
+
+
+def problem_of(path: Path, model: LanguageModel, seed: int = 0) -> Problem:
+    """The problem of a task file."""
+    return make_problem(load_task(path), Answering(model, Journal(None)), SearchSettings(), seed)

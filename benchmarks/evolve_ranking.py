@@ -1,0 +1,146 @@
+"""A ranking prompt evolved on TREC DL 2019, against its seed on unseen queries: docs/evolve.md.
+
+The embedded model and its default prompt. Run with OMP_NUM_THREADS=1; what was stopped goes on, and
+what was finished is only shown again.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import replace_part, table
+
+DATA = Path("../shared/data/dl19")
+PAGE = Path("docs/evolve.md")
+WRITER = "benchmarks/evolve_ranking.py"
+TASK = """\
+kind = "ranking"
+queries = "{data}/queries.tsv"
+docs = "{data}/docs.jsonl"
+qrels = "{data}/qrels.trec"
+run = "{data}/run.bm25.trec"
+prompt = "{prompt}"
+depth = 20
+gap = {gap}
+triples = {triples}
+method = "allpair"
+passage_tokens = {passage_tokens}
+
+[splits]
+search = {search}
+calibration = {calibration}
+"""
+
+
+def measure(options: argparse.Namespace) -> None:
+    from rankprompt.search.evolving import RESULT, EvolveJob, run_evolution
+    from rankprompt.search.settings import SearchSettings
+
+    task = options.folder / "ranking.toml"
+    task.write_text(TASK.format(data=DATA.resolve(), **vars(options)))
+    for method in options.methods:
+        output = options.folder / f"{method}-{options.seed}"
+        if (output / RESULT).exists():
+            continue
+        settings = SearchSettings(
+            method=method,
+            seed=options.seed,
+            evaluations=options.evaluations,
+            population=options.population,
+            offspring=options.offspring,
+            start="pruned",
+        )
+        job = EvolveJob(task, output, settings, dtype=options.dtype, threads=1)
+        run_evolution(job, Progress())
+
+
+class Progress:
+    """A line a generation on stderr."""
+
+    def began(self, problem: Any, seed: Any, resumed: int) -> None:
+        print(f"{len(seed.genes)} genes, labels {problem.labels}; {resumed} resumed",
+              file=sys.stderr, flush=True)  # fmt: skip
+
+    def generation(self, finished: Any, pace: float) -> None:
+        row = finished.row
+        print(f"{row['generation']}: {row['evaluations']} evaluations, {pace:.3f}/s, best "
+              f"{row['best']:.3f}, length {row['length_mean']:.1f}",
+              file=sys.stderr, flush=True)  # fmt: skip
+
+    def calibrating(self, stop: str, prompts: int) -> None:
+        print(f"{stop}; {prompts} prompts; calibrating", file=sys.stderr, flush=True)
+
+
+def page(options: argparse.Namespace) -> str:
+    rows: list[list[str]] = []
+    words: list[str] = []
+    for method in options.methods:
+        path = options.folder / f"{method}-{options.seed}" / "result.json"
+        if not path.exists():
+            continue
+        result = json.loads(path.read_text())
+        if not rows:
+            labels = ", ".join(f"{name} {count:,}" for name, count in result["labels"].items())
+            words.append(f"Labels: {labels}. {os.cpu_count()} cores, one thread.\n")
+            rows.append(["seed", "-", "100%", *_scores(result["scores"]["seed"])])
+        winner = result["winner"]
+        kept = f"{winner['length'] / result['genes']:.0%}"
+        rows.append(
+            [method, str(result["evaluations"]), kept, *_scores(result["scores"]["winner"])]
+        )
+        words.append(f"* {method}: {_in_words(result)}")
+    columns = (
+        "prompt", "evaluations", "genes kept", "pairs right, search", "pairs right, calibration",
+        "pairs right, test", "nDCG@10, calibration", "nDCG@10, test",
+    )  # fmt: skip
+    return "\n".join([words[0], table(columns, rows), "", *words[1:], ""]) if rows else ""
+
+
+def _scores(splits: dict[str, dict[str, float]]) -> list[str]:
+    right = [f"{splits[name]['accuracy']:.3f}" for name in ("search", "calibration", "test")]
+    return [*right, *(f"{splits[name]['ndcg@10']:.4f}" for name in ("calibration", "test"))]
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    found, costs = result["comparison"], result["costs"]
+    interval = found["interval"]
+    spread = f" [{interval['low']:+.4f}, {interval['high']:+.4f}]" if interval else ""
+    tested = "no test" if found["randomisation"] is None else f"p = {found['randomisation']:.3f}"
+    return (
+        f"nDCG@10 on {found['queries']} unseen queries {found['difference']:+.4f}{spread} against "
+        f"the seed, {found['wins']} better, {found['ties']} the same, {found['losses']} worse; "
+        f"randomisation test {tested}. {costs['prompts']:,} prompts, {costs['tokens']:,} tokens "
+        f"and {costs['reused']:,} reused, {costs['seconds'] / 60:.0f} minutes in the model."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("evolve-runs/ranking"))
+    parser.add_argument("--methods", nargs="+", default=["gga"])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prompt", default="query-likelihood-demonstrations")
+    parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--population", type=int, default=8)
+    parser.add_argument("--offspring", type=int, default=16)
+    parser.add_argument("--search", type=int, default=13, help="queries")
+    parser.add_argument("--calibration", type=int, default=10, help="queries")
+    parser.add_argument("--triples", type=int, default=2, help="of a query of the search split")
+    parser.add_argument("--gap", type=int, default=1, help="grades between the two passages")
+    parser.add_argument("--passage-tokens", type=int, default=100)
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--only", choices=["page"])
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if options.only is None:
+        measure(options)
+    found = page(options)
+    replace_part(PAGE, WRITER, found)
+    print(found)
+
+
+if __name__ == "__main__":
+    main()
