@@ -115,7 +115,8 @@ def plot(collection: Collection, judge: str, kept: Kept) -> str:
     points = {}
     for way in WAYS:
         found = values(collection, judge, way, kept)
-        points[str(way).replace("--", "")] = (
+        budget = f" {way.comparisons}" if way.comparisons else ""
+        points[f"{way.method}{budget}, {way.order}"] = (
             fmean(one["prompts"] for one in found), fmean(one["ndcg"] for one in found)
         )  # fmt: skip
     means = {"BM25": collection.first_stage} | {name: value for name, (_, value) in points.items()}
