@@ -16,7 +16,18 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from benchmarks.simulating import DEPTH, WAYS, Collection, K, Kept, Way, by_bm25, dl19, simulate
+from benchmarks.simulating import (
+    DEPTH,
+    WAYS,
+    Collection,
+    K,
+    Kept,
+    Way,
+    by_bm25,
+    dl19,
+    lacking,
+    simulate,
+)
 from benchmarks.tables import table
 from rankprompt.eval.pictures import to_svg
 from rankprompt.eval.plots import draw_costs
@@ -71,10 +82,18 @@ choice; the sample was not.
 """
 
 
+def seeds(collection: Collection, judge: str, kept: Kept) -> list[int]:
+    """The seeds for which every way is kept."""
+    of = range(collection.seeds)
+    return [one for one in of if next(lacking(collection, judge, one, kept), None) is None]
+
+
 def values(collection: Collection, judge: str, way: Way, kept: Kept) -> list[dict[str, Any]]:
     """What is kept of a way before a judge, a seed each."""
-    of = ((collection.name, judge, str(way), seed) for seed in range(collection.seeds))
-    return [kept.found[one] for one in of if one in kept.found]
+    return [
+        kept.found[collection.name, judge, str(way), seed]
+        for seed in seeds(collection, judge, kept)
+    ]
 
 
 def rows(collection: Collection, judges: Sequence[str], kept: Kept) -> Iterator[list[str]]:
@@ -96,7 +115,8 @@ def plot(collection: Collection, judge: str, kept: Kept) -> str:
     points = {}
     for way in WAYS:
         found = values(collection, judge, way, kept)
-        points[str(way).replace("--", "")] = (
+        budget = f" {way.comparisons}" if way.comparisons else ""
+        points[f"{way.method}{budget}, {way.order}"] = (
             fmean(one["prompts"] for one in found), fmean(one["ndcg"] for one in found)
         )  # fmt: skip
     means = {"BM25": collection.first_stage} | {name: value for name, (_, value) in points.items()}
@@ -109,11 +129,11 @@ def plot(collection: Collection, judge: str, kept: Kept) -> str:
 def report(collections: Sequence[Collection], judges: Sequence[str], kept: Kept) -> str:
     parts = []
     for one in collections:
-        seeds = {judge: min(len(values(one, judge, way, kept)) for way in WAYS) for judge in judges}
-        done = [judge for judge in judges if seeds[judge]]
+        count = {judge: len(seeds(one, judge, kept)) for judge in judges}
+        done = [judge for judge in judges if count[judge]]
         if done:
             found = table(["method", "prompts", "rounds", *done], list(rows(one, done, kept)))
-            counts = ", ".join(f"{judge} {seeds[judge]}" for judge in done if judge != "perfect")
+            counts = ", ".join(f"{judge} {count[judge]}" for judge in done if judge != "perfect")
             parts.append(
                 f"## {one.name}\n\n{len(one.candidates)} queries; BM25 itself has "
                 f"{one.first_stage:.3f}. Seeds: {counts}.\n\n{found}\n"

@@ -245,7 +245,7 @@ def _draw(found: dict[str, Any], path: Path) -> None:
     }
     means = {"first stage": found["first_stage"]}
     means |= {name: quality for name, (_, quality) in points.items()}
-    figure = draw_costs(points, means, "prompts a query", f"nDCG@10, judge: {found['judge_model']}")
+    figure = draw_costs(points, means, "prompts a query", "nDCG@10, simulated judge")
     drawn = to_png(figure) if path.suffix.lower() == ".png" else to_svg(figure)
     write_atomically(path, drawn)
 
