@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training test-server clean
+.PHONY: help demo test check lint format bench bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training bench-evolve test-server clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -49,7 +49,7 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training ## Run all benchmarks
+bench: bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift bench-import bench-lucene bench-tournament bench-cascade bench-cascade-training bench-evolve ## Run all benchmarks
 
 bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
 	$(BIN)/python -m benchmarks.default
@@ -77,6 +77,10 @@ bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all
 
 bench-cascade-training: $(VENV)/.installed-dev ## Distil a student and measure what it chooses
 	$(BIN)/python -m benchmarks.cascade_training
+
+bench-evolve: $(VENV)/.installed-dev ## Evolve prompts against their baselines (hours)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.evolve
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.evolve_ranking
 
 bench-tournament: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.tournament --seeds 20
