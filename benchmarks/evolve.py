@@ -118,7 +118,7 @@ def speeds(options: argparse.Namespace) -> None:
         rows[f"{shots}"] = {}
         first: tuple[list[float], list[float]] | None = None
         for way, loading in WAYS.items():
-            model = LocalModel(network, tokenizer, name=options.model, **loading)  # type: ignore[arg-type]
+            model = LocalModel(network, tokenizer, name=options.model, **loading)
             answering = Keeping(model, Journal(None))
             problem = make_problem(task, answering, SearchSettings(), 0)
             seed = SeedPrompt(problem.segments, offsets)

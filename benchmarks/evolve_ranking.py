@@ -109,11 +109,13 @@ def _in_words(result: dict[str, Any]) -> str:
     interval = found["interval"]
     spread = f" [{interval['low']:+.4f}, {interval['high']:+.4f}]" if interval else ""
     tested = "no test" if found["randomisation"] is None else f"p = {found['randomisation']:.3f}"
+    by_hand = "The search was stopped by hand. " if "stop file" in result["stop"] else ""
     return (
-        f"nDCG@10 on {found['queries']} unseen queries {found['difference']:+.4f}{spread} against "
-        f"the seed, {found['wins']} better, {found['ties']} the same, {found['losses']} worse; "
-        f"randomisation test {tested}. {costs['prompts']:,} prompts, {costs['tokens']:,} tokens "
-        f"and {costs['reused']:,} reused, {costs['seconds'] / 60:.0f} minutes in the model."
+        f"{by_hand}nDCG@10 on {found['queries']} unseen queries {found['difference']:+.4f}{spread} "
+        f"against the seed, {found['wins']} better, {found['ties']} the same, "
+        f"{found['losses']} worse; randomisation test {tested}. "
+        f"{costs['prompts']:,} prompts, {costs['tokens']:,} tokens and "
+        f"{costs['reused']:,} reused, {costs['seconds'] / 60:.0f} minutes in the model."
     )
 
 

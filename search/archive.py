@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from rankprompt.search.individuals import Individual
+if TYPE_CHECKING:  # it needs DEAP
+    from rankprompt.search.individuals import Individual
 
 __all__ = ["Archive", "Fitness", "PartialFitness", "Scores"]
 
@@ -110,7 +111,7 @@ class Archive:
             return self._fitness(texts)  # type: ignore[call-arg] # that is a Fitness
         return self._fitness(texts, share=2.0 ** (rung + 1 - len(self.rungs)))  # type: ignore[call-arg]
 
-    def recall(self, history: Iterable[Individual]) -> None:
+    def recall(self, history: "Iterable[Individual]") -> None:
         """Takes in what individuals scored, in their order."""
         for one in history:
             for scores, score in zip(self.rungs, one.rungs, strict=False):

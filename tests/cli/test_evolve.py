@@ -110,3 +110,70 @@ def test_a_folder_that_is_no_run_is_refused(command: Command, tmp_path: Path) ->
     ran = command("evolve", "show", tmp_path)
     assert ran.code == 2
     assert "is no search's folder" in ran.err
+
+
+def spoil(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("task.toml", "search = 4", "serach = 4", "unknown key 'serach'; did you mean 'search'?"),
+        ("task.toml", "{text}", "{txt}", "no column 'txt'; there are label, text"),
+        ("task.toml", "{text}", "{text", "a lone '{'"),
+        ("task.toml", '"gloomy"', '"cheer"', "'cheer' of 'bad' begins 'cheerful' of 'good'"),
+        ("task.toml", '"gloomy"', '"cheerful"', "have one verbaliser, 'cheerful'"),
+        (
+            "task.toml",
+            "search = 4",
+            "search = 40",
+            "too few examples: 40 for search, and 10 are left",
+        ),
+        (
+            "task.toml",
+            "[verb",
+            'shots = 0\nfrozen = ["Review: ", "\\nMood:"]\n[verb',
+            "the seed prompt has nothing to prune",
+        ),
+        ("train.jsonl", '"label": "bad"', '"label": "so"', "no verbaliser for the label 'so'"),
+        ("dev.jsonl", '"dev 1"', '"train 1"', "the splits would overlap: "),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_folder(
+    command: Command, tmp_path: Path, file: str, old: str, new: str, said: str
+) -> None:
+    task = write_task(tmp_path)
+    spoil(tmp_path / file, old, new)
+    ran = command("evolve", "run", task, "--output", tmp_path / "run", *SMALL, "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("model")
+def test_a_run_of_a_newer_version_is_left_alone(command: Command, tmp_path: Path) -> None:
+    asked = ("evolve", "run", write_task(tmp_path), "--output", tmp_path / "run", *SMALL, "--quiet")
+    assert command(*asked).code == 0
+    spoil(tmp_path / "run" / "settings.json", '"version": 1', '"version": 2')
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    ran = command(*asked)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "was written by a newer rankprompt" in ran.err
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.usefixtures("model")
+def test_a_damaged_checkpoint_is_said_and_nothing_is_lost(command: Command, tmp_path: Path) -> None:
+    asked = ("evolve", "run", write_task(tmp_path), "--output", tmp_path / "run", *SMALL, "--quiet")
+    assert command(*asked).code == 0
+    history = (tmp_path / "run" / "history.jsonl").read_bytes()
+    (tmp_path / "run" / "checkpoint.json").write_text("{")
+    ran = command(*asked)
+    assert ran.code == 0
+    assert "the checkpoint is damaged; the search is played again from the scores" in ran.err
+    assert (tmp_path / "run" / "history.jsonl").read_bytes() == history

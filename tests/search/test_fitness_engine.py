@@ -29,7 +29,8 @@ def check(path: Path, name: str, tokenizer: object, genomes: int) -> None:
         prompts = [seed.render(random_genome(size, size // 2, rng)) for _ in range(genomes)]
         scores.append(problem(prompts))
         usages.append(answering.costs)
-    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+    # In gaps between probabilities: the reward is 200 times as much, and so is float32's rounding.
+    assert scores[0] == pytest.approx(scores[1], abs=200 * 1e-5)
     assert len(set(scores[0])) == genomes
     assert (usages[0].reused, usages[1].reused > 0) == (0, True)
     assert usages[1].tokens + usages[1].reused == usages[0].tokens
