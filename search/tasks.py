@@ -247,9 +247,11 @@ def _check_numbers(task: Task) -> None:
 
 
 def _check_ranking(task: RankingTask) -> RankingTask:
-    from rankprompt.sorting import method
+    from rankprompt.sorting import PAIRWISE, method
 
     method(task.method)
+    if task.method not in PAIRWISE:
+        raise UnknownNameError("method of pairs", task.method, PAIRWISE)
     return task
 
 

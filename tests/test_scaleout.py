@@ -22,7 +22,7 @@ from rankprompt.files import read_documents, read_queries
 from rankprompt.journal import Journal, key
 from rankprompt.judges import PairwiseJudge
 from rankprompt.models import Answer, Request, Usage, load_model
-from rankprompt.parts import Outcome
+from rankprompt.parts import Outcome, ask
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
@@ -207,6 +207,20 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
     same_run(again, near, tmp_path)
     assert again.outcome.asked == again.outcome.costs.prompts == 0
     assert len(asked(tmp_path)) == far.outcome.costs.batches
+
+
+@pytest.mark.usefixtures("ray")
+def test_workers_ask_selections_as_one_machine_does(tmp_path: Path) -> None:
+    changes = {"method": "setwise-heapsort", "prior": 0.0}
+    chosen = replace(settings(tmp_path, **changes), prompt=load_prompt("setwise"))
+    with closing(Journal(None)) as journal:
+        answering = Answering(Logged(chosen.job.model, device="cpu"), journal)
+        near = ask(made(), answering, chosen.job, chosen.prompt, lambda _: None)
+    with Journals(tmp_path) as journal:
+        far = gathered(made(), chosen, journal, TWO)
+    assert far.rankings == near.rankings
+    assert far.outcome.asked == near.asked
+    assert far.outcome.diagnostics["questions"] == near.tally["questions"] > 0
 
 
 @pytest.mark.usefixtures("ray")

@@ -135,7 +135,7 @@ def rerank(
         None,
         help="With an oracle: how it errs, as in flip=0.2 (which is --noise 0.2), gap (near ties "
         "are guesses), errors=0.4/0.2/0.1 (at grades 1, 2, 3 apart), bias=0.1, ties=0.05, "
-        "circle=0.1, or several with commas between them: docs/rankers.md.",
+        "circle=0.1, or several with commas between them: docs/rankers-noise.md.",
     ),
     skip_missing: bool = typer.Option(
         False, "--skip-missing", help="Candidates without text keep their place; else an error."

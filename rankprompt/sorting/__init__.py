@@ -21,7 +21,7 @@ from rankprompt.sorting.setwise_heapsort import setwise_heapsort
 from rankprompt.sorting.setwise_insertion import setwise_insertion
 from rankprompt.sorting.sliding import sliding
 from rankprompt.sorting.stages import in_stages, split_stages, stages
-from rankprompt.sorting.tourrank import groups, tourrank
+from rankprompt.sorting.tourrank import schedule, tourrank
 
 __all__ = [
     "METHODS",
@@ -138,7 +138,9 @@ def _windows(n: int, _: int, __: int, ___: int | None = None, sets: Sets = NONE)
 
 
 def _groups(n: int, _: int, __: int, ___: int | None = None, sets: Sets = NONE) -> int:
-    return sum(groups(n, sets.size or WINDOW)) * (sets.tournaments or TOURNAMENTS)
+    # A group of one goes on without a question.
+    played = [min(many, field - many) for field, many, _ in schedule(n, sets.size or WINDOW)]
+    return sum(played) * (sets.tournaments or TOURNAMENTS)
 
 
 METHODS: dict[str, Method] = {

@@ -10,8 +10,7 @@ __all__ = ["SWISS", "prp_graph"]
 
 T = TypeVar("T")
 
-SWISS = 20
-"""Full rounds' worth of comparisons, where no budget is given."""
+SWISS = 20  # full rounds' worth of comparisons, where no budget is given
 
 _DAMPING = 0.85  # PageRank's usual
 
@@ -32,8 +31,7 @@ def prp_graph(
     n = len(items)
     left = n // 2 * SWISS if budget is None else budget
     start = np.maximum(1 - 0.01 * np.arange(n), 0.01)
-    scores, played = start.copy(), np.zeros(n)
-    wins = np.zeros((n, n))
+    scores, played, wins = start.copy(), np.zeros(n), np.zeros((n, n))
     met = np.eye(n, dtype=bool)
     while left > 0:
         free = dict.fromkeys(map(int, np.argsort(-scores, kind="stable")))

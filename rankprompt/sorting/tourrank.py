@@ -7,7 +7,7 @@ from typing import TypeVar
 from rankprompt.flows import Flow, together
 from rankprompt.records import Order
 
-__all__ = ["groups", "tourrank"]
+__all__ = ["schedule", "tourrank"]
 
 T = TypeVar("T")
 
@@ -28,14 +28,12 @@ def tourrank(
     def play(number: int) -> Flow[tuple[T, ...], Order, None]:
         random = Random(f"{seed} {number}")
         field = list(range(len(items)))
-        for left in _stages(len(items)):
-            many = _many(len(field), size)
+        for _, many, left in schedule(len(items), size):
             dealt = [field[start::many] for start in range(many)]
             for group in dealt:
                 random.shuffle(group)
             playing = [group for group in dealt if len(group) > 1]
-            orders = yield [tuple(items[i] for i in group) for group in playing]
-            found = iter(orders)
+            found = iter((yield [tuple(items[i] for i in group) for group in playing]))
             ranked = [[g[i] for i in next(found)] if len(g) > 1 else g for g in dealt]
             # The groups' first, then their second, and so on, until the places are given out.
             rows = sorted(pair for group in ranked for pair in enumerate(group))
@@ -48,18 +46,14 @@ def tourrank(
     return [items[i] for i in sorted(range(len(items)), key=lambda i: -points[i])]
 
 
-def groups(number: int, size: int) -> list[int]:
-    """How many groups of a tournament are asked about, stage by stage."""
-    fields = [number, *_stages(number)][:-1]
-    return [min(many := _many(field, size), field - many) for field in fields]
+def schedule(number: int, size: int) -> list[tuple[int, int, int]]:
+    """Of each stage, how many items play, in how many groups, and how many are left.
 
-
-def _many(field: int, size: int) -> int:
-    return 1 if field <= size else max(min(5, field // 2), -(-field // max(size, 2)))
-
-
-def _stages(number: int) -> list[int]:
-    """How many are left after each stage: 1, 2 and 5 times powers of ten, down to 2 (1 of 2)."""
+    These are 1, 2 and 5 times powers of ten, down to 2 (1 of 2).
+    """
     ladder = sorted(base * 10**power for base in (1, 2, 5) for power in range(len(str(number))))
-    last = 2 if number > 2 else 1
-    return [left for left in reversed(ladder) if last <= left < number]
+    lefts = [left for left in reversed(ladder) if min(number - 1, 2) <= left < number]
+    fields = [number, *lefts]
+    wanted = [max(min(5, field // 2), -(-field // max(size, 2))) for field in fields]
+    many = [1 if field <= size else groups for field, groups in zip(fields, wanted, strict=True)]
+    return list(zip(fields, many, lefts, strict=False))

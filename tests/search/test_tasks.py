@@ -99,6 +99,7 @@ def test_a_task_that_cannot_work_is_refused_in_one_line(
         ('run = "run.trec"\n', "", "lacks the key 'run'"),
         ("triples = 2", "shots = 2", "unknown key 'shots'"),
         ("triples = 2", 'method = "heapsrt"', "did you mean 'heapsort'?"),
+        ("triples = 2", 'method = "listwise"', "unknown method of pairs 'listwise'"),
         ("depth = 5", "depth = 1", "depth must be at least 2"),
     ],
 )
