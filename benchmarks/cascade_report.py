@@ -1,17 +1,12 @@
 """The page and the plots of what ``benchmarks.cascade`` measured."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
-
-from benchmarks.plots import COLOURS, GREY, MARKERS, STYLE
 from benchmarks.tables import table
 from rankprompt.cascade.cascade import percentile
+from rankprompt.cascade.exports import draw_lines
 from rankprompt.files import write_atomically
 
 REPORT, QUALITY, COST = (Path("docs") / name for name in
@@ -34,14 +29,18 @@ def write(figures: Mapping[str, Any]) -> str:
         if keep:
             point = percentile(times[variant], 95) / 1000, mean(quality, name, int(keep))
             by_time.setdefault(name, []).append(point)
-    draw(QUALITY, [("k, windows a document", by_keep), ("p95, seconds a query", by_time)],
-         "nDCG@10", level=every)  # fmt: skip
+    panels: list[tuple[str, Lines]] = [
+        ("k, windows a document", by_keep),
+        ("p95, seconds a query", by_time),
+    ]
+    write_atomically(QUALITY, draw_lines(panels, "nDCG@10", level=every))
     curve = {
         name: [(words, percentile(values, 50) / 1000)
                for words, values in zip(WORDS, found, strict=False)]
         for name, found in figures["curve"].items()
     }  # fmt: skip
-    draw(COST, [("words a document", curve)], "median, seconds a query", level=None)
+    drawn = draw_lines([("words a document", curve)], "median, seconds a query", level=None)
+    write_atomically(COST, drawn)
     page = report(figures)
     write_atomically(REPORT, page)
     return page
@@ -77,8 +76,31 @@ shorter = cascade(candidates)  # before any method: each document's text is its 
 - **Students**: `bm25` (no model; rare words are counted over the windows of the query's candidates),
   `encoder` (cosine of all-MiniLM-L6-v2, or of any folder), `ck:DIR` (trained), and the controls
   `first`, `random` and `all`.
-- **Teachers**: a cross-encoder (ONNX or transformers), or a language model by query likelihood; or any
-  ranking method over the chosen passages.
+- **Teachers**: a cross-encoder (ONNX or transformers), or a language model asked about one window
+  at a time, by yes or no (`yes-no`) or by query likelihood; or any ranking method over the chosen
+  passages.
+
+```sh
+rankprompt rerank ... --cascade bm25 --keep 4        # any method reads the chosen passages alone
+rankprompt rerank ... --method cascade               # ms-marco-minilm-l12 scores them: no pairs
+rankprompt rerank ... --method cascade --teacher llm:MODEL --prompt yes-no
+rankprompt cascade report --run R --queries Q --docs D --qrels G --output DIR
+```
+
+`--method cascade` ranks by the teacher's scores alone: `--aggregate` max, the mean of the best L
+(`mean:3`, the default), or the weights that the teacher has learned (`learned`, where its folder has
+them). The journal keeps each window's score, so a stopped run goes on. The manifest has windows seen
+and kept, teacher calls and tokens, documents and queries cut, and the 50th, 95th and 99th percentile
+of the milliseconds a query (of queries that the journal knew nothing of).
+
+What odd input gets: an empty or blank document is one window, whatever the tokenizer says; a
+document longer than its limit (2,000 tokens) is cut and counted (`documents_cut`); a query of more
+than 30 tokens is cut for a cross-encoder and counted (`queries_cut`), and refused by a language model
+where it leaves no room; `--keep` beyond a document's windows keeps all; a `ck:` folder goes with the
+encoder and tokenizer that it was made with, by fingerprint; a teacher's NaN is refused by name.
+
+The tables below can be had for any collection by `rankprompt cascade report`, as a table, JSON, CSV
+and two plots.
 
 TIME: {figures["queries"]} queries with judgements, BM25's top 20 documents each, \
 {figures["windows"]:,} windows
@@ -208,39 +230,3 @@ def latency_rows(figures: Mapping[str, Any]) -> list[list[str]]:
 def curve_rows(curve: Mapping[str, Sequence[Sequence[float]]]) -> list[list[str]]:
     return [[name, *(f"{percentile(one, 50):,.0f}" for one in found)]
             for name, found in curve.items()]  # fmt: skip
-
-
-def draw(path: Path, panels: Sequence[tuple[str, Lines]], up: str, *, level: float | None) -> None:
-    """Panels side by side with one axis upwards; a grey line at ``level``, or y from 0."""
-    names = list(dict.fromkeys(name for _, lines in panels for name in lines))
-    plain = [one for one in names if one != "all windows"]
-    colours = {"all windows": GREY} | dict(zip(plain, COLOURS, strict=False))
-    marks = {"all windows": "v"} | dict(zip(plain, MARKERS, strict=False))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
-        drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for (across, lines), axes in zip(panels, drawn, strict=True):
-            for name, points in lines.items():
-                axes.plot(*zip(*sorted(points), strict=True), label=name, color=colours[name],
-                          lw=1.8, marker=marks[name], ms=5)  # fmt: skip
-            if level is None:
-                axes.set_ylim(bottom=0)
-            else:
-                axes.axhline(level, color=GREY, lw=1, ls="--", label="all windows")
-            axes.set_xlabel(across)
-            if all(float(x).is_integer() for points in lines.values() for x, _ in points):
-                ticks = sorted({x for points in lines.values() for x, _ in points})
-                axes.set_xscale("log")
-                axes.set_xticks(ticks, [f"{x:,g}" for x in ticks])
-                axes.xaxis.set_minor_locator(NullLocator())
-            else:
-                axes.set_xlim(left=0)
-        drawn[0].set_ylabel(up)
-        found = [one for axes in drawn for one in zip(*axes.get_legend_handles_labels(),
-                                                      strict=True)]  # fmt: skip
-        once = {name: mark for mark, name in reversed(found)}
-        figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=len(once))
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True,
-                       metadata={"Date": None, "Creator": None})  # fmt: skip
-    write_atomically(path, "\n".join(one.rstrip() for one in text.getvalue().splitlines()) + "\n")

@@ -110,7 +110,7 @@ def report(
         quality = measure_quality(candidates, students, keeps, scores, named, measure, **where)
         times = time_variants(some, variants, model, combine, **where)
     sizes = quality[chosen].windows
-    made = {
+    made: dict[str, Any] = {
         "teacher": teacher, "aggregate": chosen, "queries": len(candidates),
         "queries_without_grades": len(found) - len(candidates), "documents": len(sizes),
         "windows": sum(sizes), "queries_timed": len(some),
@@ -172,8 +172,8 @@ def _print(found: list[dict[str, Any]]) -> None:
     }  # fmt: skip
     titles = {
         "ndcg@10": "nDCG@10", "p50": "p50 ms", "p95": "p95 ms", "p99": "p99 ms",
-        "p95_share": "of all's", "teacher_calls": "calls", "teacher_tokens": "tokens",
-        "share": "of all",
+        "p95_share": "p95 share", "teacher_calls": "calls", "teacher_tokens": "tokens",
+        "share": "kept",
     }  # fmt: skip
     print_table(
         ["student", *(titles.get(name, name) for name in columns)],
