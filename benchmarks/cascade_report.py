@@ -77,13 +77,13 @@ shorter = cascade(candidates)  # before any method: each document's text is its 
   `encoder` (cosine of all-MiniLM-L6-v2, or of any folder), `ck:DIR` (trained), and the controls
   `first`, `random` and `all`.
 - **Teachers**: a cross-encoder (ONNX or transformers), or a language model asked about one window
-  at a time, by yes or no (`yes-no`) or by query likelihood; or any ranking method over the chosen
+  at a time, by yes or no (`relevance-yes-no`) or by query likelihood; or any ranking method over the chosen
   passages.
 
 ```sh
 rankprompt rerank ... --cascade bm25 --keep 4        # any method reads the chosen passages alone
 rankprompt rerank ... --method cascade               # ms-marco-minilm-l12 scores them: no pairs
-rankprompt rerank ... --method cascade --teacher llm:MODEL --prompt yes-no
+rankprompt rerank ... --method cascade --teacher llm:MODEL --prompt relevance-yes-no
 rankprompt cascade report --run R --queries Q --docs D --qrels G --output DIR
 ```
 

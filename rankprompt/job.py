@@ -101,6 +101,7 @@ def _describe(
     inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path}
     if job.dataset:
         inputs["dataset"] = [describe_file(path) for path in supply.collection.paths]
+    question = "window" if job.teacher else job.question.__name__.lower()
     content: dict[str, Any] = {
         "inputs": inputs,
         "versions": versions(
@@ -115,14 +116,12 @@ def _describe(
                 "ray",
             )
         ),
-        "model": describe_judge(
-            done.model, prompt, "teacher" if job.teacher else job.question.__name__.lower()
-        ),
+        "model": describe_judge(done.model, prompt, "teacher" if job.teacher else question),
         "queries": supply.queries,
         "documents": supply.documents,
         "skipped_documents": supply.skipped,
         "costs": {
-            "question": job.question.__name__.lower(),
+            "question": question,
             "comparisons_asked": done.asked,
             "comparisons_from_journal": done.from_journal,
             "comparisons_unasked": done.unasked,

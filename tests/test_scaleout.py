@@ -211,8 +211,8 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
 
 @pytest.mark.usefixtures("ray")
 def test_workers_ask_selections_as_one_machine_does(tmp_path: Path) -> None:
-    changes = {"method": "setwise-heapsort", "prior": 0.0}
-    chosen = replace(settings(tmp_path, **changes), prompt=load_prompt("setwise"))
+    sets = settings(tmp_path, method="setwise-heapsort", prior=0.0)
+    chosen = replace(sets, prompt=load_prompt("setwise"))
     with closing(Journal(None)) as journal:
         answering = Answering(Logged(chosen.job.model, device="cpu"), journal)
         near = ask(made(), answering, chosen.job, chosen.prompt, lambda _: None)

@@ -139,7 +139,7 @@ def test_odd_documents_and_queries_are_counted_and_none_is_lost(
         ({"prompt": "relevance-yes-no"}, "--prompt plays no part"),
         ({"max_tokens": 5}, "--max-tokens plays no part"),
         ({"teacher": "llm:openai:x"}, "a teacher is a model on this machine"),
-        ({"teacher": "llm:a/b", "prompt": "prp"}, "prp is a choice"),
+        ({"teacher": "llm:a/b", "prompt": "prp"}, "--prompt prp is of kind choice"),
         ({"keep": 0}, "--keep must be at least 1, not 0"),
         ({"window": 0}, "--window must be at least 1, not 0"),
         ({"overlap": -1}, "--overlap must be 0 or more, not -1"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rankprompt.sorting import METHODS
 from tests.cli.conftest import INPUTS, Collection, Command, Ran
 from tests.fakes import FakeModel
 
@@ -50,9 +51,7 @@ def test_an_oracle_is_planned_without_a_model(command: Command, collection: Coll
     assert header == [
         "method", "comparisons", "prompts", "rounds", "nDCG@10", "10% wrong", "20% wrong",
     ]  # fmt: skip
-    assert {row[0] for row in rows} == {
-        "allpair", "heapsort", "sliding", "pipelined", "quickselect", "bradley-terry",
-    }  # fmt: skip
+    assert {row[0] for row in rows} == set(METHODS)
     by_name = {row[0]: row[1:5] for row in rows}
     assert by_name["allpair"] == ["7", "14", "1", "1.000"]
     assert [int(row[1]) for row in rows] == sorted(int(row[1]) for row in rows)
@@ -121,7 +120,7 @@ def test_json_prints_everything_and_nothing_on_stderr(
     for row in found["methods"]:
         assert row.keys() == {
             "method", "comparisons", "prompts", "rounds", "tokens", "written_tokens", "seconds",
-            "cost", "quality", "deviation",
+            "cost", "quality", "deviation", "question", "prompt",
         }  # fmt: skip
         assert row["quality"].keys() == {"0.0", "0.1", "0.2"}
         assert row["seconds"] > 0

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rankprompt.models.base import Answer
+from rankprompt.sorting import METHODS
 from tests.cli.conftest import INPUTS, Collection, Command, Ran
 from tests.cli.test_plan import cells, fake, words
 from tests.fakes import FakeModel
@@ -27,10 +28,7 @@ def test_all_methods_stand_side_by_side_and_the_stages_that_are_asked_for(
     assert header == [
         "method", "prompts a query", "rounds", "nDCG@10", "±", "of a perfect judge",
     ]  # fmt: skip
-    assert {row[0] for row in rows} == {
-        "allpair", "heapsort", "sliding", "pipelined", "quickselect", "bradley-terry",
-        "heapsort,allpair@2",
-    }  # fmt: skip
+    assert {row[0] for row in rows} == {*METHODS, "heapsort,allpair@2"}
     # Six pairs and one, in both orders.
     (allpair,) = [row for row in rows if row[0] == "allpair"]
     assert allpair[1] == "7"

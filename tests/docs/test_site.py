@@ -57,7 +57,7 @@ def test_the_reference_has_each_verb_and_each_option(site: Path) -> None:
 def test_the_list_of_verbs_leads_to_them_in_whole_sentences(site: Path) -> None:
     page = (site / "cli.html").read_text("utf-8")
     assert 'href="#rankprompt-rerank"' in page
-    assert "Rerank candidates by asking a model which of two is more relevant." in page
+    assert "about one, two or several of them at a time." in page
     assert "..." not in re.findall(r"<strong>Commands</strong>.*?</ul>", page, re.DOTALL)[0]
 
 
