@@ -22,7 +22,8 @@ from rankprompt.manifest import (
 )
 from rankprompt.parts import Outcome
 from rankprompt.prompt import Prompt
-from rankprompt.settings import Job, resolve
+from rankprompt.resolving import resolve
+from rankprompt.settings import Job
 from rankprompt.supply import Supply
 from rankprompt.working import Work
 

@@ -26,7 +26,8 @@ from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.records import Candidates, Comparison, Qrels, Question, Run
 from rankprompt.reranking import merge, rerank
-from rankprompt.settings import Job, resolve
+from rankprompt.resolving import resolve
+from rankprompt.settings import Job
 from rankprompt.sorting import METHODS, method
 from rankprompt.supply import Supply
 

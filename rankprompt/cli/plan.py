@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from rankprompt.cli import options
 from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable, write_atomically
@@ -20,7 +21,7 @@ def plan(
     queries: Path | None = typer.Option(None, help="As in rerank."),
     docs: Path | None = typer.Option(None, help="As in rerank."),
     dataset: str | None = typer.Option(None, help="As in rerank: a collection by name."),
-    split: str | None = typer.Option(None, help="Of the dataset, such as dev or test."),
+    split: options.Split = None,
     fields: str = typer.Option(Job.fields, help="As in rerank: what makes a passage."),
     qrels: Path | None = typer.Option(
         None,
@@ -51,68 +52,38 @@ def plan(
     method: str | None = typer.Option(
         None, help="Plan these stages beside the others, as in heapsort,allpair@20."
     ),
-    depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
+    depth: options.Depth = Job.depth,
     k: int = typer.Option(Job.k, help="Rank the top k (heapsort, quickselect)."),
-    passes: int | None = typer.Option(
-        None, help="Passes of sliding and pipelined; left out: as many as k."
-    ),
+    passes: options.Passes = None,
     early_exit: bool = typer.Option(
         False, "--early-exit", help="Stop sliding after a pass without a swap."
     ),
-    comparisons: int | None = typer.Option(
-        None,
-        help="Comparisons a query that bradley-terry and prp-graph may ask; left out: 7 for each "
-        "document, and 20 rounds.",
-    ),
-    set_size: int | None = typer.Option(
-        None, help="Passages shown at a time; left out: 4 (setwise), 20 (listwise, tourrank)."
-    ),
-    step: int | None = typer.Option(None, help="How far a listwise window moves up; left out: 10."),
-    tournaments: int | None = typer.Option(None, help="That tourrank plays; left out: 2."),
-    cascade: str | None = typer.Option(
-        None,
-        help="Of long documents, show only the passages that a student chooses: bm25, encoder, "
-        "encoder:DIR, ck:DIR, or the controls first, random and all.",
-    ),
-    keep: int = typer.Option(Job.keep, help="With --cascade: windows of a document to keep."),
-    window: int = typer.Option(Job.window, help="With --cascade: tokens of a window."),
-    overlap: int = typer.Option(
-        Job.overlap, help="With --cascade: tokens shown on each side of a window."
-    ),
-    passage_tokens: int | None = typer.Option(
-        None, help="Show at most this many tokens of a passage; left out: as many as fit."
-    ),
-    input_order: str = typer.Option(
-        Job.input_order, help="Feed the candidates in given, inverse or random order."
-    ),
+    comparisons: options.Comparisons = None,
+    set_size: options.SetSize = None,
+    step: options.Step = None,
+    tournaments: options.Tournaments = None,
+    cascade: options.Cascade = None,
+    keep: options.Keep = Job.keep,
+    window: options.Window = Job.window,
+    overlap: options.Overlap = Job.overlap,
+    passage_tokens: options.PassageTokens = None,
+    input_order: options.InputOrder = Job.input_order,
     limit: int | None = typer.Option(None, help="Plan for the first N queries of the run only."),
-    price_in: float = typer.Option(Job.price_in, help="Price of a million tokens read."),
-    price_out: float = typer.Option(Job.price_out, help="Price of a million tokens written."),
+    price_in: options.PriceIn = Job.price_in,
+    price_out: options.PriceOut = Job.price_out,
     no_calibrate: bool = typer.Option(
         False, "--no-calibrate", help="Ask the model nothing; leaves out the time."
     ),
-    seed: int = typer.Option(Job.seed, help="Seed of all that is random."),
+    seed: options.Seed = Job.seed,
     seeds: int = typer.Option(3, help="Simulations whose mean is taken."),
-    skip_missing: bool = typer.Option(
-        False, "--skip-missing", help="Candidates without text keep their place; else an error."
-    ),
-    dtype: str = typer.Option(Job.dtype, help="auto, float32, bfloat16 or float16."),
-    device: str = typer.Option(Job.device, help="auto, or a torch device such as cpu or cuda:0."),
-    batch_tokens: int | None = typer.Option(
-        None, help="Tokens a model batch, padding included; left out: what suits the device."
-    ),
-    threads: int | None = typer.Option(
-        None,
-        help="Of the processor. Left out: OMP_NUM_THREADS, or all cores that this process may use; "
-        "beside another busy process, 1 may be many times as fast.",
-    ),
-    trust_remote_code: bool = typer.Option(
-        False,
-        "--trust-remote-code",
-        help="Run code that comes with the model, which may do anything.",
-    ),
+    skip_missing: options.SkipMissing = False,
+    dtype: options.Dtype = Job.dtype,
+    device: options.Device = Job.device,
+    batch_tokens: options.BatchTokens = None,
+    threads: options.Threads = None,
+    trust_remote_code: options.TrustRemoteCode = False,
     base_url: str | None = typer.Option(None, help="As in rerank, with --model openai:MODEL."),
-    concurrency: int = typer.Option(Job.concurrency, help="Calls to a server under way at a time."),
+    concurrency: options.Concurrency = Job.concurrency,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar and no notes."),
 ) -> None:

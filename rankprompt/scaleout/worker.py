@@ -28,7 +28,7 @@ class WorkerSettings:
     """All that a worker must know.
 
     Attributes:
-        job: resolved (``rankprompt.settings.resolve``); its files are not read, and its budget is
+        job: resolved (``rankprompt.resolving.resolve``); its files are not read, and its budget is
             not kept.
         prompt: what is asked.
         load: "module:function", which takes what ``rankprompt.models.load_model`` takes.
