@@ -47,5 +47,5 @@ def test_the_embedded_model_answers_every_kind() -> None:
             assert found["questions"] == judge.asked > 0
             if mode == "scoring":
                 assert found["unreadable"] == found["repaired"] == 0
-    # Scored answers and written ones were all asked.
-    assert answering.costs.prompts == journal.totals()[0]
+        # Scored answers and written ones were all asked.
+        assert answering.costs.prompts == journal.totals()[0]

@@ -187,9 +187,10 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path: Path) -> None:
 
 def test_killed_in_the_middle_there_is_no_index(tmp_path: Path) -> None:
     script = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from rankprompt.retrieval.lucene import build
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 def endless():
     for i in range(10**9):
         yield f"d{i}", {"text": "a whale"}
