@@ -33,5 +33,5 @@ def test_what_cannot_be_looked_at_is_one_line(command: Command, collection: Coll
     assert "at least 1" in command("inspect", *both, "--depth", 0).err
     ran = command("inspect", *both, "--model", "/nowhere/model")
     assert ran.code == 2
-    assert ran.err.startswith("rankprompt: cannot load the tokenizer of '/nowhere/model': ")
+    assert ran.err == "rankprompt: model '/nowhere/model': no such file or folder\n"
     assert ran.err.count("\n") == 1
