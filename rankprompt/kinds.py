@@ -113,22 +113,23 @@ def judge(
     kind: Kind, answering: Answering, prompt: Prompt, job: "Job", on_judged: _OnJudged
 ) -> ModelJudge:
     """A model on this machine, asked questions of a kind."""
-    if kind is Comparison:
-        asked = reading(prompt, job.mode)
-        return PairwiseJudge(answering, asked, **job.judging, on_judged=on_judged)
-    shown = {"passage_tokens": job.passage_tokens, "on_judged": on_judged}
-    return SetJudge(answering, set_reading(prompt, job.mode), **shown)
+    one = PairwiseJudge if kind is Comparison else SetJudge
+    return one(answering, **_asking(kind, prompt, job), on_judged=on_judged)
 
 
 def server_judge(
     kind: Kind, answering: AsyncAnswering, prompt: Prompt, job: "Job", on_judged: _OnJudged
 ) -> AsyncModelJudge:
     """A model behind a server, asked questions of a kind."""
+    one = AsyncPairwiseJudge if kind is Comparison else AsyncSetJudge
+    return one(answering, **_asking(kind, prompt, job), on_judged=on_judged)
+
+
+def _asking(kind: Kind, prompt: Prompt, job: "Job") -> dict[str, Any]:
+    """What is asked and how, as the judges of a kind take it."""
     if kind is Comparison:
-        asked = reading(prompt, job.mode)
-        return AsyncPairwiseJudge(answering, asked, **job.judging, on_judged=on_judged)
-    shown = {"passage_tokens": job.passage_tokens, "on_judged": on_judged}
-    return AsyncSetJudge(answering, set_reading(prompt, job.mode), **shown)
+        return {"reading": reading(prompt, job.mode), **job.judging}
+    return {"reading": set_reading(prompt, job.mode), "passage_tokens": job.passage_tokens}
 
 
 def oracle(

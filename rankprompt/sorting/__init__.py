@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from math import ceil, log, log2
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.records import Comparison, Grading, Listing, Question, Selection
@@ -143,6 +143,14 @@ def _groups(n: int, _: int, __: int, ___: int | None = None, sets: Sets = NONE) 
     return sum(played) * (sets.tournaments or TOURNAMENTS)
 
 
+def _setwise(ranker: Callable[..., Any], estimate: Callable[..., int]) -> Method:
+    return Method(
+        lambda k, _, __, ___=None, sets=NONE: partial(ranker, k=k, size=sets.size or SIZE),
+        estimate,
+        Selection,
+    )
+
+
 METHODS: dict[str, Method] = {
     "allpair": Method(lambda *_: allpair, lambda n, *_: n * (n - 1) // 2),
     "heapsort": Method(
@@ -167,27 +175,9 @@ METHODS: dict[str, Method] = {
         _swiss_comparisons,
     ),
     "pointwise": Method(lambda *_: pointwise, lambda n, *_: n if n > 1 else 0, Grading),
-    "setwise-heapsort": Method(
-        lambda k, _, __, ___=None, sets=NONE: partial(
-            setwise_heapsort, k=k, size=sets.size or SIZE
-        ),
-        _heap_selections,
-        Selection,
-    ),
-    "setwise-bubblesort": Method(
-        lambda k, _, __, ___=None, sets=NONE: partial(
-            setwise_bubblesort, k=k, size=sets.size or SIZE
-        ),
-        _bubble_selections,
-        Selection,
-    ),
-    "setwise-insertion": Method(
-        lambda k, _, __, ___=None, sets=NONE: partial(
-            setwise_insertion, k=k, size=sets.size or SIZE
-        ),
-        _insertions,
-        Selection,
-    ),
+    "setwise-heapsort": _setwise(setwise_heapsort, _heap_selections),
+    "setwise-bubblesort": _setwise(setwise_bubblesort, _bubble_selections),
+    "setwise-insertion": _setwise(setwise_insertion, _insertions),
     "listwise": Method(
         lambda _, __, ___, ____=None, sets=NONE: partial(
             listwise, size=sets.size or WINDOW, step=sets.step or STEP

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from rankprompt.flows import Flow, together
 from rankprompt.records import Preference
+from rankprompt.sorting.heaps import take_top
 
 __all__ = ["heapsort"]
 
@@ -39,12 +40,5 @@ def heapsort(items: Sequence[T], *, k: int) -> Flow[tuple[T, T], Preference, lis
         yield from together(
             [sift(root, len(heap)) for root in parents[2**level - 1 : 2 ** (level + 1) - 1]]
         )
-    top: list[int] = []
-    while heap and len(top) < k:
-        top.append(heap[0])
-        last = heap.pop()
-        if heap:
-            heap[0] = last
-            if len(top) < k:
-                yield from sift(0, len(heap))
+    top = yield from take_top(heap, k, sift)
     return [items[i] for i in top] + [items[i] for i in sorted(heap)]

@@ -6,6 +6,7 @@ from typing import TypeVar
 from rankprompt.flows import Flow, together
 from rankprompt.records import Shares
 from rankprompt.sorting.asking import best
+from rankprompt.sorting.heaps import take_top
 
 __all__ = ["setwise_heapsort"]
 
@@ -41,12 +42,5 @@ def setwise_heapsort(
         roots = [root for root in level if children * root + 1 < len(heap)]
         if roots and k > 0:
             yield from together([sift(root, len(heap)) for root in roots])
-    top: list[int] = []
-    while heap and len(top) < k:
-        top.append(heap[0])
-        last = heap.pop()
-        if heap:
-            heap[0] = last
-            if len(top) < k:
-                yield from sift(0, len(heap))
+    top = yield from take_top(heap, k, sift)
     return [items[i] for i in top] + [items[i] for i in sorted(heap)]
