@@ -1,6 +1,5 @@
 import errno
 import os
-import resource
 import stat
 import tempfile
 from collections.abc import Callable
@@ -10,6 +9,7 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.files import Scratch, check_writable, write_atomically, write_together
+from tests.limits import full_disk
 
 
 def failing(number: int) -> Callable[..., None]:
@@ -146,12 +146,7 @@ def test_an_abandoned_scratch_file_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_scratch_file_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Scratch(tmp_path / "run.trec") as scratch:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-        try:
-            with pytest.raises(InputError, match=r"^cannot write .*run\.trec: .*untouched$"):
-                scratch.write("a" * 200_000)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    told = pytest.raises(InputError, match=r"^cannot write .*run\.trec: .*untouched$")
+    with Scratch(tmp_path / "run.trec") as scratch, full_disk(100_000), told:
+        scratch.write("a" * 200_000)
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,5 @@
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from rankprompt.errors import ModelError
 from rankprompt.models import embedded, load_model
 from rankprompt.models.base import LanguageModel, Request
 from rankprompt.places import cache_dir
+from tests.limits import full_disk
 from tests.models import tiny
 
 PASSAGES = [
@@ -115,17 +114,8 @@ def test_an_unwritable_cache_is_told(wheel: Path, monkeypatch: pytest.MonkeyPatc
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_told_and_leaves_nothing(wheel: Path) -> None:
-    with pytest.raises(ModelError, match="set RANKPROMPT_CACHE") as caught:
+    with full_disk(20_000), pytest.raises(ModelError, match="set RANKPROMPT_CACHE") as caught:
         load_model("smollm2-135m")
     assert "\n" not in str(caught.value)
     assert entries(wheel.parent / "cache" / "models") == []
