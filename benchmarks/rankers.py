@@ -37,7 +37,7 @@ from rankprompt.sample import sample
 REPORT = Path("docs/rankers-noise.md")
 KEPT = Path(".benchmarks/rankers.jsonl")
 JUDGES = ("perfect", "flip=0.1", "flip=0.2", "flip=0.3", "gap", "gap,bias=0.2", "circle=0.2")
-PLOTTED = ("flip=0.2", "gap,bias=0.2")
+PLOTTED = ("flip=0.2", "gap", "gap,bias=0.2")
 TEXT = f"""\
 # What each method makes of a judge that errs
 
@@ -45,14 +45,20 @@ nDCG@10 of BM25's first {DEPTH}, reranked for the top {K} by a judge that reads 
 mean and standard deviation over seeds of its errors. Prompts are for a query, and rounds those of
 the slowest query in any of the runs. `pipelined` ranks as `sliding` does, in fewer rounds. With
 `--order both` a pair is asked in both orders, each answer with errors of its own, and is a tie
-where they disagree: twice the prompts, and fewer wrong answers.
+where they disagree: twice the prompts, and fewer wrong answers. Methods without an order ask other
+questions than pairs ([rankers.md](rankers.md)); only `perfect`, `flip` and `gap` say how answers to
+these err, and **only `gap` means the same for all kinds of questions**: `flip` of a grading is
+another of the query's grades, of a selection another passage shown, of a listing a place for each
+passage where another grade would put it.
 
 The judges, as `--judge-model` spells them in `rerank --model oracle:QRELS` and `plan --simulate`:
 
 - `perfect` reads the grades.
 - `flip=P`: an answer about unequal grades is wrong with probability P; equal grades are a tie.
 - `gap` or `gap=S`: an answer is wrong with odds that fall by e^S for each grade between the two
-  (27%, 12% and 5% of them for S = 1), and a guess about equal grades.
+  (27%, 12% and 5% of them for S = 1), and a guess about equal grades. A selection chooses by the
+  same odds whatever else is shown (Luce), a listing place by place so (Plackett), and two gradings
+  are in the wrong order as often as an answer about the pair is wrong.
 - `errors=P1/P2/P3`: the same with these probabilities at 1, 2, 3 and more grades apart.
 - `bias=B`: the passage shown first is preferred more often than a half by B, as a manifest's
   `position_bias` has it.
@@ -62,8 +68,8 @@ The judges, as `--judge-model` spells them in `rerank --model oracle:QRELS` and 
   answers in a run's journal.
 
 Settings join with commas: `gap,bias=0.2`. Errors of all of these but `circle` are independent from
-pair to pair. A real model's need not be: where it overrates one passage against all others, no
-number of comparisons mends that, and these figures are then the best that a method can hope for.
+question to question. A real model's need not be: where it overrates one passage against all others,
+no number of comparisons mends that, and these figures are then the best that a method can hope for.
 [rankers-real.md](rankers-real.md) sets a fitted judge beside the answers that it was fitted to.
 
 {{tables}}
@@ -93,6 +99,7 @@ def values(collection: Collection, judge: str, way: Way, kept: Kept) -> list[dic
     return [
         kept.found[collection.name, judge, str(way), seed]
         for seed in seeds(collection, judge, kept)
+        if way.faces(judge)
     ]
 
 
@@ -105,7 +112,7 @@ def rows(collection: Collection, judges: Sequence[str], kept: Kept) -> Iterator[
         for found in of.values():
             reached = [one["ndcg"] for one in found]
             spread = f" ± {pstdev(reached):.3f}" if len(reached) > 1 else ""
-            cells.append(f"{fmean(reached):.3f}{spread}")
+            cells.append(f"{fmean(reached):.3f}{spread}" if reached else "-")
         prompts = fmean(one["prompts"] for one in every)
         yield [f"`{way}`", f"{prompts:,.0f}", f"{max(one['rounds'] for one in every):,}", *cells]
 
@@ -115,8 +122,10 @@ def plot(collection: Collection, judge: str, kept: Kept) -> str:
     points = {}
     for way in WAYS:
         found = values(collection, judge, way, kept)
+        if not found:
+            continue
         budget = f" {way.comparisons}" if way.comparisons else ""
-        points[f"{way.method}{budget}, {way.order}"] = (
+        points[f"{way.method}{budget}{f', {way.order}' if way.order else ''}"] = (
             fmean(one["prompts"] for one in found), fmean(one["ndcg"] for one in found)
         )  # fmt: skip
     means = {"BM25": collection.first_stage} | {name: value for name, (_, value) in points.items()}

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankprompt import Candidates
+from rankprompt import Candidates, rerank
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import (
     build_candidates,
@@ -22,30 +22,38 @@ from rankprompt.files import (
 from rankprompt.flows import run
 from rankprompt.judge_models import parse_judge_model
 from rankprompt.judges import OracleJudge
+from rankprompt.kinds import oracle
 from rankprompt.records import Comparison, Qrels
 from rankprompt.retrieval import bm25
-from rankprompt.sorting import method
+from rankprompt.sorting import METHODS, method
 
 K, DEPTH = 10, 100
 NDCG = parse_measure("ndcg@10")
 
 
 class Way(NamedTuple):
-    """A method with its settings, as ``rankprompt rerank`` takes them."""
+    """A method with its settings, as ``rankprompt rerank`` takes them.
+
+    It has an order where it compares pairs.
+    """
 
     method: str
-    order: str
+    order: str | None = None
     comparisons: int | None = None
 
     def __str__(self) -> str:
         budget = f" --comparisons {self.comparisons}" if self.comparisons else ""
-        return f"{self.method}{budget} --order {self.order}"
+        return f"{self.method}{budget}{f' --order {self.order}' if self.order else ''}"
+
+    def faces(self, judge: str) -> bool:
+        """Whether the judge model tells how answers to the method's questions err."""
+        return self.order is not None or parse_judge_model(judge).of_all_kinds
 
 
 WAYS = (
     *(
         Way(name, order)
-        for name in ("allpair", "heapsort", "sliding", "quickselect")
+        for name in ("allpair", "heapsort", "sliding", "quickselect", "prp-graph")
         for order in ("both", "single")
     ),
     *(Way("bradley-terry", "single", budget) for budget in (350, 700, 1780)),
@@ -53,6 +61,7 @@ WAYS = (
     Way("bradley-terry,allpair@20", "single", 500),
     Way("quickselect,allpair@20", "both"),
     Way("heapsort,allpair@20", "both"),
+    *(Way(name) for name, one in METHODS.items() if one.question is not Comparison),
 )
 
 
@@ -129,6 +138,22 @@ class Answers:
         return rankings, comparisons / len(rankings), most
 
 
+def rank_sets(
+    collection: Collection, judge: str, seed: int, way: Way
+) -> tuple[list[list[int]], float, int]:
+    """As ``Answers.rank``, where questions are no pairs."""
+    kind = method(way.method).question
+    errors = parse_judge_model(judge)
+    asked = oracle(kind, collection.qrels, errors=errors, seed=seed, on_judged=lambda _: None)
+    ranker = method(way.method).ranker(K, K, False)
+    found = rerank(collection.candidates, asked, ranker, question=kind)
+    rankings = []
+    for one in collection.candidates:
+        places = {document.id: place for place, document in enumerate(one.documents)}
+        rankings.append([places[name] for name in found.rankings[one.query.id]])
+    return rankings, asked.asked / len(rankings), found.rounds
+
+
 @dataclass
 class Kept:
     """Results by collection, judge, way and seed, in a file that grows."""
@@ -162,10 +187,14 @@ def simulate(collections: Sequence[Collection], judges: Sequence[str], kept: Kep
 def simulate_seed(collection: Collection, judge: str, seed: int, kept: Kept) -> None:
     started, missing = time.perf_counter(), list(lacking(collection, judge, seed, kept))
     answers = {
-        order: Answers(collection, judge, order, seed) for order in {way.order for way in missing}
+        order: Answers(collection, judge, order, seed)
+        for order in {way.order for way in missing}
+        if order
     }
     for way in missing:
-        rankings, comparisons, rounds = answers[way.order].rank(way)
+        rankings, comparisons, rounds = (
+            answers[way.order].rank(way) if way.order else rank_sets(collection, judge, seed, way)
+        )
         kept.put(
             (collection.name, judge, str(way), seed),
             ndcg=collection.measure(rankings),
@@ -178,4 +207,8 @@ def simulate_seed(collection: Collection, judge: str, seed: int, kept: Kept) -> 
 
 
 def lacking(collection: Collection, judge: str, seed: int, kept: Kept) -> Iterator[Way]:
-    return (way for way in WAYS if (collection.name, judge, str(way), seed) not in kept.found)
+    return (
+        way
+        for way in WAYS
+        if way.faces(judge) and (collection.name, judge, str(way), seed) not in kept.found
+    )

@@ -54,6 +54,28 @@ class JudgeModel:
         plain = self == JudgeModel(self.errors) and len(set(self.errors)) == 1
         return self.errors[0] if plain else None
 
+    @property
+    def strength(self) -> float | None:
+        """The logarithm of the odds of a right answer for each grade apart, as of ``gap=S``.
+
+        None where the judge errs in another way.
+        """
+        error = self.errors[0]
+        if self != JudgeModel(self.errors, guesses=True) or not 0 < error < 1:
+            return None
+        odds = math.log(1 / error - 1)
+        same = all(
+            math.isclose(math.log(1 / one - 1), odds * gap, rel_tol=1e-2, abs_tol=1e-6)
+            for gap, one in enumerate(self.errors, 1)
+            if 0 < one < 1
+        )
+        return odds if same and len(self.errors) > 1 else None
+
+    @property
+    def of_all_kinds(self) -> bool:
+        """Whether this also says how answers err that are not about two documents."""
+        return self.flip is not None or self.strength is not None
+
     def __str__(self) -> str:
         """The spelling that ``parse_judge_model`` reads."""
         parts = []

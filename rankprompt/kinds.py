@@ -140,7 +140,7 @@ def oracle(
     Args:
         kind: of the questions.
         qrels: as of ``OracleJudge``, like the other settings.
-        errors: how answers are wrong; about other questions than pairs, by a share alone.
+        errors: how answers are wrong; about other questions than pairs, as ``flip`` or ``gap``.
         seed: of the errors.
         on_judged: called with the number of questions judged.
         pairs: settings that other questions do not have.
@@ -150,9 +150,11 @@ def oracle(
     """
     if kind is Comparison:
         return OracleJudge(qrels, errors=errors, seed=seed, on_judged=on_judged, **pairs)
-    if errors.flip is None:
+    if not errors.of_all_kinds:
         raise InputError(
             f"--judge-model {errors} says how answers about pairs err; about "
-            f"{kind.__name__.lower()}s, use flip=P"
+            f"{kind.__name__.lower()}s, use gap=S or flip=P"
         )
-    return SetOracle(qrels, noise=errors.flip, seed=seed, on_judged=on_judged)
+    return SetOracle(
+        qrels, noise=errors.flip or 0.0, strength=errors.strength, seed=seed, on_judged=on_judged
+    )

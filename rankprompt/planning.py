@@ -76,9 +76,9 @@ def plan_job(
         default prompt of its kind. Prompts that a method or a later stage asks again are not
         counted again, for the journal answers them; tokens are those of whole prompts, although a
         local model runs what prompts share but once. ``quality`` is by the share of wrong answers,
-        and as "simulated"; a judge that errs otherwise than by a share judges pairs alone, and
-        other methods are left out. What cannot be told is None: tokens without a model, seconds
-        without calibration, cost without prices.
+        and as "simulated"; where the judge model tells of pairs alone, other methods are left
+        out. What cannot be told is None: tokens without a model, seconds without calibration, cost
+        without prices.
 
     Raises:
         RankpromptError: as ``run_job``.
@@ -118,7 +118,7 @@ def plan_job(
             judging=job.judging,
         )
         judge_model = heard.model()
-    if judge_model and judge_model.flip is None:
+    if judge_model and not judge_model.of_all_kinds:
         names = [name for name in names if method(name).question is Comparison]
     judges = {str(noise): JudgeModel((noise,)) for noise in NOISES}
     if judge_model:

@@ -1,5 +1,6 @@
 """A judge that reads the qrels, asked about one passage, or about several at a time."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,12 @@ class SetOracle:
             selection another of the documents shown; in a listing, each document is put, with this
             probability, where another grade would put it. Equal grades share a selection, and keep
             the order shown in a listing.
-        seed: of the noise. A question asked again errs again.
+        strength: in place of noise, how much a grade adds to what a document is worth to the
+            judge; chance adds a number with the standard Gumbel distribution, another in each
+            question. So a document is selected with odds of e^strength for each grade that it is
+            ahead, whatever else is shown (Luce, 1959), listings follow Plackett (1975), and two
+            gradings are in the wrong order as often as an answer about the pair is wrong.
+        seed: of the errors. A question asked again errs again.
         on_judged: called with the number of questions judged.
     """
 
@@ -29,12 +35,16 @@ class SetOracle:
         qrels: Qrels,
         *,
         noise: float = 0.0,
+        strength: float | None = None,
         seed: int = 0,
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
         if not 0 <= noise <= 1:
             raise InputError(f"noise must be a probability, not {noise}")
+        if strength is not None and noise:
+            raise InputError("an oracle errs by noise or by strength, not by both")
         self._qrels, self._noise, self._seed, self._on_judged = qrels, noise, seed, on_judged
+        self._strength = strength
         self.diagnostics = SetDiagnostics()
         self.asked = 0
 
@@ -49,14 +59,25 @@ class SetOracle:
         answer: Any
         shown = range(len(question.documents))
         if isinstance(question, Grading):
-            answer = float(self._grade(question, 0))
-        elif isinstance(question, Listing):
-            grades = [self._grade(question, place) for place in shown]
-            answer = tuple(sorted(shown, key=lambda place: -grades[place]))
-        else:
+            answer = self._worth(question, 0)
+        elif self._strength is None and not isinstance(question, Listing):
             answer = self._select(question)
+        else:
+            worth = [self._worth(question, place) for place in shown]
+            answer = tuple(sorted(shown, key=lambda place: -worth[place]))
+            if not isinstance(question, Listing):
+                answer = tuple(float(place == answer[0]) for place in shown)
         self.diagnostics.add(question, answer, {})
         return answer
+
+    def _worth(self, question: Question, place: int) -> float:
+        """What a document is to the judge, errors included; higher is better."""
+        if self._strength is None:
+            return float(self._grade(question, place))
+        name = question.documents[place].id
+        grade = self._qrels.get(question.query.id, {}).get(name, 0)
+        chance = max(self._draw("chance", question, name), 2**-54)
+        return self._strength * grade - math.log(-math.log(chance))
 
     def _grade(self, question: Question, place: int) -> int:
         """A document's grade, right or wrong."""
@@ -80,7 +101,7 @@ class SetOracle:
         return tuple((place in best) / len(best) for place in range(len(shown)))
 
     def _draw(self, what: str, question: Question, *more: str) -> float:
-        if not self._noise:
+        if not self._noise and self._strength is None:
             return 1.0
         names = [document.id for document in question.documents]
         return uniform(self._seed, what, question.query.id, *names, "", *more)

@@ -240,8 +240,13 @@ def _notes(found: dict[str, Any]) -> list[str]:
     if found["judge_model"]:
         notes.append(
             f"the judge is simulated: {found['judge_model']}; its errors are drawn anew for each "
-            f"pair, in {found['seeds']} simulations, whose mean and deviation these are"
+            f"question, in {found['seeds']} simulations, whose mean and deviation these are"
         )
+        if all(row["question"] == "comparison" for row in found["methods"]):
+            notes.append(
+                "this judge model tells how answers about pairs err, so only the methods that "
+                "compare pairs are shown; gap=S and flip=P are for all"
+            )
     else:
         notes.append(
             "the last columns are what nDCG@10 loses when about 10% and 20% of the judge's answers "

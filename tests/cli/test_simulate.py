@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rankprompt.models.base import Answer
+from rankprompt.records import Comparison
 from rankprompt.sorting import METHODS
 from tests.cli.conftest import INPUTS, Collection, Command, Ran
 from tests.cli.test_plan import cells, fake, words
@@ -44,6 +45,16 @@ def test_the_judge_errs_by_the_gap_where_nothing_is_said(
     found = json.loads(simulated(command, collection, "--json").out)
     assert found["judge_model"].startswith("errors=0.2689/0.1192/0.04743/")
     assert found["methods"][0]["deviation"].keys() == {"0.0", "simulated"}
+    assert {row["method"] for row in found["methods"]} == METHODS.keys()
+
+
+def test_what_is_said_of_pairs_alone_leaves_other_methods_out_and_says_so(
+    command: Command, collection: Collection
+) -> None:
+    ran = simulated(command, collection, judge_model="gap,bias=0.2")
+    shown = {row[0] for row in cells(ran)[1:]}
+    assert shown == {name for name, one in METHODS.items() if one.question is Comparison}
+    assert "only the methods that compare pairs are shown; gap=S and flip=P are for all" in ran.err
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
