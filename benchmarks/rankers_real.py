@@ -9,7 +9,7 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from benchmarks.default import Counting
 from benchmarks.tables import table
-from rankprompt import Candidates, rerank
+from rankprompt import Candidates, as_run, rerank
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_candidates, read_qrels, write_atomically
 from rankprompt.fitting import Heard, hear_journal
@@ -112,16 +112,11 @@ class Bench:
         self.asked: set[Request] = set()
 
     def measure(self, candidates: Sequence[Candidates], judge: Judge, ranker: Ranker) -> float:
-        ranked = rerank(candidates, judge, ranker).rankings
-        return self.ndcg(candidates, list(ranked.values()))
+        return self.ndcg(rerank(candidates, judge, ranker).rankings)
 
-    def ndcg(self, candidates: Sequence[Candidates], rankings: Sequence[Sequence[str]]) -> float:
-        run = {
-            one.query.id: {name: float(-rank) for rank, name in enumerate(names)}
-            for one, names in zip(candidates, rankings, strict=True)
-        }
-        values = score(run, self.qrels, [NDCG]).by_query[NDCG.name]
-        return fmean(values[query] for query in run)
+    def ndcg(self, rankings: Mapping[str, Sequence[str]]) -> float:
+        values = score(as_run(rankings), self.qrels, [NDCG]).by_query[NDCG.name]
+        return fmean(values[query] for query in rankings)
 
     def rows(
         self,
@@ -210,14 +205,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         + table([*columns, "simulated"], list(bench.rows(asked, some, journal, fitted)))
         for asked in PUBLISHED
     ]
-    first = [[document.id for document in one.documents] for one in some]
+    first = {one.query.id: [document.id for document in one.documents] for one in some}
     text = TEXT
     for name, value in {
         "default": f"`{default}`:\n\n{table(columns, own)}",
         "published": "\n\n".join(parts),
         "limited": f"Only the first {len(some)} queries were asked." if given.limit else "",
         "queries": str(len(bench.candidates)),
-        "first": f"{bench.ndcg(some, first):.3f}",
+        "first": f"{bench.ndcg(first):.3f}",
         "heard": f"{heard.answers:,}",
         "fitted": str(fitted),
         "made": f"Made by `make bench-rankers-real` on {datetime.now(UTC):%Y-%m-%d}: "

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankprompt import Candidates, rerank
+from rankprompt import Candidates, as_run, rerank
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import (
     build_candidates,
@@ -79,10 +79,10 @@ class Collection:
     def measure(self, rankings: Sequence[Sequence[int]]) -> float:
         """The mean nDCG@10 of rankings, given as places among each query's candidates."""
         ranked = {
-            one.query.id: {one.documents[i].id: float(-rank) for rank, i in enumerate(ranking[:K])}
+            one.query.id: [one.documents[i].id for i in ranking[:K]]
             for one, ranking in zip(self.candidates, rankings, strict=True)
         }
-        return score(ranked, self.qrels, [NDCG]).means[NDCG.name]
+        return score(as_run(ranked), self.qrels, [NDCG]).means[NDCG.name]
 
 
 def dl19(data: Path, seeds: int) -> Collection:

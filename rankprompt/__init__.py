@@ -1,17 +1,34 @@
 """Rank text with LLMs: pairwise ranking prompting that is correct, resumable and priced."""
 
+from typing import TYPE_CHECKING, Any
+
 from rankprompt.records import Candidates, Comparison, Document, Preference, Qrels, Query, Run
-from rankprompt.reranking import Reranked, rerank
+from rankprompt.reranking import Reranked, as_run, rerank
+
+if TYPE_CHECKING:
+    from rankprompt.job import Job, run_job
 
 __all__ = [
     "Candidates",
     "Comparison",
     "Document",
+    "Job",
     "Preference",
     "Qrels",
     "Query",
     "Reranked",
     "Run",
+    "as_run",
     "rerank",
+    "run_job",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever ranks with a judge of their own need not wait for what reads and writes files.
+    if name in ("Job", "run_job"):
+        from rankprompt import job
+
+        return getattr(job, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,7 +25,7 @@ from rankprompt.pricing import Meter, Speed, calibrate, load
 from rankprompt.prompt import Prompt, load_prompt
 from rankprompt.readings import reading
 from rankprompt.records import Candidates, Comparison, Qrels, Question, Run
-from rankprompt.reranking import merge, rerank
+from rankprompt.reranking import as_run, merge, rerank
 from rankprompt.resolving import resolve
 from rankprompt.settings import Job
 from rankprompt.sorting import METHODS, method
@@ -103,7 +103,7 @@ def plan_job(
         raise InputError(f"{where}: no query has a candidate with text; there is nothing to plan")
     truths = _truths(source, first, candidates, [job.seed + i for i in range(seeds)])
     # Measured first, so that what cannot be measured is told before anything takes long.
-    before = fmean(measure(_as_run(first), truth) for truth in truths)
+    before = fmean(measure(as_run(_tops(first)), truth) for truth in truths)
     model = load(job) if prompt else None
     meters = _meters(job, prompt, model)
     meter = meters[Comparison]
@@ -199,11 +199,8 @@ def _meters(job: Job, prompt: Prompt | None, model: Any) -> dict[Kind, Meter]:
     return meters
 
 
-def _as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    return {
-        query: {name: float(-rank) for rank, name in enumerate(names[:_TOP])}
-        for query, names in rankings.items()
-    }
+def _tops(rankings: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {query: names[:_TOP] for query, names in rankings.items()}
 
 
 class _Watched:
@@ -257,7 +254,7 @@ class _Simulation:
         self._meter, self._advance = meter, advance
         self._ranker = job.ranker(name)
         # What is not reranked stays as it was.
-        self._runs = {trial: _as_run(first) for trial in trials}
+        self._runs = {trial: as_run(_tops(first)) for trial in trials}
         self._priced = _SIMULATED if _SIMULATED in judges else "0.0"
         self._counts = {number: _Count() for judge, number in trials if judge == self._priced}
 
@@ -282,7 +279,7 @@ class _Simulation:
                 input_order=self._job.input_order,
                 seed=seed,
             )
-            run.update(_as_run({query: merge(self._first[query], ranked.rankings[query])}))
+            run.update(as_run(_tops({query: merge(self._first[query], ranked.rankings[query])})))
             if name == self._priced:
                 self._add(self._counts[number], watched, ranked.rounds)
 

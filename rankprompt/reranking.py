@@ -1,7 +1,7 @@
 """Reranks candidates: one flow a query, all of them together, before one judge."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ from rankprompt.records import Candidates, Comparison, Document, Question
 from rankprompt.seeds import uniform
 from rankprompt.sorting import Ranker
 
-__all__ = ["INPUT_ORDERS", "Reranked", "arerank", "merge", "rerank"]
+__all__ = ["INPUT_ORDERS", "Reranked", "arerank", "as_run", "merge", "rerank"]
 
 INPUT_ORDERS = ("given", "inverse", "random")
 
@@ -28,6 +28,21 @@ class Reranked(NamedTuple):
 
     rankings: dict[str, list[str]]
     rounds: int
+
+
+def as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """Makes rankings a run, as ``score`` and ``write_run`` take it: a score is minus the rank.
+
+    Args:
+        rankings: document ids, best first, by query id.
+
+    Returns:
+        Scores by query id and document id: 0 for the best, then -1, -2, and so on.
+    """
+    return {
+        query: {name: float(-rank) for rank, name in enumerate(names)}
+        for query, names in rankings.items()
+    }
 
 
 def rerank(

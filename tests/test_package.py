@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import rankprompt
+
 ROOT = Path(__file__).parent.parent
 HEAVY = {
     "accelerate", "bm25s", "deap", "gguf", "httpx2", "huggingface_hub", "ir_datasets", "jinja2",
@@ -62,8 +64,8 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt",
             [
-                "Candidates", "Comparison", "Document", "Preference", "Qrels", "Query", "Reranked",
-                "Run", "rerank",
+                "Candidates", "Comparison", "Document", "Job", "Preference", "Qrels", "Query",
+                "Reranked", "Run", "as_run", "rerank", "run_job",
             ],
         ),
         (
@@ -97,6 +99,21 @@ def test_the_public_api_is_this(module: str, names: list[str]) -> None:
     found = importlib.import_module(module)
     assert found.__all__ == names
     assert all(hasattr(found, name) for name in names)
+
+
+def test_a_name_that_there_is_not_is_told() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'ranker' from 'rankprompt'"):
+        exec("from rankprompt import ranker")
+
+
+def test_the_package_is_a_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rankprompt", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"rankprompt {rankprompt.__version__}\n"
 
 
 @pytest.mark.parametrize("part", ["search", "eval"])

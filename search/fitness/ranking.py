@@ -16,7 +16,7 @@ from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, Template, load_prompt, parse_template
 from rankprompt.readings import reading
 from rankprompt.records import Candidates, Document, Qrels, Query
-from rankprompt.reranking import rerank
+from rankprompt.reranking import as_run, rerank
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import digest, part, shared_start
 from rankprompt.search.fitness.rewards import piecewise
@@ -205,10 +205,7 @@ class RankingProblem:
         )
         ranker = method(task.method).ranker(task.k, task.k, False)
         rankings, _ = rerank(candidates, PriorJudge(judge, candidates, self.prompt.prior), ranker)
-        run = {
-            query: {name: float(-rank) for rank, name in enumerate(names)}
-            for query, names in rankings.items()
-        }
+        run = as_run(rankings)
         qrels = {query: self._qrels[query] for query in run}
         scores = score(run, qrels, [parse_measure(NDCG)])
         self._scored[prompt, split] = scores
