@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from rankprompt.journal import Journal, chunk_name, key
 from rankprompt.models.base import Answer, AsyncLanguageModel, LanguageModel, Request, Usage
@@ -19,7 +19,8 @@ class Costs:
         prompts: asked of the model.
         prompts_from_journal: answered by the journal instead (identical prompts in one chunk count
             once).
-        batches: model batches.
+        batches: model batches; a server's are of one prompt each.
+        largest_batch: prompts in the largest of them.
         tokens: that the model processed, without padding.
         padding: tokens processed beside them.
         reused: tokens that were not run again, being the start of an earlier prompt, too.
@@ -31,6 +32,7 @@ class Costs:
     prompts: int = 0
     prompts_from_journal: int = 0
     batches: int = 0
+    largest_batch: int = 0
     tokens: int = 0
     padding: int = 0
     reused: int = 0
@@ -42,12 +44,20 @@ class Costs:
         """Takes in a batch."""
         self.prompts += prompts
         self.batches += 1
+        self.largest_batch = max(self.largest_batch, prompts)
         self.tokens += usage.tokens
         self.padding += usage.padding
         self.reused += usage.reused
         self.written += usage.written
         self.retries += usage.retries
         self.seconds += seconds
+
+    def merge(self, more: "Costs") -> None:
+        """Takes in what was asked elsewhere."""
+        largest = max(self.largest_batch, more.largest_batch)
+        for one in fields(Costs):
+            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
+        self.largest_batch = largest
 
 
 @dataclass(frozen=True)

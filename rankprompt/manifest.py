@@ -136,6 +136,8 @@ def describe_costs(costs: Costs, budget: Budget) -> dict[str, Any]:
         "prompts": costs.prompts,
         "prompts_from_journal": costs.prompts_from_journal,
         "model_batches": costs.batches,
+        "largest_batch": costs.largest_batch,
+        "mean_batch": round(costs.prompts / costs.batches, 1) if costs.batches else 0,
         "prompt_tokens": costs.tokens,
         "padding_tokens": costs.padding,
         "reused_tokens": costs.reused,

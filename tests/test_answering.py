@@ -184,14 +184,27 @@ def test_costs_are_counted() -> None:
         answering = Answering(Moody(size=2), journal)
         answering(chunk(1, 2, 3, 1))
         assert replace(answering.costs, seconds=0) == Costs(
-            prompts=3, prompts_from_journal=0, batches=2, tokens=6, padding=2
+            prompts=3, batches=2, largest_batch=2, tokens=6, padding=2
         )
         _, known = answering(chunk(4, 3, 1, 3))
         assert known == [False, True, True, True]
         assert replace(answering.costs, seconds=0) == Costs(
-            prompts=4, prompts_from_journal=2, batches=3, tokens=10, padding=3
+            prompts=4,
+            prompts_from_journal=2,
+            batches=3,
+            largest_batch=2,
+            tokens=10,
+            padding=3,
         )
         assert answering.costs.seconds > 0
+
+
+def test_the_costs_of_two_are_added_up() -> None:
+    whole = Costs(prompts=5, batches=2, largest_batch=4, tokens=50, seconds=1.5)
+    whole.merge(Costs(prompts=6, batches=2, largest_batch=3, tokens=60, retries=1, seconds=2))
+    assert whole == Costs(
+        prompts=11, batches=4, largest_batch=4, tokens=110, retries=1, seconds=3.5
+    )
 
 
 def test_nothing_to_ask() -> None:

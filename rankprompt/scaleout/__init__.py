@@ -13,7 +13,7 @@ from rankprompt.journal import Journal
 from rankprompt.parts import Outcome
 from rankprompt.records import Candidates
 from rankprompt.scaleout.cluster import Cluster
-from rankprompt.scaleout.worker import Card, Finished, WorkerSettings, add
+from rankprompt.scaleout.worker import Card, Finished, WorkerSettings
 from rankprompt.scaleout.workers import Workers
 
 __all__ = ["Card", "Cluster", "Finished", "WorkerSettings", "Workers", "scale_out"]
@@ -52,7 +52,7 @@ def scale_out(
         for done in workers.rerank(_distinct(candidates), on_judged):
             keep(done.judged.rankings)
             whole.take(done.judged)
-            add(workers.lost, done.costs)
+            workers.lost.merge(done.costs)
         whole.replaced = workers.replaced
     return whole
 

@@ -4,7 +4,7 @@ Plain classes, which ``rankprompt.scaleout.workers`` makes actors; importing the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -18,7 +18,7 @@ from rankprompt.prompt import Prompt
 from rankprompt.records import Candidates
 from rankprompt.settings import Job
 
-__all__ = ["Card", "Finished", "Keeper", "Note", "Worker", "WorkerSettings", "add"]
+__all__ = ["Card", "Finished", "Keeper", "Note", "Worker", "WorkerSettings"]
 
 R = TypeVar("R")
 
@@ -179,12 +179,6 @@ class Worker:
         answering.costs = journal.costs
         judged = ask(candidates, answering, job, prompt, journal.judged)
         return Finished(place, answering.costs, judged)
-
-
-def add(costs: Costs, more: Costs) -> None:
-    """Adds costs to costs."""
-    for one in fields(Costs):
-        setattr(costs, one.name, getattr(costs, one.name) + getattr(more, one.name))
 
 
 def _told(work: Callable[[], R]) -> R | RankpromptError:

@@ -17,7 +17,7 @@ from rankprompt.errors import InputError, JournalError, ModelError, RankpromptEr
 from rankprompt.journal import Journal
 from rankprompt.records import Candidates
 from rankprompt.scaleout.cluster import Cluster, connected, last_line
-from rankprompt.scaleout.worker import Card, Finished, Keeper, Note, Worker, WorkerSettings, add
+from rankprompt.scaleout.worker import Card, Finished, Keeper, Note, Worker, WorkerSettings
 from rankprompt.sorting import method
 
 __all__ = ["Workers"]
@@ -179,7 +179,7 @@ class Workers:
                 raise ModelError(f"workers die while they load {self._shown_as}: {reason}")
         else:
             if note and note.attempt == task.attempt:
-                add(self.lost, note.costs)
+                self.lost.merge(note.costs)
             task.deaths += 1
             if task.deaths == _DEATHS:
                 raise ModelError(

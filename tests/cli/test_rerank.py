@@ -134,6 +134,8 @@ def test_a_model_is_asked_through_the_journal_and_a_second_run_asks_nothing(
     assert len(fake.prompts) == 14  # 7 pairs in both orders
     assert first["costs"]["prompts"] == 14
     assert first["costs"]["model_batches"] == len(fake.batches) == 5
+    assert first["costs"]["largest_batch"] == max(len(batch) for batch in fake.batches)
+    assert first["costs"]["mean_batch"] == 2.8
     assert first["costs"]["comparisons_asked"] == 7
     assert first["model"]["fingerprint"] == "fake 1"
     assert first["settings"]["prompt"] == "prp"
