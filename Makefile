@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift \
-	bench-evaluate bench-import bench-lucene bench-rankers bench-rankers-real bench-cascade bench-cascade-training
+	bench-evaluate bench-import bench-lucene bench-rankers bench-rankers-real bench-rankers-written \
+	bench-cascade bench-cascade-training
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
 
 PYTHON ?= python3
@@ -95,6 +96,9 @@ bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges tha
 
 bench-rankers-real: $(VENV)/.installed-dev ## Measure every method with the embedded model's answers
 	$(BIN)/python -m benchmarks.rankers_real
+
+bench-rankers-written: $(VENV)/.installed-dev ## Count what the embedded model's listings need mended
+	$(BIN)/python -m benchmarks.rankers_written
 
 bench-lucene: $(VENV)/.installed-dev ## Compare BM25 by bm25s and by Lucene
 	$(BIN)/python -m benchmarks.lucene

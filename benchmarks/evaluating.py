@@ -79,13 +79,25 @@ def row(name: str, found: Sequence[Spent]) -> list[str]:
     return [name, f"{clock:.1f}", f"{fastest:.1f}", f"{processor:.1f}", f"{memory / 1e6:,.0f}"]
 
 
+def report(
+    cache: Path, folder: Path, size: str, qrels: Path, runs: Sequence[Path], *more: object
+) -> list[str]:
+    """The row of a report of these runs; its page's size stands in the name."""
+    page = folder / "report.html"
+    found = spent(cache, "report", *runs, "--qrels", qrels, "--output", page, *more)
+    files = " with `--files`" if more else ""
+    kilobytes = page.stat().st_size / 1e3
+    return row(f"`report`, {len(runs)} runs of {size}{files} ({kilobytes:,.0f} kB)", [found])
+
+
 def main() -> None:
     load = os.getloadavg()[0]
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cache = folder / "cache"
-        qrels, (run, other) = write(folder / "small", 43, 100, 2)
+        qrels, small = write(folder / "small", 43, 100, 4)
+        run, other = small[:2]
         words = ("--qrels", qrels, run)
         for what in ("empty cache", "filled cache"):
             times = 1 if what == "empty cache" else WARM
@@ -93,9 +105,13 @@ def main() -> None:
             rows.append(row(f"`evaluate`, 43 x 100, {what}", found))
         found = [spent(cache, "compare", "--baseline", other, *words) for _ in range(3)]
         rows.append(row("`compare`, 2 runs of 43 x 100", found))
-        qrels, (run, other) = write(folder / "wide", 10_000, 100, 2)
+        rows.append(report(cache, folder, "43 x 100", qrels, small))
+        qrels, wide = write(folder / "wide", 10_000, 100, 4)
+        run, other = wide[:2]
         found = [spent(cache, "compare", "--baseline", other, "--qrels", qrels, run)]
         rows.append(row("`compare`, 2 runs of 10,000 x 100", found))
+        rows.append(report(cache, folder, "10,000 x 100", qrels, wide))
+        rows.append(report(cache, folder, "10,000 x 100", qrels, wide, "--files", folder / "files"))
         qrels, (run,) = write(folder / "deep", 10_000, 1_000)
         size = run.stat().st_size / 1e6
         found = [spent(cache, "evaluate", "--qrels", qrels, run)]
@@ -106,7 +122,8 @@ def main() -> None:
         f"""# What scoring costs
 
 Whole processes, imports included; medians of {WARM} with a filled cache, of 3 for the small
-`compare`, else of one. The five default measures for `evaluate`, ndcg@10 for `compare`.
+`compare`, else of one. The five default measures for `evaluate` and `report`, ndcg@10 for
+`compare`. `report` finds all that it scores compiled but its first time.
 
 {table(columns, rows)}
 
@@ -123,8 +140,8 @@ The qrels hold 100 judged documents a query.
 - `compare` takes 20,000 draws up to 1,000 queries and 2,000 of 10,000, and says so.
 
 Made by `make bench-evaluate` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores with a load of
-{load:.0f} (so the clock says more than the work takes), ranx {version("ranx")}, numba
-{version("numba")}, Python {platform.python_version()}.
+{load:.1f} (where that is above their number, the clock says more than the work takes),
+ranx {version("ranx")}, numba {version("numba")}, Python {platform.python_version()}.
 """
     )
     print(REPORT.read_text())
