@@ -131,6 +131,7 @@ def _describe(
             "seconds": round(time.perf_counter() - started, 3),
         },
         "passages_cut": done.cut,
+        "texts_with_special_tokens": done.marked,
         "diagnostics": done.diagnostics,
     }
     if supply.cascade:

@@ -29,7 +29,8 @@ class Judged(NamedTuple):
     """What came of a part.
 
     ``rankings`` and ``rounds`` are as in ``Reranked``; ``asked``, ``from_journal`` and ``unasked``
-    count as the judge's do, ``cut`` the passages cut to fit; ``tally`` is ``Diagnostics.tally``.
+    count as the judge's do, ``cut`` the passages cut to fit; ``tally`` is ``Diagnostics.tally``,
+    ``marked`` as in ``Outcome``.
     """
 
     rankings: dict[str, list[str]]
@@ -39,6 +40,7 @@ class Judged(NamedTuple):
     unasked: int
     cut: int
     tally: Counter[str]
+    marked: int = 0
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Outcome:
         unasked: questions that the budget did not reach.
         cut: passages cut to fit.
         tally: as ``Diagnostics.tally``.
+        marked: queries and documents whose texts spell out special tokens of the model.
         model: has a name, a fingerprint and a context length; None for an oracle.
         costs: of the model; an oracle has none.
         replaced: workers that died, each replaced by another.
@@ -64,6 +67,7 @@ class Outcome:
     unasked: int = 0
     cut: int = 0
     tally: Counter[str] = field(default_factory=Counter)
+    marked: int = 0
     model: Any = None
     costs: Costs = field(default_factory=Costs)
     replaced: int = 0
@@ -77,6 +81,7 @@ class Outcome:
         self.unasked += judged.unasked
         self.cut += judged.cut
         self.tally.update(judged.tally)
+        self.marked += judged.marked
 
     @property
     def diagnostics(self) -> dict[str, float | int | None]:
@@ -92,9 +97,11 @@ def ask(
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model on this machine judge a part."""
+    part, marked = _plain(part, answering.model.plain)
     asked = judge(job.question, answering, prompt, job, on_judged)
     prior = _with_prior(asked, part, job)
-    return _judged(rerank(part, prior, job.ranker(job.method or ""), **job.arranging), asked)
+    ranked = rerank(part, prior, job.ranker(job.method or ""), **job.arranging)
+    return _judged(ranked, asked, marked)
 
 
 async def ask_server(
@@ -105,6 +112,7 @@ async def ask_server(
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model behind a server judge a part."""
+    part, marked = _plain(part, answering.model.plain)
     asked = server_judge(job.question, answering, prompt, job, on_judged)
     prior = (
         AsyncPriorJudge(asked, part, job.prior or 0.0)
@@ -114,7 +122,7 @@ async def ask_server(
     ranked = await arerank(
         part, prior, job.ranker(job.method or ""), queries=2 * job.concurrency, **job.arranging
     )
-    return _judged(ranked, asked)
+    return _judged(ranked, asked, marked)
 
 
 def ask_oracle(part: Sequence[Candidates], qrels: Qrels, job: Job, on_judged: _OnJudged) -> Judged:
@@ -134,7 +142,25 @@ def _with_prior(
     return asked
 
 
-def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge) -> Judged:
+def _plain(part: Sequence[Candidates], plain: Callable[[str], str]) -> tuple[list[Candidates], int]:
+    """A part whose texts are read as they are written, and how many needed a change for that."""
+    marked = 0
+
+    def shown(text: str) -> str:
+        nonlocal marked
+        found = plain(text)
+        marked += found != text
+        return found
+
+    found = []
+    for one in part:
+        query = one.query._replace(text=shown(one.query.text))
+        documents = tuple(each._replace(text=shown(each.text)) for each in one.documents)
+        found.append(one._replace(query=query, documents=documents))
+    return found, marked
+
+
+def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge, marked: int) -> Judged:
     return Judged(
         *ranked,
         judge.asked,
@@ -142,4 +168,5 @@ def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge) -> Judged:
         judge.unasked,
         len(judge.cut),
         judge.diagnostics.tally(),
+        marked,
     )

@@ -103,6 +103,10 @@ class FakeModel:
         words = list(_WORD.finditer(text))
         return text if len(words) <= tokens else text[: words[tokens - 1].end()]
 
+    def plain(self, text: str) -> str:
+        """The fake's only special token is <|end|>."""
+        return text.replace("<|end|>", "< |end|>")
+
 
 _: type[LanguageModel] = FakeModel
 

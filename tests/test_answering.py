@@ -54,6 +54,9 @@ class Moody:
     def cut(self, text: str, tokens: int) -> str:
         return text[:tokens]
 
+    def plain(self, text: str) -> str:
+        return text
+
 
 def chunk(*lengths: int) -> list[Request]:
     return [Request("p" * length, (" A", " B")) for length in lengths]

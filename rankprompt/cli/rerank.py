@@ -218,6 +218,8 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
         parts.append(f"the budget was spent, {costs['comparisons_unasked']:,} more taken as ties")
     if manifest["passages_cut"]:
         parts.append(f"{manifest['passages_cut']:,} passages cut")
+    if marked := manifest["texts_with_special_tokens"]:
+        parts.append(f"{marked:,} texts spell out special tokens, shown as plain text")
     if manifest["diagnostics"]["unreadable"]:
         parts.append(f"{manifest['diagnostics']['unreadable']:,} unreadable answers taken as ties")
     if manifest["diagnostics"].get("repaired"):

@@ -80,6 +80,12 @@ class _Described(Protocol):
         Where the tokenizer is not known, a safe guess.
         """
 
+    def plain(self, text: str) -> str:
+        """A text of others, so written that none of it is taken for a special token.
+
+        Where the tokenizer is not known, that none of it looks like one.
+        """
+
 
 class LanguageModel(_Described, Protocol):
     """A model that answers requests in batches."""

@@ -14,6 +14,7 @@ from rankprompt.models.batching import plan_batches, read_options, read_texts
 from rankprompt.models.encoding import Encoded, encode
 from rankprompt.models.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.models.machine import use_threads
+from rankprompt.models.marks import marks, plain
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
 
 __all__ = ["LocalModel", "load"]
@@ -68,6 +69,7 @@ class LocalModel:
         if self._pad is None:
             self._pad = tokenizer.eos_token_id or 0
         self.context_length = preparing.context_length(model, tokenizer)
+        self._marks = marks(preparing.special_tokens(tokenizer))
         self._encoded: dict[Request, Encoded] = {}
         self._prefixes: Prefixes | None = None
         if prefix_bytes and not self._encoder_decoder:
@@ -138,6 +140,10 @@ class LocalModel:
     def cut(self, text: str, tokens: int) -> str:
         """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
         return preparing.cut(self._tokenizer, text, tokens)
+
+    def plain(self, text: str) -> str:
+        """A text of others, so written that none of it is taken for a special token."""
+        return plain(text, self._marks)
 
     def _encode(self, request: Request) -> Encoded:
         return encode(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from rankprompt.errors import InputError, ModelError
 from rankprompt.models.base import Answer, AsyncLanguageModel, Request, Usage
 from rankprompt.models.http import RefusedError, Server, Transport, UnusableError, full_jitter
+from rankprompt.models.marks import LIKELY, plain
 from rankprompt.models.replies import (
     Cost,
     answer_place,
@@ -143,6 +144,10 @@ class OpenAIModel:
         while end and content[end] & 0xC0 == 0x80:  # amid a character
             end -= 1
         return content[:end].decode("utf-8", "surrogatepass")
+
+    def plain(self, text: str) -> str:
+        """A text of others, so written that none of it looks like a special token."""
+        return plain(text, LIKELY)
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 
-__all__ = ["context_length", "cut", "fingerprint", "greedy", "project_in_float32"]
+__all__ = ["context_length", "cut", "fingerprint", "greedy", "project_in_float32", "special_tokens"]
 
 
 def project_in_float32(model: Any) -> None:
@@ -59,6 +59,12 @@ def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     limits.append(tokenizer.model_max_length)
     # A tokenizer without a limit says 10^30.
     return min((one for one in limits if isinstance(one, int) and 0 < one < 10**9), default=2**20)
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """The spellings that a tokenizer takes for special tokens wherever they stand in a text."""
+    added = {str(one) for one in tokenizer.added_tokens_decoder.values() if one.special}
+    return added | set(map(str, tokenizer.all_special_tokens))
 
 
 def cut(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:

@@ -186,6 +186,19 @@ def test_a_passage_is_cut_where_the_user_says_and_counted(
     assert not any("one leg" in request.prompt for request in fake.prompts)
 
 
+def test_a_special_token_in_a_text_is_shown_as_it_is_written_and_counted(
+    command: Command, collection: Collection, fake: FakeModel
+) -> None:
+    for path in (collection.docs, collection.queries):
+        path.write_text(path.read_text().replace("salt", "<|end|>salt"))
+    texts = sum(path.read_text().count("<|end|>") for path in (collection.docs, collection.queries))
+    ran = command(*collection.rerank(model="fake", method="allpair"))
+    assert manifest(collection.output)["texts_with_special_tokens"] == texts > 1
+    assert f"{texts} texts spell out special tokens, shown as plain text" in ran.err
+    assert any("< |end|>salt" in request.prompt for request in fake.prompts)
+    assert not any("<|end|>" in request.prompt for request in fake.prompts)
+
+
 def test_noise_changes_the_ranking_and_the_seed_repeats_it(
     command: Command, data: Path, tmp_path: Path
 ) -> None:
