@@ -75,7 +75,7 @@ bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against
 bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a model
 	$(BIN)/python -m benchmarks.scheduler
 
-bench-formats: $(VENV)/.installed-dev ## Measure float32, bfloat16 and int8: speed, answers, rankings (about 5 minutes)
+bench-formats: $(VENV)/.installed-dev ## Measure float32, bfloat16 and int8: speed, answers, rankings
 	$(BIN)/python -m benchmarks.formats
 
 bench-evaluate: $(VENV)/.installed-dev ## Measure what scoring and comparing cost
