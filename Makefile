@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-drift \
+BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-formats \
 	bench-evaluate bench-import bench-lucene bench-rankers bench-rankers-real bench-rankers-written \
 	bench-cascade bench-cascade-training
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
@@ -76,8 +76,8 @@ bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against
 bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a model
 	$(BIN)/python -m benchmarks.scheduler
 
-bench-drift: $(VENV)/.installed-dev ## Measure how far answers move with what is computed together
-	$(BIN)/python -m benchmarks.drift
+bench-formats: $(VENV)/.installed-dev ## Measure float32, bfloat16 and int8: speed, answers, rankings
+	$(BIN)/python -m benchmarks.formats
 
 bench-evaluate: $(VENV)/.installed-dev ## Measure what scoring and comparing cost
 	$(BIN)/python -m benchmarks.evaluating
