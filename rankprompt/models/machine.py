@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import time
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -115,10 +116,12 @@ def _cores() -> int:
 
 
 def _processor() -> str:
+    """A processor's name with a digest of its features, for a virtual one may hide some."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration, IndexError):
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        found = {key.strip(): value for key, _, value in (line.partition(":") for line in lines)}
+        features = " ".join(sorted(found["flags"].split()))
+        name = found["model name"].strip()
+        return f"{name} {blake2b(features.encode(), digest_size=4).hexdigest()}"
+    except (OSError, KeyError):
         return platform.processor() or platform.machine()

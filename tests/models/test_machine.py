@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,20 @@ def test_a_containers_quota_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine._cores() == 2
     quota["text"] = "max 100000"
     assert machine._cores() == 16
+
+
+def test_processors_of_one_name_are_told_apart_by_what_they_can_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def named(content: str) -> str:
+        monkeypatch.setattr(Path, "read_text", lambda *_: content)
+        return machine._processor()
+
+    info = (
+        "processor\t: {}\nmodel name\t: AMD EPYC\ncpu MHz\t\t: 2{}00.1\nflags\t\t: fpu {}\nodd\n\n"
+    )
+    first = named(info.format(0, 0, "avx2 avx512_bf16") + info.format(1, 0, "avx2 avx512_bf16"))
+    assert first.startswith("AMD EPYC ")
+    assert named(info.format(1, 7, "avx512_bf16 avx2")) == first
+    assert named(info.format(0, 0, "avx2")) != first
+    assert named("no such lines") == (platform.processor() or platform.machine())
