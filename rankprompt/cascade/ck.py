@@ -140,6 +140,11 @@ class CKStudent:
             ).tolist()  # fmt: skip
         return scores
 
+    def cuts(self, query: str) -> bool:
+        """Whether a query is longer than ``QUERY_TOKENS``."""
+        ids, _ = self.encoder.encode([query], QUERY_TOKENS + 1)
+        return ids.shape[1] > QUERY_TOKENS
+
 
 def save_ck(model: CK, encoder: Encoder, folder: Path, how: dict[str, Any]) -> None:
     """Saves a model: ``ck.safetensors``, ``ck.json`` (the card) and ``README.md``.
