@@ -71,7 +71,7 @@ shorter = cascade(candidates)  # before any method: each document's text is its 
 ```
 
 - **Windows** are slices of the text, cut by the tokenizer of what reads them; of tokens, or of whole
-  sentences or paragraphs. Slices that overlap are shown once, " ... " stands between others. A
+  sentences or paragraphs (`--window-unit`). Slices that overlap are shown once, " ... " stands between others. A
   document of one window stays as it is; an empty one, too.
 - **Students**: `bm25` (no model; rare words are counted over the windows of the query's candidates),
   `encoder` (cosine of all-MiniLM-L6-v2, or of any folder), `ck:DIR` (trained), and the controls
