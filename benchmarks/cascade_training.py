@@ -25,9 +25,9 @@ from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.teachers import MINILM, teacher_folder
 from rankprompt.cascade.training.data import (
     List,
+    WindowTexts,
     distillation_lists,
     split_queries,
-    WindowTexts,
 )
 from rankprompt.cascade.training.frozen import load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings

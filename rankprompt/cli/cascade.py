@@ -126,9 +126,9 @@ def train(
             model = load_trainable(teacher, top)
             cut, cuts = WindowTexts(model_offsets(teacher), windows), model.cuts
             done = train_teacher(
-                model, candidates, grades, ndcg_at_10, output, cut=cut if stage == "documents" else None,
-                rate=rate or BODY_RATE, top_rate=top_rate, share=validation,
-                settings=settings, progress=advance,
+                model, candidates, grades, ndcg_at_10, output,
+                cut=cut if stage == "documents" else None, rate=rate or BODY_RATE,
+                top_rate=top_rate, share=validation, settings=settings, progress=advance,
             )  # fmt: skip
     if not quiet:
         queries_cut = sum(cuts(one.query.text) for one in candidates)
