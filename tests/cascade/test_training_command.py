@@ -60,9 +60,9 @@ def train(run: Path, stage: str, teacher: Path | str, output: Path, *more: str) 
 
 def test_the_three_stages_follow_each_other(run: Path, teacher: Path, tmp_path: Path) -> None:
     one, two, three = tmp_path / "one", tmp_path / "two", tmp_path / "three"
-    told = train(run, "passages", teacher, one)
-    assert "ndcg@10" in told
-    assert "documents cut" not in told
+    passages = train(run, "passages", teacher, one)
+    assert "ndcg@10" in passages
+    assert "documents cut" not in passages
     cut = ("--window", "20", "--tokens", "25")
     told = [
         train(run, "documents", one, two, *cut, "--top", "2"),
