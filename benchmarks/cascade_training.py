@@ -25,9 +25,9 @@ from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.teachers import MINILM, teacher_folder
 from rankprompt.cascade.training.data import (
     List,
+    WindowTexts,
     distillation_lists,
     split_queries,
-    window_texts,
 )
 from rankprompt.cascade.training.frozen import load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings
@@ -109,7 +109,7 @@ def main() -> None:
     learn, unseen = split_queries(queries, UNSEEN, 1)
     kept = cache_dir("time-teacher.journal")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    cut = window_texts(model_offsets(str(folder)), WindowSettings())
+    cut = WindowTexts(model_offsets(str(folder)), WindowSettings())
     journal = Journal(kept)
     scores = WindowScores(journal, teacher.score, teacher.fingerprint)
     test = distillation_lists([one for one in candidates if one.query.id in unseen], cut, scores)

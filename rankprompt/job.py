@@ -136,8 +136,6 @@ def _describe(
     }
     if supply.cascade:
         content["cascade"] = supply.cascade.counts.summary()
-    if job.teacher:
-        content["cascade"]["queries_cut"] = done.queries_cut
     if job.ray:
         content["workers_replaced"] = done.replaced
     return content

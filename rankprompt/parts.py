@@ -58,7 +58,6 @@ class Outcome:
         model: has a name, a fingerprint and a context length; None for an oracle.
         costs: of the model; an oracle has none.
         replaced: workers that died, each replaced by another.
-        queries_cut: that a teacher did not read to their ends.
     """
 
     rounds: int = 0
@@ -71,7 +70,6 @@ class Outcome:
     model: Any = None
     costs: Costs = field(default_factory=Costs)
     replaced: int = 0
-    queries_cut: int = 0
 
     def take(self, judged: Judged) -> None:
         """Adds a part."""

@@ -12,6 +12,7 @@ from rankprompt.cascade.teachers import (
     default_aggregate,
     llm_of,
 )  # fmt: skip
+from rankprompt.cascade.windows import UNITS
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.judge_models import parse_judge_model
 from rankprompt.kinds import check_fit, default_method, default_prompt
@@ -65,6 +66,7 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
         ("decide", (None, "agreement", "soft")),
         ("mode", ("scoring", "generation")),
         ("input_order", INPUT_ORDERS),
+        ("window_unit", UNITS),
     ):
         if getattr(job, name) not in known:
             raise UnknownNameError(name.replace("_", " "), getattr(job, name), filter(None, known))

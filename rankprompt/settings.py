@@ -38,6 +38,7 @@ class Job:
     keep: int = 4
     window: int = 50
     overlap: int = 7
+    window_unit: str = "tokens"
     teacher: str | None = None
     aggregate: str | None = None
     model: str = "smollm2-135m"

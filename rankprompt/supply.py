@@ -135,6 +135,6 @@ def _open_cascade(job: Job) -> Cascade | None:
         load_student(job.cascade, seed=job.seed),
         offsets,
         keep=job.keep,
-        settings=WindowSettings(job.window, job.overlap),
+        settings=WindowSettings(job.window, job.overlap, unit=job.window_unit),
         passage_tokens=job.passage_tokens,
     )

@@ -87,13 +87,14 @@ class Work:
         progress = self._progress(Path(job.model if prompt else name).name)
         for part in self._parts:
             for one in part:
+                if teacher.cuts(one.query.text):
+                    cascade.counts.queries_cut.add(one.query.id)
                 ranked = cascade.teacher_scores([one], scores, aggregate)
                 self._keep({query: list(found) for query, found in ranked.items()})
                 progress(len(one.documents))
         if answering is None:
             whole.costs.prompts, whole.costs.tokens = scores.asked, teacher.tokens
         whole.costs.prompts_from_journal += scores.kept
-        whole.queries_cut = len(teacher.queries_cut)
         return whole
 
     async def ask_server(self, prompt: Prompt, journal: Journal) -> Outcome:

@@ -148,6 +148,11 @@ def test_a_cascade_shortens_what_is_judged_and_says_so(job: Job, tmp_path: Path)
     texts = {one.documents[0].text for one in part}
     assert all(len(text) < 200 for text in texts)
     assert any("text of q0" in text for text in texts)
+    whole = Supply(replace(short, window_unit="sentences"), lambda size: size)
+    (part,) = whole.parts(lambda _: None)
+    for one in part:
+        assert one.documents[0].text.strip().startswith(("filler", "text of"))
+        assert one.documents[0].text.strip().endswith("all.")
     manifest = run_job(short)
     assert manifest["cascade"]["windows_kept"] == 28
     assert manifest["cascade"]["windows_seen"] > 28

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rankprompt.cascade.aggregation import Aggregate, best_places, join_slices
 from rankprompt.cascade.offsets import Offsets
 from rankprompt.cascade.scores import Asked, WindowScores
-from rankprompt.cascade.students import Student
+from rankprompt.cascade.students import Student, cuts_query
 from rankprompt.cascade.windows import Window, WindowSettings, cut_windows
 from rankprompt.errors import InputError
 from rankprompt.records import Candidates, Document, Query
@@ -24,6 +24,7 @@ class Counts:
     Attributes:
         documents: candidates, each counted for each of its queries.
         documents_cut: of them, those longer than the limit.
+        queries_cut: ids of the queries that a student or teacher did not read to their ends.
         windows: that the student has seen.
         kept: that a teacher or judge reads.
         teacher_pairs: windows that the teacher was asked to score; what it had scored before is
@@ -34,6 +35,7 @@ class Counts:
 
     documents: int = 0
     documents_cut: int = 0
+    queries_cut: set[str] = field(default_factory=set)
     windows: int = 0
     kept: int = 0
     teacher_pairs: int = 0
@@ -44,6 +46,7 @@ class Counts:
         return {
             "documents": self.documents,
             "documents_cut": self.documents_cut,
+            "queries_cut": len(self.queries_cut),
             "windows_seen": self.windows,
             "windows_kept": self.kept,
             "teacher_pairs": self.teacher_pairs,
@@ -149,6 +152,8 @@ class Cascade:
         self.counts.documents_cut += cut
         seen = sum(len(one.windows) for one in found)
         if self._student is not None and seen:
+            if cuts_query(self._student, candidates.query.text):
+                self.counts.queries_cut.add(candidates.query.id)
             asked = [one for each in found for one in each.asked(candidates.query)]
             scores, start = self._student(asked), 0
             for place, one in enumerate(found):

@@ -17,7 +17,7 @@ from rankprompt.cascade.weights import digest, make_folder, write_bytes
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
 
-__all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "load_ck", "save_ck"]
+__all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "cuts_query", "load_ck", "save_ck"]
 
 KERNELS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
 """Where the RBF kernels stand on the cosine."""
@@ -139,6 +139,16 @@ class CKStudent:
                 self.model.represent(found, there), there,
             ).tolist()  # fmt: skip
         return scores
+
+    def cuts(self, query: str) -> bool:
+        """Whether a query is longer than ``QUERY_TOKENS``."""
+        return cuts_query(self.encoder, query)
+
+
+def cuts_query(encoder: Encoder, query: str) -> bool:
+    """Whether a query is longer than ``QUERY_TOKENS``."""
+    ids, _ = encoder.encode([query], QUERY_TOKENS + 1)
+    return ids.shape[1] > QUERY_TOKENS
 
 
 def save_ck(model: CK, encoder: Encoder, folder: Path, how: dict[str, Any]) -> None:

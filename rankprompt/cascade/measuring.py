@@ -44,12 +44,14 @@ class Quality:
 
     Attributes:
         windows: of each candidate, query by query.
+        documents_cut: candidates that were longer than the limit.
         values: the measure of each variant; of a student in several seeds, the mean.
         overlaps: the share of the teacher's own best k windows among those of the student, over
             documents of more than k windows; None where there is none, and of all windows.
     """
 
     windows: list[int] = field(default_factory=list)
+    documents_cut: int = 0
     values: dict[Variant, float] = field(default_factory=dict)
     overlaps: dict[Variant, float | None] = field(default_factory=dict)
 
@@ -102,9 +104,11 @@ def measure_quality(
     runs: dict[tuple[str, Variant, int], dict[str, dict[str, float]]] = defaultdict(dict)
     shares: dict[Variant, list[float]] = defaultdict(list)
     sizes: list[int] = []
+    longer = 0
     for each in candidates:
         seen = _see(each, scores, offsets, settings)
         sizes += map(len, seen.teacher)
+        longer += seen.cut
         for variant, seed, places in _choices(seen, students, keeps):
             kept = [[one[i] for i in at] for one, at in zip(seen.teacher, places, strict=True)]
             for name, aggregate in aggregates.items():
@@ -112,13 +116,17 @@ def measure_quality(
                 runs[name, variant, seed][each.query.id] = found
             shares[variant] += _overlaps(seen.teacher, places, variant.keep)
         on_query()
-    return {name: _quality(name, runs, shares, measure, sizes) for name in aggregates}
+    return {name: _quality(name, runs, shares, measure, sizes, longer) for name in aggregates}
 
 
 class _Seen(NamedTuple):
-    """A query's windows, with the teacher's scores of each document's."""
+    """A query's windows, with the teacher's scores of each document's.
+
+    ``cut`` is how many documents were longer than the limit.
+    """
 
     documents: list[str]
+    cut: int
     asked: list[Asked]
     teacher: list[Sequence[float]]
 
@@ -126,10 +134,10 @@ class _Seen(NamedTuple):
 def _see(
     candidates: Candidates, scores: WindowScores, offsets: Offsets, settings: WindowSettings
 ) -> _Seen:
-    chosen, _ = cut_candidates(candidates, offsets, settings)
+    chosen, cut = cut_candidates(candidates, offsets, settings)
     asked = [one for document in chosen for one in document.asked(candidates.query)]
     teacher = _parts(scores(asked), [len(one.windows) for one in chosen])
-    return _Seen([one.document.id for one in chosen], asked, teacher)
+    return _Seen([one.document.id for one in chosen], cut, asked, teacher)
 
 
 def _choices(
@@ -161,6 +169,7 @@ def _quality(
     shares: Mapping[Variant, Sequence[float]],
     measure: Measure,
     sizes: list[int],
+    longer: int,
 ) -> Quality:
     values: dict[Variant, list[float]] = defaultdict(list)
     for (aggregate, variant, _), run in runs.items():
@@ -168,6 +177,7 @@ def _quality(
             values[variant].append(measure(run))
     return Quality(
         sizes,
+        longer,
         {variant: fmean(several) for variant, several in values.items()},
         {variant: fmean(shares[variant]) if shares[variant] else None for variant in values},
     )

@@ -1,6 +1,8 @@
 """``rankprompt cascade``: trains what the cascade is made of, and measures it."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,9 +95,10 @@ def train(
         raise InputError("--stage esm needs --encoder, the folder whose embeddings it uses")
     if min(top, keep) < 1:
         raise InputError(f"--top and --keep must be 1 or more, not {top} and {keep}")
+    from rankprompt.cascade.ck import cuts_query
     from rankprompt.cascade.encoders import load_encoder
     from rankprompt.cascade.offsets import model_offsets
-    from rankprompt.cascade.training.data import window_texts
+    from rankprompt.cascade.training.data import WindowTexts
     from rankprompt.cascade.training.frozen import load_frozen
     from rankprompt.cascade.training.loop import TrainingSettings
     from rankprompt.cascade.training.run import train_esm, train_teacher
@@ -112,7 +115,8 @@ def train(
         advance = stack.enter_context(progress_bar("training", 1, quiet=quiet))
         if stage == "esm" and encoder is not None:
             words = load_encoder(encoder)
-            cut = window_texts(model_offsets(str(encoder)), windows)
+            cut = WindowTexts(model_offsets(str(encoder)), windows)
+            cuts: Callable[[str], bool] = partial(cuts_query, words)
             done = train_esm(
                 load_frozen(teacher, top, prompt), words, candidates, grades, ndcg_at_10, output,
                 cut=cut, loss=loss, rate=rate or CK_RATE, keep=keep, channels=channels,
@@ -120,16 +124,15 @@ def train(
             )  # fmt: skip
         else:
             model = load_trainable(teacher, top)
-            words_of = None
-            if stage == "documents":
-                words_of = window_texts(model_offsets(teacher), windows)
+            cut, cuts = WindowTexts(model_offsets(teacher), windows), model.cuts
             done = train_teacher(
-                model, candidates, grades, ndcg_at_10, output, cut=words_of,
-                rate=rate or BODY_RATE, top_rate=top_rate, share=validation,
-                settings=settings, progress=advance,
+                model, candidates, grades, ndcg_at_10, output,
+                cut=cut if stage == "documents" else None, rate=rate or BODY_RATE,
+                top_rate=top_rate, share=validation, settings=settings, progress=advance,
             )  # fmt: skip
     if not quiet:
-        tell(_summary(output, done, measure))
+        queries_cut = sum(cuts(one.query.text) for one in candidates)
+        tell(_summary(output, done, measure, len(cut.longer), queries_cut))
 
 
 def ndcg_at_10(qrels: "Qrels") -> "Measure":
@@ -141,9 +144,13 @@ def ndcg_at_10(qrels: "Qrels") -> "Measure":
     return lambda run: score(run, qrels, [asked]).means[asked.name]
 
 
-def _summary(output: Path, done: "Progress", measure: str) -> str:
+def _summary(
+    output: Path, done: "Progress", measure: str, documents_cut: int, queries_cut: int
+) -> str:
     first, best = done.curve[0], max(done.curve, key=lambda row: row[measure])
     return (
         f"{output}: {done.step:,} steps, {done.seconds:.0f} s; {measure} {best[measure]:.4f} at "
         f"step {best['step']:,}, {first[measure]:.4f} before training; see curves.csv"
+        + (f"; {documents_cut} documents cut" if documents_cut else "")
+        + (f"; {queries_cut} queries cut" if queries_cut else "")
     )

@@ -14,6 +14,7 @@ from rankprompt.errors import InputError
 if TYPE_CHECKING:
     from rankprompt.cascade.measuring import Variant
     from rankprompt.cascade.students import Student
+    from rankprompt.cascade.teachers import ModelTeacher
     from rankprompt.records import Candidates
 
 __all__ = ["report"]
@@ -110,10 +111,12 @@ def report(
         quality = measure_quality(candidates, students, keeps, scores, named, measure, **where)
         times = time_variants(some, variants, model, combine, **where)
     sizes = quality[chosen].windows
+    cut = [one for one in candidates if _cuts(one.query.text, model, students)]
     made: dict[str, Any] = {
         "teacher": teacher, "aggregate": chosen, "queries": len(candidates),
         "queries_without_grades": len(found) - len(candidates), "documents": len(sizes),
-        "windows": sum(sizes), "queries_timed": len(some),
+        "windows": sum(sizes), "documents_cut": quality[chosen].documents_cut,
+        "queries_cut": len(cut), "queries_timed": len(some),
         "first_stage": measure({one.query.id: _first_stage(one) for one in candidates}),
         "rows": rows(quality[chosen], times),
     }  # fmt: skip
@@ -133,6 +136,12 @@ def _load(name: str, seed: int) -> "list[Student]":
     seeds = range(seed, seed + _SEEDS) if name == "random" else [seed]
     loaded = (load_student(name, seed=one) for one in seeds)
     return [one for one in loaded if one is not None]
+
+
+def _cuts(query: str, teacher: "ModelTeacher", students: "dict[str, list[Student]]") -> bool:
+    from rankprompt.cascade.students import cuts_query
+
+    return teacher.cuts(query) or any(cuts_query(one[0], query) for one in students.values())
 
 
 def _variants(
@@ -188,10 +197,15 @@ def _print(found: list[dict[str, Any]]) -> None:
 
 
 def _summary(made: dict[str, Any]) -> str:
-    left = made["queries_without_grades"]
+    left, queries, documents = (
+        made[one] for one in ("queries_without_grades", "queries_cut", "documents_cut")
+    )
     return (
         f"{made['queries']} queries, {made['documents']:,} documents, {made['windows']:,} windows; "
         f"aggregated by {made['aggregate']}; the first stage has nDCG@10 "
         f"{made['first_stage']:.4f}; milliseconds, calls and tokens are a query's, on "
-        f"{made['queries_timed']} queries" + (f"; {left} queries without grades" if left else "")
+        f"{made['queries_timed']} queries"
+        + (f"; {left} queries without grades" if left else "")
+        + (f"; {documents} documents cut" if documents else "")
+        + (f"; {queries} queries cut" if queries else "")
     )

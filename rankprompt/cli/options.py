@@ -42,6 +42,13 @@ Window: TypeAlias = Annotated[int, typer.Option(help="With --cascade: tokens of 
 Overlap: TypeAlias = Annotated[
     int, typer.Option(help="With --cascade: tokens shown on each side of a window.")
 ]
+WindowUnit: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="With --cascade: fill windows with tokens, or with whole sentences or paragraphs "
+        "(which do not overlap)."
+    ),
+]
 PassageTokens: TypeAlias = Annotated[
     int | None,
     typer.Option(help="Show at most this many tokens of a passage; left out: as many as fit."),

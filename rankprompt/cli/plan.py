@@ -66,6 +66,7 @@ def plan(
     keep: options.Keep = Job.keep,
     window: options.Window = Job.window,
     overlap: options.Overlap = Job.overlap,
+    window_unit: options.WindowUnit = Job.window_unit,
     passage_tokens: options.PassageTokens = None,
     input_order: options.InputOrder = Job.input_order,
     limit: int | None = typer.Option(None, help="Plan for the first N queries of the run only."),

@@ -96,6 +96,7 @@ def rerank(
     keep: options.Keep = Job.keep,
     window: options.Window = Job.window,
     overlap: options.Overlap = Job.overlap,
+    window_unit: options.WindowUnit = Job.window_unit,
     teacher: str | None = typer.Option(
         None,
         help="With --method cascade: ms-marco-minilm-l12 (the default, from PyPI), the folder of a "

@@ -9,7 +9,7 @@ from rankprompt.cascade.aggregation import GAP, aggregate_by
 from rankprompt.cascade.cascade import Cascade, percentile
 from rankprompt.cascade.offsets import word_offsets
 from rankprompt.cascade.scores import WindowScores
-from rankprompt.cascade.students import first, load_student
+from rankprompt.cascade.students import BM25Student, OfTexts, first, load_student
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal import Journal
@@ -60,6 +60,7 @@ def test_the_chosen_windows_are_the_passage(name: str, keep: int, expected: str)
     assert cascade.counts.summary() == {
         "documents": 2,
         "documents_cut": 0,
+        "queries_cut": 0,
         "windows_seen": 7,
         "windows_kept": 7 if name == "all" else 1 + min(keep, 6),
         "teacher_pairs": 0,
@@ -147,6 +148,14 @@ def test_long_documents_are_cut_and_counted() -> None:
     assert cascade.counts.windows == 41
     assert cascade.counts.kept == 5
     assert len(found.documents[0].text.split()) == 4 * 50 + 7
+
+
+def test_queries_that_a_student_cuts_are_counted() -> None:
+    student = OfTexts(BM25Student(), lambda query: len(query) > 5)
+    cascade = Cascade(student, word_offsets)
+    cascade([candidates("b"), candidates("b", query="cranes", name="r"), candidates(query="x" * 9)])
+    assert cascade.counts.queries_cut == {"r"}
+    assert cascade.counts.summary()["queries_cut"] == 1
 
 
 def test_queries_without_candidates_stay() -> None:

@@ -97,6 +97,15 @@ def test_padding_changes_no_score(encoder: Encoder) -> None:
     assert longer.tolist() == pytest.approx(alone, abs=1e-5)
 
 
+def test_a_query_of_more_than_30_tokens_is_cut_and_known(encoder: Encoder) -> None:
+    student = CKStudent(model_of(encoder), encoder, {})
+    tokens = encoder.tokenizer.encode("mill river " * 20).offsets
+    text = "mill river " * 20
+    read, longer = text[: tokens[29][1]], text[: tokens[30][1]]
+    assert [student.cuts(one) for one in ("", QUERY, read, longer)] == [False, False, False, True]
+    assert student(longer, WINDOWS) == pytest.approx(student(read, WINDOWS), abs=1e-6)
+
+
 def test_more_windows_than_a_batch_keep_their_order(encoder: Encoder) -> None:
     student = CKStudent(model_of(encoder), encoder, {})
     many = [f"boat {number} river" for number in range(150)]

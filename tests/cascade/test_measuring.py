@@ -43,7 +43,9 @@ class Numbers:
 
     def __init__(self) -> None:
         self.fingerprint, self.tokens = "numbers", 0
-        self.queries_cut: set[str] = set()
+
+    def cuts(self, query: str) -> bool:
+        return len(query) > 1
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         self.tokens += 2 * len(pairs)
@@ -73,6 +75,7 @@ def measured(**students: Sequence[Student]) -> Quality:
 def test_quality_and_overlap_are_what_the_hand_says() -> None:
     found = measured(first=[first], last=[last])
     assert found.windows == [3, 3, 1]
+    assert found.documents_cut == 0
     assert found.values == {
         Variant(ALL): 1,
         Variant("first", 1): 1 / 3,  # 1, 5, 6
@@ -87,6 +90,16 @@ def test_quality_and_overlap_are_what_the_hand_says() -> None:
         Variant("last", 1): 0.5,
         Variant("last", 2): 0.75,
     }
+
+
+def test_documents_beyond_the_limit_are_counted() -> None:
+    scores, of_max = WindowScores(Journal(None), Numbers(), "numbers"), {"max": max}
+    settings = WindowSettings(size=1, overlap=0, limit=2)
+    found = measure_quality(
+        [candidates()], {}, [], scores, of_max, place_of_d0,
+        offsets=word_offsets, settings=settings,
+    )["max"]  # fmt: skip
+    assert (found.windows, found.documents_cut) == ([2, 2, 1], 2)
 
 
 def test_seeds_of_a_student_are_averaged() -> None:

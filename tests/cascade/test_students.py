@@ -136,6 +136,13 @@ def test_the_pooling_is_the_folders(folder: Path) -> None:
         scores("max")
 
 
+def test_a_query_longer_than_the_encoder_reads_is_known(folder: Path) -> None:
+    student = load_encoder_student(folder)
+    short, long = "mill", "the old mill " * 100
+    assert (student.cuts(long), student.cuts(short), student.cuts("")) == (True, False, False)
+    assert student(long, ["mill"]) == pytest.approx(student(long + long, ["mill"]), abs=1e-6)
+
+
 def test_a_window_longer_than_the_encoder_reads_is_cut(folder: Path) -> None:
     (score,) = load_encoder_student(folder)("mill", ["the old mill " * 100])
     assert -1.001 <= score <= 1.001

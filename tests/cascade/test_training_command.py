@@ -1,5 +1,6 @@
 """``rankprompt cascade train``: the three stages, one after the other, on the sample collection."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,15 +60,21 @@ def train(run: Path, stage: str, teacher: Path | str, output: Path, *more: str) 
 
 def test_the_three_stages_follow_each_other(run: Path, teacher: Path, tmp_path: Path) -> None:
     one, two, three = tmp_path / "one", tmp_path / "two", tmp_path / "three"
-    assert "ndcg@10" in train(run, "passages", teacher, one)
-    train(run, "documents", one, two, "--window", "20", "--top", "2")
-    train(run, "esm", two, three, "--encoder", str(two), "--window", "20", "--channels", "8")
+    passages = train(run, "passages", teacher, one)
+    assert "ndcg@10" in passages
+    assert "documents cut" not in passages
+    cut = ("--window", "20", "--tokens", "25")
+    told = [
+        train(run, "documents", one, two, *cut, "--top", "2"),
+        train(run, "esm", two, three, "--encoder", str(two), *cut, "--channels", "8"),
+    ]
+    assert all(re.search(r"; \d+ documents cut; \d+ queries cut", one) for one in told)
     assert len(load_ck(three)("harbour", ["the mill", "the harbour"])) == 2
     for folder in (one, two, three):
         names = {path.name for path in folder.iterdir()}
         assert {"README.md", "curves.csv", "curves.svg", "checkpoint.safetensors"} <= names
     before = (three / "ck.safetensors").read_bytes()
-    train(run, "esm", two, three, "--encoder", str(two), "--window", "20", "--channels", "8")
+    train(run, "esm", two, three, "--encoder", str(two), *cut, "--channels", "8")
     assert (three / "ck.safetensors").read_bytes() == before
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rankprompt.cascade.encoders import Encoder
 from rankprompt.cascade.offsets import model_offsets
-from rankprompt.cascade.training.data import Cut, window_texts
+from rankprompt.cascade.training.data import Cut, WindowTexts
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.records import Candidates, Document, Qrels, Query
 
@@ -31,7 +31,7 @@ def by_words(pairs: Sequence[tuple[str, str]]) -> list[float]:
 
 
 def cutter(encoder: Encoder, settings: WindowSettings) -> Cut:
-    return window_texts(model_offsets(encoder.source), settings)
+    return WindowTexts(model_offsets(encoder.source), settings)
 
 
 def reciprocal(qrels: Qrels) -> Callable[[Mapping[str, Mapping[str, float]]], float]:

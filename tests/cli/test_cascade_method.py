@@ -143,6 +143,7 @@ def test_odd_documents_and_queries_are_counted_and_none_is_lost(
         ({"keep": 0}, "--keep must be at least 1, not 0"),
         ({"window": 0}, "--window must be at least 1, not 0"),
         ({"overlap": -1}, "--overlap must be 0 or more, not -1"),
+        ({"window_unit": "sentence"}, "did you mean 'sentences'?"),
         ({"method": "heapsort"}, "--teacher goes with --method cascade"),
     ],
 )

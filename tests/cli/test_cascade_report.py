@@ -83,6 +83,20 @@ def test_what_cannot_work_is_told(
     assert line in ran.err
 
 
+def test_documents_and_queries_that_are_cut_are_counted(
+    command: Command, words: list[object], tmp_path: Path
+) -> None:
+    long, *others = read_queries(sample("long") / "queries.tsv")
+    asked = tmp_path / "queries.tsv"
+    asked.write_text(f"{long}\t{'mill ' * 200}\n" + "".join(f"{one}\tmill\n" for one in others))
+    ran = command(*words, "--queries", asked, "--tokens", 100, "--timed", 0, "--json")
+    made = json.loads(ran.out)
+    assert made["queries_cut"] == 1
+    assert made["documents_cut"] == made["documents"] > 0
+    told = command(*words, "--queries", asked, "--tokens", 100, "--timed", 0).err
+    assert f"; {made['documents']} documents cut; 1 queries cut" in told
+
+
 def test_queries_without_grades_are_counted(
     command: Command, words: list[object], tmp_path: Path
 ) -> None:

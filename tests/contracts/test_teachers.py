@@ -66,6 +66,7 @@ def test_a_teacher_keeps_the_contract(name: str, tmp_path: Path) -> None:
     assert len(scores) == len(PAIRS)
     assert all(map(math.isfinite, scores))
     assert scores[-1] != scores[-2]
+    assert not teacher.cuts("the mill")
     # A score depends on neither the others in a batch nor their order, nor on what was before.
     again = TEACHERS[name](tmp_path)
     assert again.fingerprint == teacher.fingerprint

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rankprompt.cascade.students.base import Student, TextStudent, of_texts
+from rankprompt.cascade.students.base import OfTexts, Student, TextStudent, cuts_query
 from rankprompt.cascade.students.bm25 import BM25Student
 from rankprompt.cascade.students.controls import RandomStudent, first
 from rankprompt.errors import UnknownNameError
@@ -10,12 +10,13 @@ from rankprompt.errors import UnknownNameError
 __all__ = [
     "STUDENTS",
     "BM25Student",
+    "OfTexts",
     "RandomStudent",
     "Student",
     "TextStudent",
+    "cuts_query",
     "first",
     "load_student",
-    "of_texts",
 ]
 
 STUDENTS = ("all", "bm25", "ck:DIR", "encoder", "encoder:DIR", "first", "random")
@@ -37,7 +38,7 @@ def load_student(name: str, *, language: str = "en", seed: int = 0) -> Student |
     if name == "all":
         return None
     if name == "bm25":
-        return of_texts(BM25Student(language))
+        return OfTexts(BM25Student(language))
     if name == "first":
         return first
     if name == "random":
@@ -45,9 +46,11 @@ def load_student(name: str, *, language: str = "en", seed: int = 0) -> Student |
     if name == "encoder" or (kind == "encoder" and folder):
         from rankprompt.cascade.students.encoder import find_minilm, load_encoder_student
 
-        return of_texts(load_encoder_student(Path(folder) if folder else find_minilm()))
+        encoder = load_encoder_student(Path(folder) if folder else find_minilm())
+        return OfTexts(encoder, encoder.cuts)
     if kind == "ck" and folder:
         from rankprompt.cascade.ck import load_ck
 
-        return of_texts(load_ck(folder))
+        kernels = load_ck(folder)
+        return OfTexts(kernels, kernels.cuts)
     raise UnknownNameError("student", name, STUDENTS)

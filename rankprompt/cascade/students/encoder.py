@@ -40,6 +40,11 @@ class EncoderStudent:
         scores: list[float] = (vectors[1:] @ vectors[0]).tolist()
         return scores
 
+    def cuts(self, query: str) -> bool:
+        """Whether a query is longer than what the network reads of a text."""
+        encoded: Any = self._network.tokenizer.encode(query)
+        return bool(encoded.overflowing)
+
     def _embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of length 1, shape (texts, dimensions)."""
         tokenizer: Any = self._network.tokenizer

@@ -17,9 +17,8 @@ class ModelTeacher(Protocol):
     def tokens(self) -> int:
         """Read so far, padding left out."""
 
-    @property
-    def queries_cut(self) -> set[str]:
-        """Queries longer than what it reads of one."""
+    def cuts(self, query: str) -> bool:
+        """Whether a query is longer than what it reads of one."""
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores, in the pairs' order; higher is more relevant.

@@ -27,7 +27,6 @@ class CrossEncoder:
 
     Attributes:
         fingerprint: changes whenever the scores may.
-        queries_cut: the queries that were longer.
         tokens: read so far, padding left out.
 
     Raises:
@@ -42,7 +41,6 @@ class CrossEncoder:
         self._network, self._query_tokens = network, query_tokens
         self._seen: dict[str, str] = {}
         self.fingerprint = f"{network.fingerprint} {query_tokens}"
-        self.queries_cut: set[str] = set()
         self.tokens = 0
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -64,13 +62,16 @@ class CrossEncoder:
             scores[places] = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
         return list(scores.tolist())
 
+    def cuts(self, query: str) -> bool:
+        """Whether a query is longer than ``query_tokens``."""
+        return self._cut(query) != query
+
     def _cut(self, query: str) -> str:
         if query not in self._seen:
             found = self._network.tokenizer.encode(query, add_special_tokens=False).offsets
             end = len(query)
             if len(found) > self._query_tokens:
                 end = found[self._query_tokens - 1][1]
-                self.queries_cut.add(query)
             self._seen[query] = query[:end]
         return self._seen[query]
 

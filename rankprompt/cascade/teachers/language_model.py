@@ -29,7 +29,6 @@ class LanguageModelTeacher:
 
     Attributes:
         fingerprint: changes whenever the scores may.
-        queries_cut: always empty: a query that is too long is refused.
 
     Raises:
         InputError: the prompt is of another kind.
@@ -42,12 +41,15 @@ class LanguageModelTeacher:
         asked = repr((reading.requests("{query}", ["{passage}"]), prompt.grades))
         content = f"{answering.model.fingerprint}\0{asked}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
-        self.queries_cut: set[str] = set()
 
     @property
     def tokens(self) -> int:
         """Read so far, padding left out."""
         return self._answering.costs.tokens
+
+    def cuts(self, query: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Never: a query that is too long is refused."""
+        return False
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores pairs, in their order.

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from rankprompt.cascade.offsets import Offsets
@@ -12,7 +13,7 @@ from rankprompt.records import Candidates, Qrels
 from rankprompt.seeds import uniform
 
 __all__ = [
-    "Cut", "List", "Pair", "distillation_lists", "pairs_of", "split_queries", "window_texts",
+    "Cut", "List", "Pair", "WindowTexts", "distillation_lists", "pairs_of", "split_queries",
 ]  # fmt: skip
 
 log = logging.getLogger("rankprompt")
@@ -40,19 +41,26 @@ class List(NamedTuple):
     teacher: tuple[float, ...]
 
 
-def window_texts(offsets: Offsets, settings: WindowSettings) -> Cut:
+@dataclass
+class WindowTexts:
     """The texts of a document's windows, but for blank ones.
 
-    Args:
+    Attributes:
         offsets: where a text's tokens stand.
         settings: how documents are cut.
+        longer: the texts that were longer than the limit, so far.
     """
 
-    def cut(text: str) -> list[str]:
-        windows, _ = cut_windows(text, offsets, settings)
-        return [part for one in windows if (part := text[one.start : one.end]).strip()]
+    offsets: Offsets
+    settings: WindowSettings
+    longer: set[str] = field(default_factory=set)
 
-    return cut
+    def __call__(self, text: str) -> list[str]:
+        """Cuts a document."""
+        windows, longer = cut_windows(text, self.offsets, self.settings)
+        if longer:
+            self.longer.add(text)
+        return [part for one in windows if (part := text[one.start : one.end]).strip()]
 
 
 def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list[str], list[str]]:

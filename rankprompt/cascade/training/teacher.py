@@ -77,6 +77,10 @@ class TrainableTeacher(nn.Module):
         scores: torch.Tensor = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
         return scores
 
+    def cuts(self, query: str) -> bool:
+        """Whether a query is longer than what it reads of one."""
+        return self._cut(query) != query
+
     def _cut(self, query: str) -> str:
         given = self.tokenizer(query, add_special_tokens=False, return_offsets_mapping=True)
         found = given["offset_mapping"]
