@@ -92,6 +92,7 @@ class Work:
                 ranked = cascade.teacher_scores([one], scores, aggregate)
                 self._keep({query: list(found) for query, found in ranked.items()})
                 progress(len(one.documents))
+        cascade.counts.windows_cut = teacher.windows_cut
         if answering is None:
             whole.costs.prompts, whole.costs.tokens = scores.asked, teacher.tokens
         whole.costs.prompts_from_journal += scores.kept

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of the code; what hangs ends by pytest's own timeout.
+settings.register_profile("rankprompt", deadline=None)
+settings.load_profile("rankprompt")
 
 
 @pytest.fixture(scope="session")

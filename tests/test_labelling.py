@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
@@ -85,7 +85,6 @@ def test_numbers_are_read_alike() -> None:
     assert Permutation(NUMBERS).read([Answer(text="3 > 1 > 2")], 3).answer == (2, 0, 1)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ABCZ[]> ,\n1x", max_size=60), st.integers(2, 26))
 def test_whatever_is_written_an_answer_is_a_permutation(text: str, number: int) -> None:
     for prompt in (LISTWISE, NUMBERS, SETWISE):
@@ -93,7 +92,6 @@ def test_whatever_is_written_an_answer_is_a_permutation(text: str, number: int) 
         assert answer is None or sorted(answer) == list(range(number))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 26), st.randoms(use_true_random=False))
 def test_a_permutation_that_is_written_is_read(number: int, random: Random) -> None:
     order = random.sample(range(number), number)

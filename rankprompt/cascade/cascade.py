@@ -26,6 +26,7 @@ class Counts:
         documents_cut: of them, those longer than the limit.
         queries_cut: ids of the queries that a student or teacher did not read to their ends.
         windows: that the student has seen.
+        windows_cut: of those that the teacher scored anew, those longer than what it reads.
         kept: that a teacher or judge reads.
         teacher_pairs: windows that the teacher was asked to score; what it had scored before is
             not asked again.
@@ -37,6 +38,7 @@ class Counts:
     documents_cut: int = 0
     queries_cut: set[str] = field(default_factory=set)
     windows: int = 0
+    windows_cut: int = 0
     kept: int = 0
     teacher_pairs: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Counts:
             "queries_cut": len(self.queries_cut),
             "windows_seen": self.windows,
             "windows_kept": self.kept,
+            "windows_cut": self.windows_cut,
             "teacher_pairs": self.teacher_pairs,
             "queries_timed": len(self.seconds),
             "milliseconds_a_query": {

@@ -206,6 +206,8 @@ def _summary(output: Path, manifest: dict[str, Any]) -> str:
     if manifest["settings"]["teacher"]:
         cascade, kept = manifest["cascade"], costs["prompts_from_journal"]
         did = f"{cascade['windows_kept']:,} of {cascade['windows_seen']:,} windows kept"
+        if cascade["windows_cut"]:
+            did += f", {cascade['windows_cut']:,} of them longer than the teacher reads"
     parts = [
         f"{manifest['queries']} queries, {did}" + (f" ({kept:,} from the journal)" if kept else "")
     ]

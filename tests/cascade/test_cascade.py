@@ -63,6 +63,7 @@ def test_the_chosen_windows_are_the_passage(name: str, keep: int, expected: str)
         "queries_cut": 0,
         "windows_seen": 7,
         "windows_kept": 7 if name == "all" else 1 + min(keep, 6),
+        "windows_cut": 0,
         "teacher_pairs": 0,
         "queries_timed": 1,
         "milliseconds_a_query": cascade.counts.summary()["milliseconds_a_query"],

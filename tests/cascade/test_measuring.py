@@ -42,7 +42,7 @@ class Numbers:
     """A teacher that reads numbers."""
 
     def __init__(self) -> None:
-        self.fingerprint, self.tokens = "numbers", 0
+        self.fingerprint, self.tokens, self.windows_cut = "numbers", 0, 0
 
     def cuts(self, query: str) -> bool:
         return len(query) > 1

@@ -125,6 +125,19 @@ def test_odd_documents_and_queries_are_counted_and_none_is_lost(
     assert cascade["windows_kept"] == cascade["windows_seen"]
 
 
+def test_windows_that_are_longer_than_the_teacher_reads_are_counted_and_said(
+    command: Command, collection: Collection, teacher: Path
+) -> None:
+    lines = [json.loads(line) for line in collection.docs.read_text().splitlines()]
+    lines[0]["text"] = "the mill above the river " * 100
+    collection.docs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ran = command(*words(collection, teacher, window=1000))
+    assert ran.code == 0
+    cut = manifest(collection)["cascade"]["windows_cut"]
+    assert cut >= 1
+    assert f"windows kept, {cut} of them longer than the teacher reads" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [

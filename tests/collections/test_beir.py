@@ -60,7 +60,7 @@ def test_a_big_corpus_is_read_from_a_store(folder: Path, monkeypatch: pytest.Mon
     assert list(documents.get(["d3", "d1", "x"])) == ["d3", "d1"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(IDS, TEXTS, min_size=1),
     st.dictionaries(

@@ -77,7 +77,7 @@ def as_lists(run: Mapping[str, Mapping[str, float]] | None) -> object:
     return [(query, list(scores.items())) for query, scores in run.items()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(IDS, TEXTS, min_size=1, max_size=4),
     st.dictionaries(IDS, FIELDS, min_size=1, max_size=4),

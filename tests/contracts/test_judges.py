@@ -89,7 +89,7 @@ COMPARISONS = st.lists(
 
 
 @pytest.mark.parametrize("name", JUDGES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(comparisons=COMPARISONS)
 def test_a_judge_keeps_the_contract(name: str, comparisons: list[Comparison]) -> None:
     with closing(Journal(None)) as journal:

@@ -21,7 +21,7 @@ Judge = Callable[[int, int], float]
 every_method = pytest.mark.parametrize("name", PAIRWISE)
 # PRP-Graph's PageRank is exact before no judge, and its teleport is no tie.
 every_sort = pytest.mark.parametrize("name", [name for name in PAIRWISE if name != "prp-graph"])
-lightly = settings(max_examples=60, deadline=None)
+lightly = settings(max_examples=60)
 
 # Sizes 0 to 3 often, and settings below nothing and beyond the end.
 SIZES = st.one_of(st.integers(0, 3), st.integers(4, 13))
@@ -199,7 +199,7 @@ def by_seed(query: int, first: int, second: int) -> float:
 
 
 @every_method
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(ORDERS, max_size=5), SETTINGS)
 def test_together_is_as_alone(
     name: str, queries: list[list[int]], chosen: tuple[int, int, bool]

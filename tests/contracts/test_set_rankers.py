@@ -35,7 +35,7 @@ from tests.fakes import FakeModel, FakeServer
 
 SETS = [name for name in METHODS if name not in PAIRWISE]
 every_method = pytest.mark.parametrize("name", SETS)
-lightly = settings(max_examples=40, deadline=None)
+lightly = settings(max_examples=40)
 SIZES = st.one_of(st.integers(0, 3), st.integers(4, 45))
 KS = st.integers(-1, 16)
 EMPTY = parse_template("")

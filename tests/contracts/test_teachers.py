@@ -63,6 +63,7 @@ def test_a_teacher_keeps_the_contract(name: str, tmp_path: Path) -> None:
     assert teacher.tokens == 0
     scores = teacher(PAIRS)
     assert teacher.tokens > len(PAIRS)
+    assert teacher.windows_cut == 1
     assert len(scores) == len(PAIRS)
     assert all(map(math.isfinite, scores))
     assert scores[-1] != scores[-2]

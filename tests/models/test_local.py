@@ -251,7 +251,7 @@ def planner(llama: Path) -> LocalModel:
 
 
 @given(st.lists(asked, max_size=25))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_plan_holds_each_request_once_and_keeps_to_the_budget(
     planner: LocalModel, requests: list[Request]
 ) -> None:
@@ -301,7 +301,7 @@ def test_lengths_alike_are_planned_together(planner: LocalModel) -> None:
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_batch_wastes_little_on_padding(planner: LocalModel, lengths: list[int]) -> None:
     requests = [Request(" A" * length, (" B",)) for length in lengths]
     batches = [[lengths[i] for i in batch] for batch in planner.plan(requests)]
@@ -316,7 +316,7 @@ def test_a_batch_wastes_little_on_padding(planner: LocalModel, lengths: list[int
 @given(
     st.text(alphabet="aé中😀🏳️‍🌈 passage", max_size=40) | st.text(max_size=40), st.integers(0, 30)
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cut_text_has_its_tokens_and_whole_characters(
     planner: LocalModel, text: str, tokens: int
 ) -> None:

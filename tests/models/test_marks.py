@@ -1,7 +1,7 @@
 """Special tokens that a text spells out are read as they are written."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.models import load_model
@@ -17,7 +17,6 @@ MODEL = LocalModel(tiny.llama(), tiny.tokenizer(), name="tiny")
 UNNAMED = LocalModel(tiny.llama(), tiny.tokenizer(special=False), name="tiny")
 
 
-@settings(deadline=None)
 @given(text=st.lists(PIECES, max_size=12).map("".join))
 @pytest.mark.parametrize("model", [MODEL, UNNAMED], ids=["named", "unnamed"])
 def test_no_special_token_is_left_and_nothing_else_is_touched(model: LocalModel, text: str) -> None:

@@ -136,7 +136,7 @@ RUNS = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs=st.lists(RUNS, min_size=2, max_size=3), method=st.sampled_from(sorted(METHODS)))
 def test_the_fused_ranking_is_an_order_of_all_that_was_found(
     fused: Fuse, runs: list[Fused], method: str

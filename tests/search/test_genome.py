@@ -40,7 +40,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Segment], Offsets, list[bool]]:
 
 
 @given(cases())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_whatever_the_tokenizer_genes_are_the_prunable_characters_and_slots_stay(
     case: tuple[list[Segment], Offsets, list[bool]],
 ) -> None:
@@ -153,7 +153,7 @@ def tokenizer() -> Any:
 
 @pytest.mark.model
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_with_a_real_tokenizer_too(tokenizer: Any, data: st.DataObject) -> None:
     segments = data.draw(
         st.lists(

@@ -47,7 +47,7 @@ def circles(first: int, second: int) -> float:
 ITEMS = st.integers(0, 45).flatmap(lambda n: st.permutations(range(n)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ITEMS, st.integers(-1, 50), st.integers(-5, 300), st.sampled_from([0.0, 1.0, 5.0]))
 def test_a_judge_of_circles_ends_within_the_budget_and_is_asked_no_pair_twice(
     items: list[int], k: int, budget: int, prior: float

@@ -41,7 +41,7 @@ SEEDS = st.integers(0, 10**6)
 TIES = st.sampled_from([0.0, 0.3, 0.8, 0.95])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ITEMS, PASSES, SEEDS, TIES)
 def test_the_overlapping_passes_ask_and_rank_as_the_plain_ones(
     items: list[int], passes: int, seed: int, ties: float
@@ -56,7 +56,7 @@ def test_the_overlapping_passes_ask_and_rank_as_the_plain_ones(
         assert len(set(members)) == len(members)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ITEMS, PASSES, SEEDS, TIES)
 def test_an_early_exit_changes_no_ranking_and_asks_no_more(
     items: list[int], passes: int, seed: int, ties: float

@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
@@ -64,7 +64,6 @@ STAGES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(STAGES, st.integers(0, 14).flatmap(lambda n: st.permutations(range(n))),
        st.integers(-1, 16), st.randoms(use_true_random=False))  # fmt: skip
 def test_any_answers_give_a_permutation(name: str, items: list[int], k: int, random) -> None:  # type: ignore[no-untyped-def]

@@ -68,7 +68,7 @@ def test_lapses_make_an_upset_weak_evidence() -> None:
 
 # Fisher's steps alone are still on their way after thousands.
 @example(9, 2186, 0.3, 0.05)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(2, 12),
     st.integers(0, 10**6),

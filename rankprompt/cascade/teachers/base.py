@@ -17,6 +17,10 @@ class ModelTeacher(Protocol):
     def tokens(self) -> int:
         """Read so far, padding left out."""
 
+    @property
+    def windows_cut(self) -> int:
+        """Texts scored so far that are longer than what it reads."""
+
     def cuts(self, query: str) -> bool:
         """Whether a query is longer than what it reads of one."""
 

@@ -28,6 +28,7 @@ class CrossEncoder:
     Attributes:
         fingerprint: changes whenever the scores may.
         tokens: read so far, padding left out.
+        windows_cut: texts scored so far that were too long.
 
     Raises:
         InputError: ``query_tokens`` is below 1, or leaves no room for a text.
@@ -41,7 +42,7 @@ class CrossEncoder:
         self._network, self._query_tokens = network, query_tokens
         self._seen: dict[str, str] = {}
         self.fingerprint = f"{network.fingerprint} {query_tokens}"
-        self.tokens = 0
+        self.tokens = self.windows_cut = 0
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores pairs, in their order; a text that is too long is cut.
@@ -51,6 +52,7 @@ class CrossEncoder:
         """
         tokenizer: Any = self._network.tokenizer
         encoded = tokenizer.encode_batch([(self._cut(query), text) for query, text in pairs])
+        self.windows_cut += sum(bool(one.overflowing) for one in encoded)
         scores = np.zeros(len(pairs))
         for places, logits, mask in self._network.run(encoded):
             self.tokens += int(mask.sum())

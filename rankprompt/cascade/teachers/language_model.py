@@ -47,6 +47,11 @@ class LanguageModelTeacher:
         """Read so far, padding left out."""
         return self._answering.costs.tokens
 
+    @property
+    def windows_cut(self) -> int:
+        """Texts scored so far that the model has no room for, each counted once for a query."""
+        return len(self._judge.cut)
+
     def cuts(self, query: str) -> bool:  # noqa: ARG002 - the protocol's
         """Never: a query that is too long is refused."""
         return False
@@ -57,13 +62,19 @@ class LanguageModelTeacher:
         Raises:
             ModelError: the budget is spent, or a query leaves no room for a window.
         """
-        scores = self._judge([Grading(_named(query), Document("", text)) for query, text in pairs])
+        plain = self._answering.model.plain
+        shown = [(_named(plain(query)), plain(text)) for query, text in pairs]
+        scores = self._judge([Grading(query, Document(_id(text), text)) for query, text in shown])
         if self._judge.unasked:
             raise ModelError(
                 "the budget is spent before every window has a score; what was answered "
                 "is in the journal: start the same command again with a larger one"
             )
         return [math.nan if score is None else score for score in scores]
+
+
+def _id(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _named(query: str) -> Query:
