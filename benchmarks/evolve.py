@@ -110,7 +110,8 @@ def speeds(options: argparse.Namespace) -> None:
         str(converted()), dtype=torch.float32, device=torch.device("cpu"), trust_remote_code=False
     )
     offsets = model_offsets(options.model)
-    rows: dict[str, Any] = {}
+    made = options.folder / "speeds.json"
+    rows: dict[str, Any] = json.loads(made.read_text()) if made.exists() else {}
     # The most that 8 shots a label leave of SST-2's 32 training examples.
     sizes = {"search": 16, "calibration": 20, "test": 20}
     for shots in options.shots:
@@ -142,7 +143,7 @@ def speeds(options: argparse.Namespace) -> None:
                 ],
             }
             print(shots, way, rows[f"{shots}"][way], file=sys.stderr, flush=True)
-            (options.folder / "speeds.json").write_text(json.dumps(rows, indent=2))
+            made.write_text(json.dumps(rows, indent=2))
 
 
 def page(options: argparse.Namespace) -> str:
