@@ -69,10 +69,10 @@ def measure(options: argparse.Namespace) -> None:
                 print(f"{output.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "one prompt at a time": {"prefix_bytes": 0, "batch_tokens": 1},
     "plain batching": {"prefix_bytes": 0},
-    "batching with prefix reuse": {},
+    "batching with prefix reuse": {"starts_end": True},
 }
 
 

@@ -28,7 +28,8 @@ def searches(method: str, *, restart: bool) -> list[tuple[int | None, int]]:
         )
         hit = None
         for _ in evolve(search):
-            assert search.best is not None and search.best.score is not None
+            assert search.best is not None
+            assert search.best.score is not None
             if hit is None and search.best.score >= best - 1e-9:
                 hit = search.archive.evaluations
         found.append((hit, search.archive.evaluations))

@@ -100,10 +100,10 @@ def encode(
     if not (all(options) and all(tails)):
         raise ModelError("an option is empty: there is nothing to score")
     first: dict[tuple[int, ...], str] = {}
-    for option, tail in zip(options, tails, strict=True):
-        if (other := first.setdefault(tail, option)) != option:
+    for text, tail in zip(options, tails, strict=True):
+        if (other := first.setdefault(tail, text)) != text:
             raise ModelError(
-                f"the options {other!r} and {option!r} are the same tokens to this model"
+                f"the options {other!r} and {text!r} are the same tokens to this model"
             )
     if not context:
         marks: tuple[Any, ...] = (tokenizer.bos_token_id, tokenizer.eos_token_id)
