@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers.normalizers import Lowercase
@@ -21,6 +22,9 @@ from rankprompt.search.tasks import load_task
 from tests.models import tiny
 from tests.search.worlds import TASK, write_task
 
+ONE_AT_A_TIME: dict[str, Any] = {"prefix_bytes": 0, "batch_tokens": 1}
+AS_EVOLVE_RUNS: dict[str, Any] = {"starts_end": True}
+
 
 class Keeping(Answering):
     """Keeps the answers of the last chunk."""
@@ -33,10 +37,8 @@ class Keeping(Answering):
 
 def check(path: Path, name: str, tokenizer: object, genomes: int) -> None:
     scores, usages, said = [], [], []
-    for prefix_bytes in (0, 1 << 26):
-        model: LocalModel = load(
-            name, dtype="float32", device="cpu", prefix_bytes=prefix_bytes, threads=1
-        )
+    for settings in ONE_AT_A_TIME, {}, AS_EVOLVE_RUNS:
+        model: LocalModel = load(name, dtype="float32", device="cpu", threads=1, **settings)
         answering = Keeping(model, Journal(None))
         problem = make_problem(load_task(path), answering, SearchSettings(), 0)
         seed = SeedPrompt(problem.segments, token_offsets(tokenizer))
@@ -46,14 +48,16 @@ def check(path: Path, name: str, tokenizer: object, genomes: int) -> None:
         usages.append(answering.costs)
         said.append(answering.kept)
     assert len(said[0]) == genomes * 8
-    for one, other in zip(*said, strict=True):
-        assert one == pytest.approx(other, abs=1e-4)
-        assert probabilities(one) == pytest.approx(probabilities(other), abs=1e-4)
-    # A reward is up to 200 times a gap between two probabilities.
-    assert scores[0] == pytest.approx(scores[1], abs=200 * 1e-4)
     assert len(set(scores[0])) == genomes
-    assert (usages[0].reused, usages[1].reused > 0) == (0, True)
-    assert usages[1].tokens + usages[1].reused == usages[0].tokens
+    for found, answers, usage in zip(scores[1:], said[1:], usages[1:], strict=True):
+        for one, other in zip(said[0], answers, strict=True):
+            assert one == pytest.approx(other, abs=1e-4)
+            assert probabilities(one) == pytest.approx(probabilities(other), abs=1e-4)
+        # A reward is up to 200 times a gap between two probabilities.
+        assert scores[0] == pytest.approx(found, abs=200 * 1e-4)
+        assert (usages[0].reused, usage.reused > 0) == (0, True)
+        assert usage.tokens + usage.reused == usages[0].tokens
+    assert usages[2].padding == 0
 
 
 def test_prefix_reuse_changes_no_score(tmp_path: Path) -> None:
