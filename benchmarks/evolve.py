@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.tables import table
+from benchmarks.tables import replace_part, table
 
 DATA = Path("../shared/data/tasks")
 EXAMPLES = Path("search/examples")
 METHODS = ("gga", "random", "tapruning", "unpruned")
 PAGE = Path("docs/evolve.md")
-MARK = "<!-- benchmarks/evolve.py writes what follows -->\n"
+WRITER = "benchmarks/evolve.py --only"
 
 
 def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
@@ -69,10 +69,10 @@ def measure(options: argparse.Namespace) -> None:
                 print(f"{output.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "one prompt at a time": {"prefix_bytes": 0, "batch_tokens": 1},
     "plain batching": {"prefix_bytes": 0},
-    "batching with prefix reuse": {},
+    "batching with prefix reuse": {"starts_end": True},
 }
 
 
@@ -110,7 +110,8 @@ def speeds(options: argparse.Namespace) -> None:
         str(converted()), dtype=torch.float32, device=torch.device("cpu"), trust_remote_code=False
     )
     offsets = model_offsets(options.model)
-    rows: dict[str, Any] = {}
+    made = options.folder / "speeds.json"
+    rows: dict[str, Any] = json.loads(made.read_text()) if made.exists() else {}
     # The most that 8 shots a label leave of SST-2's 32 training examples.
     sizes = {"search": 16, "calibration": 20, "test": 20}
     for shots in options.shots:
@@ -142,7 +143,7 @@ def speeds(options: argparse.Namespace) -> None:
                 ],
             }
             print(shots, way, rows[f"{shots}"][way], file=sys.stderr, flush=True)
-            (options.folder / "speeds.json").write_text(json.dumps(rows, indent=2))
+            made.write_text(json.dumps(rows, indent=2))
 
 
 def page(options: argparse.Namespace) -> str:
@@ -159,14 +160,15 @@ def page(options: argparse.Namespace) -> str:
                 rows.append([method, *_row(list(done.values())), " ".join(map(str, done))])
         if rows:
             parts += [f"### {name}\n", table(_COLUMNS, rows), ""]
-    made = options.folder / "speeds.json"
-    if made.exists():
-        parts += [
-            "### Speed\n",
-            table(_SPEED_COLUMNS, _speed_rows(json.loads(made.read_text()))),
-            "",
-        ]
     return "\n".join(parts)
+
+
+def speed_page(options: argparse.Namespace) -> str:
+    made = options.folder / "speeds.json"
+    if not made.exists():
+        return ""
+    found = json.loads(made.read_text())
+    return table(_SPEED_COLUMNS, _speed_rows(found)) + "\n"
 
 
 _COLUMNS = (
@@ -176,8 +178,9 @@ _COLUMNS = (
 
 
 _SPEED_COLUMNS = (
-    "shots a label", "way", "evaluations a second", "against one at a time", "tokens an evaluation",
-    "padding", "largest difference in log-probability", "in reward",
+    "shots a label", "way", "evaluations a second", "against one at a time",
+    "against plain batching", "tokens an evaluation", "padding",
+    "largest difference in log-probability", "in reward",
 )  # fmt: skip
 
 
@@ -187,12 +190,15 @@ def _speed_rows(found: dict[str, Any]) -> list[list[str]]:
             f"{shots} ({one['genes']} genes)",
             way,
             f"{one['evaluations a second']:.2f}",
-            f"{one['evaluations a second'] / ways[next(iter(WAYS))]['evaluations a second']:.1f}x",
+            *(
+                f"{one['evaluations a second'] / ways[other]['evaluations a second']:.1f}x"
+                for other in list(WAYS)[:2]
+            ),
             f"{one['tokens']:.0f}",
             f"{one['padding']:.0f}",
             *(f"{each:.1e}" for each in one["differences"]),
         ]
-        for shots, ways in found.items()
+        for shots, ways in sorted(found.items(), key=lambda item: int(item[0]))
         for way, one in ways.items()
     ]
 
@@ -237,11 +243,10 @@ def main() -> None:
         speeds(options)
     if options.only in (None, "quality"):
         measure(options)
-    found = f"{os.cpu_count()} cores, one thread.\n\n{page(options)}"
-    if PAGE.exists():
-        before = PAGE.read_text().partition(MARK)[0]
-        PAGE.write_text(f"{before}{MARK}\n{found}")
-    print(found)
+    for name, found in (("quality", page(options)), ("speed", speed_page(options))):
+        text = found and f"{os.cpu_count()} cores, one thread.\n\n{found}"
+        replace_part(PAGE, f"{WRITER} {name}", text)
+        print(text)
 
 
 if __name__ == "__main__":

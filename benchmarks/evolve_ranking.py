@@ -1,13 +1,15 @@
 """A ranking prompt evolved on TREC DL 2019, against its seed on unseen queries: docs/evolve.md.
 
 The embedded model and its default prompt. Run with OMP_NUM_THREADS=1; what was stopped goes on, and
-what was finished is only shown again.
+what was finished is only shown again. The first method's prompt is shipped, with the record of how
+it was made.
 """
 
 import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from benchmarks.tables import replace_part, table
 DATA = Path("../shared/data/dl19")
 PAGE = Path("docs/evolve.md")
 WRITER = "benchmarks/evolve_ranking.py"
+SHIPPED = Path("rankprompt/prompts/query-likelihood-evolved.toml")
 TASK = """\
 kind = "ranking"
 queries = "{data}/queries.tsv"
@@ -119,6 +122,49 @@ def _in_words(result: dict[str, Any]) -> str:
     )
 
 
+def shipped(options: argparse.Namespace) -> str:
+    """The found prompt as a file, its record in comments."""
+    from rankprompt.prompt import load_prompt
+    from rankprompt.search.promptfile import format_prompt
+
+    folder = options.folder / f"{options.methods[0]}-{options.seed}"
+    result = json.loads((folder / "result.json").read_text())
+    search, winner, found = result["search"], result["winner"], result["comparison"]
+    p = found["randomisation"]
+    better = found["difference"] > 0 and p is not None and p < 0.05
+    scores = [
+        f"{who} on {split}: {one['accuracy']:.3f} of pairs right, reward {one['reward']:.2f}"
+        + (f", nDCG@10 {one['ndcg@10']:.4f}" if "ndcg@10" in one else "")
+        for split in ("search", "calibration", "test")
+        for who in ("seed", "winner")
+        for one in [result["scores"][who][split]]
+    ]
+    record = [
+        "Evolved by `python -m benchmarks.evolve_ranking`; see docs/evolve.md.",
+        f"{options.prompt}, {winner['length']} of {result['genes']} prunable tokens kept: genome",
+        winner["genome"],
+        f"Model {result['model']} ({result['fingerprint']}), dtype {options.dtype}.",
+        f"{search['method']}, seed {search['seed']}, {result['evaluations']} evaluations, "
+        f"population {search['population']}, offspring {search['offspring']}, "
+        f"start {search['start']}.",
+        f"TREC DL 2019, BM25's first 20, passages of {options.passage_tokens} tokens: "
+        f"{options.search} queries to search,",
+        f"{options.calibration} to calibrate, {found['queries']} to test; {options.triples} pairs "
+        f"a query of the search split, {options.gap} grade or more apart.",
+        f"Labels: {', '.join(f'{name} {count:,}' for name, count in result['labels'].items())}.",
+        *scores,
+        f"nDCG@10 against the seed on the {found['queries']} unseen queries: "
+        f"{found['difference']:+.4f}, {found['wins']} better, {found['losses']} worse, "
+        f"randomisation test p = {'none' if p is None else f'{p:.3f}'}.",
+        "It wins." if better else "It does not win, so the default prompt stays the default.",
+    ]
+    known = load_prompt(str(folder / "prompt.toml"))
+    evolved = replace(known, description=f"{options.prompt}, evolved by pruning its tokens")
+    source = f"{options.prompt}, pruned by PromptQuine (arXiv 2506.17930)"
+    comments = "".join(f"# {line}\n" for line in record)
+    return comments + format_prompt(evolved, source=source)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("evolve-runs/ranking"))
@@ -141,6 +187,7 @@ def main() -> None:
         measure(options)
     found = page(options)
     replace_part(PAGE, WRITER, found)
+    SHIPPED.write_text(shipped(options))
     print(found)
 
 

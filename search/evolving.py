@@ -125,6 +125,7 @@ def run_evolution(
         device=job.device,
         batch_tokens=job.batch_tokens,
         threads=job.threads,
+        starts_end=True,
     )
     # The journal goes into the record's folder, which is made when all data have proved good.
     answering = Answering(model, Journal(None))

@@ -107,6 +107,21 @@ def test_the_shipped_prompts_are_the_files_in_the_folder() -> None:
     assert "prp" in SHIPPED
 
 
+def test_the_evolved_prompt_is_the_default_with_tokens_pruned_and_tells_how_it_was_made() -> None:
+    seed = load_prompt("query-likelihood-demonstrations")
+    evolved = load_prompt("query-likelihood-evolved")
+    left = iter(str(seed.text))
+    assert all(letter in left for letter in str(evolved.text))
+    assert len(str(evolved.text)) < len(str(seed.text))
+    assert (evolved.kind, str(evolved.target), evolved.prior, evolved.chat) == (
+        seed.kind, str(seed.target), seed.prior, seed.chat
+    )  # fmt: skip
+    file = Path(__file__).parent.parent / "rankprompt" / "prompts" / "query-likelihood-evolved.toml"
+    record = [line for line in file.read_text("utf-8").splitlines() if line.startswith("#")]
+    for word in ("seed 0", "100 evaluations", "to calibrate", "winner on test", "p = "):
+        assert any(word in line for line in record), word
+
+
 def test_prp_is_the_published_prompt_to_the_letter() -> None:
     prompt = load_prompt("prp")
     assert prompt.kind == "choice"

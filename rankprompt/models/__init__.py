@@ -24,6 +24,7 @@ def load_model(
     batch_tokens: int | None = None,
     trust_remote_code: bool = False,
     threads: int | None = None,
+    starts_end: bool = False,
 ) -> LanguageModel:
     """Loads a model by name.
 
@@ -34,6 +35,7 @@ def load_model(
         batch_tokens: padded tokens a batch, at the most; None for what suits the device.
         trust_remote_code: run code that comes with the model; never on by default.
         threads: of the processor; None for all that this process may use.
+        starts_end: prompts that are asked together share starts with no later ones.
 
     Raises:
         ModelError: the model cannot be loaded; says what to install or to look at.
@@ -50,6 +52,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         shown_as=name,
         threads=threads,
+        starts_end=starts_end,
     )
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from rankprompt.models.base import Answer, Request
+from rankprompt.models.base import Answer, Request, Usage
 from rankprompt.models.encoding import Encoded
 
-__all__ = ["plan_batches", "read_options", "read_texts"]
+__all__ = ["pad_rows", "plan_batches", "read_options", "read_texts"]
 
 # Of a shared start that is copied into a batch, so many tokens cost about as much as one to run.
 _COPIES = 8
@@ -94,6 +94,25 @@ def _batches(
         wasted += padding
         written, copied = max(written, request.max_tokens), max(copied, start)
     return batches
+
+
+def pad_rows(
+    sequences: Sequence[Sequence[int]], pad: int, device: torch.device, *, right: bool = False
+) -> tuple[torch.Tensor, torch.Tensor, Usage]:
+    """Puts token sequences into one tensor, padded on the left or the right.
+
+    Returns:
+        The tokens and their mask, both [sequences, longest], and what is run.
+    """
+    longest = max(map(len, sequences))
+    ids = torch.full((len(sequences), longest), pad, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        place = slice(0, len(sequence)) if right else slice(longest - len(sequence), longest)
+        ids[row, place] = torch.tensor(sequence)
+        mask[row, place] = 1
+    tokens = sum(map(len, sequences))
+    return ids.to(device), mask.to(device), Usage(tokens, ids.numel() - tokens)
 
 
 def read_options(

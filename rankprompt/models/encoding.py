@@ -70,7 +70,8 @@ def encode(
             to look for none.
 
     Raises:
-        ModelError: an option has no tokens, or the context none and the tokenizer no start token.
+        ModelError: an option has no tokens, or another's; or the context none and the tokenizer
+            no start token.
     """
     prompt, options, special = request.prompt, request.options, True
     if request.chat and tokenizer.chat_template:
@@ -98,6 +99,12 @@ def encode(
         context, tails = context[:shared], [one[shared:] for one in whole]
     if not (all(options) and all(tails)):
         raise ModelError("an option is empty: there is nothing to score")
+    first: dict[tuple[int, ...], str] = {}
+    for text, tail in zip(options, tails, strict=True):
+        if (other := first.setdefault(tail, text)) != text:
+            raise ModelError(
+                f"the options {other!r} and {text!r} are the same tokens to this model"
+            )
     if not context:
         marks: tuple[Any, ...] = (tokenizer.bos_token_id, tokenizer.eos_token_id)
         context = tuple(mark for mark in marks if mark is not None)[:1]

@@ -10,11 +10,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rankprompt.errors import ModelError
 from rankprompt.models import preparing
 from rankprompt.models.base import Answer, Request, Usage
-from rankprompt.models.batching import plan_batches, read_options, read_texts
+from rankprompt.models.batching import pad_rows, plan_batches, read_options, read_texts
 from rankprompt.models.encoding import Encoded, encode
 from rankprompt.models.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.models.machine import use_threads
 from rankprompt.models.marks import marks, plain
+from rankprompt.models.packing import packing_of
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
 
 __all__ = ["LocalModel", "load"]
@@ -38,6 +39,8 @@ class LocalModel:
         name: the name that the user gave.
         batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
         prefix_bytes: memory for shared prompt starts; 0 computes every prompt whole.
+        starts_end: prompts that are planned together share starts with no later ones, so that a
+            start need not be kept, and on a CPU runs in one row with what follows it.
 
     Attributes:
         dtype: the number format of the weights, such as "bfloat16".
@@ -51,6 +54,7 @@ class LocalModel:
         name: str,
         batch_tokens: int | None = None,
         prefix_bytes: int = PREFIX_BYTES,
+        starts_end: bool = False,
     ) -> None:
         self.name = name
         self._model: Any = model
@@ -74,13 +78,23 @@ class LocalModel:
         self._prefixes: Prefixes | None = None
         if prefix_bytes and not self._encoder_decoder:
             self._prefixes = prefixes_of(self._model, prefix_bytes)
+        packs = starts_end and self._prefixes and self._device.type == "cpu"
+        self._packing = packing_of(self._model) if packs else None
+        self._packed: set[Request] = set()
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of alike length, longest first; deterministic."""
         self._encoded = {request: self._encode(request) for request in requests}
+        packed: list[list[int]] = []
+        left = list(range(len(requests)))
+        if self._packing:
+            packed, left = self._packing.plan(requests, self._encoded)
+        self._packed = {requests[place] for batch in packed for place in batch}
         together = self._prefixes.tokens // 2 if self._prefixes else None
         padding = _MOST_PADDING.get(self._device.type)
-        return plan_batches(requests, self._encoded, self._batch_tokens, together, padding)
+        rest = [requests[place] for place in left]
+        others = plan_batches(rest, self._encoded, self._batch_tokens, together, padding)
+        return [*packed, *([left[place] for place in batch] for batch in others)]
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         """Answers one batch, in the same order.
@@ -108,6 +122,8 @@ class LocalModel:
                     return self._generate(requests, encoded)
                 if self._encoder_decoder:
                     return self._score_decoder(encoded)
+                if self._packing and self._packed.issuperset(requests):
+                    return self._packing.score(encoded)
                 return self._score_causal(encoded)
         except RuntimeError as error:
             if not _out_of_memory(error):
@@ -186,7 +202,10 @@ class LocalModel:
             The tokens, [rows, longest]; the mask, with the starts before them; their keys and
             values, if any; what is run.
         """
-        starts, known, computed = self._starts(encoded)
+        starts: list[Prefix | None] = [None] * len(rows)
+        known = computed = 0
+        if self._prefixes:
+            starts, known, computed = self._prefixes.starts(encoded)
         ids, mask, usage = self._pad_rows(
             [row[start.length if start else 0 :] for row, start in zip(rows, starts, strict=True)]
         )
@@ -195,19 +214,6 @@ class LocalModel:
             past, before = self._prefixes.assemble(starts)
             mask = torch.cat([before, mask], dim=1)
         return ids, mask, past, Usage(usage.tokens + computed, usage.padding, known - computed)
-
-    def _starts(self, encoded: Sequence[Encoded]) -> tuple[list[Prefix | None], int, int]:
-        """Each row's shared start, the tokens of all of them, and how many had to be run."""
-        starts: list[Prefix | None] = []
-        known = computed = 0
-        for one in encoded:
-            start, new = None, 0
-            if self._prefixes and one.bounds:
-                start, new = self._prefixes.get(one.context, one.bounds)
-                known += start.length * max(1, len(one.rows))
-            starts += [start] * max(1, len(one.rows))
-            computed += new
-        return starts, known, computed
 
     def _score_decoder(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
         rows = [(one, row) for one in encoded for row in one.rows]
@@ -250,15 +256,7 @@ class LocalModel:
     def _pad_rows(
         self, sequences: Sequence[Sequence[int]], *, right: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, Usage]:
-        longest = max(map(len, sequences))
-        ids = torch.full((len(sequences), longest), self._pad, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, sequence in enumerate(sequences):
-            place = slice(0, len(sequence)) if right else slice(longest - len(sequence), longest)
-            ids[row, place] = torch.tensor(sequence)
-            mask[row, place] = 1
-        tokens = sum(map(len, sequences))
-        return ids.to(self._device), mask.to(self._device), Usage(tokens, ids.numel() - tokens)
+        return pad_rows(sequences, self._pad, self._device, right=right)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
@@ -276,6 +274,7 @@ def load(
     shown_as: str | None = None,
     prefix_bytes: int = PREFIX_BYTES,
     threads: int | None = None,
+    starts_end: bool = False,
 ) -> LocalModel:
     """Loads a local model.
 
@@ -288,6 +287,7 @@ def load(
         shown_as: the name to show; ``name`` where None.
         prefix_bytes: memory for shared prompt starts; 0 computes every prompt whole.
         threads: of the processor; None for all that this process may use (``use_threads``).
+        starts_end: as for ``LocalModel``.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -303,4 +303,5 @@ def load(
         name=shown_as or name,
         batch_tokens=batch_tokens,
         prefix_bytes=prefix_bytes,
+        starts_end=starts_end,
     )

@@ -15,6 +15,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from rankprompt.models.encoding import Encoded
+
 __all__ = ["PREFIX_BYTES", "SHORTEST", "Prefix", "Prefixes", "prefixes_of"]
 
 log = logging.getLogger("rankprompt")
@@ -85,6 +87,19 @@ class Prefixes:
             self._keep(name, found)
         assert found is not None
         return found, computed
+
+    def starts(self, encoded: Sequence[Encoded]) -> tuple[list[Prefix | None], int, int]:
+        """Each row's shared start, the tokens of all of them, and how many had to be run."""
+        starts: list[Prefix | None] = []
+        known = computed = 0
+        for one in encoded:
+            start, new = None, 0
+            if one.bounds:
+                start, new = self.get(one.context, one.bounds)
+                known += start.length * max(1, len(one.rows))
+            starts += [start] * max(1, len(one.rows))
+            computed += new
+        return starts, known, computed
 
     def assemble(self, starts: Sequence[Prefix | None]) -> tuple[DynamicCache, torch.Tensor]:
         """Copies starts into one batch, padded on the left.

@@ -5,6 +5,7 @@ from statistics import fmean
 
 from rankprompt.answering import Answering
 from rankprompt.files.toml import format_toml
+from rankprompt.models.base import Request
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,
@@ -52,8 +53,15 @@ class ChoiceProblem:
         self._gains = settings.gain_right, settings.gain_wrong
         _, blank = split_answer(task.template)
         self.options = tuple(blank + text for text in task.verbalisers.values())
+        self._check_tokens(task)
         self._right: dict[tuple[str, str], list[bool]] = {}
         self._places = {label: place for place, label in enumerate(task.verbalisers)}
+
+    def _check_tokens(self, task: ExampleTask) -> None:
+        """Refuses verbalisers that this model cannot tell apart, before anything is written."""
+        question, _ = split_answer(task.template)
+        prompt = question.fill(**self.splits.search[0].values)
+        self._answering.model.length(Request(prompt, self.options, 0, task.chat))
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -11,11 +11,12 @@ from rankprompt.errors import InputError
 from rankprompt.eval import Scores, compare, parse_measure, score
 from rankprompt.files import read_candidates, read_qrels
 from rankprompt.judges import PairwiseJudge
+from rankprompt.kinds import answers
 from rankprompt.models.base import Request
 from rankprompt.prior import PriorJudge
 from rankprompt.prompt import Prompt, Template, load_prompt, parse_template
 from rankprompt.readings import reading
-from rankprompt.records import Candidates, Document, Qrels, Query
+from rankprompt.records import Candidates, Comparison, Document, Qrels, Query
 from rankprompt.reranking import as_run, rerank
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import digest, part, shared_start
@@ -107,6 +108,11 @@ class RankingProblem:
         self._task, self._answering = task, answering
         self._gains = settings.gain_right, settings.gain_wrong
         self.prompt = load_prompt(task.prompt)
+        if not answers(self.prompt, Comparison):
+            raise InputError(
+                f"{task.prompt}: a {self.prompt.kind} compares no two passages, so labelled pairs "
+                "cannot score it; name a prompt of kind choice, contrast or likelihood"
+            )
         self._qrels = read_qrels(task.qrels)
         _, found, _ = read_candidates(
             task.run, task.queries, task.docs, depth=task.depth, skip_missing=True

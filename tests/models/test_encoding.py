@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
@@ -183,3 +184,10 @@ def test_a_decoder_starts_anew() -> None:
     assert encoded.context == (*ids("the Pass"), words.eos_token_id)
     assert tails(encoded) == [ids("age"), ids(" Passage B")]
     assert encoded.counts == (len(ids("age")), 2)
+
+
+def test_options_of_the_same_tokens_are_refused() -> None:
+    words = tokenizer()
+    words.backend_tokenizer.normalizer = Lowercase()
+    with pytest.raises(ModelError, match="' a' and ' A' are the same tokens to this model"):
+        encode(words, Request(PROMPT, (" b", " a", " A")))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rankprompt.errors import InputError
 from rankprompt.models.base import Answer, LanguageModel, Request
 from rankprompt.prompt import load_prompt, parse_template
 from rankprompt.records import Candidates, Document, Query
@@ -182,3 +183,10 @@ def test_a_collection_that_holds_too_little_is_refused(
     path = write_ranking(tmp_path, RANKING.replace(old, new))
     with pytest.raises(Exception, match=said):
         problem_of(path, FakeModel())
+
+
+@pytest.mark.parametrize("name", ["listwise", "setwise", "relevance-labels"])
+def test_a_prompt_that_compares_no_two_passages_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_ranking(tmp_path, RANKING.replace("triples", f'prompt = "{name}"\ntriples'))
+    with pytest.raises(InputError, match="compares no two passages"):
+        problem_of(path, FakeModel(lambda _: Answer()))
