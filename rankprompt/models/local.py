@@ -126,7 +126,7 @@ class LocalModel:
                     return self._packing.score(encoded)
                 return self._score_causal(encoded)
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not preparing.out_of_memory(error):
                 raise
         # Outside the handler: the traceback would keep the failed batch's memory.
         return self._answer_halves(requests)
@@ -206,9 +206,8 @@ class LocalModel:
         known = computed = 0
         if self._prefixes:
             starts, known, computed = self._prefixes.starts(encoded)
-        ids, mask, usage = self._pad_rows(
-            [row[start.length if start else 0 :] for row, start in zip(rows, starts, strict=True)]
-        )
+        rest = [row[one.length if one else 0 :] for row, one in zip(rows, starts, strict=True)]
+        ids, mask, usage = pad_rows(rest, self._pad, self._device)
         past = None
         if self._prefixes and any(starts):
             past, before = self._prefixes.assemble(starts)
@@ -217,7 +216,8 @@ class LocalModel:
 
     def _score_decoder(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
         rows = [(one, row) for one in encoded for row in one.rows]
-        ids, mask, usage = self._pad_rows([one.context for one, _ in rows], right=True)
+        contexts = [one.context for one, _ in rows]
+        ids, mask, usage = pad_rows(contexts, self._pad, self._device, right=True)
         first = self._writing.get("decoder_start_token_id")
         if first is None:
             raise ModelError(f"the configuration of {self.name} lacks decoder_start_token_id")
@@ -236,7 +236,8 @@ class LocalModel:
     ) -> tuple[list[Answer], Usage]:
         contexts = [one.context for one in encoded]
         if self._encoder_decoder:
-            (ids, mask, usage), past = self._pad_rows(contexts, right=True), None
+            past = None
+            ids, mask, usage = pad_rows(contexts, self._pad, self._device, right=True)
         else:
             ids, mask, past, usage = self._go_on(encoded, contexts)
         out = self._model.generate(
@@ -252,16 +253,6 @@ class LocalModel:
         ends = self._writing.get("eos_token_id")
         answers, written = read_texts(requests, out[:, start:].tolist(), self._tokenizer, ends)
         return answers, usage._replace(tokens=usage.tokens + written)
-
-    def _pad_rows(
-        self, sequences: Sequence[Sequence[int]], *, right: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor, Usage]:
-        return pad_rows(sequences, self._pad, self._device, right=right)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # On a CPU, torch has no exception of its own for it.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def load(

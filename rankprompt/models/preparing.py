@@ -10,7 +10,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 
-__all__ = ["context_length", "cut", "fingerprint", "greedy", "project_in_float32", "special_tokens"]
+__all__ = [
+    "context_length",
+    "cut",
+    "fingerprint",
+    "greedy",
+    "out_of_memory",
+    "project_in_float32",
+    "special_tokens",
+]
 
 
 def project_in_float32(model: Any) -> None:
@@ -65,6 +73,11 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """The spellings that a tokenizer takes for special tokens wherever they stand in a text."""
     added = {str(one) for one in tokenizer.added_tokens_decoder.values() if one.special}
     return added | set(map(str, tokenizer.all_special_tokens))
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch failed for want of memory; on a CPU it has no exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def cut(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
