@@ -1,6 +1,6 @@
 """Evolved prompts against the seed, hill climbing and random pruning: docs/evolve.md.
 
-SST-2 and Subj, the embedded model, at an equal budget of evaluations. Run with OMP_NUM_THREADS=1.
+SST-2 and Subj, the embedded model, at an equal budget of evaluations, one thread.
 Each (task, method, seed) is a run folder of its own under --folder: what was finished is not run
 again, and what was stopped goes on. The page shows what is finished.
 """
@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -79,8 +80,8 @@ WAYS: dict[str, dict[str, Any]] = {
 def speeds(options: argparse.Namespace) -> None:
     """Evaluations a second with prefix reuse, with plain batching, and one prompt at a time.
 
-    Seconds are the processor's, of one thread: on a machine that does nothing else they are the
-    clock's, and on a busy one they are less in error.
+    By the clock, with as many threads as there are cores: run it on a machine that does nothing
+    else, or with OMP_NUM_THREADS=1.
     """
     import torch
 
@@ -91,6 +92,7 @@ def speeds(options: argparse.Namespace) -> None:
     from rankprompt.models.embedded import converted
     from rankprompt.models.loading import load_pair
     from rankprompt.models.local import LocalModel
+    from rankprompt.models.machine import use_threads
     from rankprompt.search.fitness import make_problem
     from rankprompt.search.genome import SeedPrompt
     from rankprompt.search.operators import random_genome
@@ -105,7 +107,7 @@ def speeds(options: argparse.Namespace) -> None:
             self.kept = [value for one in answers if one for value in one.loglikelihoods]
             return answers, known
 
-    torch.set_num_threads(1)
+    threads = use_threads(None)
     network, tokenizer = load_pair(
         str(converted()), dtype=torch.float32, device=torch.device("cpu"), trust_remote_code=False
     )
@@ -126,15 +128,15 @@ def speeds(options: argparse.Namespace) -> None:
             rng, size = random.Random(0), len(seed.genes)
             genomes = [random_genome(size, size // 2, rng) for _ in range(options.genomes)]
             prompts = [seed.render(one) for one in dict.fromkeys(genomes)]
-            started, by_clock = time.process_time(), time.perf_counter()
+            started = time.perf_counter()
             scores = problem(prompts)
-            seconds = time.process_time() - started
+            seconds = time.perf_counter() - started
             found = (answering.kept, scores)
             first = first or found
             rows[f"{shots}"][way] = {
                 "genes": size,
                 "evaluations a second": len(scores) / seconds,
-                "evaluations a second by the clock": len(scores) / (time.perf_counter() - by_clock),
+                "threads": threads,
                 "tokens": answering.costs.tokens / len(scores),
                 "padding": answering.costs.padding / len(scores),
                 "differences": [
@@ -168,7 +170,11 @@ def speed_page(options: argparse.Namespace) -> str:
     if not made.exists():
         return ""
     found = json.loads(made.read_text())
-    return table(_SPEED_COLUMNS, _speed_rows(found)) + "\n"
+    threads = sorted({one["threads"] for ways in found.values() for one in ways.values()})
+    return (
+        f"{os.cpu_count()} cores, threads: {', '.join(map(str, threads))}; "
+        f"{datetime.now(UTC):%Y-%m-%d}.\n\n{table(_SPEED_COLUMNS, _speed_rows(found))}\n"
+    )
 
 
 _COLUMNS = (
@@ -224,7 +230,7 @@ def _row(results: Sequence[dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("evolve-runs"))
+    parser.add_argument("--folder", type=Path, default=Path(".benchmarks/evolve"))
     parser.add_argument("--tasks", nargs="+", default=["sst2", "subj"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
@@ -243,8 +249,9 @@ def main() -> None:
         speeds(options)
     if options.only in (None, "quality"):
         measure(options)
-    for name, found in (("quality", page(options)), ("speed", speed_page(options))):
-        text = found and f"{os.cpu_count()} cores, one thread.\n\n{found}"
+    quality = page(options)
+    quality = quality and f"{os.cpu_count()} cores, one thread.\n\n{quality}"
+    for name, text in (("quality", quality), ("speed", speed_page(options))):
         replace_part(PAGE, f"{WRITER} {name}", text)
         print(text)
 
