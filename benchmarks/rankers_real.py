@@ -16,10 +16,10 @@ from statistics import fmean, pstdev
 from typing import NamedTuple
 
 from benchmarks.default import Counting
-from benchmarks.tables import table
+from benchmarks.tables import table, write_filled
 from rankprompt import Candidates, as_run, rerank
 from rankprompt.eval import parse_measure, score
-from rankprompt.files import read_candidates, read_qrels, write_atomically
+from rankprompt.files import read_candidates, read_qrels
 from rankprompt.fitting import Heard, hear_journal
 from rankprompt.journal import Journal
 from rankprompt.judge_models import JudgeModel
@@ -206,8 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for asked in PUBLISHED
     ]
     first = {one.query.id: [document.id for document in one.documents] for one in some}
-    text = TEXT
-    for name, value in {
+    values = {
         "default": f"`{default}`:\n\n{table(columns, own)}",
         "published": "\n\n".join(parts),
         "limited": f"Only the first {len(some)} queries were asked." if given.limit else "",
@@ -217,10 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "fitted": str(fitted),
         "made": f"Made by `make bench-rankers-real` on {datetime.now(UTC):%Y-%m-%d}: "
         f"{os.cpu_count()} cores, Python {platform.python_version()}.",
-    }.items():
-        text = text.replace("{" + name + "}", value)
-    print(text)
-    write_atomically(REPORT, text)
+    }
+    write_filled(REPORT, TEXT, values)
 
 
 if __name__ == "__main__":

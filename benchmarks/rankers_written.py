@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.tables import table
+from benchmarks.tables import table, write_filled
 from rankprompt import Job, run_job
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import (
@@ -20,7 +20,6 @@ from rankprompt.files import (
     read_qrels,
     read_queries,
     read_run,
-    write_atomically,
     write_run,
 )
 from rankprompt.retrieval import bm25
@@ -110,17 +109,14 @@ def main() -> None:
             "nDCG@10",
         ]  # fmt: skip
         found = table(columns, list(rows(Path(folder))))
-    text = TEXT
-    for name, value in {
+    values = {
         "table": found,
         "depth": str(DEPTH),
         "queries": str(len(read_queries(sample("en") / "queries.tsv"))),
         "made": f"Made by `make bench-rankers-written` on {datetime.now(UTC):%Y-%m-%d}: "
         f"{os.cpu_count()} cores, Python {platform.python_version()}.",
-    }.items():
-        text = text.replace("{" + name + "}", value)
-    print(text)
-    write_atomically(REPORT, text)
+    }
+    write_filled(REPORT, TEXT, values)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from rankprompt.files import write_atomically
+
 
 def paired(values: Mapping[str, float], baseline: Mapping[str, float]) -> list[str]:
     """Mean on all queries, on both halves, and the paired tests against the baseline."""
@@ -41,6 +43,14 @@ def replace_part(page: Path, writer: str, text: str) -> None:
     if text and begin in whole:
         before, after = whole.split(begin)[0], whole.split(end)[1]
         page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+
+
+def write_filled(page: Path, text: str, values: Mapping[str, str]) -> None:
+    """Puts values into a page's {names}, prints the page and writes it."""
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    print(text)
+    write_atomically(page, text)
 
 
 def note(what: str, started: float, tokens: int) -> None:

@@ -72,11 +72,11 @@ class _Pairwise(Asking[Comparison, Preference]):
         for swapped in self._orders(question):
             shown = (second, first) if swapped else (first, second)
             texts = self._show(query, shown, self._reading.passages)
-            found[swapped] = self._reading.requests(query.text, *texts)
+            found[swapped] = self._reading.requests(self._read(query.text, query.id), *texts)
         return found
 
     def _bare(self, query: Query, _: int) -> list[Request]:
-        return self._reading.requests(query.text, "", "")
+        return self._reading.requests(self._read(query.text, query.id), "", "")
 
     def _orders(self, comparison: Comparison) -> tuple[bool, ...]:
         if not self._reading.ordered:

@@ -36,6 +36,8 @@ class Asking(Generic[Q, A]):
 
     Attributes:
         cut: the (query id, document id) whose text was cut to fit.
+        marked: the (query id,) and (query id, document id) whose text spells out special tokens,
+            which the model is shown as they are written.
         from_journal: questions that cost nothing, all their answers being in the journal.
         asked: questions that cost at least one prompt.
         unasked: questions that the budget did not reach; each was answered by ``_unknown``.
@@ -55,8 +57,10 @@ class Asking(Generic[Q, A]):
         self._passage_tokens, self._on_judged = passage_tokens, on_judged
         # A sort shows a passage many times; count its tokens once.
         self._cut = lru_cache(maxsize=1 << 16)(answering.model.cut)
+        self._plain = lru_cache(maxsize=1 << 16)(answering.model.plain)
         self._room = lru_cache(maxsize=1 << 12)(self._measure_room)
         self.cut: set[tuple[str, str]] = set()
+        self.marked: set[tuple[str, ...]] = set()
         self.asked = self.from_journal = self.unasked = 0
 
     def _requests(self, question: Q) -> dict[bool, list[Request]]:
@@ -75,13 +79,21 @@ class Asking(Generic[Q, A]):
         """The requests about this many passages without a text."""
         raise NotImplementedError
 
+    def _read(self, text: str, *name: str) -> str:
+        """A text of others, to be read as it is written; ``name`` is what it is counted by."""
+        found = self._plain(text)
+        if found != text:
+            self.marked.add(name)
+        return found
+
     def _show(self, query: Query, documents: Sequence[Document], number: int) -> list[str]:
         """The documents' texts, cut to fit where a request shows this many of them."""
         room = self._room(query, number)
         texts = []
         for document in documents:
-            text = self._cut(document.text, room)
-            if len(text) < len(document.text):
+            whole = self._read(document.text, query.id, document.id)
+            text = self._cut(whole, room)
+            if len(text) < len(whole):
                 self.cut.add((query.id, document.id))
             texts.append(text)
         return texts

@@ -95,11 +95,9 @@ def ask(
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model on this machine judge a part."""
-    part, marked = _plain(part, answering.model.plain)
     asked = judge(job.question, answering, prompt, job, on_judged)
     prior = _with_prior(asked, part, job)
-    ranked = rerank(part, prior, job.ranker(job.method or ""), **job.arranging)
-    return _judged(ranked, asked, marked)
+    return _judged(rerank(part, prior, job.ranker(job.method or ""), **job.arranging), asked)
 
 
 async def ask_server(
@@ -110,7 +108,6 @@ async def ask_server(
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model behind a server judge a part."""
-    part, marked = _plain(part, answering.model.plain)
     asked = server_judge(job.question, answering, prompt, job, on_judged)
     prior = (
         AsyncPriorJudge(asked, part, job.prior or 0.0)
@@ -120,7 +117,7 @@ async def ask_server(
     ranked = await arerank(
         part, prior, job.ranker(job.method or ""), queries=2 * job.concurrency, **job.arranging
     )
-    return _judged(ranked, asked, marked)
+    return _judged(ranked, asked)
 
 
 def ask_oracle(part: Sequence[Candidates], qrels: Qrels, job: Job, on_judged: _OnJudged) -> Judged:
@@ -140,25 +137,7 @@ def _with_prior(
     return asked
 
 
-def _plain(part: Sequence[Candidates], plain: Callable[[str], str]) -> tuple[list[Candidates], int]:
-    """A part whose texts are read as they are written, and how many needed a change for that."""
-    marked = 0
-
-    def shown(text: str) -> str:
-        nonlocal marked
-        found = plain(text)
-        marked += found != text
-        return found
-
-    found = []
-    for one in part:
-        query = one.query._replace(text=shown(one.query.text))
-        documents = tuple(each._replace(text=shown(each.text)) for each in one.documents)
-        found.append(one._replace(query=query, documents=documents))
-    return found, marked
-
-
-def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge, marked: int) -> Judged:
+def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge) -> Judged:
     return Judged(
         *ranked,
         judge.asked,
@@ -166,5 +145,5 @@ def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge, marked: int) 
         judge.unasked,
         len(judge.cut),
         judge.diagnostics.tally(),
-        marked,
+        len(judge.marked),
     )

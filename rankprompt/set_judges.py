@@ -35,10 +35,10 @@ class _Sets(Asking[Question, Any]):
     def _requests(self, question: Question) -> dict[bool, list[Request]]:
         query, documents = question.query, question.documents
         texts = self._show(query, documents, len(documents))
-        return {False: self._reading.requests(query.text, texts)}
+        return {False: self._reading.requests(self._read(query.text, query.id), texts)}
 
     def _bare(self, query: Query, number: int) -> list[Request]:
-        return self._reading.requests(query.text, [""] * number)
+        return self._reading.requests(self._read(query.text, query.id), [""] * number)
 
     def _conclude(self, question: Question, heard: Mapping[bool, Sequence[Answer]]) -> Any:
         found = self._reading.read(heard[False], len(question.documents))

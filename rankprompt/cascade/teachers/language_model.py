@@ -62,9 +62,9 @@ class LanguageModelTeacher:
         Raises:
             ModelError: the budget is spent, or a query leaves no room for a window.
         """
-        plain = self._answering.model.plain
-        shown = [(_named(plain(query)), plain(text)) for query, text in pairs]
-        scores = self._judge([Grading(query, Document(_id(text), text)) for query, text in shown])
+        scores = self._judge(
+            [Grading(_named(query), Document(_id(text), text)) for query, text in pairs]
+        )
         if self._judge.unasked:
             raise ModelError(
                 "the budget is spent before every window has a score; what was answered "
