@@ -123,6 +123,8 @@ def _from_transformers(path: Path, kind: str) -> Callable[[Arrays], npt.NDArray[
     import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
 
+    from rankprompt.models.products import lay_out
+
     quieten_transformers()
     make: Any = AutoModel if kind == "encoder" else AutoModelForSequenceClassification
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -130,6 +132,8 @@ def _from_transformers(path: Path, kind: str) -> Callable[[Arrays], npt.NDArray[
         model = make.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
     except Exception as error:  # whatever a broken file makes transformers raise
         raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
+    if device == "cpu":
+        lay_out(model)
     typed = getattr(model.config, "type_vocab_size", 0) > 1
     names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
 

@@ -17,6 +17,7 @@ from rankprompt.models.machine import use_threads
 from rankprompt.models.marks import marks, plain
 from rankprompt.models.packing import packing_of
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
+from rankprompt.models.products import lay_out
 
 __all__ = ["LocalModel", "load"]
 
@@ -34,7 +35,7 @@ class LocalModel:
     """A causal or encoder-decoder language model, answering in batches.
 
     Args:
-        model: in evaluation mode, on its device.
+        model: in evaluation mode, on its device; made ready for inference alone, in place.
         tokenizer: its own.
         name: the name that the user gave.
         batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
@@ -69,6 +70,8 @@ class LocalModel:
         self.fingerprint = preparing.fingerprint(model, tokenizer, self._writing)
         if model.dtype != torch.float32:
             preparing.project_in_float32(model)
+        if self._device.type == "cpu":
+            lay_out(model)
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = tokenizer.eos_token_id or 0

@@ -13,6 +13,7 @@ import torch
 
 from rankprompt.errors import RankpromptError
 from rankprompt.files.atomic import write_atomically
+from rankprompt.models.products import lay_out
 from rankprompt.places import cache_dir
 
 __all__ = ["quicker_format", "use_threads"]
@@ -95,12 +96,13 @@ def _ratio() -> float:
 def _seconds(dtype: torch.dtype) -> float:
     """The least time that a few products take."""
     rows, width, inner = _SHAPE
-    left, right = torch.ones(rows, width, dtype=dtype), torch.ones(width, inner, dtype=dtype)
+    left, layer = torch.ones(rows, width, dtype=dtype), torch.nn.Linear(width, inner, dtype=dtype)
+    lay_out(layer)
     best = math.inf
     for _ in range(_TRIALS):
         started = time.perf_counter()
         for _ in range(_REPEATS):
-            torch.mm(left, right)
+            layer(left)
         best = min(best, time.perf_counter() - started)
     return best
 

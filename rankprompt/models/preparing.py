@@ -30,8 +30,9 @@ def project_in_float32(model: Any) -> None:
     head = model.get_output_embeddings()
     if head is None or not hasattr(head, "weight"):
         raise ModelError("this model shows no output embeddings; load it with --dtype float32")
-    # A new parameter: the input embeddings may share the old one.
-    head.weight = torch.nn.Parameter(head.weight.detach().float(), requires_grad=False)
+    if head.weight.dtype != torch.float32:
+        # A new parameter: the input embeddings may share the old one.
+        head.weight = torch.nn.Parameter(head.weight.detach().float(), requires_grad=False)
     if getattr(head, "bias", None) is not None:
         head.bias = torch.nn.Parameter(head.bias.detach().float(), requires_grad=False)
     head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
@@ -124,7 +125,8 @@ def fingerprint(
 
 
 def _tensors(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, laid in sorted(model.state_dict().items()):
+        tensor = laid.to_dense() if laid.is_mkldnn else laid
         if tensor.element_size() in (2, 4):
             yield name, tensor.contiguous()
         else:

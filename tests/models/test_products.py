@@ -1,0 +1,122 @@
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from rankprompt.models import products
+from rankprompt.models.base import Request
+from rankprompt.models.local import LocalModel
+from rankprompt.models.preparing import fingerprint
+from rankprompt.models.products import lay_out
+from tests.models import tiny
+
+IDS = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
+here = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN's layout is taken on x86 alone"
+)
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "llama": tiny.llama,
+    "tied": lambda: tiny.llama(tie_word_embeddings=True),
+    "gpt2": tiny.gpt2,
+    "t5": tiny.t5,
+}
+
+
+def logits(model: Any) -> torch.Tensor:
+    more = {"decoder_input_ids": IDS} if model.config.is_encoder_decoder else {}
+    with torch.inference_mode():
+        found: torch.Tensor = model(input_ids=IDS, **more).logits
+    return found
+
+
+@here
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_laid_out_model_answers_as_before(name: str, dtype: torch.dtype) -> None:
+    plain, laid = (MODELS[name]().to(dtype).eval() for _ in range(2))
+    assert lay_out(laid)
+    assert laid.dtype == dtype
+    rel = 1e-5 if dtype == torch.float32 else 0.02
+    torch.testing.assert_close(logits(laid), logits(plain), rtol=rel, atol=rel * 10)
+    before, after = plain.state_dict(), laid.state_dict()
+    assert list(before) == list(after)
+    assert any(one.is_mkldnn for one in after.values())
+    for key, value in after.items():
+        whole = value.to_dense() if value.is_mkldnn else value
+        assert torch.equal(whole, before[key]), key
+
+
+@here
+def test_a_bias_is_added_and_a_hook_is_kept() -> None:
+    layer = torch.nn.Linear(8, 5)
+    seen = []
+    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+    rows = torch.randn(2, 3, 8)
+    with torch.inference_mode():
+        before = layer(rows)
+        assert lay_out(layer)
+        torch.testing.assert_close(layer(rows), before)
+        assert layer(rows[:, :0]).shape == (2, 0, 5)
+    assert seen == [rows.shape, rows.shape, (2, 0, 8)]
+
+
+@here
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_fingerprint_is_that_of_the_weights_as_they_came(dtype: torch.dtype) -> None:
+    network, words = tiny.llama(tie_word_embeddings=True), tiny.tokenizer()
+    network.to(dtype)  # type: ignore[arg-type]
+    before = fingerprint(network, words, {})
+    assert lay_out(network)
+    assert fingerprint(network, words, {}) == before
+    with torch.no_grad():
+        network.model.embed_tokens.weight[7, 7] += 1
+    assert fingerprint(network, words, {}) != before
+
+
+@here
+def test_what_a_local_model_was_made_of_can_make_another() -> None:
+    network, words = tiny.llama().to(torch.bfloat16).eval(), tiny.tokenizer()  # type: ignore[arg-type]
+    asked = Request("The mill", (" A", " B"))
+    first, second = (LocalModel(network, words, name="one") for _ in range(2))
+    assert first.answer([asked]) == second.answer([asked])
+
+
+def no_operator(*_: object) -> torch.Tensor:
+    raise RuntimeError("no such operator\nand much more")
+
+
+def wrong(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return torch.nn.functional.linear(rows, weight.to_dense(), bias) + 1
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "change"),
+    [
+        (platform, "machine", lambda: "aarch64"),
+        (products, "reordered", no_operator),
+        (products, "product", no_operator),
+        (products, "product", wrong),
+    ],
+)
+def test_without_good_operators_the_layers_stay(
+    where: Any, name: str, change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, name, change)
+    model, other = tiny.llama(), tiny.llama()
+    assert not lay_out(model)
+    assert {type(one) for one in model.modules() if isinstance(one, torch.nn.Linear)} == {
+        torch.nn.Linear
+    }
+    assert torch.equal(logits(model), logits(other))
+
+
+def test_another_format_and_layers_of_another_kind_stay() -> None:
+    half = torch.nn.Linear(4, 4).half()
+    assert not lay_out(half)
+    assert type(half) is torch.nn.Linear
+    own = type("Own", (torch.nn.Linear,), {})(4, 4)
+    assert not lay_out(own)
+    assert not own.weight.is_mkldnn
