@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-formats \
 	bench-evaluate bench-import bench-lucene bench-rankers bench-rankers-real bench-rankers-written \
-	bench-cascade bench-cascade-training
+	bench-cascade bench-cascade-training \
+	bench-evolve-speed bench-evolve-toy bench-evolve bench-evolve-ranking
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
 
 PYTHON ?= python3
@@ -92,6 +93,18 @@ bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all
 
 bench-cascade-training: $(VENV)/.installed-dev ## Distil a student and measure what it chooses
 	$(BIN)/python -m benchmarks.cascade_training
+
+bench-evolve-speed: $(VENV)/.installed-dev ## Measure evaluations a second (needs a quiet machine)
+	$(BIN)/python -m benchmarks.evolve_speed
+
+bench-evolve-toy: $(VENV)/.installed-dev ## Count how often the search finds a known best prompt
+	$(BIN)/python -m benchmarks.evolve_toy
+
+bench-evolve: $(VENV)/.installed-dev ## Evolve prompts for SST-2 and Subj (hours; goes on where it was stopped)
+	$(BIN)/python -m benchmarks.evolve
+
+bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL19 (about 40 minutes)
+	$(BIN)/python -m benchmarks.evolve_ranking
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers

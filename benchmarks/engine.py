@@ -1,9 +1,10 @@
 """Our local engine against a naive one: the tables in docs/engine.md.
 
-The naive engine does as rerankers commonly do: one pair at a time, two prompts, a batch of two,
-all logits, nothing kept. Same model, prompt, passages, threads and number format (float32, in
-which both must give the very same rankings), in one run. Prompts, batches and tokens depend on no
-machine; the processor's seconds, added over its cores, do not count a busy neighbour's.
+The naive engine does as rerankers commonly do: transformers as it comes, one pair at a time, two
+prompts, a batch of two, all logits, nothing kept. Same model, prompt, passages, threads and number
+format (float32, in which both must give the very same rankings), in one run. Prompts, batches and
+tokens depend on no machine; the processor's seconds, added over its cores, do not count a busy
+neighbour's.
 """
 
 import argparse
@@ -143,8 +144,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data} is absent; give DL19's folder with --data")
-    pair = load_pair(str(converted()), dtype=torch.float32, device=torch.device("cpu"))
-    model = LocalModel(*pair, name="smollm2-135m")
+    # Two, for our engine lays out the weights of its own.
+    pair, own = (
+        load_pair(str(converted()), dtype=torch.float32, device=torch.device("cpu"))
+        for _ in range(2)
+    )
+    model = LocalModel(*own, name="smollm2-135m")
     run = read_run(arguments.data / "run.bm25.trec")
     texts = read_documents(arguments.data / "docs.jsonl")
     queries = read_queries(arguments.data / "queries.tsv")

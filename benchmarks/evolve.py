@@ -8,11 +8,9 @@ again, and what was stopped goes on. The page shows what is finished.
 import argparse
 import json
 import os
-import random
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -23,7 +21,7 @@ DATA = Path("../shared/data/tasks")
 EXAMPLES = Path("search/examples")
 METHODS = ("gga", "random", "tapruning", "unpruned")
 PAGE = Path("docs/evolve.md")
-WRITER = "benchmarks/evolve.py --only"
+WRITER = "benchmarks/evolve.py"
 
 
 def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
@@ -70,84 +68,6 @@ def measure(options: argparse.Namespace) -> None:
                 print(f"{output.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 
-WAYS: dict[str, dict[str, Any]] = {
-    "one prompt at a time": {"prefix_bytes": 0, "batch_tokens": 1},
-    "plain batching": {"prefix_bytes": 0},
-    "batching with prefix reuse": {"starts_end": True},
-}
-
-
-def speeds(options: argparse.Namespace) -> None:
-    """Evaluations a second with prefix reuse, with plain batching, and one prompt at a time.
-
-    By the clock, with as many threads as there are cores: run it on a machine that does nothing
-    else, or with OMP_NUM_THREADS=1.
-    """
-    import torch
-
-    from rankprompt.answering import Answering
-    from rankprompt.cascade.offsets import model_offsets
-    from rankprompt.journal import Journal
-    from rankprompt.models.base import Answer, Request
-    from rankprompt.models.embedded import converted
-    from rankprompt.models.loading import load_pair
-    from rankprompt.models.local import LocalModel
-    from rankprompt.models.machine import use_threads
-    from rankprompt.search.fitness import make_problem
-    from rankprompt.search.genome import SeedPrompt
-    from rankprompt.search.operators import random_genome
-    from rankprompt.search.settings import SearchSettings
-    from rankprompt.search.tasks import load_task
-
-    class Keeping(Answering):
-        """Keeps the log-likelihoods of the last chunk."""
-
-        def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
-            answers, known = super().__call__(requests)
-            self.kept = [value for one in answers if one for value in one.loglikelihoods]
-            return answers, known
-
-    threads = use_threads(None)
-    network, tokenizer = load_pair(
-        str(converted()), dtype=torch.float32, device=torch.device("cpu"), trust_remote_code=False
-    )
-    offsets = model_offsets(options.model)
-    made = options.folder / "speeds.json"
-    rows: dict[str, Any] = json.loads(made.read_text()) if made.exists() else {}
-    # The most that 8 shots a label leave of SST-2's 32 training examples.
-    sizes = {"search": 16, "calibration": 20, "test": 20}
-    for shots in options.shots:
-        task = load_task(task_file(options.folder, "sst2", {**sizes, "shots": shots}))
-        rows[f"{shots}"] = {}
-        first: tuple[list[float], list[float]] | None = None
-        for way, loading in WAYS.items():
-            model = LocalModel(network, tokenizer, name=options.model, **loading)
-            answering = Keeping(model, Journal(None))
-            problem = make_problem(task, answering, SearchSettings(), 0)
-            seed = SeedPrompt(problem.segments, offsets)
-            rng, size = random.Random(0), len(seed.genes)
-            genomes = [random_genome(size, size // 2, rng) for _ in range(options.genomes)]
-            prompts = [seed.render(one) for one in dict.fromkeys(genomes)]
-            started = time.perf_counter()
-            scores = problem(prompts)
-            seconds = time.perf_counter() - started
-            found = (answering.kept, scores)
-            first = first or found
-            rows[f"{shots}"][way] = {
-                "genes": size,
-                "evaluations a second": len(scores) / seconds,
-                "threads": threads,
-                "tokens": answering.costs.tokens / len(scores),
-                "padding": answering.costs.padding / len(scores),
-                "differences": [
-                    max(abs(a - b) for a, b in zip(*each, strict=True))
-                    for each in zip(found, first, strict=True)
-                ],
-            }
-            print(shots, way, rows[f"{shots}"][way], file=sys.stderr, flush=True)
-            made.write_text(json.dumps(rows, indent=2))
-
-
 def page(options: argparse.Namespace) -> str:
     parts = []
     for name in options.tasks:
@@ -165,48 +85,10 @@ def page(options: argparse.Namespace) -> str:
     return "\n".join(parts)
 
 
-def speed_page(options: argparse.Namespace) -> str:
-    made = options.folder / "speeds.json"
-    if not made.exists():
-        return ""
-    found = json.loads(made.read_text())
-    threads = sorted({one["threads"] for ways in found.values() for one in ways.values()})
-    return (
-        f"{os.cpu_count()} cores, threads: {', '.join(map(str, threads))}; "
-        f"{datetime.now(UTC):%Y-%m-%d}.\n\n{table(_SPEED_COLUMNS, _speed_rows(found))}\n"
-    )
-
-
 _COLUMNS = (
     "method", "evaluations", "genes kept", "search", "calibration", "test", "seed's test",
     "difference", "seeds",
 )  # fmt: skip
-
-
-_SPEED_COLUMNS = (
-    "shots a label", "way", "evaluations a second", "against one at a time",
-    "against plain batching", "tokens an evaluation", "padding",
-    "largest difference in log-probability", "in reward",
-)  # fmt: skip
-
-
-def _speed_rows(found: dict[str, Any]) -> list[list[str]]:
-    return [
-        [
-            f"{shots} ({one['genes']} genes)",
-            way,
-            f"{one['evaluations a second']:.2f}",
-            *(
-                f"{one['evaluations a second'] / ways[other]['evaluations a second']:.1f}x"
-                for other in list(WAYS)[:2]
-            ),
-            f"{one['tokens']:.0f}",
-            f"{one['padding']:.0f}",
-            *(f"{each:.1e}" for each in one["differences"]),
-        ]
-        for shots, ways in sorted(found.items(), key=lambda item: int(item[0]))
-        for way, one in ways.items()
-    ]
 
 
 def _row(results: Sequence[dict[str, Any]]) -> list[str]:
@@ -236,24 +118,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--evaluations", type=int, default=400)
     parser.add_argument("--search", type=int, default=20)
-    parser.add_argument("--calibration", type=int, default=100)
+    parser.add_argument("--calibration", type=int, default=60)
     parser.add_argument("--test", type=int, default=500)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--genomes", type=int, default=8, help="of the measurement of speed")
-    parser.add_argument("--shots", type=int, nargs="+", default=[1, 4, 8], help="the same")
-    parser.add_argument("--only", choices=["quality", "speed", "page"])
+    parser.add_argument("--page", action="store_true", help="only show what is finished")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    if options.only in (None, "speed"):
-        speeds(options)
-    if options.only in (None, "quality"):
+    if not options.page:
         measure(options)
-    quality = page(options)
-    quality = quality and f"{os.cpu_count()} cores, one thread.\n\n{quality}"
-    for name, text in (("quality", quality), ("speed", speed_page(options))):
-        replace_part(PAGE, f"{WRITER} {name}", text)
-        print(text)
+    text = f"{os.cpu_count()} cores, one thread.\n\n{page(options)}"
+    replace_part(PAGE, WRITER, text)
+    print(text)
 
 
 if __name__ == "__main__":

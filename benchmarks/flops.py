@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Self
 
 import torch
 
+from rankprompt.models.products import lay_out
+
 # A batch of the engine holds up to 4,096 tokens; from 1,024 on, the product is no faster.
 ROWS = 1024
 SQUARE = 2048
@@ -86,24 +88,30 @@ class Products(NamedTuple):
     square: float
 
 
+@torch.inference_mode()
 def products(model: Any, repeats: int) -> Products:
     """This machine's own matrix products, in the model's number format; the best of several.
 
     Args:
-        model: whose linear layers' weights are multiplied, one after the other, with ``ROWS`` rows.
+        model: whose linear layers are run, one after the other, on ``ROWS`` rows.
         repeats: how many times.
     """
-    weights = [one.weight.detach().T for one in linears(model)]
-    rows = {w.shape[0]: torch.randn(ROWS, w.shape[0]).to(w.dtype) for w in weights}
-    square = torch.randn(SQUARE, SQUARE).to(weights[0].dtype)
+    layers = linears(model)
+    square = torch.nn.Linear(SQUARE, SQUARE, bias=False, dtype=model.dtype)
+    lay_out(square)
+    rows = {
+        size: torch.randn(ROWS, size).to(model.dtype)
+        for size in {one.in_features for one in layers}
+    }
+    more = torch.randn(SQUARE, SQUARE).to(model.dtype)
 
     def through_the_model() -> None:
-        for weight in weights:
-            torch.mm(rows[weight.shape[0]], weight)
+        for layer in layers:
+            layer(rows[layer.in_features])
 
     return Products(
-        2 * ROWS * sum(one.numel() for one in weights) / _best(through_the_model, repeats),
-        2 * SQUARE**3 / _best(lambda: torch.mm(square, square), 2 * repeats),
+        2 * ROWS * sum(one.weight.numel() for one in layers) / _best(through_the_model, repeats),
+        2 * SQUARE**3 / _best(lambda: square(more), 2 * repeats),
     )
 
 

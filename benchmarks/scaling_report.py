@@ -240,7 +240,7 @@ Made by `make bench-scaling` on {datetime.now(UTC):%Y-%m-%d}: {self.dtype},
             for name, one, other in zip(
                 (
                     f"{ROWS:,} rows through the weights of all its linear layers",
-                    f"two matrices of {SQUARE:,} x {SQUARE:,}",
+                    f"a matrix of {SQUARE:,} x {SQUARE:,} with one of its size",
                 ),
                 before,
                 after,
@@ -248,9 +248,9 @@ Made by `make bench-scaling` on {datetime.now(UTC):%Y-%m-%d}: {self.dtype},
             )
         ]
         return (
-            "`torch.mm` alone, GFLOP/s, the best of several, before all else was measured and "
-            "after. The shares\nabove are of the better of the two.\n\n"
-            + table(["", "before", "after"], rows)
+            "Products alone, with weights laid out as the engine has them, GFLOP/s, the best of "
+            "several, before\nall else was measured and after. The shares above are of the better "
+            "of the two.\n\n" + table(["", "before", "after"], rows)
         )
 
 

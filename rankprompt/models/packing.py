@@ -22,6 +22,8 @@ log = logging.getLogger("rankprompt")
 
 # Beyond it, attention costs more on a CPU than a run of the start alone, copies and padding.
 LONGEST = 512
+# Groups join in a row up to here: weights are read once for them, but attention grows.
+TOGETHER = 256
 
 
 class Packing:
@@ -57,7 +59,7 @@ class Packing:
                 continue
             if size > room:
                 batches.append([])
-                room = LONGEST
+                room = TOGETHER
             batches[-1] += places
             room -= size
         return batches, sorted(left)

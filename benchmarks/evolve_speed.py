@@ -1,0 +1,177 @@
+"""Evaluations of prompts a second, ours against one prompt at a time: docs/evolve.md.
+
+By the clock, in float32, with as many threads as there are cores: run it on a machine that does
+nothing else.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.evolve import PAGE, task_file
+from benchmarks.tables import replace_part, table
+from rankprompt.answering import Answering
+from rankprompt.cascade.offsets import model_offsets
+from rankprompt.journal import Journal
+from rankprompt.models.base import Answer, Request, Usage
+from rankprompt.models.batching import read_options
+from rankprompt.models.embedded import EMBEDDED, converted
+from rankprompt.models.encoding import encode
+from rankprompt.models.loading import load_pair
+from rankprompt.models.local import LocalModel
+from rankprompt.models.machine import use_threads
+from rankprompt.search.fitness import make_problem
+from rankprompt.search.genome import SeedPrompt
+from rankprompt.search.operators import random_genome
+from rankprompt.search.settings import SearchSettings
+from rankprompt.search.tasks import load_task
+
+WRITER = "benchmarks/evolve_speed.py"
+# The most that 8 shots a label leave of SST-2's 32 training examples.
+SIZES = {"search": 16, "calibration": 20, "test": 20}
+
+
+class Plain:
+    """transformers as it comes, one prompt a forward, with all its logits."""
+
+    fingerprint, context_length = "plain", 8192
+
+    def __init__(self, network: Any, tokenizer: Any) -> None:
+        self.name = EMBEDDED
+        self._network, self._tokenizer = network, tokenizer
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        return [[place] for place in range(len(requests))]
+
+    def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        (request,) = requests
+        one = encode(self._tokenizer, request)
+        (row,) = one.rows
+        ids = torch.tensor([[*one.context, *row.stem]])
+        with torch.inference_mode():
+            logits = self._network(input_ids=ids).logits
+        return read_options([one], logits, [len(one.context) - 1]), Usage(ids.numel(), 0)
+
+    def length(self, request: Request) -> int:
+        return encode(self._tokenizer, request).length
+
+    def cut(self, text: str, tokens: int) -> str:
+        raise NotImplementedError
+
+    def plain(self, text: str) -> str:
+        return text
+
+
+def network() -> Any:
+    return load_pair(str(converted()), dtype=torch.float32, device=torch.device("cpu"))
+
+
+def local(**loading: Any) -> Callable[[], LocalModel]:
+    return lambda: LocalModel(*network(), name=EMBEDDED, **loading)
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    "transformers, one prompt at a time": lambda: Plain(*network()),
+    "our engine, one prompt at a time": local(prefix_bytes=0, batch_tokens=1),
+    "our engine, plain batching": local(prefix_bytes=0),
+    "our engine, shared starts": local(starts_end=True),
+}
+BASES = list(WAYS)[:3]
+
+
+class Keeping(Answering):
+    """Keeps the log-likelihoods of the last chunk."""
+
+    def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
+        answers, known = super().__call__(requests)
+        self.kept = [value for one in answers if one for value in one.loglikelihoods]
+        return answers, known
+
+
+def measure(model: Any, shots: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Scores the genomes anew, ``turns`` times; the best time."""
+    task = load_task(task_file(options.folder, "sst2", {**SIZES, "shots": shots}))
+    best = float("inf")
+    for _ in range(options.turns):
+        if isinstance(model, LocalModel):
+            model.forget()
+        answering = Keeping(model, Journal(None))
+        problem = make_problem(task, answering, SearchSettings(), 0)
+        seed = SeedPrompt(problem.segments, model_offsets(EMBEDDED))
+        rng, size = random.Random(0), len(seed.genes)
+        genomes = [random_genome(size, size // 2, rng) for _ in range(options.genomes)]
+        prompts = [seed.render(one) for one in dict.fromkeys(genomes)]
+        started = time.perf_counter()
+        scores = problem(prompts)
+        best = min(best, time.perf_counter() - started)
+    return {
+        "genes": size,
+        "speed": len(scores) / best,
+        "tokens": answering.costs.tokens / len(scores),
+        "padding": answering.costs.padding / len(scores),
+        "found": (answering.kept, scores),
+    }
+
+
+def rows_of(shots: int, ways: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """A row for each way, against the ways before it; differences are those from the first."""
+    first = next(iter(ways.values()))["found"]
+    rows = []
+    for way, one in ways.items():
+        apart = [
+            max(abs(a - b) for a, b in zip(*each, strict=True))
+            for each in zip(one["found"], first, strict=True)
+        ]
+        rows.append(
+            [
+                f"{shots} ({one['genes']} genes)", way, f"{one['speed']:.2f}",
+                *(f"{one['speed'] / ways[base]['speed']:.1f}x" for base in BASES),
+                f"{one['tokens']:.0f}", f"{one['padding']:.0f}",
+                *(f"{each:.1e}" for each in apart),
+            ]
+        )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path(".benchmarks/evolve"))
+    parser.add_argument("--genomes", type=int, default=8)
+    parser.add_argument("--shots", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--turns", type=int, default=2, help="timed turns; the best counts")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    threads = use_threads(None)
+    models = {way: make() for way, make in WAYS.items()}
+    rows = []
+    for shots in options.shots:
+        ways = {}
+        for way, model in models.items():
+            ways[way] = measure(model, shots, options)
+            print(f"{shots} {way}: {ways[way]['speed']:.2f} a second", file=sys.stderr, flush=True)
+        rows += rows_of(shots, ways)
+    columns = [
+        "shots a label", "way", "evaluations a second", "against transformers, one at a time",
+        "against ours, one at a time", "against plain batching", "tokens an evaluation", "padding",
+        "largest difference in log-probability", "in reward",
+    ]  # fmt: skip
+    text = f"""\
+{table(columns, rows)}
+
+Made by `make bench-evolve-speed` on {datetime.now(UTC):%Y-%m-%d}: {threads} threads of
+{os.cpu_count()} cores, the best of {options.turns} turns, float32, torch {torch.__version__}.
+"""
+    replace_part(PAGE, WRITER, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
