@@ -74,6 +74,12 @@ class Comparison:
     holm: float | None
     detectable: float | None
 
+    @property
+    def counts(self) -> str:
+        """How many queries are better, worse and equal, in words."""
+        queries = "query" if self.wins == 1 else "queries"
+        return f"{self.wins:,} {queries} better, {self.losses:,} worse, {self.ties:,} equal"
+
     def in_words(self, alpha: float = 0.05) -> str:
         """One plain sentence."""
         of = f"{self.run} against {self.baseline} by {self.measure}"
@@ -82,9 +88,8 @@ class Comparison:
         if self.difference == 0 and not self.wins and not self.losses:
             return f"{of}: the same on all {self.queries} queries."
         way = "better" if self.difference > 0 else "worse"
-        counts = f"{self.wins:,} queries better, {self.losses:,} worse, {self.ties:,} equal"
         p = self.holm if self.holm is not None else 1.0
-        size = f"{abs(self.difference):.4f} {way} ({counts})"
+        size = f"{abs(self.difference):.4f} {way} ({self.counts})"
         if p < alpha:
             return f"{of}: {size}; unlikely to be chance (corrected p {_p(p)})."
         least = (

@@ -102,8 +102,7 @@ def plots_of(report: Report) -> dict[str, Plot]:
         one = run.comparisons[report.main]
         found[f"differences-{place}"] = Plot(
             f"{run.name}: differences from the baseline by query",
-            f"{one.wins} queries better, {one.ties} equal, {one.losses} worse; from "
-            f"{max(values):+.3f} to {min(values):+.3f}.",
+            f"{one.counts}; from {max(values):+.3f} to {min(values):+.3f}.",
             partial(plots.draw_differences, values, f"difference in {report.main}", limit=limit),
         )
     for place, run in enumerate(report.others, start=1):

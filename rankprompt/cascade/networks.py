@@ -15,7 +15,7 @@ from rankprompt.cascade.offsets import load_tokenizer
 from rankprompt.errors import ModelError
 from rankprompt.models.sources import first_line, quieten_transformers
 
-__all__ = ["Network", "load_network"]
+__all__ = ["Network", "folder_fingerprint", "load_network"]
 
 Arrays: TypeAlias = dict[str, npt.NDArray[np.int64]]
 
@@ -89,7 +89,7 @@ def load_network(folder: Path | str, kind: str) -> Network:
         batch, forward = _BATCH, _from_transformers(path, kind)
     # Padding is masked, but must be in the vocabulary, and RoBERTa counts places by it.
     pad = next((i for t in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(t)) is not None), 0)
-    return Network(path, tokenizer, longest, batch, _fingerprint(path), forward, pad)
+    return Network(path, tokenizer, longest, batch, folder_fingerprint(path), forward, pad)
 
 
 def _from_onnx(path: Path) -> Callable[[Arrays], npt.NDArray[np.float32]]:
@@ -164,7 +164,8 @@ def _longest(folder: Path) -> int:
     return min(found, default=512)
 
 
-def _fingerprint(folder: Path) -> str:
+def folder_fingerprint(folder: Path) -> str:
+    """Of a model's folder: weights, tokenizer and settings."""
     digest = blake2b(digest_size=16)
     for path in sorted(one for one in folder.iterdir() if one.suffix in _HASHED):
         digest.update(path.name.encode())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rankprompt.cascade.teachers import YES_NO
+from rankprompt.cli import options
 from rankprompt.cli.cascade_report import report
 from rankprompt.cli.console import progress_bar, tell
 from rankprompt.errors import InputError, UnknownNameError
@@ -65,6 +66,7 @@ def train(
     depth: int = typer.Option(20, help="Candidates a query, at the most."),
     window: int = typer.Option(50, help="Tokens in a window's middle."),
     overlap: int = typer.Option(7, help="Tokens of overlap on each side of it."),
+    window_unit: options.CutUnit = "tokens",
     tokens: int = typer.Option(2000, help="Tokens of a document, at the most."),
     top: int = typer.Option(3, help="How many of a document's best windows make its score."),
     loss: str = typer.Option("lambda", help="For esm: lambda, kl, cross-entropy or mse."),
@@ -107,7 +109,7 @@ def train(
     from rankprompt.cascade.windows import WindowSettings
     from rankprompt.files import read_candidates, read_qrels
 
-    windows = WindowSettings(window, overlap, tokens)
+    windows = WindowSettings(window, overlap, tokens, window_unit)
     settings = TrainingSettings(epochs, batch, patience, validate_every, seed, measure)
     _, candidates, _ = read_candidates(run, queries, docs, depth=depth, skip_missing=True)
     grades = read_qrels(qrels)

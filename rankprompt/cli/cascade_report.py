@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rankprompt.cascade.teachers import MINILM, YES_NO
+from rankprompt.cli import options
 from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
 from rankprompt.errors import InputError
 
@@ -42,6 +43,7 @@ def report(
     limit: int | None = typer.Option(None, help="Only the first N queries of the run."),
     window: int = typer.Option(50, help="Tokens in a window's middle."),
     overlap: int = typer.Option(7, help="Tokens of overlap on each side of it."),
+    window_unit: options.CutUnit = "tokens",
     tokens: int = typer.Option(2000, help="Tokens of a document, at the most."),
     timed: int = typer.Option(
         20, help="Queries on which all variants are timed, spread over the run; 0 for none."
@@ -81,7 +83,7 @@ def report(
 
     if any(one < 1 for one in keep) or timed < 0 or depth < 1 or (limit is not None and limit < 1):
         raise InputError("--keep, --depth and --limit must be 1 or more, and --timed 0 or more")
-    settings = WindowSettings(window, overlap, tokens)
+    settings = WindowSettings(window, overlap, tokens, window_unit)
     chosen = aggregate or default_aggregate(teacher)
     combine = aggregate_of(teacher, chosen)
     students = {name: _load(name, seed) for name in dict.fromkeys(student) if name != ALL}

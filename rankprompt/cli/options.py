@@ -42,13 +42,9 @@ Window: TypeAlias = Annotated[int, typer.Option(help="With --cascade: tokens of 
 Overlap: TypeAlias = Annotated[
     int, typer.Option(help="With --cascade: tokens shown on each side of a window.")
 ]
-WindowUnit: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        help="With --cascade: fill windows with tokens, or with whole sentences or paragraphs "
-        "(which do not overlap)."
-    ),
-]
+_UNITS = "windows with tokens, or with whole sentences or paragraphs (which do not overlap)."
+WindowUnit: TypeAlias = Annotated[str, typer.Option(help=f"With --cascade: fill {_UNITS}")]
+CutUnit: TypeAlias = Annotated[str, typer.Option("--window-unit", help=f"Fill {_UNITS}")]
 PassageTokens: TypeAlias = Annotated[
     int | None,
     typer.Option(help="Show at most this many tokens of a passage; left out: as many as fit."),

@@ -1,6 +1,8 @@
 """``rankprompt cascade train``: the three stages, one after the other, on the sample collection."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +80,27 @@ def test_the_three_stages_follow_each_other(run: Path, teacher: Path, tmp_path: 
     assert (three / "ck.safetensors").read_bytes() == before
 
 
+def test_windows_of_whole_sentences_make_other_examples(
+    run: Path, teacher: Path, tmp_path: Path
+) -> None:
+    cut = ("--window", "20", "--epochs", "1")
+    train(run, "documents", teacher, tmp_path, *cut)
+    with pytest.raises(InputError, match="a training with other settings or data"):
+        train(run, "documents", teacher, tmp_path, *cut, "--window-unit", "sentences")
+
+
+@pytest.mark.parametrize("stage", ["passages", "documents"])
+def test_another_teacher_does_not_go_on_from_the_first_one_s_checkpoint(
+    run: Path, teacher: Path, tmp_path: Path, stage: str
+) -> None:
+    train(run, stage, teacher, tmp_path / "out", "--epochs", "1")
+    other = shutil.copytree(teacher, tmp_path / "other")
+    settings = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**settings, "layer_norm_eps": 1e-9}))
+    with pytest.raises(InputError, match="a training with other settings or data"):
+        train(run, stage, other, tmp_path / "out", "--epochs", "1")
+
+
 def test_what_cannot_be_used_is_refused(run: Path, teacher: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'passages'"):
         train(run, "passage", teacher, tmp_path)
@@ -85,6 +108,8 @@ def test_what_cannot_be_used_is_refused(run: Path, teacher: Path, tmp_path: Path
         train(run, "esm", teacher, tmp_path)
     with pytest.raises(InputError, match="a window of 1 token or more"):
         train(run, "documents", teacher, tmp_path, "--window", "0")
+    with pytest.raises(InputError, match="windows are of tokens, sentences, paragraphs"):
+        train(run, "documents", teacher, tmp_path, "--window-unit", "words")
     with pytest.raises(ModelError, match="cannot load the teacher"):
         train(run, "passages", tmp_path, tmp_path)
     with pytest.raises(InputError, match="epochs must be 1 or more"):

@@ -73,6 +73,7 @@ def test_the_report_is_a_table_a_folder_and_json(
         (["--aggregate", "sum"], "aggregated by max"),
         (["--teacher", "absent"], "unknown teacher 'absent'"),
         (["--window", "0"], "a window of 1 token or more"),
+        (["--window-unit", "words"], "windows are of tokens, sentences, paragraphs, not 'words'"),
     ],
 )
 def test_what_cannot_work_is_told(
@@ -105,3 +106,12 @@ def test_queries_without_grades_are_counted(
     ran = command(*words, "--qrels", grades)
     assert ran.code == 2
     assert "no grades for any query" in ran.err
+
+
+def test_windows_of_whole_sentences_are_others(command: Command, words: list[object]) -> None:
+    made = [
+        json.loads(command(*words, "--timed", 0, "--json", "--window-unit", unit).out)["windows"]
+        for unit in ("tokens", "sentences")
+    ]
+    # A sentence that has no room left begins the next window: never fewer.
+    assert made[1] > made[0]

@@ -166,6 +166,8 @@ def test_words_say_better_or_worse_and_whether_it_may_be_chance() -> None:
     noise = scores([x + (0.1 if i % 2 else -0.11) for i, x in enumerate(before)])
     sure, unsure = compare({"a": scores(before), "b": better, "c": noise}, "a", ["ndcg@10"])
     assert "0.3095 better (20 queries better, 0 worse, 0 equal); unlikely to be" in sure.in_words()
+    (one,) = compare({"a": scores([0.2, 0.3]), "b": scores([0.3, 0.3])}, "a", ["ndcg@10"])
+    assert one.counts == "1 query better, 0 worse, 1 equal"
     assert "0.0050 worse" in unsure.in_words()
     assert "may well be chance" in unsure.in_words()
     assert "go unnoticed" in unsure.in_words()

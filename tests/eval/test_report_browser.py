@@ -29,6 +29,14 @@ FLAGS = (
 EVIL = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title=1\">"
 
 
+def axe() -> str:
+    """axe-core's source; skips where it is absent."""
+    path = Path(os.environ.get("RANKPROMPT_AXE", ROOT / ".venv/node_modules/axe-core/axe.min.js"))
+    if not path.is_file():
+        pytest.skip(f"no axe-core: {path} is absent (npm install --prefix .venv axe-core)")
+    return path.read_text("utf-8")
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of three runs, one of whose queries tries to be a script."""
@@ -130,10 +138,7 @@ head.firstChild.click(); say([down, [head.ariaSort, values()]]);"""
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault(page: Path, tmp_path: Path, scheme: str) -> None:
-    axe = Path(os.environ.get("RANKPROMPT_AXE", ROOT / ".venv/node_modules/axe-core/axe.min.js"))
-    if not axe.is_file():
-        pytest.skip(f"no axe-core: {axe} is absent (npm install --prefix .venv axe-core)")
-    source = axe.read_text("utf-8").replace("</script", "<\\/script")
+    source = axe().replace("</script", "<\\/script")
     script = f"""{SAY}
 document.querySelectorAll("details").forEach((one) => one.open = true);
 {source}

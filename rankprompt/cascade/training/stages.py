@@ -1,5 +1,6 @@
 """IDCM's three stages (arXiv 2105.09816, section 3.4), as ``loop.fit`` trains them."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ from rankprompt.cascade.encoders import Encoder
 from rankprompt.cascade.training.data import Cut, List, Pair
 from rankprompt.cascade.training.losses import DISTILLATION, TOP, ranknet
 from rankprompt.cascade.training.teacher import TrainableTeacher, weighted_top
+from rankprompt.cascade.weights import digest
 from rankprompt.errors import UnknownNameError
 from rankprompt.records import Candidates
 
@@ -55,7 +57,9 @@ class PassageStage:
     ) -> None:
         self.model, self.examples = teacher, pairs
         self._validation, self._measure, self._rate = validation, measure, rate
-        self.identity: dict[str, Any] = {"stage": "passages", "rate": rate}
+        self.identity: dict[str, Any] = {
+            "stage": "passages", "rate": rate, "teacher": teacher.source
+        }  # fmt: skip
 
     def groups(self) -> list[dict[str, Any]]:
         """The body alone."""
@@ -103,7 +107,13 @@ class DocumentStage:
         self.model, self.examples, self._cut = teacher, pairs, cut
         self._validation, self._measure = validation, measure
         self._rates = rate, top_rate
-        self.identity: dict[str, Any] = {"stage": "documents", "rates": self._rates}
+        # Other windows of the same documents are other examples.
+        texts = dict.fromkeys(text for one in pairs for text in one.texts[1:])
+        windows = digest(json.dumps([cut(text) for text in texts]).encode())
+        self.identity: dict[str, Any] = {
+            "stage": "documents", "rates": self._rates, "windows": windows,
+            "teacher": teacher.source, "top": teacher.top.tolist(),
+        }  # fmt: skip
 
     def groups(self) -> list[dict[str, Any]]:
         """The body, and the top-l weights a hundred times faster."""

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
+from rankprompt.cascade.networks import folder_fingerprint
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.cascade.weights import make_folder
 from rankprompt.errors import ModelError
@@ -51,18 +52,21 @@ class TrainableTeacher(nn.Module):
             second means relevant.
         tokenizer: its own.
         weights: of a document's best windows, best first.
+        source: a digest of what it was loaded from.
 
     Raises:
         ModelError: the encoder has another number of labels.
     """
 
-    def __init__(self, encoder: Any, tokenizer: Any, weights: Sequence[float]) -> None:
+    def __init__(
+        self, encoder: Any, tokenizer: Any, weights: Sequence[float], source: str = ""
+    ) -> None:
         super().__init__()
         if encoder.config.num_labels not in (1, 2):
             raise ModelError(
                 f"a teacher must have one label or two, not {encoder.config.num_labels}"
             )
-        self.encoder, self.tokenizer = encoder, tokenizer
+        self.encoder, self.tokenizer, self.source = encoder, tokenizer, source
         self.top = nn.Parameter(torch.tensor(list(weights), dtype=torch.float32))
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
@@ -129,7 +133,8 @@ def load_trainable(folder: Path | str, top: int = 3) -> TrainableTeacher:
         )
     except Exception as error:  # whatever a broken file makes transformers raise
         raise ModelError(f"cannot load the teacher {str(folder)!r}: {first_line(error)}") from error
-    return TrainableTeacher(encoder, tokenizer, read_weights(path, top))
+    weights = read_weights(path, top)
+    return TrainableTeacher(encoder, tokenizer, weights, folder_fingerprint(path))
 
 
 def read_weights(folder: Path, top: int) -> tuple[float, ...]:
