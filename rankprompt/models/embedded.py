@@ -6,7 +6,6 @@ none of the wheel's code. De-quantising takes many seconds, so it is done once, 
 
 import logging
 import shutil
-import tempfile
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from rankprompt.errors import ModelError
+from rankprompt.files.building import build_beside
 from rankprompt.places import cache_dir
 
 __all__ = ["EMBEDDED", "converted", "find_gguf"]
@@ -78,8 +78,8 @@ def _convert(gguf: Path, target: Path) -> None:
     plain = make(config, dtype=torch.float32)
     plain.load_state_dict(model.state_dict())
     plain.generation_config = model.generation_config
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        folder = Path(scratch) / "model"
+    with build_beside(target) as scratch:
+        folder = scratch / "model"
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         try:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from rankprompt.collections.base import Fields
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import read_run
+from rankprompt.files.building import build_beside
 from rankprompt.passages import FIELDS, join_fields
 from rankprompt.retrieval import anserini
 
@@ -202,8 +203,8 @@ def _beside(index: Path) -> Iterator[Path]:
     try:
         if index.exists() and (not index.is_dir() or any(index.iterdir())):
             raise InputError(f"{index} exists already; remove it or name another folder")
-        with tempfile.TemporaryDirectory(prefix=".rankprompt-", dir=index.resolve().parent) as name:
-            yield Path(name)
+        with build_beside(index.resolve()) as folder:
+            yield folder
     except OSError as error:
         raise InputError(f"cannot write {index}: {error.strerror or error}") from error
 

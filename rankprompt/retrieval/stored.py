@@ -3,7 +3,6 @@
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from rankprompt.collections.base import Collection
 from rankprompt.errors import InputError
+from rankprompt.files.building import build_beside
 from rankprompt.manifest import versions
 from rankprompt.places import cache_dir
 from rankprompt.records import Document
@@ -111,8 +111,8 @@ def _make(path: Path, source: Mapping[str, Any], documents: Iterable[Document]) 
     if path.is_relative_to(cache_dir()):
         parent.mkdir(parents=True, exist_ok=True)
     # Before the work: a missing folder is told at once.
-    with tempfile.TemporaryDirectory(prefix=".rankprompt-", dir=parent) as name:
-        made = Path(name, "index")
+    with build_beside(path) as folder:
+        made = folder / "index"
         made.mkdir()
         index = Index.build(documents, language=source["language"], k1=source["k1"], b=source["b"])
         index.save(made)

@@ -166,7 +166,7 @@ def test_two_that_convert_at_once_end_with_one_model(
 
     def be_late(self: Any, folder: Path) -> Any:
         # The other process finishes first.
-        other = cache_dir("models") / Path(folder).parent.name[1:].rsplit("-", 1)[0]
+        other = cache_dir("models") / Path(folder).parent.name[1:].rsplit("-building-", 1)[0]
         other.mkdir()
         (other / "config.json").write_text("the other's")
         return save(self, folder)
