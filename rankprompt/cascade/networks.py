@@ -132,10 +132,11 @@ def _from_transformers(path: Path, kind: str) -> Callable[[Arrays], npt.NDArray[
         model = make.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
     except Exception as error:  # whatever a broken file makes transformers raise
         raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
-    if device == "cpu":
-        lay_out(model)
     typed = getattr(model.config, "type_vocab_size", 0) > 1
     names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
+    if device == "cpu":
+        few = torch.tensor([[0, 1, 2], [2, 1, 0]])
+        lay_out(model, lambda: model(input_ids=few)[0])
 
     def forward(arrays: Arrays) -> npt.NDArray[np.float32]:
         with torch.inference_mode():

@@ -71,7 +71,7 @@ class LocalModel:
         if model.dtype != torch.float32:
             preparing.project_in_float32(model)
         if self._device.type == "cpu":
-            lay_out(model)
+            lay_out(model, lambda: preparing.few_logits(model))
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = tokenizer.eos_token_id or 0

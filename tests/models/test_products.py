@@ -113,6 +113,41 @@ def test_without_good_operators_the_layers_stay(
     assert torch.equal(logits(model), logits(other))
 
 
+class Reaching(torch.nn.Module):
+    """Takes a layer's weight past the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(self.one(rows), self.other.weight[:4] * 2)
+
+
+@here
+def test_a_model_that_reaches_for_a_weight_stays_as_it_was() -> None:
+    model, rows = Reaching(), torch.randn(3, 8)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert not lay_out(model, lambda: model(rows))
+    assert {type(one) for one in (model.one, model.other)} == {torch.nn.Linear}
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    model.one.weight.requires_grad_()  # no inference tensor, which could not be trained
+    model(rows).sum().backward()
+    assert model.one.weight.grad is not None
+
+
+@here
+@pytest.mark.parametrize("later", [torch.tensor([1.0, 9.0]), torch.tensor([1.0, float("nan")])])
+def test_a_model_that_answers_otherwise_stays_as_it_was(later: torch.Tensor) -> None:
+    layer, answers = torch.nn.Linear(8, 8), [torch.tensor([1.0, 2.0]), later]
+    assert not lay_out(layer, lambda: answers.pop(0))
+    assert answers == []
+    assert type(layer) is torch.nn.Linear
+    assert not layer.weight.is_mkldnn
+    assert lay_out(layer, lambda: torch.ones(2))
+
+
 def test_another_format_and_layers_of_another_kind_stay() -> None:
     half = torch.nn.Linear(4, 4).half()
     assert not lay_out(half)
