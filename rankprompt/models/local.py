@@ -17,7 +17,7 @@ from rankprompt.models.machine import use_threads
 from rankprompt.models.marks import marks, plain
 from rankprompt.models.packing import packing_of
 from rankprompt.models.prefixes import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
-from rankprompt.models.products import lay_out
+from rankprompt.models.products import few_outputs, lay_out
 
 __all__ = ["LocalModel", "load"]
 
@@ -70,8 +70,7 @@ class LocalModel:
         self.fingerprint = preparing.fingerprint(model, tokenizer, self._writing)
         if model.dtype != torch.float32:
             preparing.project_in_float32(model)
-        if self._device.type == "cpu":
-            lay_out(model, lambda: preparing.few_logits(model))
+        lay_out(model, few_outputs)
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = tokenizer.eos_token_id or 0

@@ -13,7 +13,6 @@ from rankprompt.errors import ModelError
 __all__ = [
     "context_length",
     "cut",
-    "few_logits",
     "fingerprint",
     "greedy",
     "out_of_memory",
@@ -37,14 +36,6 @@ def project_in_float32(model: Any) -> None:
     if getattr(head, "bias", None) is not None:
         head.bias = torch.nn.Parameter(head.bias.detach().float(), requires_grad=False)
     head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-
-
-def few_logits(model: Any) -> torch.Tensor:
-    """What a language model answers to a few tokens, [rows, tokens, vocabulary]: to compare."""
-    ids = torch.tensor([[0, 1, 2], [2, 1, 0]], device=model.device)
-    more = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
-    logits: torch.Tensor = model(input_ids=ids, **more).logits
-    return logits
 
 
 def greedy(model: Any, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

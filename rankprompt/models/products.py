@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["lay_out", "product", "reordered"]
+__all__ = ["few_outputs", "lay_out"]
 
 log = logging.getLogger("rankprompt")
 
@@ -28,10 +28,10 @@ class _Laid(torch.nn.Linear):
     """A linear layer whose weight lies as oneDNN takes it; for inference alone."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002, torch's own name
-        return product(input, self.weight, self.bias)
+        return _product(input, self.weight, self.bias)
 
 
-def lay_out(model: Any, trial: Callable[[], torch.Tensor] | None = None) -> bool:
+def lay_out(model: Any, trial: Callable[[Any], torch.Tensor] | None = None) -> bool:
     """Lays out the weights of a model's linear layers, in place, where that is possible.
 
     Some models reach for a layer's weight past the layer, which then fails: so they are tried, and
@@ -42,23 +42,24 @@ def lay_out(model: Any, trial: Callable[[], torch.Tensor] | None = None) -> bool
     bfloat16 not at all. The layers can no longer be trained or copied.
 
     Args:
-        model: on a processor, in float32 or bfloat16 (or both).
-        trial: has the model answer something, and gives what must stay the same.
+        model: in float32 or bfloat16 (or both); one on an accelerator is left as it is.
+        trial: has the model answer something (``few_outputs``), and gives what must stay the same.
 
     Returns:
         Whether it did.
     """
     layers = [one for one in model.modules() if type(one) is torch.nn.Linear]
-    if not layers or not all(_works(dtype) for dtype in {one.weight.dtype for one in layers}):
+    kinds = {(one.weight.device.type, one.weight.dtype) for one in layers}
+    if not layers or not all(where == "cpu" and _works(dtype) for where, dtype in kinds):
         return False
-    before = _answer(trial) if trial else None
+    before = _answer(model, trial) if trial else None
     for one in layers:
-        one.weight = torch.nn.Parameter(reordered(one.weight.detach()), requires_grad=False)
+        one.weight = torch.nn.Parameter(_reordered(one.weight.detach()), requires_grad=False)
         one.__class__ = _Laid
     if trial is None or before is None:
         return True
     try:
-        if float((_answer(trial) - before).abs().max()) <= 0.05 * float(before.abs().max()):
+        if float((_answer(model, trial) - before).abs().max()) <= 0.05 * float(before.abs().max()):
             return True
         log.debug("with weights laid out this model answers otherwise")
     except (NotImplementedError, RuntimeError, TypeError) as error:
@@ -69,21 +70,27 @@ def lay_out(model: Any, trial: Callable[[], torch.Tensor] | None = None) -> bool
     return False
 
 
+def few_outputs(model: Any) -> torch.Tensor:
+    """What a transformers model answers to two rows of three tokens: its first output."""
+    ids = torch.tensor([[0, 1, 2], [2, 1, 0]], device=model.device)
+    more = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
+    found: torch.Tensor = model(input_ids=ids, **more)[0]
+    return found
+
+
 @torch.inference_mode()
-def _answer(trial: Callable[[], torch.Tensor]) -> torch.Tensor:
-    return trial().float()
+def _answer(model: Any, trial: Callable[[Any], torch.Tensor]) -> torch.Tensor:
+    return trial(model).float()
 
 
-def reordered(weight: torch.Tensor) -> torch.Tensor:
-    """A weight, [out, in], for ``product``."""
+def _reordered(weight: torch.Tensor) -> torch.Tensor:
+    """A weight, [out, in], for ``_product``."""
     found: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
     return found
 
 
-def product(
-    rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Rows, [..., in], times a weight that ``reordered`` gave: [..., out]."""
+def _product(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Rows, [..., in], times a weight that ``_reordered`` gave: [..., out]."""
     found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return found
 
@@ -98,7 +105,7 @@ def _works(dtype: torch.dtype) -> bool:
         for size, shape in ((10 * 32, (2, 5, 32)), (48 * 32, (48, 32)), (48, (48,)))
     )
     try:
-        found = product(rows, reordered(weight), bias)
+        found = _product(rows, _reordered(weight), bias)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
         log.debug("no products by oneDNN in %s: %s", dtype, str(error).splitlines()[0])
         return False
