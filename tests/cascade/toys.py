@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rankprompt.cascade.encoders import Encoder
 from rankprompt.cascade.offsets import model_offsets
-from rankprompt.cascade.training.data import Cut, WindowTexts
+from rankprompt.cascade.training.data import WindowTexts
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.records import Candidates, Document, Qrels, Query
 
@@ -30,7 +30,7 @@ def by_words(pairs: Sequence[tuple[str, str]]) -> list[float]:
     return [float(query.split()[1][:-1] in window) * 4 for query, window in pairs]
 
 
-def cutter(encoder: Encoder, settings: WindowSettings) -> Cut:
+def cutter(encoder: Encoder, settings: WindowSettings) -> WindowTexts:
     return WindowTexts(model_offsets(encoder.source), settings)
 
 

@@ -14,7 +14,13 @@ from rankprompt.cascade.ck import CK, save_ck
 from rankprompt.cascade.encoders import Encoder
 from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.training.checkpoint import Progress
-from rankprompt.cascade.training.data import Cut, distillation_lists, pairs_of, split_queries
+from rankprompt.cascade.training.data import (
+    Cut,
+    WindowTexts,
+    distillation_lists,
+    pairs_of,
+    split_queries,
+)
 from rankprompt.cascade.training.frozen import Frozen
 from rankprompt.cascade.training.loop import TrainingSettings, fit
 from rankprompt.cascade.training.losses import TOP
@@ -47,7 +53,7 @@ def train_teacher(
     measure: Callable[[Qrels], Measure],
     output: Path,
     *,
-    cut: Cut | None = None,
+    cut: WindowTexts | None = None,
     rate: float = BODY_RATE,
     top_rate: float = TOP_RATE,
     share: float = VALIDATION,

@@ -1,7 +1,7 @@
 """IDCM's three stages (arXiv 2105.09816, section 3.4), as ``loop.fit`` trains them."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -10,10 +10,9 @@ import torch
 from rankprompt.cascade.aggregation import best_places
 from rankprompt.cascade.ck import CK, QUERY_TOKENS
 from rankprompt.cascade.encoders import Encoder
-from rankprompt.cascade.training.data import Cut, List, Pair
+from rankprompt.cascade.training.data import List, Pair, WindowTexts
 from rankprompt.cascade.training.losses import DISTILLATION, TOP, ranknet
 from rankprompt.cascade.training.teacher import TrainableTeacher, weighted_top
-from rankprompt.cascade.weights import digest
 from rankprompt.errors import UnknownNameError
 from rankprompt.records import Candidates
 
@@ -98,7 +97,7 @@ class DocumentStage:
         self,
         teacher: TrainableTeacher,
         pairs: Sequence[Pair],
-        cut: Cut,
+        cut: WindowTexts,
         validation: Sequence[Candidates],
         measure: Measure,
         rate: float = BODY_RATE,
@@ -107,11 +106,9 @@ class DocumentStage:
         self.model, self.examples, self._cut = teacher, pairs, cut
         self._validation, self._measure = validation, measure
         self._rates = rate, top_rate
-        # Other windows of the same documents are other examples.
-        texts = dict.fromkeys(text for one in pairs for text in one.texts[1:])
-        windows = digest(json.dumps([cut(text) for text in texts]).encode())
+        # Other windows of the same documents are other examples; the teacher's words cut them.
         self.identity: dict[str, Any] = {
-            "stage": "documents", "rates": self._rates, "windows": windows,
+            "stage": "documents", "rates": self._rates, "windows": asdict(cut.settings),
             "teacher": teacher.source, "top": teacher.top.tolist(),
         }  # fmt: skip
 
