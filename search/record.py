@@ -23,17 +23,13 @@ from zlib import crc32
 
 from rankprompt.errors import InputError
 from rankprompt.files.atomic import write_atomically
+from rankprompt.files.locking import hold
 from rankprompt.search.archive import Archive, Fitness, PartialFitness, Scores
 from rankprompt.search.checkpoint import pack, restore, unpack
 from rankprompt.search.genome import SeedPrompt
 from rankprompt.search.individuals import Individual
 from rankprompt.search.settings import SearchSettings
 from rankprompt.search.state import Search
-
-try:
-    import fcntl
-except ImportError:  # only where there is no fcntl may two processes share a folder unnoticed
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Record", "read_history"]
 
@@ -218,15 +214,11 @@ def _open_alone(path: Path) -> IO[bytes]:
         file = path.open("r+b")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise InputError(
-                f"{path.parent}: another process is at this search; wait for it, or name "
-                "another folder"
-            ) from error
+    if hold(file) is False:
+        file.close()
+        raise InputError(
+            f"{path.parent}: another process is at this search; wait for it, or name another folder"
+        )
     return file
 
 

@@ -6,13 +6,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # only where there is no fcntl does a killed process leave a folder for good
-    fcntl = None  # type: ignore[assignment]
+from rankprompt.files.locking import hold
 
 __all__ = ["build_beside"]
 
@@ -36,39 +33,28 @@ def build_beside(target: Path) -> Iterator[Path]:
     for old in parent.glob(f"{glob.escape(prefix)}*"):
         if _is_left(old):
             shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as name, closing(_Held(name)):
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=parent))
+        file = _open(Path(name))
+        if file is not None:
+            stack.callback(os.close, file)
+            hold(file)
         yield Path(name)
-
-
-class _Held:
-    """Tells others that a process is at work in a folder, for as long as it lives."""
-
-    def __init__(self, folder: str | Path) -> None:
-        self._file: int | None = None
-        if fcntl is not None:
-            self._file = os.open(folder, os.O_RDONLY)
-            with suppress(OSError):  # a disk that knows no locks
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
 
 
 def _is_left(folder: Path) -> bool:
     """Whether no process is at work in a folder."""
-    if fcntl is None:
+    file = _open(folder)
+    if file is None:
         return False
     try:
-        if time.time() - folder.stat().st_ctime < _SETTLED:
-            return False
-        file = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+        return time.time() - os.fstat(file).st_ctime >= _SETTLED and hold(file) is True
     finally:
         os.close(file)
-    return True
+
+
+def _open(folder: Path) -> int | None:
+    try:
+        return os.open(folder, os.O_RDONLY)
+    except OSError:  # it is gone, or this system opens no folders
+        return None

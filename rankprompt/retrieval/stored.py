@@ -107,9 +107,8 @@ def open_index(
 def _make(path: Path, source: Mapping[str, Any], documents: Iterable[Document]) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} is no index; remove it, or name another folder")
-    parent = path.absolute().parent
     if path.is_relative_to(cache_dir()):
-        parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     # Before the work: a missing folder is told at once.
     with build_beside(path) as folder:
         made = folder / "index"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rankprompt.files import building
+from rankprompt.files import building, locking
 from rankprompt.files.building import build_beside
 
 # Holds a folder until it is killed.
@@ -82,7 +82,7 @@ def test_a_missing_folder_is_told_at_once(tmp_path: Path) -> None:
 def test_where_there_are_no_locks_nothing_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "fcntl", None)
+    monkeypatch.setattr(locking, "fcntl", None)
     (tmp_path / ".index-building-x").mkdir()
     with build_beside(tmp_path / "index"):
         assert len(list(tmp_path.iterdir())) == 2
