@@ -3,36 +3,16 @@
 ``make docs`` is the same build; its settings (``mkdocs.yml``) make a warning an error.
 """
 
-import os
 import re
-import subprocess
-import sys
 from html import unescape
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.docs.conftest import ROOT, build
+
 GOLDEN = ROOT / "tests" / "cli" / "golden"
 CONCEPTS = ["flows", "journal", "cascade", "evolution"]
-
-
-def build(folder: Path, settings: Path = ROOT / "mkdocs.yml") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "-f", settings, "-d", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-    )
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    done = build(folder)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_each_page_of_the_docs_is_there(site: Path) -> None:

@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.docs.test_site import build
 from tests.eval.test_report_browser import FLAGS, axe
 
 PHONE = 375
 # Each page in turn, in a frame as wide as a phone.
 SCRIPT = """
-<iframe title="page" style="width: WIDTHpx; height: 800px"></iframe><pre id="result"></pre>
+<iframe style="width: WIDTHpx; height: 800px"></iframe><pre id="result"></pre>
 <script src="asked.js"></script><script>
 const pages = PAGES, found = {}, frame = document.querySelector("iframe");
 frame.onload = async () => {
@@ -32,22 +31,14 @@ frame.src = pages[0];
 </script>"""
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    assert build(folder).returncode == 0
-    return folder
-
-
 def of_each_page(site: Path, folder: Path, width: int, ask: str, *flags: str) -> dict[str, Any]:
     """What a JavaScript function, of a window and its document, gives for each page."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium (apt-get install chromium)")
-    pages = [str(one.relative_to(site)) for one in site.rglob("*.html")]
-    pages = sorted(one for one in pages if one not in ("404.html", "frame.html"))
-    frame = site / "frame.html"
-    (site / "asked.js").write_text(ask)
+    pages = sorted(one.as_uri() for one in site.rglob("*.html") if one.name != "404.html")
+    frame = folder / "frame.html"
+    (folder / "asked.js").write_text(ask)
     frame.write_text(SCRIPT.replace("WIDTH", str(width)).replace("PAGES", json.dumps(pages)))
     command = [
         chromium, *FLAGS, *flags, "--dump-dom", "--allow-file-access-from-files", frame.as_uri()
@@ -93,4 +84,6 @@ const ask = async (shown, page) => {{
     found = of_each_page(site, tmp_path, 1200, asked, *flags)
     assert {page: one[2] for page, one in found.items() if one[2]} == {}
     assert all(passed > 15 for _, passed, _ in found.values())
-    assert len({ground for ground, *_ in found.values()}) == 1
+    assert {ground for ground, *_ in found.values()} == {
+        {"light": "rgb(255, 255, 255)", "dark": "rgb(30, 33, 41)"}[scheme]
+    }
