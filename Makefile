@@ -102,7 +102,7 @@ bench-evolve-speed: $(VENV)/.installed-dev ## Measure evaluations a second (need
 bench-evolve-toy: $(VENV)/.installed-dev ## Count how often the search finds a known best prompt
 	$(BIN)/python -m benchmarks.evolve_toy
 
-bench-evolve: $(VENV)/.installed-dev ## Evolve prompts for SST-2 and Subj (hours; goes on where it was stopped)
+bench-evolve: $(VENV)/.installed-dev ## Evolve prompts for SST-2 and Subj (80 minutes; goes on where it was stopped)
 	$(BIN)/python -m benchmarks.evolve
 
 bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL19 (about 40 minutes)

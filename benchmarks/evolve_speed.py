@@ -40,12 +40,11 @@ SIZES = {"search": 16, "calibration": 20, "test": 20}
 
 
 class Plain:
-    """transformers as it comes, one prompt a forward, with all its logits."""
+    """transformers as it comes, one prompt a forward, with all its logits; what a search needs."""
 
-    fingerprint, context_length = "plain", 8192
+    name, fingerprint = EMBEDDED, "plain"
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
-        self.name = EMBEDDED
         self._network, self._tokenizer = network, tokenizer
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
@@ -62,12 +61,6 @@ class Plain:
 
     def length(self, request: Request) -> int:
         return encode(self._tokenizer, request).length
-
-    def cut(self, text: str, tokens: int) -> str:
-        raise NotImplementedError
-
-    def plain(self, text: str) -> str:
-        return text
 
 
 def network() -> Any:
