@@ -19,18 +19,19 @@ from benchmarks.cascade_report import write
 from benchmarks.tables import note
 from rankprompt.cascade.aggregation import aggregate_by
 from rankprompt.cascade.cascade import Cascade
-from rankprompt.cascade.measuring import ALL, Variant, measure_quality, time_variants
-from rankprompt.cascade.offsets import Offsets
-from rankprompt.cascade.scores import Teacher, WindowScores
+from rankprompt.cascade.measurement import ALL, Variant, measure_quality, time_variants
 from rankprompt.cascade.students import RandomStudent, Student, load_student
 from rankprompt.cascade.teachers import MINILM, load_teacher, teacher_offsets
+from rankprompt.cascade.window_scores import Teacher, WindowScores
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.cli.cascade import ndcg_at_10
-from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries
-from rankprompt.journal import Journal
-from rankprompt.places import cache_dir
-from rankprompt.records import Candidates, Document, Qrels
+from rankprompt.datasets.candidates import build_candidates
+from rankprompt.files import read_documents, read_qrels, read_queries
+from rankprompt.files.cache_directory import cache_dir
+from rankprompt.journal.store import Journal
+from rankprompt.llm.tokenizer_offsets import Offsets
 from rankprompt.retrieval import bm25
+from rankprompt.types import Candidates, Document, Qrels
 
 DATA = Path("../shared/data/time")
 DEPTH, KEEP = 20, (1, 2, 3, 4, 6, 8)

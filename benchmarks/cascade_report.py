@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.tables import table
 from rankprompt.cascade.cascade import percentile
-from rankprompt.cascade.exports import draw_lines
+from rankprompt.cascade.report_files import draw_lines
 from rankprompt.files import write_atomically
 
 REPORT, QUALITY, COST = (Path("docs") / name for name in

@@ -18,10 +18,8 @@ import torch
 
 from benchmarks.tables import paired, table
 from rankprompt.cascade.aggregation import best_places
-from rankprompt.cascade.ck import load_ck
-from rankprompt.cascade.encoders import load_encoder
-from rankprompt.cascade.offsets import model_offsets
-from rankprompt.cascade.scores import WindowScores
+from rankprompt.cascade.input_embeddings import load_encoder
+from rankprompt.cascade.students.ck import load_ck
 from rankprompt.cascade.teachers import MINILM, teacher_folder
 from rankprompt.cascade.training.data import (
     List,
@@ -32,14 +30,17 @@ from rankprompt.cascade.training.data import (
 from rankprompt.cascade.training.frozen import load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings
 from rankprompt.cascade.training.run import train_esm
+from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.cli.cascade import ndcg_at_10
-from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries
-from rankprompt.journal import Journal
-from rankprompt.places import cache_dir
-from rankprompt.records import Document, Qrels
+from rankprompt.datasets.candidates import build_candidates
+from rankprompt.files import read_documents, read_qrels, read_queries
+from rankprompt.files.cache_directory import cache_dir
+from rankprompt.journal.store import Journal
+from rankprompt.llm.tokenizer_offsets import model_offsets
+from rankprompt.rankers.seeded_random import uniform
 from rankprompt.retrieval.bm25 import Index, bm25
-from rankprompt.seeds import uniform
+from rankprompt.types import Document, Qrels
 
 DATA = Path("../shared/data/time")
 REPORT = Path("docs/cascade-training.md")

@@ -21,21 +21,22 @@ import numpy as np
 
 from benchmarks.tables import note, paired, table
 from rankprompt import Candidates, Comparison
-from rankprompt.answering import Answering
+from rankprompt.datasets.candidates import build_candidates
+from rankprompt.datasets.sample import sample
 from rankprompt.eval import parse_measure, score
-from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries, read_run
-from rankprompt.journal import Journal
-from rankprompt.judges import PairwiseJudge
-from rankprompt.models import Answer, LanguageModel, Request, load_model
-from rankprompt.prior import PriorJudge
-from rankprompt.prompt import load_prompt
-from rankprompt.readings import reading
-from rankprompt.records import Qrels
-from rankprompt.reranking import merge, rerank
+from rankprompt.files import read_documents, read_qrels, read_queries, read_run
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.first_stage_prior import PriorJudge
+from rankprompt.judges.pairwise import PairwiseJudge
+from rankprompt.llm import Answer, LanguageModel, Request, load_model
+from rankprompt.pipeline.config import EMBEDDED_PROMPT
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.rankers import METHODS, allpair
+from rankprompt.rankers.reranking import merge, rerank
 from rankprompt.retrieval import bm25
-from rankprompt.sample import sample
-from rankprompt.settings import EMBEDDED_PROMPT
-from rankprompt.sorting import METHODS, allpair
+from rankprompt.types import Qrels
 
 DEPTH = 20
 MEASURE = parse_measure("ndcg@10")

@@ -22,17 +22,18 @@ import torch
 from benchmarks.plots import draw_bars
 from benchmarks.tables import table
 from rankprompt import Candidates, Comparison, Document, rerank
-from rankprompt.answering import Answering
-from rankprompt.files import build_candidates, read_documents, read_queries, read_run
-from rankprompt.journal import Journal
-from rankprompt.judges import PairwiseJudge
-from rankprompt.models.embedded import converted
-from rankprompt.models.encoding import encode
-from rankprompt.models.loading import load_pair
-from rankprompt.models.local import LocalModel
-from rankprompt.prompt import load_prompt
-from rankprompt.readings import reading
-from rankprompt.sorting import METHODS
+from rankprompt.datasets.candidates import build_candidates
+from rankprompt.files import read_documents, read_queries, read_run
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.pairwise import PairwiseJudge
+from rankprompt.llm.embedded import converted
+from rankprompt.llm.local.encoding import encode
+from rankprompt.llm.local.loading import load_pair
+from rankprompt.llm.local.model import LocalModel
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.rankers import METHODS
 
 REPORT = Path("docs/engine.md")
 PASSAGE_TOKENS = 64

@@ -40,7 +40,7 @@ def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
 
 
 def measure(options: argparse.Namespace) -> None:
-    from rankprompt.models import load_model
+    from rankprompt.llm import load_model
     from rankprompt.search.evolving import RESULT, EvolveJob, run_evolution
     from rankprompt.search.settings import SearchSettings
 

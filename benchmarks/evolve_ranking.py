@@ -124,7 +124,7 @@ def _in_words(result: dict[str, Any]) -> str:
 
 def shipped(options: argparse.Namespace) -> str:
     """The found prompt as a file, its record in comments."""
-    from rankprompt.prompt import load_prompt
+    from rankprompt.prompts.prompt import load_prompt
     from rankprompt.search.promptfile import format_prompt
 
     folder = options.folder / f"{options.methods[0]}-{options.seed}"

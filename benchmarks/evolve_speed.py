@@ -18,16 +18,16 @@ import torch
 
 from benchmarks.evolve import PAGE, task_file
 from benchmarks.tables import replace_part, table
-from rankprompt.answering import Answering
-from rankprompt.cascade.offsets import model_offsets
-from rankprompt.journal import Journal
-from rankprompt.models.base import Answer, Request, Usage
-from rankprompt.models.batching import read_options
-from rankprompt.models.embedded import EMBEDDED, converted
-from rankprompt.models.encoding import encode
-from rankprompt.models.loading import load_pair
-from rankprompt.models.local import LocalModel
-from rankprompt.models.machine import use_threads
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.embedded import EMBEDDED, converted
+from rankprompt.llm.local.batches import read_options
+from rankprompt.llm.local.encoding import encode
+from rankprompt.llm.local.loading import load_pair
+from rankprompt.llm.local.model import LocalModel
+from rankprompt.llm.local.processor import use_threads
+from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.search.fitness import make_problem
 from rankprompt.search.genome import SeedPrompt
 from rankprompt.search.operators import random_genome

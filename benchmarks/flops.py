@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 
-from rankprompt.models.products import lay_out
+from rankprompt.llm.local.onednn_linear import lay_out
 
 # A batch of the engine holds up to 4,096 tokens; from 1,024 on, the product is no faster.
 ROWS = 1024

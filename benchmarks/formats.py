@@ -27,26 +27,27 @@ from scipy.stats import kendalltau
 
 from benchmarks.quantising import quantise
 from benchmarks.tables import note, replace_part, table
-from rankprompt.answering import Answering
+from rankprompt.datasets.candidates import build_candidates
+from rankprompt.datasets.sample import sample
 from rankprompt.eval import parse_measure, score
-from rankprompt.files import build_candidates, read_documents, read_qrels, read_queries, read_run
-from rankprompt.journal import Journal
-from rankprompt.judges import PairwiseJudge
-from rankprompt.models import Request
-from rankprompt.models.embedded import converted
-from rankprompt.models.loading import load_pair
-from rankprompt.models.local import LocalModel, load
-from rankprompt.models.machine import quicker_format, use_threads
-from rankprompt.models.prefixes import PREFIX_BYTES
-from rankprompt.prior import PriorJudge
-from rankprompt.prompt import load_prompt
-from rankprompt.readings import reading
-from rankprompt.records import Candidates, Qrels
-from rankprompt.reranking import rerank
+from rankprompt.files import read_documents, read_qrels, read_queries, read_run
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.first_stage_prior import PriorJudge
+from rankprompt.judges.pairwise import PairwiseJudge
+from rankprompt.llm import Request
+from rankprompt.llm.embedded import converted
+from rankprompt.llm.local.loading import load_pair
+from rankprompt.llm.local.model import LocalModel, load
+from rankprompt.llm.local.prefix_cache import PREFIX_BYTES
+from rankprompt.llm.local.processor import quicker_format, use_threads
+from rankprompt.pipeline.config import EMBEDDED_PROMPT
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.rankers import allpair
+from rankprompt.rankers.reranking import rerank
 from rankprompt.retrieval import bm25
-from rankprompt.sample import sample
-from rankprompt.settings import EMBEDDED_PROMPT
-from rankprompt.sorting import allpair
+from rankprompt.types import Candidates, Qrels
 
 REPORT = Path("docs/formats.md")
 FORMATS = ("float32", "bfloat16", "int8")

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 
-from rankprompt.collections import open_collection
-from rankprompt.places import cache_dir
+from rankprompt.datasets import open_collection
+from rankprompt.files.cache_directory import cache_dir
 
 REPORT = Path("docs/import.md")
 PASSAGES, FETCHED = 2_300_000, 1_000

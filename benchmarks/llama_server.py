@@ -28,18 +28,18 @@ from benchmarks.gguf_twin import copy_gguf, round_as_ggml
 from benchmarks.llama_process import ADDRESS, FLOAT32, Likely, likely_there, post, running
 from benchmarks.tables import note, table
 from rankprompt import Candidates, Comparison, Document, rerank
-from rankprompt.answering import Answering, AsyncAnswering
-from rankprompt.files import read_candidates
-from rankprompt.journal import Journal
-from rankprompt.judges import AsyncPairwiseJudge, PairwiseJudge
-from rankprompt.models import load_server
-from rankprompt.models.embedded import converted, find_gguf
-from rankprompt.models.loading import load_pair
-from rankprompt.models.local import LocalModel
-from rankprompt.prompt import load_prompt
-from rankprompt.readings import Choice
-from rankprompt.reranking import arerank
-from rankprompt.sorting import allpair
+from rankprompt.datasets.candidates import read_candidates
+from rankprompt.journal.cached_model import Answering, AsyncAnswering
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import Choice
+from rankprompt.judges.pairwise import AsyncPairwiseJudge, PairwiseJudge
+from rankprompt.llm import load_server
+from rankprompt.llm.embedded import converted, find_gguf
+from rankprompt.llm.local.loading import load_pair
+from rankprompt.llm.local.model import LocalModel
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.rankers import allpair
+from rankprompt.rankers.reranking import arerank
 
 REPORT = Path("docs/llama-server.md")
 QUERIES, DEPTH, TOKENS = 10, 10, 32

@@ -24,9 +24,9 @@ import Stemmer
 from benchmarks.tables import paired, table
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_documents, read_qrels, read_queries, read_run
-from rankprompt.records import Document, Qrels, Run
 from rankprompt.retrieval import anserini, bm25
 from rankprompt.retrieval.lucene import build, search
+from rankprompt.types import Document, Qrels, Run
 
 REPORT = Path("docs/lucene.md")
 DATA = Path(os.environ.get("RANKPROMPT_TEST_DATA", "../shared/data"))

@@ -8,8 +8,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from rankprompt.eval.svg import COLOURS, GREY, MARKERS, STYLE, to_svg
 from rankprompt.files import write_atomically
-from rankprompt.plotting import COLOURS, GREY, MARKERS, STYLE, to_svg
 
 
 class Panel(NamedTuple):

@@ -29,10 +29,10 @@ from benchmarks.simulating import (
     simulate,
 )
 from benchmarks.tables import table
+from rankprompt.datasets.sample import sample
 from rankprompt.eval.pictures import to_svg
 from rankprompt.eval.plots import draw_costs
 from rankprompt.files import write_atomically
-from rankprompt.sample import sample
 
 REPORT = Path("docs/rankers-noise.md")
 KEPT = Path(".benchmarks/rankers.jsonl")

@@ -18,19 +18,20 @@ from typing import NamedTuple
 from benchmarks.default import Counting
 from benchmarks.tables import table, write_filled
 from rankprompt import Candidates, as_run, rerank
+from rankprompt.datasets.candidates import read_candidates
 from rankprompt.eval import parse_measure, score
-from rankprompt.files import read_candidates, read_qrels
-from rankprompt.fitting import Heard, hear_journal
-from rankprompt.journal import Journal
-from rankprompt.judge_models import JudgeModel
-from rankprompt.judges import Judge, OracleJudge, PairwiseJudge
-from rankprompt.models import Request, load_model
-from rankprompt.prior import PriorJudge
-from rankprompt.prompt import Prompt, load_prompt
-from rankprompt.readings import reading
-from rankprompt.records import Qrels
-from rankprompt.settings import EMBEDDED_PROMPT
-from rankprompt.sorting import Ranker, method
+from rankprompt.files import read_qrels
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.first_stage_prior import PriorJudge
+from rankprompt.judges.pairwise import Judge, OracleJudge, PairwiseJudge
+from rankprompt.judges.simulated.error_model import JudgeModel
+from rankprompt.judges.simulated.fit_to_journal import Heard, hear_journal
+from rankprompt.llm import Request, load_model
+from rankprompt.pipeline.config import EMBEDDED_PROMPT
+from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.rankers import Ranker, method
+from rankprompt.types import Qrels
 
 REPORT = Path("docs/rankers-real.md")
 FOLDER = Path(".benchmarks")

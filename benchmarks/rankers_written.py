@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.tables import table, write_filled
 from rankprompt import Job, run_job
+from rankprompt.datasets.sample import sample
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import (
     read_documents,
@@ -23,7 +24,6 @@ from rankprompt.files import (
     write_run,
 )
 from rankprompt.retrieval import bm25
-from rankprompt.sample import sample
 
 REPORT = Path("docs/rankers-written.md")
 DEPTH = 5

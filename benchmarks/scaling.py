@@ -17,18 +17,13 @@ from benchmarks.engine import cut, run_naive, run_ours
 from benchmarks.flops import FlopCounter, Products, products
 from benchmarks.scaling_report import Measured, Point, Report, Sweep
 from rankprompt import Candidates, Document
-from rankprompt.files import (
-    build_candidates,
-    check_writable,
-    read_documents,
-    read_queries,
-    read_run,
-)
-from rankprompt.models.embedded import EMBEDDED, converted
-from rankprompt.models.loading import load_pair
-from rankprompt.models.local import LocalModel
-from rankprompt.settings import EMBEDDED_PROMPT
-from rankprompt.sorting import METHODS
+from rankprompt.datasets.candidates import build_candidates
+from rankprompt.files import check_writable, read_documents, read_queries, read_run
+from rankprompt.llm.embedded import EMBEDDED, converted
+from rankprompt.llm.local.loading import load_pair
+from rankprompt.llm.local.model import LocalModel
+from rankprompt.pipeline.config import EMBEDDED_PROMPT
+from rankprompt.rankers import METHODS
 
 # Series: method, prompt, engine.
 SERIES = {

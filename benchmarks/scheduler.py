@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.tables import table
 from rankprompt import Candidates, Comparison, Document, Query, rerank
-from rankprompt.seeds import uniform
-from rankprompt.sorting import METHODS, PAIRWISE
+from rankprompt.rankers import METHODS, PAIRWISE
+from rankprompt.rankers.seeded_random import uniform
 
 REPORT = Path("docs/scheduler.md")
 QUERIES, DEPTH = 43, 100
@@ -88,7 +88,7 @@ def stream(queries: int) -> tuple[float, float]:
                     run.write(f"q{query} Q0 {name} {rank + 1} {-rank} bm25\n")
                 qrels.write(f"q{query} 0 d{(query + 7) % 1000} 1\n")
         script = (
-            "import sys; from pathlib import Path; from rankprompt.job import *\n"
+            "import sys; from pathlib import Path; from rankprompt.pipeline.rerank import *\n"
             "p = Path(sys.argv[1])\n"
             "run_job(Job(p / 'run.trec', p / 'queries.tsv', p / 'docs.tsv', p / 'out.trec', "
             "model=f'oracle:{p}/qrels.trec', method='quickselect'))\n"

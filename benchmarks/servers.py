@@ -21,17 +21,17 @@ from typing import NamedTuple
 
 from benchmarks.tables import table
 from rankprompt import Candidates, Comparison, Document, Query
-from rankprompt.answering import AsyncAnswering
-from rankprompt.flows import about, arun, together
-from rankprompt.journal import Journal
-from rankprompt.judges import CHUNK, AsyncPairwiseJudge
-from rankprompt.models.openai import OpenAIModel
-from rankprompt.prompt import Prompt
-from rankprompt.readings import reading
-from rankprompt.records import Preference
-from rankprompt.reranking import arerank
-from rankprompt.seeds import uniform
-from rankprompt.sorting import METHODS
+from rankprompt.journal.cached_model import AsyncAnswering
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.pairwise import CHUNK, AsyncPairwiseJudge
+from rankprompt.llm.openai.model import OpenAIModel
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers import METHODS
+from rankprompt.rankers.coroutines import about, arun, together
+from rankprompt.rankers.reranking import arerank
+from rankprompt.rankers.seeded_random import uniform
+from rankprompt.types import Preference
 from tests.fakes import PROMPT
 from tests.servers.protocol import ProtocolServer
 from tests.servers.speaking import Speaker

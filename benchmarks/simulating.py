@@ -11,21 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankprompt import Candidates, as_run, rerank
+from rankprompt.datasets.candidates import build_candidates, read_candidates
 from rankprompt.eval import parse_measure, score
-from rankprompt.files import (
-    build_candidates,
-    read_candidates,
-    read_documents,
-    read_qrels,
-    read_queries,
-)
-from rankprompt.flows import run
-from rankprompt.judge_models import parse_judge_model
-from rankprompt.judges import OracleJudge
-from rankprompt.kinds import oracle
-from rankprompt.records import Comparison, Qrels
+from rankprompt.files import read_documents, read_qrels, read_queries
+from rankprompt.judges.pairwise import OracleJudge
+from rankprompt.judges.registry import oracle
+from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.rankers import METHODS, method
+from rankprompt.rankers.coroutines import run
 from rankprompt.retrieval import bm25
-from rankprompt.sorting import METHODS, method
+from rankprompt.types import Comparison, Qrels
 
 K, DEPTH = 10, 100
 NDCG = parse_measure("ndcg@10")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rankprompt.errors import InputError
-from rankprompt.manifest import describe_file, manifest_path
+from rankprompt.files.manifest import describe_file, manifest_path
 
 __all__ = ["Cost", "read_cost"]
 
@@ -23,7 +23,7 @@ class Cost:
         from_journal: prompts that the journal answered: what they had cost before is not known.
         tokens: read and written by the model, padding left out.
         seconds: of the whole job, on the clock.
-        diagnostics: of the judge, as ``rankprompt.diagnostics.summarise`` gives them.
+        diagnostics: of the judge, as ``rankprompt.judges.diagnostics.summarise`` gives them.
         manifest: the whole of it.
     """
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rankprompt.collections.base import Collection
+from rankprompt.datasets.base import Collection
 from rankprompt.errors import InputError
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.notes import notes_on_grades
 from rankprompt.eval.scoring import Scorer, Scores, pairs_of
-from rankprompt.records import Qrels, Run
+from rankprompt.types import Qrels, Run
 
 __all__ = ["Grades"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rankprompt.eval.scoring import trec_order
-from rankprompt.records import Qrels, Run
+from rankprompt.types import Qrels, Run
 
 __all__ = ["BANDS", "Movement", "band", "movement", "ranks_of"]
 

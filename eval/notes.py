@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.scoring import Scores
-from rankprompt.records import Qrels
+from rankprompt.types import Qrels
 
 __all__ = ["notes_on", "notes_on_grades"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rankprompt.eval.movement import ranks_of
-from rankprompt.records import Qrels, Run
+from rankprompt.types import Qrels, Run
 
 __all__ = ["Change", "Moved", "changes", "largest"]
 

@@ -15,9 +15,9 @@ from rankprompt.eval.notes import notes_on
 from rankprompt.eval.queries import Change, changes
 from rankprompt.eval.scoring import Scores, keep_order, score
 from rankprompt.files import read_run
-from rankprompt.inspecting import DEPTHS, at_depth
-from rankprompt.manifest import beside
-from rankprompt.records import Qrels, Run
+from rankprompt.files.manifest import beside
+from rankprompt.planning.inspection import DEPTHS, at_depth
+from rankprompt.types import Qrels, Run
 
 __all__ = ["Report", "RunReport", "build_report", "name_runs"]
 

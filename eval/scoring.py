@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from rankprompt.errors import InputError
 from rankprompt.eval.judged import bpref, judged_share
 from rankprompt.eval.measures import Measure
-from rankprompt.ranx_guard import import_ranx_measures, one_at_a_time
-from rankprompt.records import Qrels, Run
+from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
+from rankprompt.types import Qrels, Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rankprompt.records import Candidates, Comparison, Document, Preference, Qrels, Query, Run
-from rankprompt.reranking import Reranked, as_run, rerank
+from rankprompt.rankers.reranking import Reranked, as_run, rerank
+from rankprompt.types import Candidates, Comparison, Document, Preference, Qrels, Query, Run
 
 if TYPE_CHECKING:
-    from rankprompt.job import Job, run_job
+    from rankprompt.pipeline.rerank import Job, run_job
 
 __all__ = [
     "Candidates",
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # Whoever ranks with a judge of their own need not wait for what reads and writes files.
     if name in ("Job", "run_job"):
-        from rankprompt import job
+        from rankprompt.pipeline import rerank as job
 
         return getattr(job, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rankprompt.answering import Answering
-from rankprompt.cascade.offsets import model_offsets
 from rankprompt.errors import InputError, ModelError
-from rankprompt.files.atomic import write_together
-from rankprompt.journal import Journal
-from rankprompt.models import LanguageModel, load_model
+from rankprompt.files.atomic_write import write_together
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.llm import LanguageModel, load_model
+from rankprompt.llm.tokenizer_offsets import model_offsets
+from rankprompt.pipeline.config import ORACLE, SERVER
 from rankprompt.search.calibration import Selected, select
 from rankprompt.search.fitness import SPLITS, Problem, make_problem
 from rankprompt.search.genome import Offsets, SeedPrompt
@@ -27,7 +28,6 @@ from rankprompt.search.record import Record
 from rankprompt.search.settings import SearchSettings
 from rankprompt.search.state import Generation, Limits, Search
 from rankprompt.search.tasks import Task, load_task
-from rankprompt.settings import ORACLE, SERVER
 
 if TYPE_CHECKING:
     from rankprompt.search.individuals import Individual

@@ -1,7 +1,7 @@
 """Writing a prompt as a file that ``rerank --prompt`` takes."""
 
 from rankprompt.files.toml import format_toml
-from rankprompt.prompt import Prompt
+from rankprompt.prompts.prompt import Prompt
 
 __all__ = ["format_prompt"]
 

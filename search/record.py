@@ -22,8 +22,8 @@ from typing import IO, Any
 from zlib import crc32
 
 from rankprompt.errors import InputError
-from rankprompt.files.atomic import write_atomically
-from rankprompt.files.locking import hold
+from rankprompt.files.atomic_write import write_atomically
+from rankprompt.files.file_lock import hold
 from rankprompt.search.archive import Archive, Fitness, PartialFitness, Scores
 from rankprompt.search.checkpoint import pack, restore, unpack
 from rankprompt.search.genome import SeedPrompt

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankprompt.errors import FormatError, InputError
-from rankprompt.files.lines import read_lines
+from rankprompt.files.text_lines import read_lines
+from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search.tasks import ExampleTask
-from rankprompt.seeds import uniform
 
 __all__ = ["Example", "SplitExamples", "read_examples", "shuffled", "split_examples"]
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from rankprompt.errors import UnknownNameError
 from rankprompt.files.toml import read_toml
-from rankprompt.prompt import Template, parse_template
+from rankprompt.prompts.prompt import Template, parse_template
 
 __all__ = ["KINDS", "METRICS", "ExampleTask", "RankingTask", "Splits", "Task", "load_task"]
 
@@ -247,7 +247,7 @@ def _check_numbers(task: Task) -> None:
 
 
 def _check_ranking(task: RankingTask) -> RankingTask:
-    from rankprompt.sorting import PAIRWISE, method
+    from rankprompt.rankers import PAIRWISE, method
 
     method(task.method)
     if task.method not in PAIRWISE:

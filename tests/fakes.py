@@ -5,15 +5,15 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from rankprompt.models.base import (
+from rankprompt.llm.base import (
     Answer,
     AsyncLanguageModel,
     LanguageModel,
     Request,
     Usage,
 )
-from rankprompt.prompt import Prompt, parse_template
-from rankprompt.seeds import uniform
+from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.rankers.seeded_random import uniform
 
 __all__ = ["PROMPT", "FakeModel", "FakeServer", "Rule", "by_hash", "shows"]
 

@@ -76,7 +76,7 @@ def test_python_itself_reports_no_heavy_import() -> None:
             ],
         ),
         (
-            "rankprompt.sorting",
+            "rankprompt.rankers",
             [
                 "METHODS", "PAIRWISE", "Method", "Ranker", "Sets", "allpair", "bradley_terry",
                 "heapsort", "listwise", "method", "pipelined", "pointwise", "prp_graph",
@@ -87,8 +87,8 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt.files",
             [
-                "RunNeedsReadingWholeError", "Scratch", "build_candidates", "check_writable",
-                "format_run", "iterate_run", "read_candidates", "read_documents", "read_lines",
+                "RunNeedsReadingWholeError", "Scratch", "check_writable",
+                "format_run", "iterate_run", "read_documents", "read_lines",
                 "read_qrels", "read_queries", "read_run", "write_atomically", "write_run",
                 "write_together",
             ],
@@ -172,4 +172,4 @@ def test_the_sample_and_the_prompts_ship_with_the_package() -> None:
     assert shipped["rankprompt"] == ["py.typed"]
     assert shipped["rankprompt.prompts"] == ["*.toml"]
     assert shipped["rankprompt.eval"] == ["templates/*"]
-    assert shipped["rankprompt.sample"] == ["README.md", "*/*"]
+    assert shipped["rankprompt.datasets.sample"] == ["README.md", "*/*"]

@@ -2,9 +2,9 @@
 
 from rankprompt.cascade.aggregation import aggregate_by
 from rankprompt.cascade.cascade import Cascade, Counts
-from rankprompt.cascade.offsets import model_offsets, word_offsets
 from rankprompt.cascade.students import STUDENTS, load_student
 from rankprompt.cascade.windows import WindowSettings
+from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
 
 __all__ = [
     "STUDENTS",

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rankprompt.cascade.aggregation import Aggregate, best_places, join_slices
-from rankprompt.cascade.offsets import Offsets
-from rankprompt.cascade.scores import Asked, WindowScores
 from rankprompt.cascade.students import Student, cuts_query
+from rankprompt.cascade.window_scores import Asked, WindowScores
 from rankprompt.cascade.windows import Window, WindowSettings, cut_windows
 from rankprompt.errors import InputError
-from rankprompt.records import Candidates, Document, Query
+from rankprompt.llm.tokenizer_offsets import Offsets
+from rankprompt.types import Candidates, Document, Query
 
 __all__ = ["Cascade", "Chosen", "Counts", "cut_candidates", "percentile"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from rankprompt.cascade.offsets import Offsets
 from rankprompt.errors import InputError
+from rankprompt.llm.tokenizer_offsets import Offsets
 
 __all__ = ["UNITS", "Window", "WindowSettings", "cut_windows"]
 

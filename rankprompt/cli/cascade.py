@@ -17,7 +17,7 @@ from rankprompt.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from rankprompt.cascade.training.checkpoint import Progress
     from rankprompt.cascade.training.stages import Measure
-    from rankprompt.records import Qrels
+    from rankprompt.types import Qrels
 
 __all__ = ["cascade", "ndcg_at_10"]
 
@@ -97,9 +97,8 @@ def train(
         raise InputError("--stage esm needs --encoder, the folder whose embeddings it uses")
     if min(top, keep) < 1:
         raise InputError(f"--top and --keep must be 1 or more, not {top} and {keep}")
-    from rankprompt.cascade.ck import cuts_query
-    from rankprompt.cascade.encoders import load_encoder
-    from rankprompt.cascade.offsets import model_offsets
+    from rankprompt.cascade.input_embeddings import load_encoder
+    from rankprompt.cascade.students.ck import cuts_query
     from rankprompt.cascade.training.data import WindowTexts
     from rankprompt.cascade.training.frozen import load_frozen
     from rankprompt.cascade.training.loop import TrainingSettings
@@ -107,7 +106,9 @@ def train(
     from rankprompt.cascade.training.stages import BODY_RATE, CK_RATE
     from rankprompt.cascade.training.teacher import load_trainable
     from rankprompt.cascade.windows import WindowSettings
-    from rankprompt.files import read_candidates, read_qrels
+    from rankprompt.datasets.candidates import read_candidates
+    from rankprompt.files import read_qrels
+    from rankprompt.llm.tokenizer_offsets import model_offsets
 
     windows = WindowSettings(window, overlap, tokens, window_unit)
     settings = TrainingSettings(epochs, batch, patience, validate_every, seed, measure)

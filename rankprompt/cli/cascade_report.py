@@ -13,10 +13,10 @@ from rankprompt.cli.console import print_json, print_table, progress_bar, show_i
 from rankprompt.errors import InputError
 
 if TYPE_CHECKING:
-    from rankprompt.cascade.measuring import Variant
+    from rankprompt.cascade.measurement import Variant
     from rankprompt.cascade.students import Student
     from rankprompt.cascade.teachers import ModelTeacher
-    from rankprompt.records import Candidates
+    from rankprompt.types import Candidates
 
 __all__ = ["report"]
 
@@ -67,19 +67,20 @@ def report(
     own best k windows that a student finds are known for each. Latency, calls and tokens are
     measured anew on some queries: all variants in turn, one query after the other.
     """
-    from rankprompt.cascade.measuring import ALL, measure_quality, rows, time_variants
-    from rankprompt.cascade.scores import WindowScores
+    from rankprompt.cascade.measurement import ALL, measure_quality, rows, time_variants
     from rankprompt.cascade.teachers import (
         aggregate_of,
         default_aggregate,
         load_teacher,
         teacher_offsets,
     )
-    from rankprompt.cascade.weights import make_folder
+    from rankprompt.cascade.tensor_files import make_folder
+    from rankprompt.cascade.window_scores import WindowScores
     from rankprompt.cascade.windows import WindowSettings
     from rankprompt.cli.cascade import ndcg_at_10
-    from rankprompt.files import read_candidates, read_qrels
-    from rankprompt.journal import Journal
+    from rankprompt.datasets.candidates import read_candidates
+    from rankprompt.files import read_qrels
+    from rankprompt.journal.store import Journal
 
     if any(one < 1 for one in keep) or timed < 0 or depth < 1 or (limit is not None and limit < 1):
         raise InputError("--keep, --depth and --limit must be 1 or more, and --timed 0 or more")
@@ -149,7 +150,7 @@ def _cuts(query: str, teacher: "ModelTeacher", students: "dict[str, list[Student
 def _variants(
     students: "dict[str, list[Student]]", keeps: list[int]
 ) -> "dict[Variant, Student | None]":
-    from rankprompt.cascade.measuring import ALL, Variant
+    from rankprompt.cascade.measurement import ALL, Variant
 
     found: dict[Variant, Student | None] = {Variant(ALL): None}
     return found | {Variant(name, keep): one[0] for name, one in students.items() for keep in keeps}
@@ -166,7 +167,7 @@ def _first_stage(one: "Candidates") -> dict[str, float]:
 
 
 def _write(folder: Path, made: dict[str, Any]) -> None:
-    from rankprompt.cascade.exports import quality_plots, to_csv
+    from rankprompt.cascade.report_files import quality_plots, to_csv
     from rankprompt.files import write_atomically
 
     write_atomically(folder / "cascade.csv", to_csv(made["rows"]))

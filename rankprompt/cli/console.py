@@ -116,7 +116,7 @@ def show_imports(*, quiet: bool) -> Iterator[None]:
     Args:
         quiet: show nothing.
     """
-    from rankprompt.collections.importing import watching
+    from rankprompt.datasets.document_store_import import watching
 
     bars = ExitStack()
     done, advance = 0, None

@@ -25,12 +25,12 @@ def demo(
     """
     import time
 
+    from rankprompt.datasets.sample import sample
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measure, score
     from rankprompt.files import read_documents, read_qrels, read_queries, read_run, write_run
-    from rankprompt.job import Job, run_job
+    from rankprompt.pipeline.rerank import Job, run_job
     from rankprompt.retrieval import bm25
-    from rankprompt.sample import sample
 
     source = sample("en")
     try:

@@ -34,9 +34,9 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
 
 
 def _checks() -> Iterator[tuple[str, str, bool]]:
-    from rankprompt.manifest import versions
-    from rankprompt.places import cache_dir
-    from rankprompt.prompt import SHIPPED, load_prompt
+    from rankprompt.files.cache_directory import cache_dir
+    from rankprompt.files.manifest import versions
+    from rankprompt.prompts.prompt import SHIPPED, load_prompt
 
     found = versions(("rankprompt", *_PACKAGES))
     for name, version in found.items():
@@ -67,8 +67,8 @@ def _try(look: Callable[[], str]) -> tuple[str, bool]:
 def _device() -> str:
     import torch
 
-    from rankprompt.models.loading import resolve_device, resolve_dtype
-    from rankprompt.models.machine import quicker_format
+    from rankprompt.llm.local.loading import resolve_device, resolve_dtype
+    from rankprompt.llm.local.processor import quicker_format
 
     device = resolve_device("auto")
     # A look leaves no trace.
@@ -78,7 +78,7 @@ def _device() -> str:
 
 
 def _embedded() -> str:
-    from rankprompt.models.embedded import find_gguf
+    from rankprompt.llm.embedded import find_gguf
 
     return str(find_gguf())
 
@@ -97,7 +97,7 @@ def _anserini() -> str:
 
 
 def _numba() -> Path:
-    from rankprompt.places import cache_dir
+    from rankprompt.files.cache_directory import cache_dir
 
     return Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir("numba"))
 

@@ -29,9 +29,9 @@ def export(
     depth: int | None = typer.Option(None, help="For requests: the first DEPTH candidates."),
 ) -> None:
     """Write candidates as rank_llm's requests, or a collection as a BEIR folder."""
-    from rankprompt.collections.beir import write_beir
-    from rankprompt.collections.naming import name_collection
-    from rankprompt.collections.rank_requests import write_requests
+    from rankprompt.datasets.beir import write_beir
+    from rankprompt.datasets.named_dataset import name_collection
+    from rankprompt.datasets.rank_llm_requests import write_requests
     from rankprompt.errors import InputError
     from rankprompt.files import read_qrels, read_run
 

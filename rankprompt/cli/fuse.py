@@ -57,10 +57,10 @@ def fuse(
 
     from rankprompt.errors import InputError
     from rankprompt.files import Scratch, check_writable, read_run, write_together
-    from rankprompt.manifest import describe_file, format_manifest, manifest_path, versions
+    from rankprompt.files.manifest import describe_file, format_manifest, manifest_path, versions
     from rankprompt.retrieval.fusion import RRF_K
     from rankprompt.retrieval.fusion import fuse as fuse_runs
-    from rankprompt.retrieval.lines import format_scores
+    from rankprompt.retrieval.scored_run import format_scores
 
     started = time.perf_counter()
     if len({path.resolve() for path in runs}) < len(runs):

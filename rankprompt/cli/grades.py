@@ -25,7 +25,7 @@ def grades_of(
     Raises:
         InputError: neither or both of file and dataset are given, or they cannot be read.
     """
-    from rankprompt.collections import open_collection
+    from rankprompt.datasets import open_collection
     from rankprompt.errors import InputError
     from rankprompt.eval import Grades
     from rankprompt.files import read_qrels

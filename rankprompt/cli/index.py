@@ -11,7 +11,7 @@ import typer
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 
 if TYPE_CHECKING:
-    from rankprompt.collections.base import Documents, Fields
+    from rankprompt.datasets.base import Documents, Fields
 
 __all__ = ["index"]
 
@@ -70,9 +70,9 @@ def index(
 
 
 def _open(dataset: str | None, docs: Path | None) -> "Documents":
-    from rankprompt.collections import open_collection
-    from rankprompt.collections.documents import open_documents
-    from rankprompt.collections.source import Source
+    from rankprompt.datasets import open_collection
+    from rankprompt.datasets.open_documents import open_documents
+    from rankprompt.datasets.source_file import Source
     from rankprompt.errors import InputError
 
     if docs and not dataset:

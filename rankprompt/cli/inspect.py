@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, show_imports
-from rankprompt.settings import Job
+from rankprompt.pipeline.config import Job
 
 __all__ = ["inspect"]
 
@@ -37,12 +37,12 @@ def inspect(
     Counts, lengths in tokens, candidates without text, doubled texts, shares of judged and relevant
     candidates by depth, and the ceiling: the nDCG@10 that a perfect judge would reach there.
     """
-    from rankprompt.collections.naming import name_collection
+    from rankprompt.datasets.named_dataset import name_collection
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measure, score
     from rankprompt.files import read_qrels, read_run
-    from rankprompt.inspecting import DEPTHS, inspect_collection
-    from rankprompt.models import token_counter
+    from rankprompt.llm import token_counter
+    from rankprompt.planning.inspection import DEPTHS, inspect_collection
 
     if any(one < 1 for one in depth or ()):
         raise InputError("--depth must be at least 1")

@@ -11,7 +11,7 @@ from rankprompt.cli import options
 from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable, write_atomically
-from rankprompt.settings import Job
+from rankprompt.pipeline.config import Job
 
 __all__ = ["plan", "show_plan"]
 
@@ -131,7 +131,7 @@ def show_plan(
 ) -> None:
     """Plans a job and prints the plan; see ``plan_job``."""
     from rankprompt.eval import parse_measure, score
-    from rankprompt.planning import plan_job
+    from rankprompt.planning.plan import plan_job
 
     ndcg = parse_measure("ndcg@10")
     silent = quiet or as_json

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankprompt.eval import Grades, Measure
-    from rankprompt.records import Qrels
+    from rankprompt.types import Qrels
 
 __all__ = ["report"]
 
@@ -91,7 +91,7 @@ def _grades(
     measures: "Sequence[Measure]",
 ) -> "tuple[Grades, Qrels, dict[str, str]]":
     """What scores the runs, the grades to show, and the queries' texts."""
-    from rankprompt.collections import open_collection
+    from rankprompt.datasets import open_collection
     from rankprompt.errors import InputError
     from rankprompt.eval import Grades
     from rankprompt.files import read_qrels, read_queries

@@ -9,8 +9,8 @@ import typer
 from rankprompt.cli import options
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
 from rankprompt.errors import InputError
-from rankprompt.settings import CASCADE, Job
-from rankprompt.sorting.stages import split_stages
+from rankprompt.pipeline.config import CASCADE, Job
+from rankprompt.rankers.stages import split_stages
 
 __all__ = ["rerank"]
 
@@ -167,8 +167,8 @@ def rerank(
     Writes the run, a manifest of how it was made and what it cost, and a journal of the answers.
     The same command, started again after an interrupt or a crash, goes on where it was.
     """
-    from rankprompt.job import run_job
-    from rankprompt.manifest import beside
+    from rankprompt.files.manifest import beside
+    from rankprompt.pipeline.rerank import run_job
 
     given = locals()
     job = Job(**{field.name: given[field.name] for field in dataclasses.fields(Job)})

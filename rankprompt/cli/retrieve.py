@@ -7,8 +7,8 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
-from rankprompt.passages import FIELDS
-from rankprompt.retrieval.retrieving import Retrieval
+from rankprompt.datasets.passages import FIELDS
+from rankprompt.retrieval.first_stage import Retrieval
 
 __all__ = ["retrieve"]
 
@@ -55,7 +55,7 @@ def retrieve(
     Writes a run, best first, which rerank and fuse read, and a manifest of how it was made. The
     collection is indexed at its first use; the index is made anew whenever the collection changes.
     """
-    from rankprompt.retrieval.retrieving import retrieve as find
+    from rankprompt.retrieval.first_stage import retrieve as find
 
     given = locals()
     settings = Retrieval(**{one.name: given[one.name] for one in dataclasses.fields(Retrieval)})

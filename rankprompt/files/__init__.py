@@ -1,31 +1,28 @@
 """Reading and writing the files of a ranking: runs, qrels, queries and documents."""
 
-from rankprompt.files.atomic import (
+from rankprompt.files.atomic_write import (
     Scratch,
     check_writable,
     write_atomically,
     write_together,
 )
-from rankprompt.files.candidates import build_candidates, read_candidates
-from rankprompt.files.lines import read_lines
-from rankprompt.files.qrels import read_qrels
-from rankprompt.files.runs import (
+from rankprompt.files.queries_and_documents import read_documents, read_queries
+from rankprompt.files.text_lines import read_lines
+from rankprompt.files.trec_qrels import read_qrels
+from rankprompt.files.trec_run import (
     RunNeedsReadingWholeError,
     format_run,
     iterate_run,
     read_run,
     write_run,
 )
-from rankprompt.files.texts import read_documents, read_queries
 
 __all__ = [
     "RunNeedsReadingWholeError",
     "Scratch",
-    "build_candidates",
     "check_writable",
     "format_run",
     "iterate_run",
-    "read_candidates",
     "read_documents",
     "read_lines",
     "read_qrels",

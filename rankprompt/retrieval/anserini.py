@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankprompt.errors import InputError
-from rankprompt.places import cache_dir
+from rankprompt.files.cache_directory import cache_dir
 
 __all__ = ["PIP_LINE", "Java", "find_jar", "find_java", "run"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankprompt.errors import InputError
-from rankprompt.records import Document
-from rankprompt.retrieval.words import words
+from rankprompt.retrieval.analyzer import words
+from rankprompt.types import Document
 
 if TYPE_CHECKING:
     import numpy as np

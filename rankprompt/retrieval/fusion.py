@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.ranx_guard import import_ranx, one_at_a_time
-from rankprompt.records import Run
+from rankprompt.eval.ranx_import import import_ranx, one_at_a_time
+from rankprompt.types import Run
 
 __all__ = ["METHODS", "NORMS", "RRF_K", "fuse"]
 

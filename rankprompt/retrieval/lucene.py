@@ -11,11 +11,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankprompt.collections.base import Fields
+from rankprompt.datasets.base import Fields
+from rankprompt.datasets.passages import FIELDS, join_fields
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import read_run
-from rankprompt.files.building import build_beside
-from rankprompt.passages import FIELDS, join_fields
+from rankprompt.files.atomic_folder import build_beside
 from rankprompt.retrieval import anserini
 
 __all__ = ["LANGUAGES", "build", "search"]

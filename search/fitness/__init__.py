@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rankprompt.answering import Answering
+from rankprompt.journal.cached_model import Answering
 from rankprompt.search.genome import Segment
 from rankprompt.search.settings import SearchSettings
 from rankprompt.search.tasks import ExampleTask, RankingTask, Task

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from rankprompt.answering import Answering
 from rankprompt.files.toml import format_toml
-from rankprompt.models.base import Request
+from rankprompt.journal.cached_model import Answering
+from rankprompt.llm.base import Request
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,

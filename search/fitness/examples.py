@@ -6,8 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
-from rankprompt.models.base import Request
-from rankprompt.prompt import Template, parse_template
+from rankprompt.llm.base import Request
+from rankprompt.prompts.prompt import Template, parse_template
 from rankprompt.search.genome import Segment, segment
 from rankprompt.search.splits import Example, SplitExamples
 from rankprompt.search.tasks import ExampleTask

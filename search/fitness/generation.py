@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from rankprompt.answering import Answering
 from rankprompt.files.toml import format_toml
+from rankprompt.journal.cached_model import Answering
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,

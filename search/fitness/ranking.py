@@ -6,18 +6,20 @@ from dataclasses import replace
 from statistics import fmean
 from typing import NamedTuple
 
-from rankprompt.answering import Answering
+from rankprompt.datasets.candidates import read_candidates
 from rankprompt.errors import InputError
 from rankprompt.eval import Scores, compare, parse_measure, score
-from rankprompt.files import read_candidates, read_qrels
-from rankprompt.judges import PairwiseJudge
-from rankprompt.kinds import answers
-from rankprompt.models.base import Request
-from rankprompt.prior import PriorJudge
-from rankprompt.prompt import Prompt, Template, load_prompt, parse_template
-from rankprompt.readings import reading
-from rankprompt.records import Candidates, Comparison, Document, Qrels, Query
-from rankprompt.reranking import as_run, rerank
+from rankprompt.files import read_qrels
+from rankprompt.journal.cached_model import Answering
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.first_stage_prior import PriorJudge
+from rankprompt.judges.pairwise import PairwiseJudge
+from rankprompt.judges.registry import answers
+from rankprompt.llm.base import Request
+from rankprompt.prompts.prompt import Prompt, Template, load_prompt, parse_template
+from rankprompt.rankers import method
+from rankprompt.rankers.reranking import as_run, rerank
+from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import digest, part, shared_start
 from rankprompt.search.fitness.rewards import piecewise
@@ -25,8 +27,7 @@ from rankprompt.search.genome import Segment, segment
 from rankprompt.search.promptfile import format_prompt
 from rankprompt.search.settings import SearchSettings
 from rankprompt.search.tasks import RankingTask
-from rankprompt.seeds import uniform
-from rankprompt.sorting import method
+from rankprompt.types import Candidates, Comparison, Document, Qrels, Query
 
 __all__ = ["RankingProblem", "Triple", "make_triples", "markers"]
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from rankprompt.cascade.aggregation import GAP, aggregate_by
 from rankprompt.cascade.cascade import Cascade, percentile
-from rankprompt.cascade.offsets import word_offsets
-from rankprompt.cascade.scores import WindowScores
 from rankprompt.cascade.students import BM25Student, OfTexts, first, load_student
+from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError, ModelError
-from rankprompt.journal import Journal
-from rankprompt.records import Candidates, Document, Query
+from rankprompt.journal.store import Journal
+from rankprompt.llm.tokenizer_offsets import word_offsets
+from rankprompt.types import Candidates, Document, Query
 from tests.test_package import HEAVY, loaded
 
 SMALL = WindowSettings(size=3, overlap=1)

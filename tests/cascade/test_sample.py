@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from rankprompt.datasets.sample import sample
 from rankprompt.files import read_documents, read_qrels, read_queries, read_run, write_run
-from rankprompt.job import run_job
-from rankprompt.sample import sample
-from rankprompt.settings import Job
+from rankprompt.pipeline.config import Job
+from rankprompt.pipeline.rerank import run_job
 
 TRUNCATED = 512
 

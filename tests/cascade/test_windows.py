@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.cascade.aggregation import join_slices
-from rankprompt.cascade.offsets import model_offsets, word_offsets
 from rankprompt.cascade.windows import UNITS, Window, WindowSettings, cut_windows
 from rankprompt.errors import InputError, ModelError
-from rankprompt.models import embedded
-from tests.models import tiny
+from rankprompt.llm import embedded
+from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
+from tests.llm import tiny
 
 TEXTS = st.lists(
     st.sampled_from(

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rankprompt.cascade.encoders import Encoder
-from rankprompt.cascade.offsets import model_offsets
+from rankprompt.cascade.input_embeddings import Encoder
 from rankprompt.cascade.training.data import WindowTexts
 from rankprompt.cascade.windows import WindowSettings
-from rankprompt.records import Candidates, Document, Qrels, Query
+from rankprompt.llm.tokenizer_offsets import model_offsets
+from rankprompt.types import Candidates, Document, Qrels, Query
 
 WORDS = ("harbour", "mill", "river", "boats", "wheel", "morning")
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from rankprompt.cascade.offsets import word_offsets
-from rankprompt.models.base import Answer, Request
+from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.tokenizer_offsets import word_offsets
 from tests.cli.conftest import BEST, Collection, Command
 from tests.fakes import FakeModel
-from tests.models import tiny
+from tests.llm import tiny
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,10 @@ def test_a_language_model_is_asked_yes_or_no(
         return Answer((-2.0 + good[0] + good[1] / 2 + good_too, -1.0), (1, 1))
 
     model = FakeModel(answer)
-    monkeypatch.setattr("rankprompt.working.load_model", lambda *_, **__: model)
-    monkeypatch.setattr("rankprompt.supply.teacher_offsets", lambda _: word_offsets)
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr(
+        "rankprompt.pipeline.candidate_source.teacher_offsets", lambda _: word_offsets
+    )
     ran = command(*words(collection, "llm:a/model"))
     assert ran.code == 0
     assert collection.ranking() == BEST

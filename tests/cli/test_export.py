@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rankprompt.collections import open_collection
+from rankprompt.datasets import open_collection
 from rankprompt.files import read_qrels, read_queries, read_run
 from tests.cli.conftest import Collection, Command
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rankprompt.sorting import METHODS
+from rankprompt.rankers import METHODS
 from tests.cli.conftest import INPUTS, Collection, Command, Ran
 from tests.fakes import FakeModel
 
@@ -16,7 +16,7 @@ from tests.fakes import FakeModel
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """The model that every name but the oracle's loads."""
     model = FakeModel()
-    monkeypatch.setattr("rankprompt.pricing.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.planning.prices.load_model", lambda *_, **__: model)
     return model
 
 

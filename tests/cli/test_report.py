@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from rankprompt.manifest import describe_file
+from rankprompt.files.manifest import describe_file
 from tests.cli.conftest import Collection, Command
 
 

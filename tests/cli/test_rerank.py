@@ -9,7 +9,7 @@ import pytest
 
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_qrels, read_run
-from rankprompt.journal import Journal
+from rankprompt.journal.store import Journal
 from tests.cli.conftest import BEST, INPUTS, Collection, Command
 from tests.fakes import FakeModel
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rankprompt.collections import open_collection
+from rankprompt.datasets import open_collection
 from rankprompt.eval import parse_measure
 from rankprompt.files import read_run
 from tests.cli.conftest import Collection, Command

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rankprompt.models.base import Answer
-from rankprompt.records import Comparison
-from rankprompt.sorting import METHODS
+from rankprompt.llm.base import Answer
+from rankprompt.rankers import METHODS
+from rankprompt.types import Comparison
 from tests.cli.conftest import INPUTS, Collection, Command, Ran
 from tests.cli.test_plan import cells, fake, words
 from tests.fakes import FakeModel
@@ -78,7 +78,7 @@ def test_the_plot_is_drawn_and_the_same_again(
 def leaning(fake: FakeModel, monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """Prefers the passage shown first, always."""
     fake._rule = lambda _: Answer((-0.1, -2.0), (2, 2))
-    monkeypatch.setattr("rankprompt.working.load_model", lambda *_, **__: fake)
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: fake)
     return fake
 
 

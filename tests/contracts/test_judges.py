@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt import judging
-from rankprompt.answering import Answering
 from rankprompt.errors import InputError, ModelError
-from rankprompt.journal import Journal
-from rankprompt.judge_models import parse_judge_model
-from rankprompt.judges import CHUNK, Judge, OracleJudge, PairwiseJudge
-from rankprompt.prompt import Prompt, parse_template
-from rankprompt.readings import Choice, Generation, Likelihood, Reading
-from rankprompt.records import Comparison, Document, Query
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.judges import llm_judge as judging
+from rankprompt.judges.adapters.pairwise import Choice, Generation, Likelihood, Reading
+from rankprompt.judges.pairwise import CHUNK, Judge, OracleJudge, PairwiseJudge
+from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.types import Comparison, Document, Query
 from tests.fakes import PROMPT, FakeModel, Rule, by_hash, shows
 
 LIKELIHOOD = Prompt(

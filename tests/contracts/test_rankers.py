@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt.flows import about, run, together
-from rankprompt.seeds import uniform
-from rankprompt.sorting import METHODS, PAIRWISE, Ranker
+from rankprompt.rankers import METHODS, PAIRWISE, Ranker
+from rankprompt.rankers.coroutines import about, run, together
+from rankprompt.rankers.seeded_random import uniform
 
 Pair = tuple[int, int]
 Judge = Callable[[int, int], float]

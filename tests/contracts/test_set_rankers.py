@@ -11,14 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt.answering import Answering, AsyncAnswering, Budget
-from rankprompt.flows import run
-from rankprompt.grading import ExpectedGrade
-from rankprompt.heard import SetReading
-from rankprompt.journal import Journal
-from rankprompt.labelling import LikeliestFirst, Selected
-from rankprompt.prompt import Prompt, parse_template
-from rankprompt.records import (
+from rankprompt.journal.cached_model import Answering, AsyncAnswering, Budget
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.base import SetReading
+from rankprompt.judges.adapters.listwise import LikeliestFirst, Selected
+from rankprompt.judges.adapters.pointwise import ExpectedGrade
+from rankprompt.judges.setwise import AsyncSetJudge, SetJudge
+from rankprompt.judges.simulated.set_oracle import SetOracle
+from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.rankers import METHODS, PAIRWISE, Ranker
+from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.reranking import arerank, rerank
+from rankprompt.types import (
     Candidates,
     Document,
     Grading,
@@ -27,10 +31,6 @@ from rankprompt.records import (
     Question,
     Selection,
 )
-from rankprompt.reranking import arerank, rerank
-from rankprompt.set_judges import AsyncSetJudge, SetJudge
-from rankprompt.set_oracle import SetOracle
-from rankprompt.sorting import METHODS, PAIRWISE, Ranker
 from tests.fakes import FakeModel, FakeServer
 
 SETS = [name for name in METHODS if name not in PAIRWISE]

@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from rankprompt.answering import Answering
 from rankprompt.cascade.teachers import MINILM, ModelTeacher, load_teacher
 from rankprompt.errors import ModelError
-from rankprompt.journal import Journal
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
 from tests.fakes import FakeModel
-from tests.models import tiny
+from tests.llm import tiny
 
 ODD = ["", " \n ", "x", "the mill " * 50_000, "\u9e64\U0001f426", "\x00"]
 PAIRS = [("the mill", text) for text in [*ODD, "An old mill stands.", "Boats in the harbour."]]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rankprompt.eval.cost import Cost, read_cost
-from rankprompt.manifest import describe_file
+from rankprompt.files.manifest import describe_file
 
 COSTS = {
     "comparisons_asked": 12, "prompts": 20, "prompts_from_journal": 4, "prompt_tokens": 900,

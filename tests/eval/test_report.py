@@ -9,7 +9,7 @@ from rankprompt.errors import InputError
 from rankprompt.eval import Grades, compare, parse_measures
 from rankprompt.eval.report import Report, build_report, name_runs
 from rankprompt.files import read_qrels, write_run
-from rankprompt.records import Qrels
+from rankprompt.types import Qrels
 
 QRELS: Qrels = {"q1": {"a": 3, "b": 0}, "q2": {"c": 1, "d": 0}, "q3": {"e": 2}}
 FIRST = {"q1": ["b", "a"], "q2": ["d", "c"], "q3": ["x", "e"]}

@@ -7,12 +7,12 @@ import Stemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError
 from rankprompt.files import read_documents, read_queries
-from rankprompt.records import Document
 from rankprompt.retrieval import bm25
 from rankprompt.retrieval.bm25 import Index
-from rankprompt.sample import sample
+from rankprompt.types import Document
 
 
 def documents(**texts: str) -> dict[str, Document]:

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.records import Run
 from rankprompt.retrieval import fuse
 from rankprompt.retrieval.fusion import METHODS
+from rankprompt.types import Run
 
 WORKER = """
 import json, sys

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.retrieval import anserini, bm25
 from rankprompt.retrieval.lucene import build, search
-from rankprompt.sample import sample
 
 pytestmark = pytest.mark.java
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rankprompt.errors import InputError, ModelError, RankpromptError
-from rankprompt.models.base import Answer, Request
-from rankprompt.prompt import load_prompt
+from rankprompt.llm.base import Answer, Request
+from rankprompt.prompts.prompt import load_prompt
 from rankprompt.search import METHODS, SearchSettings
 from rankprompt.search.evolving import EvolveJob, run_evolution
 from rankprompt.search.plots import draw, survival

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError, ModelError
-from rankprompt.prompt import Template, load_prompt, parse_template
+from rankprompt.prompts.prompt import Template, load_prompt, parse_template
 from rankprompt.search import Frozen, Prunable, SeedPrompt, Slot, segment, token_offsets
 from rankprompt.search.genome import Offsets, Segment
 from tests.search.toys import words
@@ -146,7 +146,7 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
 def tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from rankprompt.models.embedded import converted
+    from rankprompt.llm.embedded import converted
 
     return AutoTokenizer.from_pretrained(str(converted()))
 

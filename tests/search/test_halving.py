@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.models.base import Answer, Request
+from rankprompt.llm.base import Answer, Request
+from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, SearchSettings
 from rankprompt.search.choosing import top
 from rankprompt.search.evolving import EvolveJob, run_evolution
@@ -22,7 +23,6 @@ from rankprompt.search.loop import evolve
 from rankprompt.search.methods import search as run
 from rankprompt.search.record import Record
 from rankprompt.search.state import Search
-from rankprompt.seeds import uniform
 from tests.fakes import FakeModel
 from tests.search.toys import seed_of
 from tests.search.worlds import offsets, opinion, problem_of, write_task

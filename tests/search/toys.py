@@ -5,11 +5,11 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise, product
 
-from rankprompt.prompt import parse_template
+from rankprompt.prompts.prompt import parse_template
+from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, Fitness, SearchSettings, SeedPrompt, segment
 from rankprompt.search.individuals import Individual
 from rankprompt.search.state import Search
-from rankprompt.seeds import uniform
 
 __all__ = ["best_of_all", "by_hash", "individual", "landscape", "seed_of", "start", "words"]
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rankprompt.answering import Answering
-from rankprompt.journal import Journal
-from rankprompt.models.base import Answer, LanguageModel, Request
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.search import SearchSettings
 from rankprompt.search.fitness import Problem, make_problem
 from rankprompt.search.tasks import load_task

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import Any, NamedTuple, Self
 
-from rankprompt.seeds import uniform
+from rankprompt.rankers.seeded_random import uniform
 
 __all__ = ["FAULTS", "ProtocolServer", "Reply", "reply"]
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rankprompt.models.base import Answer, Request
-from rankprompt.seeds import uniform
+from rankprompt.llm.base import Answer, Request
+from rankprompt.rankers.seeded_random import uniform
 
 __all__ = ["Speaker", "heard", "split"]
 

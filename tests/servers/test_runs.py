@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rankprompt.answering import Answering, AsyncAnswering, Budget, Costs
 from rankprompt.errors import ModelError
-from rankprompt.journal import Journal
-from rankprompt.judges import AsyncPairwiseJudge, PairwiseJudge
-from rankprompt.models.base import Request
-from rankprompt.models.openai import OpenAIModel
-from rankprompt.prompt import Prompt, parse_template
-from rankprompt.readings import reading
-from rankprompt.records import Candidates, Document, Query
-from rankprompt.reranking import Reranked, arerank, rerank
-from rankprompt.seeds import uniform
-from rankprompt.sorting import METHODS, PAIRWISE
+from rankprompt.journal.cached_model import Answering, AsyncAnswering, Budget, Costs
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.pairwise import AsyncPairwiseJudge, PairwiseJudge
+from rankprompt.llm.base import Request
+from rankprompt.llm.openai.model import OpenAIModel
+from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.rankers import METHODS, PAIRWISE
+from rankprompt.rankers.reranking import Reranked, arerank, rerank
+from rankprompt.rankers.seeded_random import uniform
+from rankprompt.types import Candidates, Document, Query
 from tests.fakes import PROMPT, FakeModel, shows
 from tests.servers.protocol import FAULTS, ProtocolServer, Reply, reply
 from tests.servers.speaking import Speaker, heard

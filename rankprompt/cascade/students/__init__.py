@@ -27,7 +27,7 @@ def load_student(name: str, *, language: str = "en", seed: int = 0) -> Student |
 
     Args:
         name: one of ``STUDENTS``, DIR a folder. "encoder" alone is all-MiniLM-L6-v2 from its wheel.
-        language: of the words that "bm25" counts, as in ``rankprompt.retrieval.words``.
+        language: of the words that "bm25" counts, as in ``rankprompt.retrieval.analyzer``.
         seed: of "random".
 
     Raises:
@@ -49,7 +49,7 @@ def load_student(name: str, *, language: str = "en", seed: int = 0) -> Student |
         encoder = load_encoder_student(Path(folder) if folder else find_minilm())
         return OfTexts(encoder, encoder.cuts)
     if kind == "ck" and folder:
-        from rankprompt.cascade.ck import load_ck
+        from rankprompt.cascade.students.ck import load_ck
 
         kernels = load_ck(folder)
         return OfTexts(kernels, kernels.cuts)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rankprompt.cascade.scores import Asked
+from rankprompt.cascade.window_scores import Asked
 
 __all__ = ["OfTexts", "Student", "TextStudent", "cuts_query"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rankprompt.records import Document
+from rankprompt.retrieval.analyzer import words
 from rankprompt.retrieval.bm25 import bm25
-from rankprompt.retrieval.words import words
+from rankprompt.types import Document
 
 __all__ = ["BM25Student"]
 

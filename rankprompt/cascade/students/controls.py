@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from rankprompt.cascade.scores import Asked
-from rankprompt.seeds import uniform
+from rankprompt.cascade.window_scores import Asked
+from rankprompt.rankers.seeded_random import uniform
 
 __all__ = ["RandomStudent", "first"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rankprompt.cascade.networks import Network, load_network
+from rankprompt.cascade.encoder_networks import Network, load_network
 from rankprompt.errors import InputError, ModelError
 
 __all__ = ["POOLINGS", "EncoderStudent", "find_minilm", "load_encoder_student"]

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from rankprompt.answering import Answering
 from rankprompt.cascade.aggregation import LEARNED, Aggregate, aggregate_by, top_weights
-from rankprompt.cascade.offsets import Offsets, model_offsets
 from rankprompt.cascade.teachers.base import ModelTeacher
 from rankprompt.cascade.teachers.language_model import LanguageModelTeacher
 from rankprompt.errors import UnknownNameError
-from rankprompt.journal import Journal
-from rankprompt.prompt import load_prompt
+from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.store import Journal
+from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
+from rankprompt.prompts.prompt import load_prompt
 
 __all__ = [
     "MINILM", "TEACHERS", "YES_NO", "LanguageModelTeacher", "ModelTeacher", "aggregate_of",
@@ -45,7 +45,7 @@ def load_teacher(
     """
     if model := llm_of(name):
         if answering is None:
-            from rankprompt.models import load_model
+            from rankprompt.llm import load_model
 
             answering = Answering(load_model(model), Journal(None))
         return LanguageModelTeacher(answering, load_prompt(prompt))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rankprompt.cascade.networks import Network, load_network
+from rankprompt.cascade.encoder_networks import Network, load_network
 from rankprompt.errors import InputError, ModelError
 
 __all__ = ["QUERY_TOKENS", "CrossEncoder", "find_reranker", "load_cross_encoder"]

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from rankprompt.answering import Answering
 from rankprompt.errors import ModelError
-from rankprompt.kinds import check_fit, set_reading
-from rankprompt.prompt import Prompt
-from rankprompt.records import Document, Grading, Query
-from rankprompt.set_judges import SetJudge
+from rankprompt.journal.cached_model import Answering
+from rankprompt.judges.registry import check_fit, set_reading
+from rankprompt.judges.setwise import SetJudge
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.types import Document, Grading, Query
 
 __all__ = ["LanguageModelTeacher"]
 

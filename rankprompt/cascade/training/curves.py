@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from rankprompt.eval.svg import COLOURS, GREY, STYLE, to_svg
 from rankprompt.files import write_atomically
-from rankprompt.plotting import COLOURS, GREY, STYLE, to_svg
 
 __all__ = ["write_curves"]
 

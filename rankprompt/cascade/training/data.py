@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from rankprompt.cascade.offsets import Offsets
-from rankprompt.cascade.scores import Asked, WindowScores
+from rankprompt.cascade.window_scores import Asked, WindowScores
 from rankprompt.cascade.windows import WindowSettings, cut_windows
 from rankprompt.errors import InputError
-from rankprompt.records import Candidates, Qrels
-from rankprompt.seeds import uniform
+from rankprompt.llm.tokenizer_offsets import Offsets
+from rankprompt.rankers.seeded_random import uniform
+from rankprompt.types import Candidates, Qrels
 
 __all__ = [
     "Cut", "List", "Pair", "WindowTexts", "distillation_lists", "pairs_of", "split_queries",

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from rankprompt.cascade.scores import Teacher
 from rankprompt.cascade.teachers import YES_NO, load_teacher
 from rankprompt.cascade.training.teacher import read_weights
+from rankprompt.cascade.window_scores import Teacher
 
 __all__ = ["Frozen", "load_frozen"]
 

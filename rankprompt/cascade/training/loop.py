@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import torch
 
+from rankprompt.cascade.tensor_files import digest, make_folder
 from rankprompt.cascade.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from rankprompt.cascade.training.curves import write_curves
-from rankprompt.cascade.weights import digest, make_folder
 from rankprompt.errors import InputError, ModelError, UnknownNameError
 
 __all__ = ["Stage", "TrainingSettings", "fit"]

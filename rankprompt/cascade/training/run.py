@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from rankprompt.cascade.ck import CK, save_ck
-from rankprompt.cascade.encoders import Encoder
-from rankprompt.cascade.scores import WindowScores
+from rankprompt.cascade.input_embeddings import Encoder
+from rankprompt.cascade.students.ck import CK, save_ck
+from rankprompt.cascade.tensor_files import make_folder
 from rankprompt.cascade.training.checkpoint import Progress
 from rankprompt.cascade.training.data import (
     Cut,
@@ -34,9 +34,9 @@ from rankprompt.cascade.training.stages import (
     PassageStage,
 )
 from rankprompt.cascade.training.teacher import TrainableTeacher, save_teacher
-from rankprompt.cascade.weights import make_folder
-from rankprompt.journal import Journal
-from rankprompt.records import Candidates, Qrels
+from rankprompt.cascade.window_scores import WindowScores
+from rankprompt.journal.store import Journal
+from rankprompt.types import Candidates, Qrels
 
 __all__ = ["train_esm", "train_teacher"]
 

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 import torch
 
 from rankprompt.cascade.aggregation import best_places
-from rankprompt.cascade.ck import CK, QUERY_TOKENS
-from rankprompt.cascade.encoders import Encoder
+from rankprompt.cascade.input_embeddings import Encoder
+from rankprompt.cascade.students.ck import CK, QUERY_TOKENS
 from rankprompt.cascade.training.data import List, Pair, WindowTexts
 from rankprompt.cascade.training.losses import DISTILLATION, TOP, ranknet
 from rankprompt.cascade.training.teacher import TrainableTeacher, weighted_top
 from rankprompt.errors import UnknownNameError
-from rankprompt.records import Candidates
+from rankprompt.types import Candidates
 
 __all__ = [
     "BODY_RATE",

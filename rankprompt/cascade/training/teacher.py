@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
-from rankprompt.cascade.networks import folder_fingerprint
+from rankprompt.cascade.encoder_networks import folder_fingerprint
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
-from rankprompt.cascade.weights import make_folder
+from rankprompt.cascade.tensor_files import make_folder
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
-from rankprompt.models.sources import first_line, quieten_transformers
+from rankprompt.llm.local.model_files import first_line, quieten_transformers
 
 __all__ = [
     "TrainableTeacher",

@@ -1,0 +1,1 @@
+"""Judges answer the questions that rankers ask: by a language model, or by relevance grades."""

@@ -1,0 +1,1 @@
+"""Simulated judges, which read relevance grades and err as an error model says."""

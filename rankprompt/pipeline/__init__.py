@@ -1,0 +1,1 @@
+"""Reranking as a job: configuration, validation, candidates, execution, and the written run."""

@@ -1,0 +1,30 @@
+"""Allpair: every pair is asked, in one round."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TypeVar
+
+from rankprompt.rankers.coroutines import Flow
+from rankprompt.types import Preference
+
+__all__ = ["allpair"]
+
+T = TypeVar("T")
+
+
+def allpair(items: Sequence[T]) -> Flow[tuple[T, T], Preference, list[T]]:
+    """Ranks by the sum of preferences over all other items.
+
+    N(N-1)/2 comparisons in one round. Equal sums keep the order of ``items``. With hard
+    preferences (0, 0.5, 1) the sum is the paper's score: a win counts 1, a tie 0.5
+    (arXiv 2306.17563, section 3.2).
+    """
+    pairs = list(combinations(range(len(items)), 2))
+    if not pairs:
+        return list(items)
+    scores = [0.0] * len(items)
+    preferences = yield [(items[i], items[j]) for i, j in pairs]
+    for (i, j), preference in zip(pairs, preferences, strict=True):
+        scores[i] += preference
+        scores[j] += 1 - preference
+    return [items[i] for i in sorted(range(len(items)), key=lambda i: -scores[i])]

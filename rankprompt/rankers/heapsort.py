@@ -1,0 +1,44 @@
+"""Heapsort, stopped after the top k."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rankprompt.rankers.coroutines import Flow, together
+from rankprompt.rankers.heap import take_top
+from rankprompt.types import Preference
+
+__all__ = ["heapsort"]
+
+T = TypeVar("T")
+
+
+def heapsort(items: Sequence[T], *, k: int) -> Flow[tuple[T, T], Preference, list[T]]:
+    """Ranks the top k by k extractions from a heap; the rest keep the order of ``items``.
+
+    O(N + k log N) comparisons, one a round but for the heap's building, whose sifts at one level
+    touch disjoint subtrees and so share their rounds (arXiv 2306.17563, section 3.3; the shared
+    rounds are ours and change neither comparisons nor ranking). A tie keeps the order of ``items``
+    (ours too: a heap that swaps on strict wins alone ranks the last item second under ties).
+    """
+    heap = list(range(len(items)))
+
+    def better(i: int, j: int) -> Flow[tuple[T, T], Preference, bool]:
+        (preference,) = yield [(items[i], items[j])]
+        return preference > 0.5 or (preference == 0.5 and i < j)
+
+    def sift(root: int, end: int) -> Flow[tuple[T, T], Preference, None]:
+        while (child := 2 * root + 1) < end:
+            if child + 1 < end and (yield from better(heap[child + 1], heap[child])):
+                child += 1
+            if not (yield from better(heap[child], heap[root])):
+                return
+            heap[root], heap[child] = heap[child], heap[root]
+            root = child
+
+    parents = range(len(heap) // 2)
+    for level in reversed(range(len(parents).bit_length())):
+        yield from together(
+            [sift(root, len(heap)) for root in parents[2**level - 1 : 2 ** (level + 1) - 1]]
+        )
+    top = yield from take_top(heap, k, sift)
+    return [items[i] for i in top] + [items[i] for i in sorted(heap)]

@@ -1,0 +1,46 @@
+"""Setwise heapsort: a node and its several children are compared in one question."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rankprompt.rankers.base import best
+from rankprompt.rankers.coroutines import Flow, together
+from rankprompt.rankers.heap import take_top
+from rankprompt.types import Shares
+
+__all__ = ["setwise_heapsort"]
+
+T = TypeVar("T")
+
+
+def setwise_heapsort(
+    items: Sequence[T], *, k: int, size: int = 4
+) -> Flow[tuple[T, ...], Shares, list[T]]:
+    """Ranks the top k by k extractions from a heap (arXiv 2310.09497, section 3.1).
+
+    One question shows a node and its children, ``size`` items at the most; where a child is the
+    best it changes places with its parent. The heap's building shares rounds as ``heapsort``'s does
+    (ours). A tie keeps the order of ``items``, and so does everything below the top k.
+    """
+    heap = list(range(len(items)))
+    children = max(size, 2) - 1
+
+    def sift(root: int, end: int) -> Flow[tuple[T, ...], Shares, None]:
+        while (first := children * root + 1) < end:
+            places = [root, *range(first, min(first + children, end))]
+            (shares,) = yield [tuple(items[heap[place]] for place in places)]
+            chosen = places[best(shares, [heap[place] for place in places])]
+            if chosen == root:
+                return
+            heap[root], heap[chosen] = heap[chosen], heap[root]
+            root = chosen
+
+    levels = [[0]] if heap else []
+    while levels and (below := children * levels[-1][0] + 1) < len(heap):
+        levels.append(list(range(below, min(children * levels[-1][-1] + children + 1, len(heap)))))
+    for level in reversed(levels):
+        roots = [root for root in level if children * root + 1 < len(heap)]
+        if roots and k > 0:
+            yield from together([sift(root, len(heap)) for root in roots])
+    top = yield from take_top(heap, k, sift)
+    return [items[i] for i in top] + [items[i] for i in sorted(heap)]

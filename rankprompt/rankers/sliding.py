@@ -1,0 +1,37 @@
+"""Sliding windows: K back-to-front passes of adjacent comparisons."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rankprompt.rankers.base import prefers
+from rankprompt.rankers.coroutines import Flow
+from rankprompt.types import Preference
+
+__all__ = ["sliding"]
+
+T = TypeVar("T")
+
+
+def sliding(
+    items: Sequence[T], *, passes: int, early_exit: bool = False
+) -> Flow[tuple[T, T], Preference, list[T]]:
+    """Ranks by K passes from the bottom; pass p settles rank p (arXiv 2306.17563, section 3.4).
+
+    K(2N-K-1)/2 comparisons, one a round: the readable reference for ``pipelined``.
+
+    Args:
+        items: in first-stage order.
+        passes: K.
+        early_exit: stop after a pass without a swap. A judge that answers a pair as it answered it
+            before would swap nothing in the passes that follow, so the ranking is the same.
+    """
+    ranking = list(items)
+    for top in range(min(passes, len(ranking) - 1)):
+        swapped = False
+        for i in range(len(ranking) - 1, top, -1):
+            if (yield from prefers(ranking[i], ranking[i - 1])):
+                ranking[i - 1], ranking[i] = ranking[i], ranking[i - 1]
+                swapped = True
+        if early_exit and not swapped:
+            break
+    return ranking

@@ -1,0 +1,90 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rankprompt.files import atomic_folder as building
+from rankprompt.files import file_lock as locking
+from rankprompt.files.atomic_folder import build_beside
+
+# Holds a folder until it is killed.
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from rankprompt.files.atomic_folder import build_beside
+with build_beside(Path(sys.argv[1])) as folder:
+    (folder / "half").write_text("done")
+    print("going", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "_SETTLED", -1.0)
+
+
+def start(target: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, target], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"going\n"
+    return process
+
+
+def test_what_is_built_appears_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    target = tmp_path / "index"
+    with build_beside(target) as folder:
+        (folder / "new").mkdir()
+        assert folder.parent == tmp_path
+        (folder / "new").rename(target)
+    with pytest.raises(KeyboardInterrupt), build_beside(target):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["index", "all [1-9] *?"])
+@pytest.mark.usefixtures("settled")
+def test_what_a_killed_process_left_goes_and_what_a_living_one_has_stays(
+    tmp_path: Path, name: str
+) -> None:
+    dead, living, other = (start(tmp_path / one) for one in (name, name, "another"))
+    try:
+        for process in (dead, other):
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert len(list(tmp_path.glob(".*"))) == 3
+        with build_beside(tmp_path / name) as folder:
+            assert len(list(tmp_path.glob(f".{name[:3]}*"))) == 2
+            assert not list(folder.iterdir())
+        (mine,) = (one for one in tmp_path.iterdir() if one.name.startswith(f".{name}"))
+        assert (mine / "half").read_text() == "done"
+        assert len(list(tmp_path.iterdir())) == 2
+    finally:
+        for process in (dead, living, other):
+            process.kill()
+            process.communicate()
+
+
+def test_a_folder_of_this_minute_may_be_one_that_nobody_holds_yet(tmp_path: Path) -> None:
+    with start(tmp_path / "index") as process:
+        process.kill()
+    with build_beside(tmp_path / "index"):
+        assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_missing_folder_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), build_beside(tmp_path / "no" / "index"):
+        pass
+
+
+@pytest.mark.usefixtures("settled")
+def test_where_there_are_no_locks_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "fcntl", None)
+    (tmp_path / ".index-building-x").mkdir()
+    with build_beside(tmp_path / "index"):
+        assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 1

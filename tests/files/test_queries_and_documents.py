@@ -1,0 +1,158 @@
+import gzip
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.errors import FormatError, InputError
+from rankprompt.files import read_documents, read_queries
+from rankprompt.types import Document
+
+Reader = Callable[[Path], object]
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+IDS = TEXTS.filter(lambda text: text.split() == [text])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "texts"
+
+
+def write(path: Path, *records: object) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+@given(st.dictionaries(IDS, TEXTS, min_size=1), st.booleans())
+def test_any_text_survives_jsonl(texts: dict[str, str], ascii_only: bool) -> None:
+    lines = [
+        json.dumps({"id": name, "text": text}, ensure_ascii=ascii_only)
+        for name, text in texts.items()
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "texts.jsonl"
+        path.write_bytes("\n".join(lines).encode())
+        queries, documents = read_queries(path), read_documents(path)
+    assert list(queries.items()) == list(texts.items())
+    assert documents == {name: Document(name, text) for name, text in texts.items()}
+
+
+@given(st.dictionaries(st.from_regex("[a-z0-9]{1,5}", fullmatch=True), TEXTS, min_size=1))
+def test_any_one_line_text_survives_tsv(texts: dict[str, str]) -> None:
+    texts = {name: text.replace("\n", " ").rstrip("\r") for name, text in texts.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "texts.tsv"
+        path.write_bytes("".join(f"{name}\t{text}\n" for name, text in texts.items()).encode())
+        assert read_queries(path) == texts
+        assert {name: text for name, (_, text) in read_documents(path).items()} == texts
+
+
+def test_tsv_is_split_at_the_first_tab(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf1\ta\tb \r\n\n2\t\n")
+    assert read_queries(path) == {"1": "a\tb ", "2": ""}
+
+
+def test_gzip_is_read(path: Path) -> None:
+    path.write_bytes(gzip.compress(b'\n {"id": 1, "text": "a"}\n'))
+    assert read_queries(path) == {"1": "a"}
+
+
+@pytest.mark.parametrize("key", ["id", "_id", "qid", "query_id"])
+@pytest.mark.parametrize("text", ["text", "query", "title"])
+def test_the_keys_of_queries(path: Path, key: str, text: str) -> None:
+    assert read_queries(write(path, {key: 7, text: "what?"})) == {"7": "what?"}
+
+
+@pytest.mark.parametrize("key", ["id", "_id", "docid"])
+@pytest.mark.parametrize("text", ["contents", "text"])
+def test_the_keys_of_documents(path: Path, key: str, text: str) -> None:
+    assert read_documents(write(path, {key: "d", text: "so."})) == {"d": Document("d", "so.")}
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "whole"),
+    [("T", "so", "T\nso"), ("", "so", "so"), (" ", "so", "so"), (None, "so", "so"), ("T", "", "T")],
+)
+def test_a_title_stands_before_the_text(
+    path: Path, title: str | None, text: str, whole: str
+) -> None:
+    documents = read_documents(write(path, {"id": "d", "title": title, "text": text}))
+    assert documents["d"].text == whole
+
+
+def test_only_wanted_documents_are_kept(path: Path) -> None:
+    write(path, *({"id": number, "text": ""} for number in range(9)))
+    assert list(read_documents(path, ["7", "2", "absent"])) == ["2", "7"]
+    assert read_documents(path, []) == {}
+
+
+def test_duplicates(path: Path) -> None:
+    first, same, other = ({"id": "x", "text": text} for text in ("a", "a", "b"))
+    with pytest.raises(FormatError, match="texts:2: query x stands on line 1 already"):
+        read_queries(write(path, first, same))
+    assert read_documents(path) == {"x": Document("x", "a")}
+    with pytest.raises(FormatError, match="texts:3: document x has another text on line 1"):
+        read_documents(write(path, first, same, other))
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"id": "x"', "malformed JSON: .*, column"),
+        ("x\ttext", "malformed JSON"),
+        ('{"a":' * 100_000, "malformed JSON"),
+        (f'{{"id": {"9" * 5000}, "text": ""}}', "malformed JSON"),
+        ('["x", "text"]', "expected a JSON object, found list"),
+        ('{"text": "a"}', "no id: expected 'id', '_id'"),
+        ('{"id": null, "text": "a"}', "whole number under 'id', found null"),
+        ('{"id": true, "text": "a"}', "found bool"),
+        ('{"id": 1.5, "text": "a"}', "found float"),
+        ('{"id": "", "text": "a"}', "one word without spaces, not ''"),
+        ('{"id": "a b", "text": "a"}', "not 'a b'"),
+        ('{"id": "a\\u2003b", "text": "a"}', "one word"),
+        ('{"id": "x"}', "no text: expected"),
+        ('{"id": "x", "text": 5}', "expected a string under 'text', found int"),
+        ('{"id": "x", "text": null}', "found null"),
+        ('{"id": "x", "text": "\\ud83d"}', "half a surrogate pair"),
+    ],
+)
+def test_a_malformed_json_line_is_told(path: Path, read: Reader, line: str, problem: str) -> None:
+    path.write_text(f'{{"id": "first", "text": "a"}}\n{line}\n')
+    with pytest.raises(FormatError, match=f"texts:2: .*{problem}") as caught:
+        read(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_title_is_a_string(path: Path) -> None:
+    with pytest.raises(FormatError, match="string under 'title', found list"):
+        read_documents(write(path, {"id": "x", "text": "a", "title": ["b"]}))
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("2 text", "expected id<TAB>text, found no tab"),
+        ("\ttext", "one word without spaces, not ''"),
+        ("a b\ttext", "not 'a b'"),
+    ],
+)
+def test_a_malformed_tsv_line_is_told(path: Path, read: Reader, line: str, problem: str) -> None:
+    path.write_text(f"1\ta\n{line}\n")
+    with pytest.raises(FormatError, match=f"texts:2: .*{problem}"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+def test_an_empty_or_absent_file_is_told(path: Path, read: Reader) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read(path)
+    path.write_text("\n")
+    with pytest.raises(FormatError, match="the file is empty"):
+        read(path)

@@ -1,0 +1,190 @@
+import logging
+import struct
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.errors import FormatError, InputError
+from rankprompt.files import read_run, write_run
+from rankprompt.files.trec_run import RunNeedsReadingWholeError, iterate_run
+
+# A byte order mark at the start of a file is no part of its first id.
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="\ufeff"),
+    min_size=1,
+    max_size=8,
+)
+RANKINGS = st.dictionaries(WORDS, st.lists(WORDS, unique=True, min_size=1), min_size=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.trec"
+
+
+def read(path: Path, text: str) -> dict[str, list[str]]:
+    path.write_text(text, encoding="utf-8")
+    return {query: list(scores) for query, scores in read_run(path).items()}
+
+
+def test_the_golden_run(path: Path) -> None:
+    golden = Path(__file__).parent / "golden.trec"
+    rankings = {"q1": ["d1", "d2", "d3"], "问题": ["文档"]}
+    write_run(path, rankings, "rankprompt")
+    assert path.read_bytes() == golden.read_bytes()
+    assert read_run(golden) == {"q1": {"d1": 3, "d2": 2, "d3": 1}, "问题": {"文档": 1}}
+
+
+@given(RANKINGS)
+def test_what_is_written_is_read(rankings: dict[str, list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.trec"
+        write_run(path, rankings, "tag")
+        run = read_run(path)
+    assert list(run) == list(rankings)
+    for query, scores in run.items():
+        assert list(scores) == rankings[query]
+        singles = [struct.unpack("f", struct.pack("f", score))[0] for score in scores.values()]
+        assert all(better > worse for better, worse in pairwise(singles))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))
+def test_documents_stand_by_score_then_rank_then_line(rows: list[tuple[int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        text = "".join(f"q Q0 d{i} {rank} {score} t\n" for i, (score, rank) in enumerate(rows))
+        order = read(Path(folder) / "run.trec", text)["q"]
+    keys = [(-rows[i][0], rows[i][1], i) for i in (int(name[1:]) for name in order)]
+    assert keys == sorted(keys)
+    assert len(keys) == len(rows)
+
+
+def test_queries_stand_in_the_order_of_their_first_line(path: Path) -> None:
+    text = "b Q0 d1 1 2 t\na\tQ0\td1  1 \t2 t\nb Q0 d2 2 1 t\n"
+    assert read(path, text) == {"b": ["d1", "d2"], "a": ["d1"]}
+
+
+def test_only_spaces_and_tabs_part_columns(path: Path) -> None:
+    assert read(path, " q\u00a01 Q0 d\x0b1 1 1e0 t \r\n") == {"q\u00a01": ["d\x0b1"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("q Q0 d 1 2", "expected 6 columns .*, found 5"),
+        ("q Q0 d 1 2 t more", "expected 6 columns .*, found 7"),
+        ("q Q0 d first 2 t", "expected a whole number as the rank, found 'first'"),
+        ("q Q0 d 1.5 2 t", "found '1.5'"),
+        ("q Q0 d 1_0 2 t", "found '1_0'"),
+        (f"q Q0 d {'9' * 5000} 2 t", "expected a whole number"),
+        ("q Q0 d 1 high t", "expected a finite number as the score, found 'high'"),
+        ("q Q0 d 1 1,5 t", "found '1,5'"),
+        ("q Q0 d 1 1_5 t", "found '1_5'"),
+        ("q Q0 d 1 nan t", "found 'nan'"),
+        ("q Q0 d 1 -inf t", "found '-inf'"),
+        ("q Q0 d 1 1e999 t", "found '1e999'"),
+        ("p Q0 d 7 7 t", "document d of query p stands on line 1 already"),
+    ],
+)
+def test_a_malformed_line_is_told(path: Path, line: str, problem: str) -> None:
+    path.write_text(f"p Q0 d 1 1 t\n\n{line}\n")
+    with pytest.raises(FormatError, match=rf"run\.trec:3: .*{problem}") as caught:
+        read_run(path)
+    assert caught.value.line == 3
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_file_is_told(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(FormatError, match="empty; expected 6 columns") as caught:
+        read_run(path)
+    assert caught.value.line is None
+
+
+def test_contradicting_ranks_are_told_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = (
+        "a Q0 d1 1 9 t\na Q0 d2 2 1 t\na Q0 d3 3 5 t\n"  # d2 and d3 change places
+        "b Q0 d1 2 9 t\nb Q0 d2 1 5 t\n"
+        "c Q0 d1 0 1 t\nc Q0 d2 0 2 t\n"  # equal ranks contradict nothing
+    )
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        assert read(path, text) == {"a": ["d1", "d3", "d2"], "b": ["d1", "d2"], "c": ["d2", "d1"]}
+    (message,) = caplog.messages
+    assert "4 lines of 2 queries, first on line 2" in message
+
+
+def test_agreeing_ranks_are_quiet(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(path, "a Q0 d2 2 1 t\na Q0 d1 1 1 t\na Q0 d3 3 0 t\n")
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("tag", ["", "two words", "tab\t", "line\n", "wide\u3000space"])
+def test_a_tag_is_one_word(path: Path, tag: str) -> None:
+    with pytest.raises(ValueError, match="tag"):
+        write_run(path, {}, tag)
+
+
+@pytest.mark.parametrize("rankings", [{"q": ["a b"]}, {"": ["a"]}, {"q": ["a\n"]}])
+def test_ids_that_break_the_columns_are_refused(path: Path, rankings: dict[str, list[str]]) -> None:
+    with pytest.raises(ValueError, match="holds whitespace"):
+        write_run(path, rankings, "t")
+    assert not path.exists()
+
+
+def test_a_document_is_ranked_once(path: Path) -> None:
+    with pytest.raises(ValueError, match="query q holds a document twice"):
+        write_run(path, {"q": ["a", "a"]}, "t")
+
+
+def test_a_failed_write_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        write_run(tmp_path / "absent" / "run.trec", {"q": ["d"]}, "t")
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(0, 2)), min_size=1))
+def test_a_run_is_the_same_query_by_query(rows: list[tuple[str, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.trec"
+        lines = [f"{q} Q0 d{d} {r} {-r} t\n" for q, d, r in rows]
+        path.write_text("".join(lines))
+        apart = sum(first[0] != second[0] for first, second in pairwise(lines)) > 1
+        try:
+            whole: object = list(read_run(path).items())
+        except FormatError as error:
+            whole = str(error)
+        try:
+            streamed: object = list(iterate_run(path))
+        except FormatError as error:
+            streamed = str(error)
+        except RunNeedsReadingWholeError:
+            assert apart
+            return
+    assert streamed == whole
+    assert not apart or isinstance(streamed, str)
+
+
+def test_a_streamed_run_is_read_as_it_is_drawn(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text("a Q0 d1 2 9 t\na Q0 d2 1 5 t\nb Q0 d1 1 1 t\nb Q0 d2 x 1 t\n")
+    queries = iterate_run(path)
+    assert next(queries) == ("a", {"d1": 9.0, "d2": 5.0})
+    with pytest.raises(FormatError, match=r"run\.trec:4: expected a whole number as the rank"):
+        next(queries)
+    path.write_text("a Q0 d1 2 9 t\na Q0 d2 1 5 t\nb Q0 d1 1 1 t\n")
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        assert list(iterate_run(path)) == list(read_run(path).items())
+    assert len(caplog.messages) == 2
+    assert len(set(caplog.messages)) == 1
+
+
+def test_the_lines_of_a_query_apart_are_noticed(path: Path) -> None:
+    path.write_text("a Q0 d1 1 1 t\nb Q0 d1 1 1 t\na Q0 d2 2 0 t\n")
+    with pytest.raises(RunNeedsReadingWholeError, match="the lines of query a stand apart"):
+        list(iterate_run(path))
+    path.write_text("")
+    with pytest.raises(FormatError, match="empty"):
+        list(iterate_run(path))

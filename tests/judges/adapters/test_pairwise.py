@@ -1,0 +1,293 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.judges.adapters.pairwise import (
+    Choice,
+    Contrast,
+    Generation,
+    Likelihood,
+    Reading,
+    reading,
+)  # fmt: skip
+from rankprompt.llm.base import Answer, Request
+from rankprompt.prompts.prompt import Prompt, load_prompt, parse_template
+
+FLOATS = st.floats(-200, 0)
+
+
+def choice(*options: str, chat: bool = False) -> Prompt:
+    text = parse_template("{query}|{first}|{second}|")
+    return Prompt("p", "choice", text, parse_template(""), options, chat, max_tokens=5)
+
+
+CHOICE = choice(" Passage A", " Passage B")
+CONTRAST = Prompt(
+    "p",
+    "contrast",
+    parse_template("{first}|{second}|{label}:"),
+    parse_template(" {query}?"),
+    ("one", "two"),
+)
+LIKELIHOOD = Prompt(
+    "p", "likelihood", parse_template("{passage}:"), parse_template(" {query}?"), ()
+)
+ALL = [Choice(CHOICE), Generation(CHOICE), Contrast(CONTRAST), Likelihood(LIKELIHOOD)]
+
+
+def read(one: Reading, text: str) -> float | None:
+    return one.read([Answer(text=text)])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mode", "expected"),
+    [
+        (CHOICE, "scoring", Choice),
+        (CHOICE, "generation", Generation),
+        (CONTRAST, "scoring", Contrast),
+        (LIKELIHOOD, "scoring", Likelihood),
+    ],
+)
+def test_the_prompt_and_the_mode_name_the_reading(
+    prompt: Prompt, mode: str, expected: type[Reading]
+) -> None:
+    assert type(reading(prompt, mode)) is expected
+
+
+def test_scoring_asks_for_the_options_after_one_prompt() -> None:
+    assert Choice(CHOICE).requests("q", "x", "y") == [
+        Request("q|x|y|", options=(" Passage A", " Passage B"), breaks=(0, 2, 4))
+    ]
+    assert Choice(choice("A", "B", chat=True)).requests("q", "x", "y")[0].chat
+
+
+def test_generation_asks_for_a_short_text() -> None:
+    assert Generation(CHOICE).requests("q", "x", "y") == [
+        Request("q|x|y|", max_tokens=5, breaks=(0, 2, 4))
+    ]
+    assert Generation(choice("A", "B", chat=True)).requests("q", "x", "y")[0].chat
+
+
+def test_contrast_asks_for_the_query_under_each_label() -> None:
+    assert Contrast(CONTRAST).requests("q", "x", "y") == [
+        Request("x|y|one:", options=(" q?",), breaks=(0, 2, 4)),
+        Request("x|y|two:", options=(" q?",), breaks=(0, 2, 4)),
+    ]
+
+
+def test_likelihood_asks_for_the_query_after_each_passage() -> None:
+    assert Likelihood(LIKELIHOOD).requests("q", "x", "y") == [
+        Request("x:", options=(" q?",), breaks=(0,)),
+        Request("y:", options=(" q?",), breaks=(0,)),
+    ]
+
+
+@pytest.mark.parametrize("one", ALL[:3], ids=lambda one: type(one).__name__)
+def test_a_pair_has_an_order_where_both_passages_are_shown(one: Reading) -> None:
+    assert one.ordered
+    assert one.passages == 2
+
+
+def test_a_pair_has_no_order_where_each_passage_stands_alone() -> None:
+    alone = Likelihood(LIKELIHOOD)
+    assert not alone.ordered
+    assert alone.passages == 1
+    assert alone.requests("q", "x", "y") == alone.requests("q", "y", "x")[::-1]
+
+
+@given(FLOATS, FLOATS)
+def test_scoring_gives_the_first_option_s_share_of_the_probability(a: float, b: float) -> None:
+    preference = Choice(CHOICE).read([Answer((a, b), (2, 2))])
+    assert preference == pytest.approx(1 / (1 + math.exp(b - a)))
+    other = Choice(CHOICE).read([Answer((b, a), (2, 2))])
+    assert preference is not None
+    assert other == pytest.approx(1 - preference)
+
+
+def test_scoring_weighs_whole_options_whatever_their_number_of_tokens() -> None:
+    # Two sums of the same size are as likely, although one option is longer.
+    assert Choice(CHOICE).read([Answer((-4.0, -4.0), (2, 3))]) == 0.5
+    assert Choice(CHOICE).read([Answer((math.log(0.6), math.log(0.2)), (2, 3))]) == (
+        pytest.approx(0.75)
+    )
+
+
+@pytest.mark.parametrize("one", ALL[2:], ids=lambda one: type(one).__name__)
+def test_the_query_s_likelihood_is_taken_by_the_token(one: Reading) -> None:
+    better, worse = Answer((-4.0,), (4,)), Answer((-9.0,), (3,))
+    expected = 1 / (1 + math.exp(-3 - -1))
+    assert one.read([better, worse]) == pytest.approx(expected)
+    assert one.read([worse, better]) == pytest.approx(1 - expected)
+    assert one.read([better, Answer((-2.0,), (2,))]) == 0.5
+
+
+@pytest.mark.parametrize("gap", [800.0, 1e300, math.inf])
+def test_the_widest_gaps_overflow_nothing(gap: float) -> None:
+    assert Choice(CHOICE).read([Answer((0.0, -gap), (1, 1))]) == 1
+    assert Choice(CHOICE).read([Answer((-gap, 0.0), (1, 1))]) == 0
+    assert Likelihood(LIKELIHOOD).read([Answer((-gap,), (1,)), Answer((0.0,), (1,))]) == 0
+
+
+@pytest.mark.parametrize(
+    "pair", [(math.nan, -1.0), (-1.0, math.nan), (math.nan, math.nan), (-math.inf, -math.inf)]
+)
+def test_what_is_not_a_number_cannot_be_read(pair: tuple[float, float]) -> None:
+    assert Choice(CHOICE).read([Answer(pair, (1, 1))]) is None
+    answers = [Answer((pair[0],), (1,)), Answer((pair[1],), (1,))]
+    assert Contrast(CONTRAST).read(answers) is None
+    assert Likelihood(LIKELIHOOD).read(answers) is None
+
+
+FIRST, SECOND, UNREADABLE = 1.0, 0.0, None
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("Passage A", FIRST),
+        ("Passage B", SECOND),
+        (" Passage B\n", SECOND),
+        ("passage A", FIRST),
+        ("PASSAGE B", SECOND),
+        ("PassageA", FIRST),
+        ("Passage  \n A", FIRST),
+        ("Passage A.", FIRST),
+        ("I'd say Passage B.", SECOND),
+        ("The answer is Passage A, because it", FIRST),
+        ("**Passage A**", FIRST),
+        ("`Passage B`", SECOND),
+        ('"Passage A"', FIRST),
+        ("[Passage B]", SECOND),
+        ("Passage A: A passage on cats", FIRST),
+        ("Passage A\nPassage A", FIRST),
+        ("Passage B. A close call", SECOND),
+        ("A", FIRST),
+        ("B", SECOND),
+        (" B.", SECOND),
+        ("(A)", FIRST),
+        ("**B**", SECOND),
+        ("'A'", FIRST),
+        ("B:", SECOND),
+        # Nothing is named.
+        ("", UNREADABLE),
+        (" \n", UNREADABLE),
+        ("Passage", UNREADABLE),
+        ("Passage C", UNREADABLE),
+        ("Neither.", UNREADABLE),
+        ("Both are relevant.", UNREADABLE),
+        ("The query asks for", UNREADABLE),
+        # An article is no answer.
+        ("a", UNREADABLE),
+        ("a passage", UNREADABLE),
+        ("A passage", UNREADABLE),
+        ("A is about cats", UNREADABLE),
+        ("the passage a reader wants", UNREADABLE),
+        # Part of a longer word.
+        ("Passage AB", UNREADABLE),
+        ("Passage BA", UNREADABLE),
+        ("Passage A1", UNREADABLE),
+        ("Passage About cats", UNREADABLE),
+        ("Subpassage A", UNREADABLE),
+        ("AB", UNREADABLE),
+        ("AA", UNREADABLE),
+        # Both are named.
+        ("Passage A or Passage B", UNREADABLE),
+        ("Passage B is better than Passage A", UNREADABLE),
+        ("Passage A\n\nPassage B", UNREADABLE),
+        ("Passage A or B", UNREADABLE),
+        ("Passage B and A", UNREADABLE),
+        ("Passage A/B", UNREADABLE),
+        ("Passage A & B", UNREADABLE),
+        ("Passages A and B", UNREADABLE),
+        ("Both Passage A and B are relevant", UNREADABLE),
+        ("A or B", UNREADABLE),
+        ("A, B", UNREADABLE),
+    ],
+)
+def test_a_written_answer_is_read_or_left_unread_but_never_guessed(
+    text: str, meant: float | None
+) -> None:
+    assert read(Generation(CHOICE), text) == meant
+    # With the options' places changed the answer means the other: no place is favoured.
+    mirrored = None if meant is None else 1 - meant
+    assert read(Generation(choice("Passage B", "Passage A")), text) == mirrored
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "meant"),
+    [
+        (("段落A", "段落B"), "段落A", FIRST),
+        (("段落A", "段落B"), "段落B。", SECOND),
+        (("段落A", "段落B"), "我选段落B", SECOND),
+        (("段落A", "段落B"), "段落A更相关", FIRST),
+        (("段落A", "段落B"), "**段落A**", FIRST),
+        (("段落A", "段落B"), "段落AB", UNREADABLE),
+        (("段落A", "段落B"), "段落A和段落B", UNREADABLE),
+        (("段落A", "段落B"), "段落C", UNREADABLE),
+        (("段落A", "段落B"), "都不相关", UNREADABLE),
+        (("段落 A", "段落 B"), "段落A", FIRST),
+        (("段落 A", "段落 B"), "段落 B 更相关", SECOND),
+        (("段落 A", "段落 B"), "B", SECOND),
+        (("段落 A", "段落 B"), "段落A和B", UNREADABLE),
+        (("段落甲", "段落乙"), "应该是段落乙吧", SECOND),
+        (("段落甲", "段落乙"), "段落甲与段落乙", UNREADABLE),
+        (("Yes", "No"), "No.", SECOND),
+        (("Yes", "No"), "yes, it is", FIRST),
+        (("Yes", "No"), "Nobody", UNREADABLE),
+        (("Yes", "No"), "Yes and no", UNREADABLE),
+        (("the first", "the second"), "The second one", SECOND),
+        (("the first", "the second"), "first", FIRST),
+        (("the first", "the second"), "the first, not the second", UNREADABLE),
+        (("Passage 1", "Passage 2"), "Passage 2", SECOND),
+        (("Passage 1", "Passage 2"), "Passage 12", UNREADABLE),
+        (("Passage 1", "Passage 2"), "1", FIRST),
+        (("Text (1)", "Text (2)"), "Text (2)", SECOND),
+        (("A", "B"), "A", FIRST),
+        (("A", "B"), "A or B", UNREADABLE),
+        (("Отрывок А", "Отрывок Б"), "Отрывок Б", SECOND),
+        (("Отрывок А", "Отрывок Б"), "Отрывок Автора", UNREADABLE),
+    ],
+)
+def test_other_options_are_read_as_strictly(
+    options: tuple[str, str], text: str, meant: float | None
+) -> None:
+    assert read(Generation(choice(*options)), text) == meant
+    mirrored = None if meant is None else 1 - meant
+    assert read(Generation(choice(*options[::-1])), text) == mirrored
+
+
+@given(st.text(st.sampled_from("PassageAB orn,.*\n段落"), max_size=40))
+def test_changing_a_and_b_in_a_text_changes_what_it_means(text: str) -> None:
+    changed = text.translate(str.maketrans("AB", "BA"))
+    meant = read(Generation(CHOICE), text)
+    assert read(Generation(CHOICE), changed) == (None if meant is None else 1 - meant)
+
+
+def test_the_published_prompt_is_read_in_both_modes() -> None:
+    prompt = load_prompt("prp")
+    assert read(reading(prompt, "generation"), "Passage B") == SECOND
+    (request,) = reading(prompt, "scoring").requests("cats?", "{query}", "{second} {{")
+    assert "Given a query cats?," in request.prompt
+    assert "Passage A: {query}\n\nPassage B: {second} {{\n" in request.prompt
+    assert request.options == prompt.options
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("段落A", 1.0),
+        ("段落 B", 0.0),
+        ("**段落Ｂ**", 0.0),
+        ("Ａ", 1.0),
+        ("答案是段落A,因为它回答了查询。", 1.0),
+        ("我认为段落B更相关。", 0.0),
+        ("段落A或段落B", None),
+        ("段落 A 比段落 B 更相关", None),
+        ("段落", None),
+        ("", None),
+    ],
+)
+def test_chinese_answers_are_read(text: str, read: float | None) -> None:
+    assert Generation(load_prompt("prp-zh")).read([Answer(text=text)]) == read

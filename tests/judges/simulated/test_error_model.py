@@ -1,0 +1,165 @@
+"""Simulated judges err as their settings say, and always alike."""
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.errors import InputError
+from rankprompt.judges.pairwise import OracleJudge
+from rankprompt.judges.simulated.error_model import JudgeModel, parse_judge_model
+from rankprompt.types import Comparison, Document, Query
+
+QUERY = Query("q", "which one")
+DOCUMENTS = [Document(f"d{number}", "") for number in range(160)]
+GRADES = {"q": {document.id: place % 4 for place, document in enumerate(DOCUMENTS)}}
+PAIRS = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
+
+
+def judged(spelling: str, **settings: Any) -> tuple[OracleJudge, dict[Comparison, float]]:
+    judge = OracleJudge(GRADES, errors=parse_judge_model(spelling), **settings)
+    return judge, dict(zip(PAIRS, judge(PAIRS), strict=True))
+
+
+def wrong(answers: dict[Comparison, float], gap: int) -> float:
+    """The share of wrong answers about grades so far apart; with 0, of first ones preferred."""
+    found = []
+    for (_, first, second), preference in answers.items():
+        one, other = (GRADES["q"][document.id] for document in (first, second))
+        if abs(one - other) == gap:
+            found.append(1 - preference if one > other else preference)
+    return sum(found) / len(found)
+
+
+def test_a_flip_is_as_frequent_at_any_gap_and_leaves_ties() -> None:
+    _, answers = judged("flip=0.3")
+    assert [wrong(answers, gap) for gap in (1, 2, 3)] == pytest.approx([0.3] * 3, abs=0.03)
+    assert answers[PAIRS[3]] == 0.5
+
+
+def test_noise_is_a_flip() -> None:
+    judge = OracleJudge(GRADES, noise=0.3)
+    assert dict(zip(PAIRS, judge(PAIRS), strict=True)) == judged("flip=0.3")[1]
+
+
+def test_errors_fall_with_the_gap_and_equal_grades_are_guesses() -> None:
+    _, answers = judged("gap")
+    assert set(answers.values()) == {0.0, 1.0}
+    for gap, expected in enumerate((0.5, 0.269, 0.119, 0.047)):
+        assert wrong(answers, gap) == pytest.approx(expected, abs=0.025)
+    assert wrong(judged("gap=3")[1], 1) == pytest.approx(0.047, abs=0.02)
+    _, answers = judged("errors=0.4/0.1")
+    assert [wrong(answers, gap) for gap in (1, 2, 3)] == pytest.approx([0.4, 0.1, 0.1], abs=0.03)
+
+
+@pytest.mark.parametrize("bias", [-0.2, 0.1, 0.35])
+@pytest.mark.parametrize("order", ["both", "single"])
+def test_the_bias_is_what_the_diagnostics_find(bias: float, order: str) -> None:
+    judge, answers = judged(f"gap,bias={bias}", order=order)
+    found = judge.diagnostics.summary()
+    assert found["position_bias"] == pytest.approx(bias, abs=0.02)
+    if order == "single":
+        # In a random order a bias is errors of either sign: half of what it decides is wrong.
+        share = 2 * abs(bias)
+        expected = share / 2 + (1 - share) * 0.269
+        assert wrong(answers, 1) == pytest.approx(expected, abs=0.03)
+    else:
+        assert found["inconsistent"] == pytest.approx(wrong_twice(2 * abs(bias)), abs=0.03)
+        assert {0.0, 0.5, 1.0} == set(answers.values())
+
+
+def wrong_twice(share: float) -> float:
+    """How often two answers about a pair disagree, over the gaps of these pairs."""
+    gaps = [abs(GRADES["q"][a.id] - GRADES["q"][b.id]) for _, a, b in PAIRS]
+    errors = [(0.5, 0.2689, 0.1192, 0.0474)[gap] for gap in gaps]
+    heeded, one = (1 - share) ** 2, 2 * share * (1 - share)
+    disagree = [heeded * 2 * error * (1 - error) + one / 2 + share**2 for error in errors]
+    return sum(disagree) / len(disagree)
+
+
+def test_a_circle_is_consistent_and_intransitive() -> None:
+    judge, both = judged("circle=1", order="both")
+    _, single = judged("circle=1")
+    assert both == single
+    assert set(both.values()) == {0.0, 1.0}
+    found = judge.diagnostics.summary()
+    assert found["intransitive_triples"] == pytest.approx(
+        0.25 * float(found["triples"] or 0), rel=0.1
+    )
+    few, _ = judged("circle=0.2")
+    assert 0 < float(few.diagnostics.summary()["intransitive_triples"] or 0) < 50_000
+
+
+def test_two_orders_err_apart_and_where_they_disagree_it_is_a_tie() -> None:
+    _, hard = judged("flip=0.2", order="both")
+    unequal = [value for pair, value in hard.items() if judged_apart(pair)]
+    shares = [unequal.count(value) / len(unequal) for value in (0.0, 0.5, 1.0)]
+    assert shares[1] == pytest.approx(2 * 0.2 * 0.8, abs=0.02)
+    assert wrong(hard, 1) == pytest.approx(0.04 + 0.16, abs=0.02)
+    _, ties = judged("flip=0,ties=0.3", order="both", decide="soft")
+    assert {0.0, 0.25, 0.5, 0.75, 1.0} == set(ties.values())
+    assert {0.0, 0.5, 1.0} == set(judged("flip=0,ties=0.3", order="both")[1].values())
+
+
+def judged_apart(pair: Comparison) -> bool:
+    return GRADES["q"][pair.first.id] != GRADES["q"][pair.second.id]
+
+
+def test_the_seed_makes_other_errors_and_nothing_else_does() -> None:
+    spelling = "errors=0.3/0.2/0.1,bias=0.1,ties=0.1,circle=0.1"
+    _, first = judged(spelling, order="both", seed=1)
+    again = OracleJudge(GRADES, errors=parse_judge_model(spelling), order="both", seed=1)
+    turned = [Comparison(QUERY, pair.second, pair.first) for pair in reversed(PAIRS)]
+    assert [1 - value for value in again(turned)][::-1] == list(first.values())
+    assert judged(spelling, order="both", seed=2)[1] != first
+
+
+SHARES = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0])
+
+
+@given(
+    st.lists(SHARES, min_size=1, max_size=4).map(tuple),
+    st.booleans(),
+    st.sampled_from([-0.5, -0.125, 0.0, 0.25, 0.5]),
+    SHARES,
+    SHARES,
+)
+def test_a_model_is_what_its_spelling_says(
+    errors: tuple[float, ...], guesses: bool, bias: float, ties: float, circle: float
+) -> None:
+    model = JudgeModel(errors, guesses, bias, ties, circle)
+    found = parse_judge_model(str(model))
+    assert found == model or (not any(errors) and not guesses and found.errors == (0.0,))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "told"),
+    [
+        ("flop=0.1", "unknown judge model 'flop'; did you mean 'flip'"),
+        ("", "unknown judge model ''"),
+        ("gap,,bias=0.1", "unknown judge model"),
+        ("flip", "--judge-model flip: give a number from 0 to 1, as in flip=0.1"),
+        ("flip=x", "--judge-model flip=x: give a number from 0 to 1"),
+        ("flip=1.2", "--judge-model flip=1.2: give a number from 0 to 1"),
+        ("ties=nan", "give a number from 0 to 1"),
+        ("errors=0.1//0.2", "give a number from 0 to 1"),
+        ("bias=0.6", "--judge-model bias=0.6: give a number from -0.5 to 0.5"),
+        ("gap=inf", "give a number from -100 to 100"),
+        ("flip=0.1,gap", "give one of gap, flip and errors"),
+        ("bias=0.1,bias=0.2", "no setting twice"),
+    ],
+)
+def test_a_misspelt_model_is_told_in_one_line(spelling: str, told: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_judge_model(spelling)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"errors": ()}, {"errors": (1.5,)}, {"ties": -0.1}, {"bias": 0.7}]
+)
+def test_a_model_refuses_what_is_no_share(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        JudgeModel(**settings)

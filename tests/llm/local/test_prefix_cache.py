@@ -1,0 +1,275 @@
+import functools
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import MistralConfig, MistralForCausalLM
+
+from rankprompt.journal.store import key
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.llm import load_model
+from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.local.model import LocalModel
+from rankprompt.llm.local.prefix_cache import prefixes_of
+from rankprompt.prompts.prompt import load_prompt
+from tests.llm import tiny
+
+WORDS = [
+    "harbour",
+    "mill",
+    "river",
+    "boats",
+    "wheel",
+    "passage",
+    "answer",
+    "morning",
+    "relevant",
+    "quiet",
+    "old",
+    "sentence",
+]
+
+
+def model_of(folder: Path, make: Any, **settings: Any) -> LocalModel:
+    words = tiny.tokenizer(template=tiny.TEMPLATE)
+    tiny.save(folder, make(), words)
+    model = load_model(str(folder), dtype="float32", device="cpu", **settings)
+    assert isinstance(model, LocalModel)
+    return model
+
+
+def long_llama() -> Any:
+    return tiny.llama(max_position_embeddings=2048)
+
+
+def passages(count: int) -> list[str]:
+    draw = random.Random(5)
+    return [" ".join(draw.choices(WORDS, k=draw.randint(6, 20))) for _ in range(count)]
+
+
+def pairs(prompt: str) -> list[Request]:
+    asked = reading(load_prompt(prompt), "scoring")
+    texts = passages(5)
+    found = [
+        request
+        for query in ("is the harbour quiet", "old mill")
+        for one in texts
+        for other in texts
+        if one != other
+        for request in asked.requests(query, one, other)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def answered(model: LocalModel, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+    found: dict[int, Answer] = {}
+    total = Usage(0, 0)
+    for batch in model.plan(requests):
+        answers, usage = model.answer([requests[place] for place in batch])
+        found |= dict(zip(batch, answers, strict=True))
+        total = Usage(*map(sum, zip(total, usage, strict=True)))
+    return [found[place] for place in range(len(requests))], total
+
+
+@pytest.mark.parametrize("name", ["prp", "contrast", "query-likelihood-demonstrations"])
+def test_reuse_changes_no_answer_and_saves_tokens(tmp_path: Path, name: str) -> None:
+    model = model_of(tmp_path, long_llama)
+    requests = pairs(name)
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    for one, other in zip(with_reuse, without, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+        assert one.tokens == other.tokens
+    assert whole.reused == 0
+    assert usage.tokens < 0.75 * whole.tokens
+    assert usage.tokens + usage.reused == whole.tokens
+
+
+def test_what_was_computed_is_kept_for_later_rounds(tmp_path: Path) -> None:
+    model = model_of(tmp_path, long_llama)
+    requests = pairs("prp")
+    _, first = answered(model, requests)
+    _, again = answered(model, requests)
+    assert again.tokens < first.tokens
+    assert again.tokens + again.reused == first.tokens + first.reused
+
+
+def test_a_small_store_forgets_but_runs_no_start_twice(tmp_path: Path) -> None:
+    model = model_of(tmp_path, long_llama)
+    requests = pairs("prp")
+    expected, usage = answered(model, requests)
+    assert model._prefixes is not None
+    model._prefixes.clear()
+    model._prefixes.tokens = 150
+    found, more = answered(model, requests)
+    for one, other in zip(found, expected, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+    assert model._prefixes._held <= 150
+    # The plan keeps prompts with the same start together, so each start is still run once.
+    assert more.tokens == usage.tokens
+
+
+def test_a_start_is_the_same_to_the_bit_whatever_came_before(tmp_path: Path) -> None:
+    model = model_of(tmp_path, long_llama)
+    store = model._prefixes
+    assert store is not None
+    tokens = tuple(range(3, 90))
+    with torch.inference_mode():
+        before, ran = store.get(tokens, [20, 60])
+        store.get(tuple(range(5, 80)), [30, 70])
+        store.clear()
+        after, _ = store.get(tokens, [20, 60])
+    assert ran == before.length == 60
+    assert torch.equal(before.states, after.states)
+
+
+def test_the_hint_is_no_part_of_what_is_asked() -> None:
+    request = Request("a prompt", (" A", " B"))
+    assert key("model", request) == key("model", request._replace(breaks=(2,)))
+
+
+def test_breaks_stand_where_slots_begin() -> None:
+    (request,) = reading(load_prompt("prp"), "scoring").requests("q {first}", "one", "two")
+    starts = [request.prompt[place:] for place in request.breaks]
+    assert [start[:3] for start in starts] == ["q {", "one", "two"]
+
+
+def test_a_break_inside_a_chat_template_is_found(tmp_path: Path) -> None:
+    model = model_of(tmp_path, long_llama)
+    requests = [request._replace(chat=True) for request in pairs("contrast")]
+    found, usage = answered(model, requests)
+    model._prefixes = None
+    expected, _ = answered(model, requests)
+    assert usage.reused > 0
+    for one, other in zip(found, expected, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+
+
+def test_absolute_positions_go_on_after_the_start(tmp_path: Path) -> None:
+    model = model_of(tmp_path, tiny.gpt2)
+    shared = " ".join(WORDS)
+    requests = [
+        Request(f"{shared} {word}", (" A", " old mill"), breaks=(len(shared) + 1,))
+        for word in WORDS
+    ]
+    found, usage = answered(model, requests)
+    model._prefixes = None
+    expected, _ = answered(model, requests)
+    assert usage.reused > 0
+    for one, other in zip(found, expected, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+
+
+def test_a_sliding_window_is_not_gone_on_from() -> None:
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=400, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, sliding_window=4,
+    )  # fmt: skip
+    sliding: Any = MistralForCausalLM(config)
+    whole: Any = tiny.llama()
+    assert prefixes_of(sliding.eval(), 1 << 20) is None
+    assert prefixes_of(whole.eval(), 1 << 20) is not None
+
+
+def test_out_of_memory_halves_the_batch_and_asks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(tmp_path, long_llama, batch_tokens=8192)
+    requests = pairs("prp")[:12]
+    expected, _ = answered(model, requests)
+    plain = model._model.forward
+
+    def crowded(**inputs: Any) -> Any:
+        if len(inputs["input_ids"]) > 4:
+            raise torch.OutOfMemoryError("no room")
+        return plain(**inputs)
+
+    monkeypatch.setattr(model._model, "forward", crowded)
+    answers, _ = model.answer(requests)
+    for one, other in zip(answers, expected, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+    assert model._batch_tokens < 8192
+
+
+# Generation
+
+
+def written(prompt: str, tokens: int = 8) -> list[Request]:
+    asked = [request._replace(options=()) for request in pairs(prompt)]
+    # Each its own length, and one that shares nothing, in the same batches.
+    found = [one._replace(max_tokens=1 + i % tokens) for i, one in enumerate(asked)]
+    return [*found, Request("An old mill", max_tokens=3)]
+
+
+@pytest.mark.parametrize("make", [long_llama, lambda: tiny.gpt2(n_positions=2048)])
+@pytest.mark.parametrize("name", ["prp", "contrast"])
+def test_reuse_changes_no_text_and_saves_tokens(tmp_path: Path, make: Any, name: str) -> None:
+    model = model_of(tmp_path, make)
+    requests = written(name)
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    assert with_reuse == without
+    assert len({one.text for one in without}) > len(without) / 4
+    assert whole.reused == 0
+    assert usage.tokens < 0.75 * whole.tokens
+    assert usage.tokens + usage.reused == whole.tokens
+
+
+def test_scoring_and_generation_share_their_starts(tmp_path: Path) -> None:
+    model = model_of(tmp_path, long_llama)
+    _, first = answered(model, pairs("prp"))
+    _, alone = answered(model_of(tmp_path, long_llama), written("prp"))
+    _, after = answered(model, written("prp"))
+    assert first.reused > 0
+    assert after.tokens < alone.tokens
+
+
+def test_out_of_memory_in_generation_halves_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(tmp_path, long_llama, batch_tokens=8192)
+    requests = written("prp")[:12]
+    expected, _ = answered(model, requests)
+    plain = model._model.forward
+
+    @functools.wraps(plain)  # generate reads the signature
+    def crowded(**inputs: Any) -> Any:
+        if len(inputs["input_ids"]) > 4:
+            raise torch.OutOfMemoryError("no room")
+        return plain(**inputs)
+
+    monkeypatch.setattr(model._model, "forward", crowded)
+    assert model.answer(requests)[0] == expected
+    assert model._batch_tokens < 8192
+
+
+@pytest.mark.model
+def test_reuse_changes_no_text_of_the_real_model() -> None:
+    model = load_model("smollm2-135m", dtype="float32", device="cpu")
+    assert isinstance(model, LocalModel)
+    requests = written("prp")[:10]
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    assert with_reuse == without
+    assert usage.tokens < 0.8 * whole.tokens
+    assert usage.tokens + usage.reused == whole.tokens
+
+
+@pytest.mark.model
+def test_reuse_changes_no_answer_of_the_real_model() -> None:
+    model = load_model("smollm2-135m", dtype="float32", device="cpu")
+    assert isinstance(model, LocalModel)
+    requests = pairs("prp")[:12]
+    with_reuse, usage = answered(model, requests)
+    model._prefixes = None
+    without, whole = answered(model, requests)
+    for one, other in zip(with_reuse, without, strict=True):
+        assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
+    assert usage.tokens < 0.75 * whole.tokens

@@ -1,0 +1,144 @@
+"""A reranking with the real model survives being killed, and two at a time."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankprompt.datasets.sample import sample
+from rankprompt.files import read_documents, read_queries, write_run
+from rankprompt.journal.store import Journal
+from rankprompt.retrieval import bm25
+
+pytestmark = pytest.mark.model
+
+KILLS = 10
+QUERIES = 5
+DEPTH = 6
+
+
+def command(folder: Path, name: str, journal: Path) -> list[str]:
+    source = sample("en")
+    options: dict[str, object] = {
+        "run": folder / "first.trec",
+        "queries": source / "queries.tsv",
+        "docs": source / "docs.jsonl",
+        "output": folder / f"{name}.trec",
+        "journal": journal,
+        "prompt": "prp",
+        "method": "heapsort",
+        "depth": DEPTH,
+        "k": 3,
+        # Small prompts in small batches: many moments to be killed at, for little money.
+        "passage-tokens": 40,
+        "batch-tokens": 200,
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    return [sys.executable, "-c", "from rankprompt.cli import main; main()", "rerank", *words]
+
+
+def start(folder: Path, name: str, journal: Path) -> subprocess.Popen[bytes]:
+    # One thread, so that two processes do not fight over the cores.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command(folder, name, journal), env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    assert process.wait(timeout=300) == 0
+
+
+def totals(journal: Path) -> tuple[int, int]:
+    with closing(Journal(journal)) as opened:
+        return opened.totals()
+
+
+def batches(journal: Path) -> int:
+    """The model batches committed so far, seen from outside; -1 where there is no journal yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as database:
+            count: int = database.execute("select count(*) from batches").fetchone()[0]
+            return count
+    except sqlite3.OperationalError:
+        return -1
+
+
+def costs(folder: Path, name: str) -> dict[str, Any]:
+    manifest = json.loads((folder / f"{name}.json").read_text())
+    found: dict[str, Any] = manifest["costs"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds the first stage's run and what an uninterrupted reranking of it writes."""
+    folder, source = tmp_path_factory.mktemp("resume"), sample("en")
+    queries = dict(list(read_queries(source / "queries.tsv").items())[:QUERIES])
+    found = bm25(queries, read_documents(source / "docs.jsonl"), depth=2 * DEPTH)
+    write_run(folder / "first.trec", {query: list(one) for query, one in found.items()}, "bm25")
+    finish(start(folder, "whole", folder / "whole.journal"))
+    return folder
+
+
+def test_killed_ten_times_it_writes_the_same_run_and_asks_nothing_twice(folder: Path) -> None:
+    rng = random.Random(2)
+    whole, journal = folder / "whole.journal", folder / "killed.journal"
+    assert batches(whole) > 3 * KILLS, "too few batches to be killed ten times among them"
+    seen_at_kills = []
+    for _ in range(KILLS):
+        before = max(batches(journal), 0)
+        target, pause = before + rng.randint(1, 2), rng.uniform(0, 0.3)
+        process = start(folder, "killed", journal)
+        while batches(journal) < target:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        seen_at_kills.append(batches(journal))
+        assert not (folder / "killed.trec").exists()
+        assert not (folder / "killed.json").exists()
+    assert len(set(seen_at_kills)) == KILLS  # each one got further than the one before
+    finish(start(folder, "killed", journal))
+
+    assert (folder / "killed.trec").read_bytes() == (folder / "whole.trec").read_bytes()
+    answers, asked = totals(journal)
+    assert asked == answers == totals(whole)[1] == costs(folder, "whole")["prompts"]
+    # The very batches of the run that nobody interrupted.
+    assert batches(journal) == batches(whole)
+    last = costs(folder, "killed")
+    assert last["model_batches"] == batches(whole) - seen_at_kills[-1]
+    assert 0 < last["prompts"] < asked
+    assert list(folder.glob("killed*damaged*")) == list(folder.glob(".rankprompt-*")) == []
+
+
+def test_a_finished_run_started_again_asks_nothing(folder: Path) -> None:
+    before = totals(folder / "whole.journal")
+    finish(start(folder, "again", folder / "whole.journal"))
+    assert (folder / "again.trec").read_bytes() == (folder / "whole.trec").read_bytes()
+    assert totals(folder / "whole.journal") == before
+    assert costs(folder, "again")["prompts"] == costs(folder, "again")["comparisons_asked"] == 0
+
+
+def test_two_processes_that_share_a_journal_write_the_same_run(folder: Path) -> None:
+    journal = folder / "shared.journal"
+    both = [start(folder, name, journal) for name in ("one", "other")]
+    for process in both:
+        finish(process)
+    for name in ("one", "other"):
+        assert (folder / f"{name}.trec").read_bytes() == (folder / "whole.trec").read_bytes()
+    answers, asked = totals(journal)
+    assert answers == totals(folder / "whole.journal")[0]
+    # What both asked at the very same moment was paid twice, but kept once.
+    assert asked == costs(folder, "one")["prompts"] + costs(folder, "other")["prompts"]
+    assert answers <= asked <= 2 * answers

@@ -1,0 +1,421 @@
+"""A plan is what the run turns out to be."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankprompt.datasets.sample import sample
+from rankprompt.errors import InputError
+from rankprompt.eval import parse_measure, score
+from rankprompt.files import read_documents, read_qrels, read_queries, write_run
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.pipeline.config import Job
+from rankprompt.pipeline.rerank import run_job
+from rankprompt.planning.plan import NOISES, invented_grades, plan_job
+from rankprompt.planning.prices import Speed
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.rankers import METHODS, PAIRWISE
+from rankprompt.rankers.reranking import Reranked, rerank
+from rankprompt.retrieval import bm25
+from rankprompt.types import Candidates, Document, Qrels, Query, Run
+from tests.fakes import FakeModel, by_hash, shows
+
+CHOICE = 'kind = "choice"\noptions = [" Passage A", " Passage B"]\n' + (
+    'text = "Query: {query}\\nA: {first}\\nB: {second}\\nWhich is better?"\n'
+)
+NDCG = parse_measure("ndcg@10")
+
+
+def ndcg(run: Run, truth: Qrels) -> float:
+    return score(run, truth, [NDCG]).means[NDCG.name]
+
+
+def planned(job: Job, **settings: Any) -> dict[str, dict[str, Any]]:
+    found = plan_job(job, **{"measure": lambda *_: 0.0, "calibration": False, **settings})
+    return {row["method"]: row for row in found["methods"]}
+
+
+@pytest.fixture(scope="module")
+def english(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """The first queries of the sample, with the candidates that BM25 finds."""
+    folder, source = tmp_path_factory.mktemp("english"), sample("en")
+    run = bm25(read_queries(source / "queries.tsv"), read_documents(source / "docs.jsonl"))
+    write_run(folder / "run.trec", {name: list(of) for name, of in run.items()}, tag="bm25")
+    (folder / "choice.toml").write_text(CHOICE)
+    return Job(
+        folder / "run.trec",
+        source / "queries.tsv",
+        source / "docs.jsonl",
+        folder / "out.trec",
+        model=f"oracle:{source / 'qrels.trec'}",
+        depth=20,
+        limit=3,
+    )
+
+
+def run_of(job: Job) -> str:
+    assert job.run is not None
+    return job.run.read_text()
+
+
+def folder_of(job: Job) -> Path:
+    assert job.run is not None
+    return job.run.parent
+
+
+def start(text: str) -> str:
+    """What tells a passage, even when it is cut."""
+    return " ".join(text.split()[:9])
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    """A model that judges as the sample's grades do, wherever one is loaded."""
+    source = sample("en")
+    texts = read_documents(source / "docs.jsonl")
+    grades = {
+        start(texts[name].text): grade
+        for judged in read_qrels(source / "qrels.trec").values()
+        for name, grade in judged.items()
+    }
+    choose = shows(lambda a, b: 0.5 + 0.1 * (grades[start(a)] - grades[start(b)]))
+
+    def answer(request: Request) -> Answer:
+        return choose(request) if "Which is better?" in request.prompt else by_hash(request)
+
+    fake = FakeModel(answer)
+    for place in ("rankprompt.pipeline.execution", "rankprompt.planning.prices"):
+        monkeypatch.setattr(f"{place}.load_model", lambda *_, **__: fake)
+    return fake
+
+
+def with_settings(job: Job, folder: Path, **settings: Any) -> Job:
+    return replace(job, **{"output": folder / "out.trec", **settings})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_counts_and_quality_are_those_of_an_oracles_run(
+    english: Job, tmp_path: Path, method: str
+) -> None:
+    job = with_settings(english, tmp_path, k=5, method=method)
+    costs = run_job(job)["costs"]
+    row = planned(job, measure=ndcg)[method]
+    assert row["comparisons"] == costs["comparisons_asked"]
+    assert row["rounds"] == costs["rounds"]
+    assert (row["tokens"], row["seconds"], row["cost"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("order", ["both", "single"])
+@pytest.mark.parametrize("method", PAIRWISE)
+def test_prompts_and_tokens_are_those_of_a_models_run(
+    english: Job, model: FakeModel, tmp_path: Path, method: str, order: str
+) -> None:
+    settings = {"model": "fake", "prompt": str(folder_of(english) / "choice.toml"), "k": 3}
+    # Fifteen pairs a query: few enough to count them all.
+    job = with_settings(
+        english, tmp_path, **settings, depth=6, order=order, method=method, passage_tokens=9
+    )
+    row = planned(job, qrels=english.oracle)[method]
+    assert model.prompts == []
+    costs = run_job(job)["costs"]
+    asked = costs["comparisons_asked"] + costs["comparisons_from_journal"]
+    assert row["comparisons"] == asked
+    assert row["rounds"] == costs["rounds"]
+    assert row["prompts"] == costs["prompts"] <= (1 + (order == "both")) * asked
+    assert row["tokens"] == costs["prompt_tokens"]
+    assert row["tokens"] == sum(map(model.length, model.prompts))
+
+
+def test_tokens_are_those_of_every_request_by_brute_force(
+    english: Job, model: FakeModel, tmp_path: Path
+) -> None:
+    queries, documents = read_queries(english.queries or ""), read_documents(english.docs or "")
+    run = [line.split() for line in run_of(english).splitlines()]
+    for name in ("prp", "contrast", "query-likelihood"):
+        asks = reading(load_prompt(name), "scoring")
+        requests = {
+            request
+            for query in list(dict.fromkeys(one[0] for one in run))[:3]
+            for pair in combinations([one[2] for one in run if one[0] == query][:5], 2)
+            for first, second in (pair, pair[::-1])
+            for request in asks.requests(
+                queries[query], documents[first].text, documents[second].text
+            )
+        }
+        job = with_settings(english, tmp_path, model="fake", prompt=name, depth=5)
+        row = planned(job)["allpair"]
+        assert row["prompts"] == len(requests)
+        assert row["tokens"] == sum(map(model.length, requests))
+
+
+def test_a_passage_read_alone_costs_one_prompt_however_many_pairs_are_asked(
+    english: Job, model: FakeModel, tmp_path: Path
+) -> None:
+    job = with_settings(english, tmp_path, model="fake", prompt="query-likelihood")
+    rows = planned(job, qrels=english.oracle)
+    rows = {name: rows[name] for name in (*PAIRWISE, "pointwise")}
+    assert len({row["comparisons"] for row in rows.values()}) == 6
+    assert {row["prompts"] for row in rows.values()} == {3 * 20}
+    run_job(with_settings(job, tmp_path, method="heapsort"))
+    assert {row["tokens"] for row in rows.values()} == {sum(map(model.length, model.prompts))}
+
+
+@pytest.mark.usefixtures("model")
+def test_a_sample_of_pairs_stands_for_many(english: Job, tmp_path: Path) -> None:
+    job = with_settings(english, tmp_path, model="fake", prompt="prp")
+    row = planned(job)["allpair"]
+    run_job(with_settings(job, tmp_path, method="allpair"))
+    costs = run_job(with_settings(job, tmp_path, method="allpair", journal=tmp_path / "new"))
+    assert row["prompts"] == costs["costs"]["prompts"] == 3 * 190 * 2
+    assert row["tokens"] == pytest.approx(costs["costs"]["prompt_tokens"], rel=0.02)
+    assert planned(job)["allpair"] == row
+
+
+def test_a_hundred_documents_cost_what_the_papers_say(tmp_path: Path) -> None:
+    write_run(tmp_path / "run.trec", {"q": [f"d{i}" for i in range(100)]}, tag="x")
+    (tmp_path / "queries.tsv").write_text("q\tsalt\n")
+    lines = [f'{{"id": "d{i}", "text": "Passage {i}."}}\n' for i in range(100)]
+    (tmp_path / "docs.jsonl").write_text("".join(lines))
+    (tmp_path / "qrels.trec").write_text("q 0 d7 2\nq 0 d50 1\n")
+    job = Job(
+        tmp_path / "run.trec",
+        tmp_path / "queries.tsv",
+        tmp_path / "docs.jsonl",
+        tmp_path / "out.trec",
+        model=f"oracle:{tmp_path / 'qrels.trec'}",
+    )
+    found = plan_job(job, measure=lambda *_: 0.0)
+    rows = {row["method"]: (row["comparisons"], row["rounds"]) for row in found["methods"]}
+    assert (rows["allpair"], rows["sliding"], rows["pipelined"]) == (
+        (4950, 1), (945, 945), (945, 108),
+    )  # fmt: skip
+    assert found["methods"][-1]["prompts"] == 2 * 4950
+    order = [row["comparisons"] for row in found["methods"]]
+    assert order == sorted(order)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "run.trec", "queries.tsv", "docs.jsonl", "qrels.trec",
+    }  # fmt: skip
+
+
+def test_on_dl19_counts_are_the_runs_and_noise_hurts_heapsort_more_than_allpair(
+    data: Path, tmp_path: Path
+) -> None:
+    source = data / "dl19"
+    files = [source / name for name in ("run.bm25.trec", "queries.tsv", "docs.jsonl")]
+    oracle = f"oracle:{source / 'qrels.trec'}"
+    job = Job(files[0], files[1], files[2], tmp_path / "out.trec", model=oracle, limit=5)
+    rows = planned(job, measure=ndcg, seeds=2)
+    for method in METHODS:
+        costs = run_job(with_settings(job, tmp_path, method=method))["costs"]
+        assert rows[method]["comparisons"] == costs["comparisons_asked"]
+        assert rows[method]["rounds"] == costs["rounds"]
+    reached = {method: row["quality"] for method, row in rows.items()}
+    exact = set(METHODS) - {"prp-graph", "tourrank"}
+    assert len({reached[name]["0.0"] for name in exact}) == 1
+    for noise in ("0.1", "0.2"):
+        assert reached["heapsort"][noise] < reached["allpair"][noise] - 0.05
+        assert reached["allpair"][noise] < reached["allpair"]["0.0"]
+    assert reached["heapsort"]["0.2"] < reached["heapsort"]["0.1"]
+
+
+def test_the_quality_is_what_evaluate_says_of_the_noisy_oracles_run(
+    english: Job, tmp_path: Path
+) -> None:
+    row = planned(with_settings(english, tmp_path, seed=4), measure=ndcg, seeds=1)["heapsort"]
+    qrels = read_qrels(english.oracle or Path())
+    for noise in NOISES:
+        job = with_settings(english, tmp_path, seed=4, noise=noise, method="heapsort")
+        run_job(job)
+        ranked: dict[str, dict[str, float]] = {}
+        for line in job.output.read_text().splitlines():
+            query, _, document, _, value, _ = line.split()
+            ranked.setdefault(query, {})[document] = float(value)
+        truth = {query: qrels[query] for query in ranked}
+        assert row["quality"][str(noise)] == pytest.approx(ndcg(ranked, truth))
+
+
+def test_the_first_stage_is_measured_as_it_is(english: Job) -> None:
+    seen: list[Mapping[str, Mapping[str, float]]] = []
+
+    def measure(run: Run, _: Qrels) -> float:
+        seen.append(run)
+        return 0.25
+
+    assert plan_job(english, measure=measure)["first_stage"] == 0.25
+    first = [line.split()[2] for line in run_of(english).splitlines()[:10]]
+    ((_, ranked), *_) = seen[0].items()
+    assert sorted(ranked, key=lambda name: -ranked[name]) == first
+
+
+def candidates(query: str, n: int) -> Candidates:
+    documents = tuple(Document(f"d{i}", f"text {i}") for i in range(n))
+    return Candidates(Query(query, "why"), documents, tuple(float(-i) for i in range(n)))
+
+
+def test_invented_grades_are_few_and_most_of_them_high_up() -> None:
+    drawn = [invented_grades(candidates(f"q{i}", 100), seed=1) for i in range(300)]
+    relevant = [int(name[1:]) for grades in drawn for name in grades]
+    assert len(relevant) / 300 == pytest.approx(9.3, abs=0.6)
+    assert sum(rank < 1 for rank in relevant) / 300 == pytest.approx(0.5, abs=0.1)
+    assert sum(rank >= 50 for rank in relevant) / 300 == pytest.approx(2.9, abs=0.4)
+    each = [grade for grades in drawn for grade in grades.values()]
+    assert {grade: each.count(grade) / len(each) for grade in set(each)} == pytest.approx(
+        {1: 1 / 3, 2: 1 / 3, 3: 1 / 3}, abs=0.05
+    )
+    assert drawn[0] == invented_grades(candidates("q0", 100), seed=1)
+    assert drawn[0] != invented_grades(candidates("q0", 100), seed=2)
+
+
+def test_there_is_always_something_to_find() -> None:
+    for seed in range(20):
+        assert invented_grades(candidates("q", 1), seed).keys() == {"d0"}
+
+
+def test_grades_that_are_given_go_before_the_oracles(english: Job) -> None:
+    job = replace(english, model="oracle:nowhere.trec", limit=1)
+    with pytest.raises(InputError, match="nowhere"):
+        plan_job(job, measure=ndcg)
+    assert plan_job(job, measure=ndcg, qrels=english.oracle)["grades"] == str(english.oracle)
+
+
+@pytest.mark.usefixtures("model")
+def test_a_model_without_qrels_is_planned_with_invented_grades(
+    english: Job, tmp_path: Path
+) -> None:
+    found = plan_job(with_settings(english, tmp_path, model="fake"), measure=ndcg, seeds=2)
+    assert found["grades"] == "invented"
+    for row in found["methods"]:
+        if row["method"] not in ("prp-graph", "tourrank"):  # the others are exact
+            assert row["quality"]["0.0"] == pytest.approx(1)
+        assert row["quality"]["0.2"] < 1
+    assert 0 < found["first_stage"] < 1
+
+
+@pytest.mark.usefixtures("model")
+def test_the_cost_is_the_tokens_at_their_prices(english: Job, tmp_path: Path) -> None:
+    settings = {"model": "fake", "prompt": "prp", "price_in": 2.0, "price_out": 8.0}
+    row = planned(with_settings(english, tmp_path, **settings), qrels=english.oracle)["quickselect"]
+    assert row["written_tokens"] == 0
+    assert row["cost"] == pytest.approx(row["tokens"] * 2e-6)
+    row = planned(
+        with_settings(english, tmp_path, **settings, mode="generation"), qrels=english.oracle
+    )["quickselect"]
+    assert row["written_tokens"] == 8 * row["prompts"]  # as many as the prompt allows
+    read = row["tokens"] - row["written_tokens"]
+    assert row["cost"] == pytest.approx(read * 2e-6 + row["written_tokens"] * 8e-6)
+    assert planned(with_settings(english, tmp_path, model="fake"))["allpair"]["cost"] is None
+
+
+def test_the_calibration_asks_real_prompts_and_few(
+    english: Job, model: FakeModel, tmp_path: Path
+) -> None:
+    found = plan_job(
+        with_settings(english, tmp_path, model="fake", prompt="prp"), measure=lambda *_: 0.0
+    )
+    speed = found["calibration"]
+    assert speed["tokens_per_second"] > 0
+    # One pair twice, then all pairs of five passages of one query, and of the two others.
+    assert [len(model.prompts), speed["prompts"]] == [2 + 2 + 20 + 40, 40]
+    for row in found["methods"]:
+        assert row["seconds"] >= row["tokens"] / speed["tokens_per_second"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_round_takes_no_less_than_one_pair_does() -> None:
+    speed = Speed(tokens_per_second=100, latency=0.5, prompts=1, seconds=1)
+    assert speed.seconds_for(tokens=1000, rounds=4) == 10
+    assert speed.seconds_for(tokens=1000, rounds=40) == 20
+
+
+class Server(FakeModel):
+    """Answers one request at a time, many at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = self.asked = self.closed = 0
+
+    async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
+        self.now, self.asked = self.now + 1, self.asked + 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        self.now -= 1
+        # Twice what was guessed, and two of them written.
+        return by_hash(request), Usage(2 * self.length(request), 0, written=2)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("calibration", [True, False])
+def test_a_server_is_calibrated_at_its_concurrency_and_left(
+    english: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibration: bool
+) -> None:
+    server = Server()
+    monkeypatch.setattr("rankprompt.planning.prices.load_server", lambda *_, **__: server)
+    job = with_settings(
+        english, tmp_path, model="openai:x", base_url="http://localhost:1", concurrency=4
+    )
+    found = plan_job(job, measure=lambda *_: 0.0, calibration=calibration)
+    assert server.closed == 1
+    assert (server.most, server.asked) == ((4, 2 + 2 + 20) if calibration else (0, 0))
+    assert found["tokens_guessed"] != calibration
+    guessed = planned(job, calibration=False)
+    for row in found["methods"]:
+        assert row["tokens"] == (1 + calibration) * guessed[row["method"]]["tokens"]
+        assert row["written_tokens"] == (2 * row["prompts"] if calibration else 0)
+    assert all((row["seconds"] is not None) == calibration for row in found["methods"])
+
+
+def test_progress_reaches_about_its_total(english: Job) -> None:
+    told: list[int] = []
+
+    @contextmanager
+    def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        assert what == "simulating"
+        told.append(total)
+        yield lambda steps: told.append(-steps)
+
+    plan_job(english, measure=lambda *_: 0.0, progress=progress)
+    assert -sum(told[1:]) == pytest.approx(told[0], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "job", "told"),
+    [
+        ({"seeds": 0}, {}, r"--seeds must be at least 1, not 0"),
+        ({}, {"depth": 0}, r"--depth must be at least 1, not 0"),
+        ({"qrels": sample("zh") / "qrels.trec"}, {}, r"no grades for any of the run's 3 queries"),
+    ],
+)
+def test_bad_settings_are_told_before_anything_is_asked(
+    english: Job, tmp_path: Path, settings: dict[str, Any], job: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        plan_job(with_settings(english, tmp_path, **job), measure=ndcg, **settings)
+
+
+def test_candidates_without_any_text_cannot_be_planned(english: Job, tmp_path: Path) -> None:
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text('{"id": "other", "text": "Salt."}\n')
+    job = with_settings(english, tmp_path, docs=docs, skip_missing=True)
+    with pytest.raises(InputError, match="nothing to plan"):
+        plan_job(job, measure=ndcg)
+
+
+def test_queries_are_simulated_one_at_a_time(english: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    def counted(some: Sequence[Candidates], *rest: Any, **settings: Any) -> Reranked:
+        held.append(len(some))
+        return rerank(some, *rest, **settings)
+
+    monkeypatch.setattr("rankprompt.planning.plan.rerank", counted)
+    plan_job(english, measure=lambda *_: 0.0)
+    assert set(held) == {1}

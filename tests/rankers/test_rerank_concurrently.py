@@ -1,0 +1,247 @@
+"""Free-running is lock-step, but for the waiting: one test for each thing that could differ."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rankprompt.errors import ModelError
+from rankprompt.journal.cached_model import Answering, AsyncAnswering, Budget
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.first_stage_prior import AsyncPriorJudge, PriorJudge
+from rankprompt.judges.pairwise import AsyncPairwiseJudge, PairwiseJudge
+from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.rankers import METHODS, PAIRWISE, allpair
+from rankprompt.rankers.coroutines import Flow, arun
+from rankprompt.rankers.reranking import Reranked, arerank, rerank
+from rankprompt.types import Candidates, Comparison, Document, Preference, Query
+from tests.fakes import PROMPT, FakeModel, FakeServer
+
+CANDIDATES = [
+    Candidates(
+        Query(f"q{q}", f"about {q}"),
+        tuple(Document(f"d{q}-{place}", f"words of {q} and {place}") for place in range(9)),
+        tuple(float(-place) for place in range(9)),
+    )
+    for q in range(5)
+]
+READING = reading(PROMPT, "scoring")
+
+
+def served(
+    model: FakeServer, journal: Journal, method: str = "heapsort", **how: object
+) -> tuple[Reranked, AsyncPairwiseJudge, AsyncAnswering]:
+    async def go() -> tuple[Reranked, AsyncPairwiseJudge, AsyncAnswering]:
+        answering = AsyncAnswering(model, journal, **how)  # type: ignore[arg-type]
+        judge = AsyncPairwiseJudge(answering, READING, decide="soft")
+        prior = AsyncPriorJudge(judge, CANDIDATES, 0.3)
+        ranked = await arerank(CANDIDATES, prior, METHODS[method].ranker(4, 3, False))
+        return ranked, judge, answering
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("method", PAIRWISE)
+def test_rankings_and_prompts_are_those_of_lock_step(method: str) -> None:
+    with closing(Journal(None)) as journal, closing(Journal(None)) as other:
+        answering = Answering(FakeModel(), journal)
+        judge = PairwiseJudge(answering, READING, decide="soft")
+        expected = rerank(
+            CANDIDATES, PriorJudge(judge, CANDIDATES, 0.3), METHODS[method].ranker(4, 3, False)
+        )
+        found, async_judge, async_answering = served(FakeServer(), other, method)
+    assert found.rankings == expected.rankings
+    assert list(found.rankings) == list(expected.rankings)
+    assert found.rounds == expected.rounds
+    assert async_judge.asked == judge.asked
+    assert async_answering.costs.prompts == answering.costs.prompts
+    assert async_judge.diagnostics.summary() == judge.diagnostics.summary()
+
+
+def test_calls_under_way_keep_to_the_limit_and_reach_it() -> None:
+    model = FakeServer()
+    with closing(Journal(None)) as journal:
+        served(model, journal, "allpair", concurrency=7)
+    assert model.busiest == 7
+
+
+def test_what_the_journal_holds_is_not_asked_again(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j.journal")) as journal:
+        first, _, before = served(FakeServer(), journal)
+        again, judge, after = served(FakeServer(), journal)
+        assert journal.totals() == (before.costs.prompts, before.costs.prompts)
+    assert again == first
+    assert (after.costs.prompts, judge.asked) == (0, 0)
+    assert judge.from_journal > 0
+
+
+def test_the_same_request_twice_at_a_time_is_asked_once() -> None:
+    model = FakeServer()
+
+    async def go(journal: Journal) -> list[tuple[list[Answer | None], list[bool]]]:
+        answering = AsyncAnswering(model, journal)
+        request = Request("the same", (" A", " B"))
+        return await asyncio.gather(*(answering([request]) for _ in range(5)))
+
+    with closing(Journal(None)) as journal:
+        answers = asyncio.run(go(journal))
+    assert len(model.prompts) == 1
+    assert len({found[0] for found, _ in answers}) == 1
+
+
+def test_a_slow_query_holds_nobody_up() -> None:
+    finished: list[str] = []
+
+    class Timed(FakeServer):
+        async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
+            found = await super().answer(request)
+            finished.append(request.prompt.split("about ")[1][0])
+            return found
+
+    model = Timed(slow=lambda request: "about 0" in request.prompt)
+    with closing(Journal(None)) as journal:
+        served(model, journal)
+    last_of_others = max(place for place, query in enumerate(finished) if query != "0")
+    assert finished[: last_of_others + 1].count("0") < finished.count("0") / 3
+
+
+@pytest.mark.parametrize("method", PAIRWISE)
+@pytest.mark.parametrize(
+    "budget", [Budget(prompts=20), Budget(tokens=300), Budget(cost=0.0005, price_in=1.0)]
+)
+def test_a_spent_budget_ends_with_a_ranking(method: str, budget: Budget) -> None:
+    with closing(Journal(None)) as journal:
+        found, judge, answering = served(FakeServer(), journal, method, budget=budget)
+    assert judge.unasked > 0
+    for one in CANDIDATES:
+        assert sorted(found.rankings[one.query.id]) == sorted(doc.id for doc in one.documents)
+    costs = answering.costs
+    assert budget.prompts is None or costs.prompts == budget.prompts
+    assert budget.tokens is None or budget.tokens <= costs.tokens < 2 * budget.tokens
+    assert budget.cost is None or budget.cost <= budget.price(costs) < 2 * budget.cost
+
+
+def test_a_budget_of_nothing_leaves_the_first_stages_order() -> None:
+    model = FakeServer()
+    with closing(Journal(None)) as journal:
+        found, judge, _ = served(model, journal, budget=Budget(prompts=0))
+    assert model.prompts == []
+    assert judge.asked == 0
+    assert found.rankings["q1"] == [doc.id for doc in CANDIDATES[1].documents]
+
+
+def test_a_budget_holds_for_a_local_model_too() -> None:
+    model = FakeModel(batch_size=4)
+    with closing(Journal(None)) as journal:
+        answering = Answering(model, journal, Budget(prompts=10))
+        judge = PairwiseJudge(answering, READING)
+        found = rerank(CANDIDATES, judge, allpair)
+    assert answering.costs.prompts == len(model.prompts) == 10
+    assert judge.unasked > 0
+    assert sorted(found.rankings["q0"]) == sorted(doc.id for doc in CANDIDATES[0].documents)
+
+
+def test_a_journal_answers_beyond_the_budget(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j.journal")) as journal:
+        first, _, _ = served(FakeServer(), journal)
+        again, judge, _ = served(FakeServer(), journal, budget=Budget(prompts=0))
+    assert again == first
+    assert judge.unasked == 0
+
+
+def test_prices_are_of_a_million_tokens_read_and_written() -> None:
+    with closing(Journal(None)) as journal:
+        _, _, answering = served(FakeServer(), journal)
+    costs = answering.costs
+    assert costs.written == costs.prompts
+    budget = Budget(price_in=2.0, price_out=10.0)
+    read = costs.tokens - costs.written
+    assert budget.price(costs) == pytest.approx((2 * read + 10 * costs.written) / 1e6)
+
+
+def test_a_broken_server_ends_the_run_and_keeps_what_was_answered(tmp_path: Path) -> None:
+    class Dying(FakeServer):
+        async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
+            if len(self.prompts) >= 30:
+                raise ModelError("the server has gone")
+            return await super().answer(request)
+
+    model = Dying()
+    with closing(Journal(tmp_path / "j.journal")) as journal:
+        with pytest.raises(ModelError, match="has gone"):
+            served(model, journal)
+        asked = len(model.prompts)
+        assert asked >= 30
+        assert journal.totals() == (asked, asked)
+        found, _, answering = served(FakeServer(), journal)
+        expected, _, whole = served(FakeServer(), Journal(None))
+        assert found == expected
+        assert answering.costs.prompts == whole.costs.prompts - asked
+
+
+def test_a_flow_is_closed_and_checked_as_in_lock_step() -> None:
+    closed = []
+
+    def flow() -> Flow[int, int, str]:
+        try:
+            yield [1, 2]
+            yield []
+            return "never"
+        finally:
+            closed.append(True)
+
+    async def answer(asked: Sequence[int]) -> list[int]:
+        return list(asked)
+
+    async def short(_: Sequence[int]) -> list[int]:
+        return [1]
+
+    with pytest.raises(RuntimeError, match="empty round"):
+        asyncio.run(arun(flow(), answer))
+    with pytest.raises(RuntimeError, match="2 questions got 1"):
+        asyncio.run(arun(flow(), short))
+    assert closed == [True, True]
+
+
+def test_queries_under_way_keep_to_their_limit() -> None:
+    busy = most = 0
+
+    async def judge(comparisons: Sequence[Comparison]) -> list[Preference]:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await asyncio.sleep(0)
+        busy -= 1
+        return [0.5] * len(comparisons)
+
+    ranked = asyncio.run(
+        arerank(CANDIDATES, judge, METHODS["sliding"].ranker(4, 2, False), queries=2)
+    )
+    assert most == 2
+    assert ranked.rankings["q2"] == [doc.id for doc in CANDIDATES[2].documents]
+
+
+def test_where_one_call_fails_the_others_do_not_go_on_spending() -> None:
+    class Failing(FakeServer):
+        async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
+            if len(self.prompts) >= 5:
+                raise ModelError("the server has gone")
+            await asyncio.sleep(0.01)
+            return await super().answer(request)
+
+    model = Failing()
+
+    async def go(journal: Journal) -> int:
+        answering = AsyncAnswering(model, journal, concurrency=2)
+        judge = AsyncPairwiseJudge(answering, READING)
+        with pytest.raises(ModelError):
+            await arerank(CANDIDATES, judge, allpair)
+        asked = len(model.prompts)
+        await asyncio.sleep(0.1)
+        return len(model.prompts) - asked
+
+    with closing(Journal(None)) as journal:
+        assert asyncio.run(go(journal)) == 0

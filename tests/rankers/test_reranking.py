@@ -1,0 +1,150 @@
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.errors import InputError
+from rankprompt.judges.pairwise import OracleJudge
+from rankprompt.rankers import METHODS, PAIRWISE, allpair, heapsort, sliding
+from rankprompt.rankers.reranking import Reranked, merge, rerank
+from rankprompt.types import Candidates, Comparison, Document, Preference, Query
+
+IDS = st.lists(st.text("abcdef", min_size=1, max_size=3), unique=True, max_size=12)
+
+
+def candidates(query: str, *documents: str) -> Candidates:
+    scores = tuple(float(-place) for place in range(len(documents)))
+    texts = tuple(Document(name, f"text of {name}") for name in documents)
+    return Candidates(Query(query, f"text of {query}"), texts, scores)
+
+
+class Heard:
+    """Prefers the later id in the alphabet, and keeps the rounds that it was asked."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[Comparison]] = []
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+        self.rounds.append(list(comparisons))
+        return [float(one.first.id > one.second.id) for one in comparisons]
+
+
+@given(IDS, st.data())
+def test_merging_is_a_permutation_that_leaves_all_others_in_their_places(
+    first_stage: list[str], data: st.DataObject
+) -> None:
+    chosen = [name for name in first_stage if data.draw(st.booleans())]
+    reranked = data.draw(st.permutations(chosen))
+    merged = merge(first_stage, reranked)
+    assert sorted(merged) == sorted(first_stage)
+    assert [name for name in merged if name in set(chosen)] == list(reranked)
+    for before, after in zip(first_stage, merged, strict=True):
+        assert (before == after) or (before in chosen and after in chosen)
+
+
+@given(IDS)
+def test_merging_nothing_and_merging_the_same_change_nothing(first_stage: list[str]) -> None:
+    assert merge(first_stage, []) == merge(first_stage, first_stage) == first_stage
+
+
+def test_merging_a_whole_new_ranking_gives_that_ranking() -> None:
+    assert merge(["a", "b", "c"], ["c", "a", "b"]) == ["c", "a", "b"]
+
+
+def test_rankings_come_in_the_order_of_the_candidates() -> None:
+    given_candidates = [candidates("q2", "a", "c", "b"), candidates("q1", "b", "a")]
+    found = rerank(given_candidates, Heard(), allpair)
+    assert found == Reranked({"q2": ["c", "b", "a"], "q1": ["b", "a"]}, 1)
+    assert list(found.rankings) == ["q2", "q1"]
+
+
+def test_queries_share_their_rounds() -> None:
+    judge = Heard()
+    rounds: list[int] = []
+    ranker = partial(sliding, passes=1)
+    many = [candidates("q1", "a", "b", "c", "d"), candidates("q2", "a", "b"), candidates("q3", "a")]
+    found = rerank(many, judge, ranker, on_round=rounds.append)
+    # The longest needs three rounds, and nobody waits for a round of its own.
+    assert found.rounds == len(judge.rounds) == 3
+    assert rounds == [2, 1, 1]
+    assert {one.query.id for one in judge.rounds[0]} == {"q1", "q2"}
+    assert found.rankings["q3"] == ["a"]
+
+
+@pytest.mark.parametrize("method", PAIRWISE)
+def test_together_a_query_is_ranked_as_it_is_alone(method: str) -> None:
+    ranker = METHODS[method].ranker(3, 3, False)
+    many = [candidates(f"q{n}", *"gdbfaec"[:n]) for n in range(8)]
+    together = rerank(many, Heard(), ranker)
+    alone = [rerank([one], Heard(), ranker) for one in many]
+    assert together.rankings == {k: v for one in alone for k, v in one.rankings.items()}
+    assert together.rounds == max(one.rounds for one in alone)
+
+
+def test_comparisons_carry_query_and_documents_with_their_texts() -> None:
+    judge = Heard()
+    rerank([candidates("q", "a", "b")], judge, allpair)
+    assert judge.rounds == [
+        [
+            Comparison(
+                Query("q", "text of q"), Document("a", "text of a"), Document("b", "text of b")
+            )
+        ]
+    ]
+
+
+def test_nothing_to_rank_asks_nothing() -> None:
+    judge = Heard()
+    assert rerank([], judge, allpair) == Reranked({}, 0)
+    one_each = [candidates("q1", "a"), candidates("q2")]
+    assert rerank(one_each, judge, allpair) == Reranked({"q1": ["a"], "q2": []}, 0)
+    assert judge.rounds == []
+
+
+def ties(comparisons: Sequence[Comparison]) -> list[Preference]:
+    return [0.5] * len(comparisons)
+
+
+def test_a_judge_of_ties_shows_the_input_order() -> None:
+    one = [candidates("q", *"abcdef")]
+
+    def order(name: str, seed: int = 0) -> str:
+        return "".join(rerank(one, ties, allpair, input_order=name, seed=seed).rankings["q"])
+
+    assert order("given") == "abcdef"
+    assert order("inverse") == "fedcba"
+    shuffled = {order("random", seed) for seed in range(5)}
+    assert all(sorted(one) == list("abcdef") for one in shuffled)
+    assert len(shuffled) > 3
+    assert order("random", 3) == order("random", 3)
+
+
+def test_the_random_order_of_a_query_does_not_depend_on_its_neighbours() -> None:
+    first, second = candidates("q1", *"abcdef"), candidates("q2", *"abcdef")
+    both = rerank([first, second], ties, allpair, input_order="random").rankings
+    alone = rerank([second], ties, allpair, input_order="random").rankings
+    assert both["q2"] == alone["q2"] != both["q1"]
+
+
+def test_the_input_order_does_not_matter_to_a_consistent_judge() -> None:
+    one = [candidates("q", *"dbfaec")]
+    for name in ("given", "inverse", "random"):
+        found = rerank(one, Heard(), partial(heapsort, k=3), input_order=name)
+        assert found.rankings["q"][:3] == ["f", "e", "d"]
+
+
+def test_an_unknown_input_order_and_a_query_twice_are_refused() -> None:
+    one = candidates("q", "a", "b")
+    with pytest.raises(InputError, match="input order must be given, inverse, random, not 'best'"):
+        rerank([one], Heard(), allpair, input_order="best")
+    with pytest.raises(InputError, match="a query id stands twice"):
+        rerank([one, one], Heard(), allpair)
+
+
+def test_an_oracle_judge_counts_what_it_was_asked() -> None:
+    judge = OracleJudge({"q": {"b": 2, "c": 1}})
+    found = rerank([candidates("q", "a", "b", "c")], judge, allpair)
+    assert found.rankings == {"q": ["b", "c", "a"]}
+    assert judge.asked == 3

@@ -1,0 +1,53 @@
+from collections.abc import Sequence
+
+import pytest
+
+from rankprompt.rankers import METHODS, Sets, tourrank
+from rankprompt.rankers.coroutines import run
+
+
+def play(n: int, **settings: int) -> tuple[list[int], list[list[tuple[int, ...]]]]:
+    """The ranking before a judge that likes large numbers, and the rounds."""
+    rounds: list[list[tuple[int, ...]]] = []
+
+    def answer(asked: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        rounds.append(list(asked))
+        return [tuple(sorted(range(len(one)), key=lambda i: -one[i])) for one in asked]
+
+    return run(tourrank(range(n), **settings), answer), rounds
+
+
+def test_a_hundred_items_play_the_papers_five_stages() -> None:
+    ranking, rounds = play(100, tournaments=1)
+    assert [[len(group) for group in asked] for asked in rounds] == [
+        [20] * 5, [10] * 5, [20], [10], [5],
+    ]  # fmt: skip
+    assert METHODS["tourrank"].estimate(100, 10, 10) == 26
+    # Every stage's survivors stand before those that it left behind.
+    for left in (2, 5, 10, 20, 50):
+        assert set(ranking[:left]) == set(range(100 - left, 100))
+    # Equal points keep the first stage's order.
+    assert ranking[:5] == [98, 99, 95, 96, 97]
+
+
+def test_items_are_dealt_in_turn_and_shown_in_another_order_each_time() -> None:
+    _, rounds = play(100, tournaments=2)
+    first, second = rounds[0][:5], rounds[0][5:]
+    assert [sorted(group) for group in first] == [list(range(i, 100, 5)) for i in range(5)]
+    assert [set(group) for group in first] == [set(group) for group in second]
+    assert first != second
+    assert play(100, tournaments=2)[1] == rounds
+    assert play(100, tournaments=2, seed=1)[1] != rounds
+    # Tournaments share their rounds.
+    assert len(rounds) == 5
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 21, 26, 45, 130])
+@pytest.mark.parametrize("size", [2, 5, 20])
+def test_groups_are_no_larger_than_asked_for_and_counted_before(n: int, size: int) -> None:
+    ranking, rounds = play(n, size=size, tournaments=3)
+    assert sorted(ranking) == list(range(n))
+    asked = [group for each in rounds for group in each]
+    assert max(map(len, asked)) <= size
+    counted = METHODS["tourrank"].estimate(n, 10, 10, None, Sets(size, None, 3))
+    assert len(asked) == counted
