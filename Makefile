@@ -1,9 +1,7 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-engine bench-scaling bench-servers bench-scheduler bench-formats \
-	bench-evaluate bench-import bench-lucene bench-rankers bench-rankers-real bench-rankers-written \
-	bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve-toy bench-evolve bench-evolve-ranking
+BENCHES := bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
+	bench-evolve-speed bench-evolve bench-evolve-ranking
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
 
 PYTHON ?= python3
@@ -66,29 +64,11 @@ docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warni
 
 bench: $(BENCHES) ## Run all benchmarks
 
-bench-default: $(VENV)/.installed-dev ## Measure what makes the embedded model a useful judge
-	$(BIN)/python -m benchmarks.default
-
 bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
 	$(BIN)/python -m benchmarks.engine
 
-bench-scaling: $(VENV)/.installed-dev ## Measure depth, queries, passage length and FLOP/s (about 12 minutes)
-	$(BIN)/python -m benchmarks.scaling
-
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
-
-bench-scheduler: $(VENV)/.installed-dev ## Measure what asking costs without a model
-	$(BIN)/python -m benchmarks.scheduler
-
-bench-formats: $(VENV)/.installed-dev ## Measure float32, bfloat16 and int8: speed, answers, rankings
-	$(BIN)/python -m benchmarks.formats
-
-bench-evaluate: $(VENV)/.installed-dev ## Measure what scoring and comparing cost
-	$(BIN)/python -m benchmarks.evaluating
-
-bench-import: $(VENV)/.installed-dev ## Measure the import of a collection of 2.3 million passages
-	$(BIN)/python -m benchmarks.import_collection
 
 bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
 	$(BIN)/python -m benchmarks.cascade
@@ -99,9 +79,6 @@ bench-cascade-training: $(VENV)/.installed-dev ## Distil a student and measure w
 bench-evolve-speed: $(VENV)/.installed-dev ## Measure evaluations a second (needs a quiet machine)
 	$(BIN)/python -m benchmarks.evolve_speed
 
-bench-evolve-toy: $(VENV)/.installed-dev ## Count how often the search finds a known best prompt
-	$(BIN)/python -m benchmarks.evolve_toy
-
 bench-evolve: $(VENV)/.installed-dev ## Evolve prompts for SST-2 and Subj (80 minutes; goes on where it was stopped)
 	$(BIN)/python -m benchmarks.evolve
 
@@ -110,15 +87,6 @@ bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL1
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers
-
-bench-rankers-real: $(VENV)/.installed-dev ## Measure every method with the embedded model's answers
-	$(BIN)/python -m benchmarks.rankers_real
-
-bench-rankers-written: $(VENV)/.installed-dev ## Count what the embedded model's listings need mended
-	$(BIN)/python -m benchmarks.rankers_written
-
-bench-lucene: $(VENV)/.installed-dev ## Compare BM25 by bm25s and by Lucene
-	$(BIN)/python -m benchmarks.lucene
 
 test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
 	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)

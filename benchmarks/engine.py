@@ -21,12 +21,12 @@ import torch
 
 from benchmarks.plots import draw_bars
 from benchmarks.tables import table
-from rankprompt import Candidates, Comparison, Document, rerank
+from rankprompt import Candidates, Document, PairwiseQuestion, rerank
 from rankprompt.datasets.candidates import build_candidates
 from rankprompt.files import read_documents, read_queries, read_run
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.embedded import converted
 from rankprompt.llm.local.encoding import encode
@@ -59,16 +59,16 @@ class Naive:
 
     def __init__(self, model: Any, tokenizer: Any, prompt: str) -> None:
         self._model, self._tokenizer = model, tokenizer
-        self._reading = reading(load_prompt(prompt), "scoring")
+        self._reading = pairwise_adapter(load_prompt(prompt), "scoring")
         self.prompts = self.batches = self.tokens = self.padding = 0
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[float]:
+    def __call__(self, comparisons: Sequence[PairwiseQuestion]) -> list[float]:
         return [self._judge(*comparison) for comparison in comparisons]
 
     def _judge(self, query: Any, first: Document, second: Document) -> float:
         shown = [(first.text, second.text), (second.text, first.text)]
         encoded = [
-            encode(self._tokenizer, self._reading.requests(query.text, *pair)[0]) for pair in shown
+            encode(self._tokenizer, self._reading.requests(query.text, pair)[0]) for pair in shown
         ]
         rows = [[*one.context, *one.rows[0].stem] for one in encoded]
         longest = max(map(len, rows))
@@ -92,7 +92,9 @@ def cut(
     """Both engines read the very same texts."""
     return [
         one._replace(
-            documents=tuple(Document(doc.id, model.cut(doc.text, tokens)) for doc in one.documents)
+            documents=tuple(
+                Document(doc.id, model.truncate(doc.text, tokens)) for doc in one.documents
+            )
         )
         for one in candidates
     ]
@@ -112,8 +114,8 @@ def run_ours(
     candidates: Sequence[Candidates], ranker: Any, model: LocalModel, prompt: str
 ) -> Outcome:
     model.forget()
-    answering = Answering(model, Journal(None))
-    judge = PairwiseJudge(answering, reading(load_prompt(prompt), "scoring"))
+    answering = CachedModel(model, Journal(None))
+    judge = PairwiseJudge(answering, pairwise_adapter(load_prompt(prompt), "scoring"))
     started, busy = time.perf_counter(), time.process_time()
     ranked = rerank(candidates, judge, ranker)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.evolve import PAGE, task_file
 from benchmarks.tables import replace_part, table
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.embedded import EMBEDDED, converted
@@ -80,13 +80,13 @@ WAYS: dict[str, Callable[[], Any]] = {
 BASES = list(WAYS)[:3]
 
 
-class Keeping(Answering):
+class Keeping(CachedModel):
     """Keeps the log-likelihoods of the last chunk."""
 
-    def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
-        answers, known = super().__call__(requests)
-        self.kept = [value for one in answers if one for value in one.loglikelihoods]
-        return answers, known
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        replies = super().answer(requests)
+        self.kept = [value for one in replies if one.answer for value in one.answer.loglikelihoods]
+        return replies
 
 
 def measure(model: Any, shots: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -27,19 +27,19 @@ from scipy.stats import kendalltau
 from benchmarks.gguf_twin import copy_gguf, round_as_ggml
 from benchmarks.llama_process import ADDRESS, FLOAT32, Likely, likely_there, post, running
 from benchmarks.tables import note, table
-from rankprompt import Candidates, Comparison, Document, rerank
+from rankprompt import Candidates, Document, PairwiseQuestion, rerank
 from rankprompt.datasets.candidates import read_candidates
-from rankprompt.journal.cached_model import Answering, AsyncAnswering
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import Choice
-from rankprompt.judges.pairwise import AsyncPairwiseJudge, PairwiseJudge
+from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import load_server
 from rankprompt.llm.embedded import converted, find_gguf
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import allpair
-from rankprompt.rankers.reranking import arerank
+from rankprompt.rankers.reranking import rerank_concurrently
 
 REPORT = Path("docs/llama-server.md")
 QUERIES, DEPTH, TOKENS = 10, 10, 32
@@ -70,7 +70,7 @@ class Judged:
     unreadable: int = 0
     seconds: float = 0.0
 
-    def keep(self, asked: Sequence[Comparison], answers: list[float]) -> list[float]:
+    def keep(self, asked: Sequence[PairwiseQuestion], answers: list[float]) -> list[float]:
         for (query, first, second), answer in zip(asked, answers, strict=True):
             self.preferences[query.id, first.id, second.id] = answer
         return answers
@@ -79,7 +79,7 @@ class Judged:
 def judge_here(model: LocalModel, candidates: Sequence[Candidates]) -> Judged:
     found = Judged()
     with closing(Journal(None)) as journal:
-        answering = Answering(model, journal)
+        answering = CachedModel(model, journal)
         judge = PairwiseJudge(answering, Choice(PROMPT), decide="soft")
         started = time.perf_counter()
         ranked = rerank(candidates, lambda asked: found.keep(asked, judge(asked)), allpair)
@@ -95,14 +95,14 @@ def judge_there(candidates: Sequence[Candidates]) -> Judged:
     async def run() -> None:
         served = load_server("smollm2", base_url=f"{ADDRESS}/v1")
         with closing(Journal(None)) as journal:
-            answering = AsyncAnswering(served, journal, concurrency=4)
-            judge = AsyncPairwiseJudge(answering, Choice(PROMPT), decide="soft")
+            answering = ConcurrentCachedModel(served, journal, concurrency=4)
+            judge = PairwiseJudge(answering, Choice(PROMPT), decide="soft")
 
-            async def ask(comparisons: Sequence[Comparison]) -> list[float]:
-                return found.keep(comparisons, await judge(comparisons))
+            async def ask(comparisons: Sequence[PairwiseQuestion]) -> list[float]:
+                return found.keep(comparisons, await judge.ask_concurrently(comparisons))
 
             try:
-                found.rankings = (await arerank(candidates, ask, allpair)).rankings
+                found.rankings = (await rerank_concurrently(candidates, ask, allpair)).rankings
             finally:
                 await served.close()
         found.prompts, found.unreadable = answering.costs.prompts, judge.diagnostics.unreadable
@@ -193,13 +193,13 @@ def measure(data: Path, server: Path, folder: Path) -> str:
     )  # fmt: skip
     candidates = [
         one._replace(
-            documents=tuple(Document(d.id, model.cut(d.text, TOKENS)) for d in one.documents)
+            documents=tuple(Document(d.id, model.truncate(d.text, TOKENS)) for d in one.documents)
         )
         for one in found
     ]
     reading = Choice(PROMPT)
     prompts = [
-        reading.requests(one.query.text, *texts)[0].prompt + STEM
+        reading.requests(one.query.text, texts)[0].prompt + STEM
         for one in candidates
         for texts in [[one.documents[0].text, one.documents[-1].text]]
         for texts in (texts, texts[::-1])

@@ -14,22 +14,25 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.tables import table
-from rankprompt import Candidates, Comparison, Document, Query
-from rankprompt.journal.cached_model import AsyncAnswering
+from rankprompt import Candidates, Document, PairwiseQuestion, Query
+from rankprompt.journal.cached_model import ConcurrentCachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.pairwise import CHUNK, AsyncPairwiseJudge
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.base import CHUNK
+from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.openai.model import OpenAIModel
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers import METHODS
-from rankprompt.rankers.coroutines import about, arun, together
-from rankprompt.rankers.reranking import arerank
+from rankprompt.rankers.coroutines import map_questions, merge
+from rankprompt.rankers.driver import drive_async
+from rankprompt.rankers.reranking import rerank_concurrently
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Preference
 from tests.fakes import PROMPT
@@ -40,7 +43,7 @@ CHAT = Prompt("chat", "choice", PROMPT.text, PROMPT.target, PROMPT.options, chat
 PASSES = 10
 
 Rankings = dict[str, list[str]]
-Drive = Callable[[AsyncPairwiseJudge, Sequence[Candidates]], Awaitable[Rankings]]
+Drive = Callable[[PairwiseJudge, Sequence[Candidates]], Awaitable[Rankings]]
 
 REPORT = Path("docs/servers.md")
 
@@ -82,24 +85,25 @@ def candidates(queries: int, depth: int) -> list[Candidates]:
     ]
 
 
-async def free(judge: AsyncPairwiseJudge, given: Sequence[Candidates]) -> Rankings:
+async def free(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankings:
     ranker = METHODS["pipelined"].ranker(PASSES, PASSES, False)
-    return (await arerank(given, judge, ranker)).rankings
+    return (await rerank_concurrently(given, judge.ask_concurrently, ranker)).rankings
 
 
-async def lock_step(judge: AsyncPairwiseJudge, given: Sequence[Candidates]) -> Rankings:
+async def lock_step(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankings:
     """All queries' rounds together, each as a whole before the next."""
 
-    async def whole(comparisons: Sequence[Comparison]) -> list[Preference]:
+    async def whole(comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
         parts = [comparisons[start : start + CHUNK] for start in range(0, len(comparisons), CHUNK)]
-        return [one for part in await asyncio.gather(*map(judge, parts)) for one in part]
+        asked = await asyncio.gather(*map(judge.ask_concurrently, parts))
+        return [one for part in asked for one in part]
 
     ranker = METHODS["pipelined"].ranker(PASSES, PASSES, False)
-    flows = [
-        about(ranker(one.documents), lambda pair, query=one.query: Comparison(query, *pair))  # type: ignore[misc]
+    generators = [
+        map_questions(ranker(one.documents), partial(PairwiseQuestion.of, one.query))
         for one in given
     ]
-    ranked = await arun(together(flows), whole)
+    ranked = await drive_async(merge(generators), whole)
     return {
         one.query.id: [document.id for document in documents]
         for one, documents in zip(given, ranked, strict=True)
@@ -112,8 +116,8 @@ async def timed(
     model = OpenAIModel("rule", base_url=url)
     try:
         with closing(Journal(None)) as journal:
-            answering = AsyncAnswering(model, journal, concurrency=concurrency)
-            judge = AsyncPairwiseJudge(answering, reading(CHAT, "scoring"))
+            answering = ConcurrentCachedModel(model, journal, concurrency=concurrency)
+            judge = PairwiseJudge(answering, pairwise_adapter(CHAT, "scoring"))
             started = time.perf_counter()
             rankings = await drive(judge, given)
             seconds = time.perf_counter() - started

@@ -14,13 +14,13 @@ from rankprompt import Candidates, as_run, rerank
 from rankprompt.datasets.candidates import build_candidates, read_candidates
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_documents, read_qrels, read_queries
-from rankprompt.judges.pairwise import OracleJudge
-from rankprompt.judges.registry import oracle
-from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.judges.registry import make_oracle
+from rankprompt.judges.simulated.error_model import parse_error_model
+from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.rankers import METHODS, method
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 from rankprompt.retrieval import bm25
-from rankprompt.types import Comparison, Qrels
+from rankprompt.types import PairwiseQuestion, Qrels
 
 K, DEPTH = 10, 100
 NDCG = parse_measure("ndcg@10")
@@ -42,7 +42,7 @@ class Way(NamedTuple):
 
     def faces(self, judge: str) -> bool:
         """Whether the judge model tells how answers to the method's questions err."""
-        return self.order is not None or parse_judge_model(judge).of_all_kinds
+        return self.order is not None or parse_error_model(judge).of_all_kinds
 
 
 WAYS = (
@@ -56,7 +56,7 @@ WAYS = (
     Way("bradley-terry,allpair@20", "single", 500),
     Way("quickselect,allpair@20", "both"),
     Way("heapsort,allpair@20", "both"),
-    *(Way(name) for name, one in METHODS.items() if one.question is not Comparison),
+    *(Way(name) for name, one in METHODS.items() if one.question is not PairwiseQuestion),
 )
 
 
@@ -104,11 +104,11 @@ class Answers:
     def __init__(self, collection: Collection, judge: str, order: str, seed: int) -> None:
         self._preferences = []
         for query, documents, _ in collection.candidates:
-            asked = OracleJudge(
-                collection.qrels, errors=parse_judge_model(judge), order=order, seed=seed
+            asked = PairwiseOracle(
+                collection.qrels, errors=parse_error_model(judge), order=order, seed=seed
             )
             pairs = list(combinations(range(len(documents)), 2))
-            told = asked([Comparison(query, documents[i], documents[j]) for i, j in pairs])
+            told = asked([PairwiseQuestion(query, documents[i], documents[j]) for i, j in pairs])
             matrix = [[0.5] * len(documents) for _ in documents]
             for (i, j), preference in zip(pairs, told, strict=True):
                 matrix[i][j], matrix[j][i] = preference, 1 - preference
@@ -128,7 +128,7 @@ class Answers:
                 rounds, comparisons = rounds + 1, comparisons + len(pairs)
                 return [matrix[i][j] for i, j in pairs]
 
-            rankings.append(run(ranker(range(len(matrix))), answer))
+            rankings.append(drive(ranker(range(len(matrix))), answer))
             most = max(most, rounds)
         return rankings, comparisons / len(rankings), most
 
@@ -138,8 +138,8 @@ def rank_sets(
 ) -> tuple[list[list[int]], float, int]:
     """As ``Answers.rank``, where questions are no pairs."""
     kind = method(way.method).question
-    errors = parse_judge_model(judge)
-    asked = oracle(kind, collection.qrels, errors=errors, seed=seed, on_judged=lambda _: None)
+    errors = parse_error_model(judge)
+    asked = make_oracle(kind, collection.qrels, errors, seed=seed)
     ranker = method(way.method).ranker(K, K, False)
     found = rerank(collection.candidates, asked, ranker, question=kind)
     rankings = []

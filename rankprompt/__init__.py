@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 from rankprompt.rankers.reranking import Reranked, as_run, rerank
-from rankprompt.types import Candidates, Comparison, Document, Preference, Qrels, Query, Run
+from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Qrels, Query, Run
 
 if TYPE_CHECKING:
     from rankprompt.pipeline.rerank import Job, run_job
 
 __all__ = [
     "Candidates",
-    "Comparison",
     "Document",
     "Job",
+    "PairwiseQuestion",
     "Preference",
     "Qrels",
     "Query",

@@ -1,23 +1,25 @@
-"""The records that cross boundaries, and nothing else does."""
+"""The values that rooms hand to each other: queries, documents, runs, questions and answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self, TypeAlias
 
 __all__ = [
+    "QUESTION_NOUNS",
     "Candidates",
-    "Comparison",
     "Document",
     "Grade",
-    "Grading",
-    "Listing",
-    "Order",
+    "ListwiseQuestion",
+    "PairwiseQuestion",
+    "Permutation",
+    "PointwiseQuestion",
     "Preference",
     "Qrels",
     "Query",
     "Question",
+    "QuestionKind",
     "Run",
-    "Selection",
-    "Shares",
+    "SelectionProbabilities",
+    "SetwiseQuestion",
 ]
 
 Run: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -32,10 +34,10 @@ Preference: TypeAlias = float
 Grade: TypeAlias = float | None
 """How relevant a document is, higher is more, on a scale that its judge keeps to; None: unknown."""
 
-Shares: TypeAlias = tuple[float, ...]
+SelectionProbabilities: TypeAlias = tuple[float, ...]
 """The probability of each document that it is the most relevant; they add up to 1."""
 
-Order: TypeAlias = tuple[int, ...]
+Permutation: TypeAlias = tuple[int, ...]
 """The places of documents as they were shown, from 0, the most relevant first; each place once."""
 
 
@@ -65,8 +67,8 @@ class Candidates(NamedTuple):
     scores: tuple[float, ...]
 
 
-class Comparison(NamedTuple):
-    """A question to a judge: which of two documents is more relevant? Heard: Preference."""
+class PairwiseQuestion(NamedTuple):
+    """Which of two documents is more relevant to the query? The answer is a ``Preference``."""
 
     query: Query
     first: Document
@@ -74,34 +76,34 @@ class Comparison(NamedTuple):
 
     @classmethod
     def of(cls, query: Query, documents: Sequence[Document]) -> Self:
-        """The question about these documents, of which there are two."""
+        """The question about these two documents."""
         return cls(query, *documents)
 
     @property
     def documents(self) -> tuple[Document, ...]:
-        """The documents asked about."""
+        """The two documents, in the order of the question."""
         return self[1:]
 
 
-class Grading(NamedTuple):
-    """A question to a judge: how relevant to the query is a document, by itself? Heard: Grade."""
+class PointwiseQuestion(NamedTuple):
+    """How relevant to the query is one document? The answer is a ``Grade``."""
 
     query: Query
     document: Document
 
     @classmethod
     def of(cls, query: Query, documents: Sequence[Document]) -> Self:
-        """The question about these documents, of which there is one."""
+        """The question about the one document in the sequence."""
         return cls(query, *documents)
 
     @property
     def documents(self) -> tuple[Document, ...]:
-        """The documents asked about."""
+        """The document, as a tuple of one."""
         return self[1:]
 
 
-class Selection(NamedTuple):
-    """A question to a judge: which of several documents is the most relevant? Heard: Shares."""
+class SetwiseQuestion(NamedTuple):
+    """Which of several documents is the most relevant? The answer is ``SelectionProbabilities``."""
 
     query: Query
     documents: tuple[Document, ...]
@@ -112,8 +114,8 @@ class Selection(NamedTuple):
         return cls(query, tuple(documents))
 
 
-class Listing(NamedTuple):
-    """A question to a judge: in which order of relevance do documents stand? Heard: Order."""
+class ListwiseQuestion(NamedTuple):
+    """What is the order of several documents by relevance? The answer is a ``Permutation``."""
 
     query: Query
     documents: tuple[Document, ...]
@@ -124,5 +126,16 @@ class Listing(NamedTuple):
         return cls(query, tuple(documents))
 
 
-Question: TypeAlias = Comparison | Grading | Selection | Listing
-"""What a ranker may ask; each ranker asks one kind (``Method.question``)."""
+Question: TypeAlias = PairwiseQuestion | PointwiseQuestion | SetwiseQuestion | ListwiseQuestion
+"""A question to a judge."""
+
+QuestionKind: TypeAlias = type[Question]
+"""A class of questions. A ranker asks questions of one kind (``Method.question``)."""
+
+QUESTION_NOUNS: Mapping[QuestionKind, str] = {
+    PairwiseQuestion: "comparison",
+    PointwiseQuestion: "grading",
+    SetwiseQuestion: "selection",
+    ListwiseQuestion: "listing",
+}
+"""What a question of each kind is called in manifests, plans and messages."""

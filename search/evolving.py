@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files.atomic_write import write_together
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.llm.tokenizer_offsets import model_offsets
@@ -128,13 +128,13 @@ def run_evolution(
         starts_end=True,
     )
     # The journal goes into the record's folder, which is made when all data have proved good.
-    answering = Answering(model, Journal(None))
-    problem = make_problem(task, answering, job.search, job.search.seed)
+    cached = CachedModel(model, Journal(None))
+    problem = make_problem(task, cached, job.search, job.search.seed)
     seed = SeedPrompt(problem.segments, tokens(job.model))
     about = {"model": model.fingerprint, "task": _described(task), "data": dict(problem.about)}
     with Record(job.output, seed, job.search, about) as record, _journal(job.output) as journal:
-        answering.journal = journal
-        under_way = _search(job, record, problem, seed, answering, watch)
+        cached.journal = journal
+        under_way = _search(job, record, problem, seed, cached, watch)
         if not under_way.history:
             raise InputError(f"the search ended before its first generation: {under_way.stop}")
         selected = select(
@@ -144,7 +144,7 @@ def run_evolution(
             raise ModelError(
                 f"every prompt is infeasible: {model.name} gave no finite log-probabilities"
             )
-        result = _result(job, problem, seed, under_way, selected, answering)
+        result = _result(job, problem, seed, under_way, selected, cached)
         text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
         write_together(
             {
@@ -161,14 +161,14 @@ def _search(
     record: Record,
     problem: Problem,
     seed: SeedPrompt,
-    answering: Answering,
+    model: CachedModel,
     watch: Watch,
 ) -> Search:
     under_way = record.begin(problem)
     watch.began(problem, seed, under_way.generation)
 
     def spent() -> bool:
-        return job.max_prompts is not None and answering.costs.prompts >= job.max_prompts
+        return job.max_prompts is not None and model.costs.prompts >= job.max_prompts
 
     before, started = under_way.archive.evaluations, time.perf_counter()
     for finished in search(under_way, Limits(job.output / "stop", spent)):
@@ -209,7 +209,7 @@ def _result(
     seed: SeedPrompt,
     under_way: Search,
     selected: Selected,
-    answering: Answering,
+    model: CachedModel,
 ) -> dict[str, Any]:
     def shown(one: "Individual") -> dict[str, Any]:
         return {
@@ -223,8 +223,8 @@ def _result(
 
     return {
         "task": str(job.task),
-        "model": answering.model.name,
-        "fingerprint": answering.model.fingerprint,
+        "model": model.model.name,
+        "fingerprint": model.model.fingerprint,
         "search": asdict(job.search),
         "stop": under_way.stop,
         "generations": under_way.generation,
@@ -242,5 +242,5 @@ def _result(
         "calibrated": [
             {**shown(one), "calibration": dict(measures)} for one, measures in selected.calibrated
         ],
-        "costs": asdict(answering.costs),
+        "costs": asdict(model.costs),
     }

@@ -98,12 +98,12 @@ class FakeModel:
         options = [len(_WORD.findall(option)) for option in request.options]
         return len(_WORD.findall(request.prompt)) + max([request.max_tokens, *options])
 
-    def cut(self, text: str, tokens: int) -> str:
+    def truncate(self, text: str, tokens: int) -> str:
         """The first words."""
         words = list(_WORD.finditer(text))
         return text if len(words) <= tokens else text[: words[tokens - 1].end()]
 
-    def plain(self, text: str) -> str:
+    def escape(self, text: str) -> str:
         """The fake's only special token is <|end|>."""
         return text.replace("<|end|>", "< |end|>")
 

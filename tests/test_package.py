@@ -64,7 +64,7 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt",
             [
-                "Candidates", "Comparison", "Document", "Job", "Preference", "Qrels", "Query",
+                "Candidates", "Document", "Job", "PairwiseQuestion", "Preference", "Qrels", "Query",
                 "Reranked", "Run", "as_run", "rerank", "run_job",
             ],
         ),

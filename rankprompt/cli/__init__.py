@@ -1,6 +1,8 @@
 """The command line: one file a verb, results on stdout, progress and logs on stderr."""
 
+import re
 import sys
+from typing import Any
 
 import typer
 
@@ -56,11 +58,23 @@ def _root(
     """Rank text with LLMs: find candidates, rerank them, score and compare the runs."""
 
 
+def with_flags(message: str) -> str:
+    """A message in which the fields that it names, such as `set_size`, are options' flags."""
+    command = typer.main.get_command(app)
+    flags: dict[str, str] = {}
+    pending: list[Any] = [command]
+    while pending:
+        one = pending.pop()
+        pending += getattr(one, "commands", {}).values()
+        flags |= {param.name: param.opts[0] for param in one.params if param.opts[0][:2] == "--"}
+    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), message)
+
+
 def main() -> None:
     """Runs the command line: exit code 2 for a user's error, told in one line."""
     set_up_logging()
     try:
         app(prog_name="rankprompt")
     except RankpromptError as error:
-        print(f"rankprompt: {error}", file=sys.stderr)  # noqa: T201
+        print(f"rankprompt: {with_flags(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

@@ -12,7 +12,8 @@ from typing import Any
 
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable
-from rankprompt.journal.cached_model import Budget, Costs
+from rankprompt.journal.budget import Budget
+from rankprompt.journal.costs import Costs
 from rankprompt.prompts.prompt import Prompt
 
 __all__ = [

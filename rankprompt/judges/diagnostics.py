@@ -5,15 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rankprompt.types import Comparison, Listing, Preference, Question, Selection
+from rankprompt.types import (
+    ListwiseQuestion,
+    PairwiseQuestion,
+    Preference,
+    Question,
+    SetwiseQuestion,
+)
 
-__all__ = ["Diagnostics", "SetDiagnostics", "summarise"]
+__all__ = ["PairwiseDiagnostics", "SingleOrderDiagnostics", "summarise"]
 
 _COUNTS = ("pairs", "shown", "shown_first", "both", "inconsistent", "unreadable")
 
 
 @dataclass
-class Diagnostics:
+class PairwiseDiagnostics:
     """Counts over distinct pairs; a pair that a sort asks again counts once.
 
     Attributes:
@@ -36,18 +42,21 @@ class Diagnostics:
     )
 
     def add(
-        self, comparison: Comparison, answers: Mapping[bool, float | None], preference: Preference
+        self,
+        question: PairwiseQuestion,
+        answers: Mapping[bool, float | None],
+        preference: Preference,
     ) -> None:
         """Takes in one judged pair.
 
         Args:
-            comparison: the pair.
+            question: the pair.
             answers: by whether the pair was shown swapped, the probability that the passage *shown
                 first* is the better; None where unreadable.
-            preference: what was made of them, for the comparison's own first document.
+            preference: the conclusion, for the question's own first document.
         """
-        seen = self._preferences[comparison.query.id]
-        pair = (comparison.first.id, comparison.second.id)
+        seen = self._preferences[question.query.id]
+        pair = (question.first.id, question.second.id)
         if pair in seen or pair[::-1] in seen:
             return
         seen[pair] = preference
@@ -92,7 +101,7 @@ class Diagnostics:
         return circles, triples
 
 
-class SetDiagnostics:
+class SingleOrderDiagnostics:
     """Counts over distinct questions that are no pairs; one that is asked again counts once.
 
     Attributes:
@@ -124,8 +133,8 @@ class SetDiagnostics:
         self._tally["unreadable"] += answer is None
         self._tally["repaired"] += any(repairs.values())
         self._tally.update(repairs)
-        if isinstance(question, Selection | Listing) and answer is not None:
-            best = answer.index(max(answer)) if isinstance(question, Selection) else answer[0]
+        if isinstance(question, SetwiseQuestion | ListwiseQuestion) and answer is not None:
+            best = answer.index(max(answer)) if isinstance(question, SetwiseQuestion) else answer[0]
             self._tally["chosen"] += 1
             self._tally["chosen_first"] += best == 0
 
@@ -152,7 +161,7 @@ def summarise(tally: Counter[str]) -> dict[str, float | int | None]:
     passage shown first.
 
     Args:
-        tally: from ``Diagnostics.tally``, or several of them added up.
+        tally: from ``PairwiseDiagnostics.tally``, or several of them added up.
     """
     shown, both = tally["shown"], tally["both"]
     sets: dict[str, float | int | None] = {}

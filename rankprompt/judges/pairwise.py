@@ -1,111 +1,103 @@
-"""Judges: questions in, answers out, in the same order."""
+"""The judge of pairwise questions, which are asked in one order or in both."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from rankprompt.errors import InputError
-from rankprompt.journal.cached_model import Answering, AsyncAnswering
-from rankprompt.judges.adapters.pairwise import Reading
-from rankprompt.judges.diagnostics import Diagnostics
-from rankprompt.judges.llm_judge import CHUNK, Asking, InLockStep, SideBySide
-from rankprompt.judges.simulated.pairwise_oracle import OracleJudge
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.judges.adapters.base import PairwiseAdapter
+from rankprompt.judges.base import LLMJudge
+from rankprompt.judges.diagnostics import PairwiseDiagnostics
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Comparison, Preference, Query
+from rankprompt.types import PairwiseQuestion, Preference, Query
 
-__all__ = ["CHUNK", "AsyncJudge", "AsyncPairwiseJudge", "Judge", "OracleJudge", "PairwiseJudge"]
+__all__ = ["Judge", "PairwiseJudge"]
 
 
 class Judge(Protocol):
-    """Says of each pair how probable it is that the first document is the more relevant."""
+    """Gives the probability that the first document of each pair is more relevant."""
 
-    def __call__(self, comparisons: Sequence[Comparison], /) -> list[Preference]:
-        """Preferences, in the same order; 0.5 is a tie."""
-
-
-class AsyncJudge(Protocol):
-    """A judge that others need not wait for."""
-
-    async def __call__(self, comparisons: Sequence[Comparison], /) -> list[Preference]:
-        """Preferences, in the same order; 0.5 is a tie."""
+    def __call__(self, questions: Sequence[PairwiseQuestion], /) -> list[Preference]:
+        """Preferences, in the order of the questions; 0.5 is a tie."""
 
 
-class _Pairwise(Asking[Comparison, Preference]):
-    """What asking a language model about pairs means, whoever waits for the answers.
+class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
+    """A language model that compares two passages (Pairwise Ranking Prompting, arXiv 2306.17563).
 
     Args:
-        answering: the model behind its journal.
-        reading: what is asked about an ordered pair, and what the answers mean.
-        order: "both" asks a pair in both orders (section 3.1); "single" in one, drawn at random
-            but always the same for a pair and a seed: position bias becomes noise of mean zero at
-            half the price (arXiv 2605.14236).
+        model: the model behind its journal.
+        adapter: turns an ordered pair into requests, and parses the replies.
+        order: "both" asks a pair in both orders (section 3.1); "single" asks it in one order, drawn
+            at random but always the same for a pair and a seed: position bias becomes noise of mean
+            zero at half the cost (arXiv 2605.14236).
         decide: "agreement" is the paper's rule: a win where the orders agree, else a tie. "soft" is
             the mean probability over the orders.
         seed: of the single order.
-        settings: of ``Asking``.
+        passage_tokens: as in ``LLMJudge``.
+        on_judged: as in ``LLMJudge``.
 
     Attributes:
-        diagnostics: position bias, contradictions, unreadable answers.
+        diagnostics: position bias, contradictions and unreadable answers.
     """
 
     def __init__(
         self,
-        answering: Answering | AsyncAnswering,
-        reading: Reading,
+        model: CachedModel | ConcurrentCachedModel,
+        adapter: PairwiseAdapter,
         *,
         order: str = "both",
         decide: str = "agreement",
         seed: int = 0,
-        **settings: Any,
+        passage_tokens: int | None = None,
+        on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
         if order not in ("both", "single"):
-            raise InputError(f"order must be both or single, not {order!r}")
+            raise InputError(f"`order` must be both or single, not {order!r}")
         if decide not in ("agreement", "soft"):
-            raise InputError(f"decide must be agreement or soft, not {decide!r}")
-        super().__init__(answering, **settings)
-        self._reading, self._order, self._decide, self._seed = reading, order, decide, seed
-        self.diagnostics = Diagnostics()
+            raise InputError(f"`decide` must be agreement or soft, not {decide!r}")
+        super().__init__(model, passage_tokens=passage_tokens, on_judged=on_judged)
+        self._adapter, self._order, self._decide, self._seed = adapter, order, decide, seed
+        self.diagnostics = PairwiseDiagnostics()
 
-    def _requests(self, question: Comparison) -> dict[bool, list[Request]]:
+    def _render(self, question: PairwiseQuestion) -> Mapping[bool, Sequence[Request]]:
         query, first, second = question
-        found = {}
+        requests = {}
         for swapped in self._orders(question):
             shown = (second, first) if swapped else (first, second)
-            texts = self._show(query, shown, self._reading.passages)
-            found[swapped] = self._reading.requests(self._read(query.text, query.id), *texts)
-        return found
+            passages = self._passages(query, shown, self._adapter.passages)
+            requests[swapped] = self._adapter.requests(
+                self._escaped(query.text, query.id), passages
+            )
+        return requests
 
-    def _bare(self, query: Query, _: int) -> list[Request]:
-        return self._reading.requests(self._read(query.text, query.id), "", "")
+    def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
+        del passages
+        return self._adapter.requests(self._escaped(query.text, query.id), ("", ""))
 
-    def _orders(self, comparison: Comparison) -> tuple[bool, ...]:
-        if not self._reading.ordered:
+    def _orders(self, question: PairwiseQuestion) -> tuple[bool, ...]:
+        if not self._adapter.ordered:
             return (False,)
         if self._order == "both":
             return (False, True)
-        one, other = sorted((comparison.first.id, comparison.second.id))
-        ascending = uniform(self._seed, "order", comparison.query.id, one, other) < 0.5
-        return ((comparison.first.id == one) != ascending,)
+        one, other = sorted((question.first.id, question.second.id))
+        ascending = uniform(self._seed, "order", question.query.id, one, other) < 0.5
+        return ((question.first.id == one) != ascending,)
 
-    def _conclude(self, question: Comparison, heard: Mapping[bool, Sequence[Answer]]) -> Preference:
-        shown = {swapped: self._reading.read(answers) for swapped, answers in heard.items()}
+    def _conclude(
+        self, question: PairwiseQuestion, answers: Mapping[bool, Sequence[Answer]]
+    ) -> Preference:
+        parsed = {swapped: self._adapter.parse(some, 2).answer for swapped, some in answers.items()}
         votes = []
-        for swapped, answer in shown.items():
+        for swapped, answer in parsed.items():
             first = 0.5 if answer is None else 1 - answer if swapped else answer
             votes.append(first if self._decide == "soft" else (first > 0.5) + 0.5 * (first == 0.5))
         mean = sum(votes) / len(votes)
         preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
         # Which passage is shown first means nothing where each is shown alone.
-        self.diagnostics.add(question, shown if self._reading.ordered else {}, preference)
+        self.diagnostics.add(question, parsed if self._adapter.ordered else {}, preference)
         return preference
 
-    def _unknown(self, _: Comparison) -> Preference:
+    def _fallback(self, question: PairwiseQuestion) -> Preference:
+        del question
         return 0.5
-
-
-class PairwiseJudge(_Pairwise, InLockStep[Comparison, Preference]):
-    """A language model, asked about pairs (Pairwise Ranking Prompting, arXiv 2306.17563)."""
-
-
-class AsyncPairwiseJudge(_Pairwise, SideBySide[Comparison, Preference]):
-    """A language model behind a server, asked about many pairs at a time; as ``PairwiseJudge``."""

@@ -74,13 +74,13 @@ class _Described(Protocol):
         Where the tokenizer is not known, a safe guess.
         """
 
-    def cut(self, text: str, tokens: int) -> str:
+    def truncate(self, text: str, tokens: int) -> str:
         """The longest start of a text with at most ``tokens`` tokens, on a character's bound.
 
         Where the tokenizer is not known, a safe guess.
         """
 
-    def plain(self, text: str) -> str:
+    def escape(self, text: str) -> str:
         """A text of others, so written that none of it is taken for a special token.
 
         Where the tokenizer is not known, that none of it looks like one.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-__all__ = ["LIKELY", "marks", "plain"]
+__all__ = ["LIKELY", "escape", "marks"]
 
 # Of many families: ChatML, Llama 2 and 3, Gemma, Phi, DeepSeek (with its own bars), T5.
 LIKELY = re.compile(
@@ -19,7 +19,7 @@ def marks(spellings: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, found))) if found else None
 
 
-def plain(text: str, pattern: re.Pattern[str] | None) -> str:
+def escape(text: str, pattern: re.Pattern[str] | None) -> str:
     """The text with a space put into each special token, so that it is read as it is written."""
     if pattern is None:
         return text

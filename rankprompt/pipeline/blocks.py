@@ -9,16 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rankprompt.journal.cached_model import Answering, AsyncAnswering, Costs
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.judges.diagnostics import summarise
-from rankprompt.judges.first_stage_prior import AsyncPriorJudge, PriorJudge
-from rankprompt.judges.pairwise import AsyncPairwiseJudge, OracleJudge, PairwiseJudge
-from rankprompt.judges.registry import AsyncModelJudge, ModelJudge, judge, oracle, server_judge
-from rankprompt.judges.simulated.set_oracle import SetOracle
+from rankprompt.judges.first_stage_prior import FirstStagePrior
+from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
 from rankprompt.pipeline.config import Job
 from rankprompt.prompts.prompt import Prompt
-from rankprompt.rankers.reranking import Reranked, arerank, rerank
-from rankprompt.types import Candidates, Qrels
+from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
+from rankprompt.types import Candidates, PairwiseQuestion, Qrels
 
 __all__ = ["Judged", "Outcome", "ask", "ask_oracle", "ask_server"]
 
@@ -89,61 +88,59 @@ class Outcome:
 
 def ask(
     part: Sequence[Candidates],
-    answering: Answering,
+    model: CachedModel,
     job: Job,
     prompt: Prompt,
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model on this machine judge a part."""
-    asked = judge(job.question, answering, prompt, job, on_judged)
-    prior = _with_prior(asked, part, job)
-    return _judged(rerank(part, prior, job.ranker(job.method or ""), **job.arranging), asked)
+    judge = make_judge(job.question, model, prompt, **job.judging, on_judged=on_judged)
+    ranker, adjust = job.ranker(job.method or ""), _adjust(part, job)
+    return _judged(rerank(part, judge, ranker, adjust=adjust, **job.arranging), judge)
 
 
 async def ask_server(
     part: Sequence[Candidates],
-    answering: AsyncAnswering,
+    model: ConcurrentCachedModel,
     job: Job,
     prompt: Prompt,
     on_judged: _OnJudged,
 ) -> Judged:
     """Has a model behind a server judge a part."""
-    asked = server_judge(job.question, answering, prompt, job, on_judged)
-    prior = (
-        AsyncPriorJudge(asked, part, job.prior or 0.0)
-        if isinstance(asked, AsyncPairwiseJudge)
-        else asked
+    judge = make_judge(job.question, model, prompt, **job.judging, on_judged=on_judged)
+    ranked = await rerank_concurrently(
+        part,
+        judge.ask_concurrently,
+        job.ranker(job.method or ""),
+        adjust=_adjust(part, job),
+        concurrency=2 * job.concurrency,
+        **job.arranging,
     )
-    ranked = await arerank(
-        part, prior, job.ranker(job.method or ""), queries=2 * job.concurrency, **job.arranging
-    )
-    return _judged(ranked, asked)
+    return _judged(ranked, judge)
 
 
 def ask_oracle(part: Sequence[Candidates], qrels: Qrels, job: Job, on_judged: _OnJudged) -> Judged:
     """Has the grades judge a part."""
-    asked = oracle(job.question, qrels, **job.erring, on_judged=on_judged)
-    prior = _with_prior(asked, part, job)
-    rankings, rounds = rerank(part, prior, job.ranker(job.method or ""), **job.arranging)
-    return Judged(rankings, rounds, asked.asked, 0, 0, 0, asked.diagnostics.tally())
+    judge = make_oracle(job.question, qrels, **job.erring, on_judged=on_judged)
+    ranker, adjust = job.ranker(job.method or ""), _adjust(part, job)
+    rankings, rounds = rerank(part, judge, ranker, adjust=adjust, **job.arranging)
+    return Judged(rankings, rounds, judge.asked, 0, 0, 0, judge.diagnostics.tally())
 
 
-def _with_prior(
-    asked: ModelJudge | SetOracle | OracleJudge, part: Sequence[Candidates], job: Job
-) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """The judge with the first stage's opinion added, where it compares pairs."""
-    if isinstance(asked, PairwiseJudge | OracleJudge):
-        return PriorJudge(asked, part, job.prior or 0.0)
-    return asked
+def _adjust(part: Sequence[Candidates], job: Job) -> Adjust | None:
+    """The first stage's prior, where pairs are compared."""
+    if job.question is not PairwiseQuestion:
+        return None
+    return FirstStagePrior(part, job.prior or 0.0).adjust
 
 
-def _judged(ranked: Reranked, judge: ModelJudge | AsyncModelJudge) -> Judged:
+def _judged(ranked: Reranked, judge: LanguageModelJudge) -> Judged:
     return Judged(
         *ranked,
         judge.asked,
-        judge.from_journal,
+        judge.cache_hits,
         judge.unasked,
-        len(judge.cut),
+        len(judge.truncated),
         judge.diagnostics.tally(),
-        len(judge.marked),
+        len(judge.escaped),
     )

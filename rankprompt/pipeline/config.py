@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from rankprompt.datasets.passages import FIELDS
-from rankprompt.journal.cached_model import Budget
+from rankprompt.journal.budget import Budget
 from rankprompt.judges.registry import default_prompt
-from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.judges.simulated.error_model import parse_error_model
 from rankprompt.rankers import Ranker, Sets, method
-from rankprompt.types import Comparison, Question
+from rankprompt.types import PairwiseQuestion, Question
 
 __all__ = ["CASCADE", "EMBEDDED_PROMPT", "ORACLE", "SERVER", "Job"]
 
@@ -17,7 +17,7 @@ CASCADE = "cascade"
 """The method that asks no pairs: a teacher scores windows."""
 ORACLE = "oracle:"
 SERVER = "openai:"
-EMBEDDED_PROMPT = default_prompt(Comparison, embedded=True)
+EMBEDDED_PROMPT = default_prompt(PairwiseQuestion, embedded=True)
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,17 @@ class Job:
     def judging(self) -> dict[str, Any]:
         """How pairs are put to a model, as ``PairwiseJudge`` takes it; resolved."""
         return {
+            "mode": self.mode,
             "order": self.order,
-            "decide": self.decide,
+            "decide": self.decide or "agreement",
             "seed": self.seed,
             "passage_tokens": self.passage_tokens,
         }
 
     @property
     def erring(self) -> dict[str, Any]:
-        """How an oracle errs, as ``OracleJudge`` takes it; resolved."""
-        errors = parse_judge_model(self.judge_model or f"flip={self.noise}")
+        """How an oracle errs, as ``PairwiseOracle`` takes it; resolved."""
+        errors = parse_error_model(self.judge_model or f"flip={self.noise}")
         return {"errors": errors, "order": self.order, "decide": self.decide, "seed": self.seed}
 
     @property

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from rankprompt.cascade import Cascade
 from rankprompt.cascade.teachers import aggregate_of, load_teacher
 from rankprompt.cascade.window_scores import WindowScores
-from rankprompt.journal.cached_model import Answering, AsyncAnswering, Costs
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.llm import load_model, load_server
 from rankprompt.pipeline.blocks import Outcome, ask, ask_oracle, ask_server
@@ -63,7 +64,7 @@ class Work:
         """Asks a model on this machine."""
         job = self._job
         model = load_model(job.model, **job.loading)
-        answering = Answering(model, journal, job.budget)
+        answering = CachedModel(model, journal, job.budget)
         whole = Outcome(model=model, costs=answering.costs)
         progress = self._progress(Path(job.model).name)
         for part in self._parts:
@@ -78,8 +79,8 @@ class Work:
         name = job.teacher or ""
         answering = None
         if prompt:
-            answering = Answering(load_model(job.model, **job.loading), journal, job.budget)
-        teacher = load_teacher(name, prompt=job.prompt or "", answering=answering)
+            answering = CachedModel(load_model(job.model, **job.loading), journal, job.budget)
+        teacher = load_teacher(name, prompt=job.prompt or "", model=answering)
         scores = WindowScores(journal, teacher, teacher.fingerprint)
         aggregate = aggregate_of(name, job.aggregate or "")
         card = Card(name, teacher.fingerprint)
@@ -103,7 +104,9 @@ class Work:
         job = self._job
         model = load_server(job.server or "", base_url=job.base_url or "")
         try:
-            answering = AsyncAnswering(model, journal, job.budget, concurrency=job.concurrency)
+            answering = ConcurrentCachedModel(
+                model, journal, job.budget, concurrency=job.concurrency
+            )
             whole = Outcome(model=model, costs=answering.costs)
             progress = self._progress(Path(job.model).name)
             for part in self._parts:

@@ -26,6 +26,7 @@ from rankprompt.pipeline.execution import Work
 from rankprompt.pipeline.run_writer import GrowingRun
 from rankprompt.pipeline.validation import resolve
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.types import QUESTION_NOUNS
 
 __all__ = ["Job", "run_job"]
 
@@ -102,7 +103,7 @@ def _describe(
     inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path}
     if job.dataset:
         inputs["dataset"] = [describe_file(path) for path in supply.collection.paths]
-    question = "window" if job.teacher else job.question.__name__.lower()
+    question = "window" if job.teacher else QUESTION_NOUNS[job.question]
     content: dict[str, Any] = {
         "inputs": inputs,
         "versions": versions(

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from rankprompt.files import format_run
-from rankprompt.rankers.reranking import merge
+from rankprompt.rankers.reranking import insert_reranked
 from rankprompt.types import Run
 
 __all__ = ["GrowingRun"]
@@ -44,7 +44,7 @@ class GrowingRun:
     def keep(self, rankings: Mapping[str, Sequence[str]]) -> None:
         """Takes in rankings of queries that were expected, in any order."""
         for query, ranking in rankings.items():
-            self._done[query] = merge(self._first_stage.pop(query), ranking)
+            self._done[query] = insert_reranked(self._first_stage.pop(query), ranking)
         self._write_ready()
 
     def _write_ready(self) -> None:

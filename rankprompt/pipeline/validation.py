@@ -16,13 +16,13 @@ from rankprompt.cascade.windows import UNITS
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
-from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.judges.simulated.error_model import parse_error_model
 from rankprompt.pipeline.config import CASCADE, ORACLE, SERVER, Job
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.rankers import method
 from rankprompt.rankers.reranking import INPUT_ORDERS
 from rankprompt.rankers.stages import split_stages
-from rankprompt.types import Comparison
+from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
 
 __all__ = ["resolve"]
 
@@ -103,17 +103,17 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
     if job.judge_model is not None:
         if job.noise:
             raise InputError("--noise P is --judge-model flip=P; give one of the two")
-        parse_judge_model(job.judge_model)
+        parse_error_model(job.judge_model)
     prompt = None
     if job.oracle is None:
         _catch_misspelt_model(job.model)
         prompt = _prompt(job)
     job = replace(job, method=job.method or default_method(prompt))
-    pairs = job.question is Comparison
+    pairs = job.question is PairwiseQuestion
     if not pairs and (job.decide or job.prior or job.order == "single"):
         raise InputError(
             f"--decide, --prior and --order single go with pairs, and --method {job.method} asks "
-            f"{job.question.__name__.lower()}s"
+            f"{QUESTION_NOUNS[job.question]}s"
         )
     job = replace(
         job,
@@ -134,7 +134,7 @@ def resolve(job: Job) -> tuple[Job, Prompt | None]:
 
 def _prompt(job: Job) -> Prompt:
     """The prompt that is named, or suits what is; checked against the mode and the method."""
-    kind = method(job.method).question if job.method else Comparison
+    kind = method(job.method).question if job.method else PairwiseQuestion
     prompt = load_prompt(job.prompt or default_prompt(kind, embedded=job.model == Job.model))
     if job.method:
         check_fit(prompt, job.method)

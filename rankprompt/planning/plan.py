@@ -15,11 +15,11 @@ from typing import Any, TypeAlias, cast
 
 from rankprompt.errors import InputError
 from rankprompt.files import read_qrels
-from rankprompt.journal.cached_model import Costs
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.registry import Kind, answers, default_prompt, oracle
-from rankprompt.judges.simulated.error_model import FITTED, JudgeModel, parse_judge_model
-from rankprompt.judges.simulated.fit_to_journal import hear_journal
+from rankprompt.journal.costs import Costs
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.registry import default_prompt, make_oracle, serves
+from rankprompt.judges.simulated.error_model import FITTED, ErrorModel, parse_error_model
+from rankprompt.judges.simulated.fit_to_journal import fit_to_journal
 from rankprompt.judges.simulated.synthetic_qrels import invented_grades
 from rankprompt.llm import AsyncLanguageModel
 from rankprompt.pipeline.candidate_source import Supply
@@ -28,8 +28,16 @@ from rankprompt.pipeline.validation import resolve
 from rankprompt.planning.prices import Meter, Speed, calibrate, load
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.rankers import METHODS, method
-from rankprompt.rankers.reranking import as_run, merge, rerank
-from rankprompt.types import Candidates, Comparison, Qrels, Question, Run
+from rankprompt.rankers.reranking import as_run, insert_reranked, rerank
+from rankprompt.types import (
+    QUESTION_NOUNS,
+    Candidates,
+    PairwiseQuestion,
+    Qrels,
+    Question,
+    QuestionKind,
+    Run,
+)
 
 __all__ = ["NOISES", "invented_grades", "plan_job"]
 
@@ -86,7 +94,7 @@ def plan_job(
     if seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
     fitted = simulate.removeprefix(FITTED) if simulate and simulate.startswith(FITTED) else None
-    judge_model = parse_judge_model(simulate) if simulate and fitted is None else None
+    judge_model = parse_error_model(simulate) if simulate and fitted is None else None
     names = [*METHODS, *([job.method] if job.method and job.method not in METHODS else [])]
     job, prompt = resolve(job)
     source = qrels or job.oracle
@@ -106,23 +114,26 @@ def plan_job(
     before = fmean(measure(as_run(_tops(first)), truth) for truth in truths)
     model = load(job) if prompt else None
     meters = _meters(job, prompt, model)
-    meter = meters[Comparison]
+    meter = meters[PairwiseQuestion]
     speed = asyncio.run(_speed(meter, candidates if calibration else [], job))
-    if fitted is not None and prompt:
-        heard = hear_journal(
+    if fitted is not None and prompt and model:
+        graded = fit_to_journal(
             Path(fitted),
             candidates,
             truths[0],
             model=model,
-            reading=reading(prompt, job.mode),
-            judging=job.judging,
+            adapter=pairwise_adapter(prompt, job.mode),
+            order=job.order,
+            decide=job.decide or "agreement",
+            seed=job.seed,
+            passage_tokens=job.passage_tokens,
         )
-        judge_model = heard.model()
+        judge_model = graded.fit()
     if judge_model and not judge_model.of_all_kinds:
-        names = [name for name in names if method(name).question is Comparison]
-    judges = {str(noise): JudgeModel((noise,)) for noise in NOISES}
+        names = [name for name in names if method(name).question is PairwiseQuestion]
+    judges = {str(noise): ErrorModel((noise,)) for noise in NOISES}
     if judge_model:
-        judges = {"0.0": JudgeModel(), _SIMULATED: judge_model}
+        judges = {"0.0": ErrorModel(), _SIMULATED: judge_model}
     trials = [
         (name, number)
         for name in judges
@@ -188,12 +199,12 @@ async def _speed(meter: Meter, candidates: Sequence[Candidates], job: Job) -> Sp
             await cast(AsyncLanguageModel, meter.model).close()
 
 
-def _meters(job: Job, prompt: Prompt | None, model: Any) -> dict[Kind, Meter]:
+def _meters(job: Job, prompt: Prompt | None, model: Any) -> dict[QuestionKind, Meter]:
     """By kind of question; each with the job's prompt where it serves, else the kind's default."""
     meters = {}
     for kind in {one.question: None for one in METHODS.values()}:
         chosen = prompt
-        if prompt and not answers(prompt, kind):
+        if prompt and not serves(prompt, kind):
             chosen = load_prompt(default_prompt(kind, embedded=job.model == Job.model))
         meters[kind] = Meter(job, kind, chosen, model)
     return meters
@@ -244,7 +255,7 @@ class _Simulation:
         self,
         job: Job,
         name: str,
-        judges: Mapping[str, JudgeModel],
+        judges: Mapping[str, ErrorModel],
         trials: Sequence[tuple[str, int]],
         first: Mapping[str, Sequence[str]],
         meter: Meter,
@@ -262,11 +273,13 @@ class _Simulation:
         """Ranks a query's candidates in every trial; ``grades`` are known, or one a seed."""
         query, seed = candidates.query.id, self._job.seed
         for (name, number), run in self._runs.items():
-            settings = {**self._job.erring, "errors": self._judges[name], "seed": seed + number}
-            judge: Any = oracle(
+            judge: Any = make_oracle(
                 self._meter.kind,
                 {query: grades[number % len(grades)]},
-                **settings,
+                self._judges[name],
+                order=self._job.order,
+                decide=self._job.decide or "agreement",
+                seed=seed + number,
                 on_judged=self._advance,
             )
             if name == self._priced:
@@ -279,7 +292,9 @@ class _Simulation:
                 input_order=self._job.input_order,
                 seed=seed,
             )
-            run.update(as_run(_tops({query: merge(self._first[query], ranked.rankings[query])})))
+            run.update(
+                as_run(_tops({query: insert_reranked(self._first[query], ranked.rankings[query])}))
+            )
             if name == self._priced:
                 self._add(self._counts[number], watched, ranked.rounds)
 
@@ -307,7 +322,7 @@ class _Simulation:
         priced = tokens is not None and (self._job.price_in or self._job.price_out)
         return {
             "method": self._name,
-            "question": self._meter.kind.__name__.lower(),
+            "question": QUESTION_NOUNS[self._meter.kind],
             "prompt": self._meter.prompt.name if self._meter.prompt else None,
             "comparisons": mean("comparisons"),
             "prompts": mean("prompts"),

@@ -7,9 +7,10 @@ from heapq import nsmallest
 from itertools import combinations
 from typing import NamedTuple, TypeAlias, cast
 
-from rankprompt.journal.cached_model import Answering
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.registry import Kind, judge
+from rankprompt.journal.cached_model import CachedModel, Reply
+from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.registry import make_judge
 from rankprompt.llm import (
     AsyncLanguageModel,
     LanguageModel,
@@ -20,8 +21,9 @@ from rankprompt.llm import (
 )
 from rankprompt.pipeline.config import Job
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Candidates, Comparison, Grading, Question
+from rankprompt.types import Candidates, PairwiseQuestion, PointwiseQuestion, Question, QuestionKind
 
 __all__ = ["Meter", "Price", "Speed", "calibrate", "load"]
 
@@ -60,28 +62,24 @@ class Meter:
         model: None where tokens are not to be counted.
     """
 
-    def __init__(self, job: Job, kind: Kind, prompt: Prompt | None, model: Model | None) -> None:
+    def __init__(
+        self, job: Job, kind: QuestionKind, prompt: Prompt | None, model: Model | None
+    ) -> None:
         self.model, self.kind, self.prompt = model, kind, prompt
-        self._pairs = kind is Comparison
-        asks = reading(prompt, job.mode) if prompt and self._pairs else None
+        self._pairs = kind is PairwiseQuestion
+        asks = pairwise_adapter(prompt, job.mode) if prompt and self._pairs else None
         self.ordered = asks is None or asks.ordered
         # A passage by itself has few prompts: each is counted.
-        self._exact = not self.ordered or kind is Grading
+        self._exact = not self.ordered or kind is PointwiseQuestion
         self._seed = job.seed
         # Of a question; or of a passage, where the passages of a pair are read one at a time.
         self._prompts = 1 + (job.order == "both") if self._pairs and self.ordered else 1
         self._lengths: dict[Request, int] = {}
-        self._heard: dict[Request, None] = {}
         if prompt and model:
             if asks and self.ordered:
-                self._prompts *= len(asks.requests("", "", ""))
-            # A judge that hears nothing needs of what answers it no more than there is here.
-            self._judge = judge(kind, cast(Answering, self), prompt, job, lambda _: None)
-
-    def __call__(self, requests: Sequence[Request]) -> tuple[list[None], list[bool]]:
-        """Takes down what the judge asks, and answers nothing."""
-        self._heard |= dict.fromkeys(requests)
-        return [None] * len(requests), [False] * len(requests)
+                self._prompts *= len(asks.requests("", ("", "")))
+            cached = CachedModel(cast(LanguageModel, model), Journal(None))
+            self._judge = make_judge(kind, cached, prompt, **job.judging)
 
     def parts(self, question: Question) -> tuple[Hashable, ...]:
         """What a question asks the model about, and need not ask again: its texts, or each."""
@@ -92,9 +90,14 @@ class Meter:
 
     def requests(self, questions: Sequence[Question]) -> list[Request]:
         """The distinct requests about some questions."""
-        self._heard = {}
-        self._judge(questions)  # type: ignore[arg-type]
-        return list(self._heard)
+        distinct: dict[Request, None] = {}
+
+        def record(requests: Sequence[Request]) -> list[Reply]:
+            distinct.update(dict.fromkeys(requests))
+            return [Reply(None, False)] * len(requests)
+
+        drive(self._judge.ask(questions), record)  # type: ignore[arg-type]
+        return list(distinct)
 
     def tokens(self, requests: Iterable[Request]) -> int:
         """The tokens of requests; each is counted once while ``forget`` is not called."""
@@ -196,7 +199,7 @@ async def calibrate(meter: Meter, candidates: Sequence[Candidates], job: Job) ->
             mixed = sorted(
                 documents, key=lambda one: uniform(job.seed, "calibration", query.id, one.id)
             )
-            pairs += [Comparison(query, *pair) for pair in combinations(mixed[part], 2)]
+            pairs += [PairwiseQuestion(query, *pair) for pair in combinations(mixed[part], 2)]
         return meter.requests(pairs)
 
     order = sorted(

@@ -21,7 +21,13 @@ from rankprompt.rankers.setwise_insertion import setwise_insertion
 from rankprompt.rankers.sliding import sliding
 from rankprompt.rankers.stages import in_stages, split_stages, stages
 from rankprompt.rankers.tourrank import schedule, tourrank
-from rankprompt.types import Comparison, Grading, Listing, Question, Selection
+from rankprompt.types import (
+    ListwiseQuestion,
+    PairwiseQuestion,
+    PointwiseQuestion,
+    Question,
+    SetwiseQuestion,
+)
 
 __all__ = [
     "METHODS",
@@ -79,7 +85,7 @@ class Method(NamedTuple):
 
     ranker: Callable[..., Ranker]
     estimate: Callable[..., int]
-    question: type[Question] = Comparison
+    question: type[Question] = PairwiseQuestion
 
 
 def _sliding_comparisons(n: int, _: int, passes: int, *__: object) -> int:
@@ -147,7 +153,7 @@ def _setwise(ranker: Callable[..., Any], estimate: Callable[..., int]) -> Method
     return Method(
         lambda k, _, __, ___=None, sets=NONE: partial(ranker, k=k, size=sets.size or SIZE),
         estimate,
-        Selection,
+        SetwiseQuestion,
     )
 
 
@@ -174,7 +180,7 @@ METHODS: dict[str, Method] = {
         lambda _, __, ___, comparisons=None, *____: partial(prp_graph, budget=comparisons),
         _swiss_comparisons,
     ),
-    "pointwise": Method(lambda *_: pointwise, lambda n, *_: n if n > 1 else 0, Grading),
+    "pointwise": Method(lambda *_: pointwise, lambda n, *_: n if n > 1 else 0, PointwiseQuestion),
     "setwise-heapsort": _setwise(setwise_heapsort, _heap_selections),
     "setwise-bubblesort": _setwise(setwise_bubblesort, _bubble_selections),
     "setwise-insertion": _setwise(setwise_insertion, _insertions),
@@ -183,7 +189,7 @@ METHODS: dict[str, Method] = {
             listwise, size=sets.size or WINDOW, step=sets.step or STEP
         ),
         _windows,
-        Listing,
+        ListwiseQuestion,
     ),
     "tourrank": Method(
         lambda _, __, ___, ____=None, sets=NONE: partial(
@@ -193,12 +199,12 @@ METHODS: dict[str, Method] = {
             seed=sets.seed,
         ),
         _groups,
-        Listing,
+        ListwiseQuestion,
     ),
 }
 
 PAIRWISE: tuple[str, ...] = tuple(
-    name for name, one in METHODS.items() if one.question is Comparison
+    name for name, one in METHODS.items() if one.question is PairwiseQuestion
 )
 """The methods that ask which of two is better."""
 

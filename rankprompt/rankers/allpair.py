@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 __all__ = ["allpair"]
@@ -12,7 +12,7 @@ __all__ = ["allpair"]
 T = TypeVar("T")
 
 
-def allpair(items: Sequence[T]) -> Flow[tuple[T, T], Preference, list[T]]:
+def allpair(items: Sequence[T]) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks by the sum of preferences over all other items.
 
     N(N-1)/2 comparisons in one round. Equal sums keep the order of ``items``. With hard

@@ -3,8 +3,8 @@
 from collections.abc import Generator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from rankprompt.rankers.coroutines import Flow
-from rankprompt.types import Preference, Shares
+from rankprompt.rankers.coroutines import QuestionGenerator
+from rankprompt.types import Preference, SelectionProbabilities
 
 __all__ = ["Ranker", "best", "prefers"]
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 class Ranker(Protocol):
     """Ranks items, best first, by asking which of two is better, or another kind of question.
 
-    A question is a tuple of items: two to compare (heard: a Preference), one to grade (a Grade),
-    several to select the best of (Shares) or to order (an Order). Settings are given by keyword
-    and bound with functools.partial. Whatever the answers, a ranker ends and returns a
-    permutation of ``items``.
+    A question is a tuple of items: two to compare (the answer is a Preference), one to grade (a
+    Grade), several to select the best of (SelectionProbabilities) or to order (a Permutation).
+    Settings are given by keyword and bound with functools.partial. Whatever the answers, a ranker
+    ends and returns a permutation of ``items``.
     """
 
-    def __call__(self, items: Sequence[T]) -> Flow[Any, Any, list[T]]:
-        """Gives the flow that ranks ``items``, which stand in first-stage order."""
+    def __call__(self, items: Sequence[T]) -> QuestionGenerator[Any, Any, list[T]]:
+        """Gives the generator that ranks ``items``, which are in first-stage order."""
 
 
 def prefers(first: T, second: T) -> Generator[Sequence[tuple[T, T]], Sequence[Preference], bool]:
@@ -30,6 +30,6 @@ def prefers(first: T, second: T) -> Generator[Sequence[tuple[T, T]], Sequence[Pr
     return preference > 0.5
 
 
-def best(shares: Shares, ranks: Sequence[int]) -> int:
+def best(shares: SelectionProbabilities, ranks: Sequence[int]) -> int:
     """The place of the largest share; of those that share it, the one that ranks first."""
     return min(range(len(shares)), key=lambda place: (-shares[place], ranks[place]))

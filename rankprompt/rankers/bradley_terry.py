@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from rankprompt.rankers.bradley_terry_fit import Strengths, fit_strengths
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def bradley_terry(
     budget: int | None = None,
     certainty: float | None = None,
     prior: float = 1.0,
-) -> Flow[tuple[T, T], Preference, list[T]]:
+) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks by strengths fitted to few answers, asked where they matter; a wrong one moves little.
 
     Successive halving first (Karnin et al. 2013, Almost Optimal Exploration in Multi-Armed

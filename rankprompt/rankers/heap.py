@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 
 __all__ = ["take_top"]
 
@@ -12,8 +12,8 @@ A = TypeVar("A")
 
 
 def take_top(
-    heap: list[int], k: int, sift: Callable[[int, int], Flow[Q, A, None]]
-) -> Flow[Q, A, list[int]]:
+    heap: list[int], k: int, sift: Callable[[int, int], QuestionGenerator[Q, A, None]]
+) -> QuestionGenerator[Q, A, list[int]]:
     """Takes the best k off a heap, one after the other.
 
     Args:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow, together
+from rankprompt.rankers.coroutines import QuestionGenerator, merge
 from rankprompt.rankers.heap import take_top
 from rankprompt.types import Preference
 
@@ -12,7 +12,7 @@ __all__ = ["heapsort"]
 T = TypeVar("T")
 
 
-def heapsort(items: Sequence[T], *, k: int) -> Flow[tuple[T, T], Preference, list[T]]:
+def heapsort(items: Sequence[T], *, k: int) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks the top k by k extractions from a heap; the rest keep the order of ``items``.
 
     O(N + k log N) comparisons, one a round but for the heap's building, whose sifts at one level
@@ -22,11 +22,11 @@ def heapsort(items: Sequence[T], *, k: int) -> Flow[tuple[T, T], Preference, lis
     """
     heap = list(range(len(items)))
 
-    def better(i: int, j: int) -> Flow[tuple[T, T], Preference, bool]:
+    def better(i: int, j: int) -> QuestionGenerator[tuple[T, T], Preference, bool]:
         (preference,) = yield [(items[i], items[j])]
         return preference > 0.5 or (preference == 0.5 and i < j)
 
-    def sift(root: int, end: int) -> Flow[tuple[T, T], Preference, None]:
+    def sift(root: int, end: int) -> QuestionGenerator[tuple[T, T], Preference, None]:
         while (child := 2 * root + 1) < end:
             if child + 1 < end and (yield from better(heap[child + 1], heap[child])):
                 child += 1
@@ -37,7 +37,7 @@ def heapsort(items: Sequence[T], *, k: int) -> Flow[tuple[T, T], Preference, lis
 
     parents = range(len(heap) // 2)
     for level in reversed(range(len(parents).bit_length())):
-        yield from together(
+        yield from merge(
             [sift(root, len(heap)) for root in parents[2**level - 1 : 2 ** (level + 1) - 1]]
         )
     top = yield from take_top(heap, k, sift)

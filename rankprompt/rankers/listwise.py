@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
-from rankprompt.types import Order
+from rankprompt.rankers.coroutines import QuestionGenerator
+from rankprompt.types import Permutation
 
 __all__ = ["listwise"]
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def listwise(
     items: Sequence[T], *, size: int = 20, step: int = 10
-) -> Flow[tuple[T, ...], Order, list[T]]:
+) -> QuestionGenerator[tuple[T, ...], Permutation, list[T]]:
     """Ranks by one pass of overlapping windows (RankGPT, arXiv 2304.09542, section 3.3).
 
     A window of ``size`` items moves up by ``step``, so the best ``size`` - ``step`` of each go into

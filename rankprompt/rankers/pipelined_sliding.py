@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 __all__ = ["pipelined"]
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def pipelined(
     items: Sequence[T], *, passes: int, early_exit: bool = False
-) -> Flow[tuple[T, T], Preference, list[T]]:
+) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks as ``sliding`` does, pass p+1 following two positions behind pass p.
 
     A pass reads only what the one before it has left behind, so neither the comparisons nor the

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Grade
 
 __all__ = ["pointwise"]
@@ -11,7 +11,7 @@ __all__ = ["pointwise"]
 T = TypeVar("T")
 
 
-def pointwise(items: Sequence[T]) -> Flow[tuple[T], Grade, list[T]]:
+def pointwise(items: Sequence[T]) -> QuestionGenerator[tuple[T], Grade, list[T]]:
     """Ranks by grades, N of them in one round; equal grades keep the order of ``items``.
 
     What the grade is, is the prompt's affair: the probability of a yes, an expected label

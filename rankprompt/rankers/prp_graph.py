@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 __all__ = ["SWISS", "prp_graph"]
@@ -17,7 +17,7 @@ _DAMPING = 0.85  # PageRank's usual
 
 def prp_graph(
     items: Sequence[T], *, budget: int | None = None
-) -> Flow[tuple[T, T], Preference, list[T]]:
+) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks by a graph of soft preferences (PRP-Graph, Luo et al., ACL 2024, 2024.acl-long.313).
 
     Construction: in each round every item meets the nearest below it in the present order that it

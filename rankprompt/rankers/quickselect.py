@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 __all__ = ["quickselect"]
@@ -11,7 +11,9 @@ __all__ = ["quickselect"]
 T = TypeVar("T")
 
 
-def quickselect(items: Sequence[T], *, k: int) -> Flow[tuple[T, T], Preference, list[T]]:
+def quickselect(
+    items: Sequence[T], *, k: int
+) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks the top k by quicksort, leaving alone what cannot reach it.
 
     A partition asks every item against one pivot in a single round, and partitions that do not

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rankprompt.rankers.base import best
-from rankprompt.rankers.coroutines import Flow
-from rankprompt.types import Shares
+from rankprompt.rankers.coroutines import QuestionGenerator
+from rankprompt.types import SelectionProbabilities
 
 __all__ = ["setwise_bubblesort"]
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def setwise_bubblesort(
     items: Sequence[T], *, k: int, size: int = 4
-) -> Flow[tuple[T, ...], Shares, list[T]]:
+) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k by k passes, each of which settles one rank (arXiv 2310.09497, section 3.1).
 
     A pass steps by ``size`` - 1, so that the best of one window is the last of the next:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rankprompt.rankers.base import best
-from rankprompt.rankers.coroutines import Flow, together
+from rankprompt.rankers.coroutines import QuestionGenerator, merge
 from rankprompt.rankers.heap import take_top
-from rankprompt.types import Shares
+from rankprompt.types import SelectionProbabilities
 
 __all__ = ["setwise_heapsort"]
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def setwise_heapsort(
     items: Sequence[T], *, k: int, size: int = 4
-) -> Flow[tuple[T, ...], Shares, list[T]]:
+) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k by k extractions from a heap (arXiv 2310.09497, section 3.1).
 
     One question shows a node and its children, ``size`` items at the most; where a child is the
@@ -25,7 +25,7 @@ def setwise_heapsort(
     heap = list(range(len(items)))
     children = max(size, 2) - 1
 
-    def sift(root: int, end: int) -> Flow[tuple[T, ...], Shares, None]:
+    def sift(root: int, end: int) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, None]:
         while (first := children * root + 1) < end:
             places = [root, *range(first, min(first + children, end))]
             (shares,) = yield [tuple(items[heap[place]] for place in places)]
@@ -41,6 +41,6 @@ def setwise_heapsort(
     for level in reversed(levels):
         roots = [root for root in level if children * root + 1 < len(heap)]
         if roots and k > 0:
-            yield from together([sift(root, len(heap)) for root in roots])
+            yield from merge([sift(root, len(heap)) for root in roots])
     top = yield from take_top(heap, k, sift)
     return [items[i] for i in top] + [items[i] for i in sorted(heap)]

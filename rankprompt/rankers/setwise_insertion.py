@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rankprompt.rankers.base import best
-from rankprompt.rankers.coroutines import Flow, about
+from rankprompt.rankers.coroutines import QuestionGenerator, map_questions
 from rankprompt.rankers.setwise_heapsort import setwise_heapsort
-from rankprompt.types import Shares
+from rankprompt.types import SelectionProbabilities
 
 __all__ = ["setwise_insertion"]
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def setwise_insertion(
     items: Sequence[T], *, k: int, size: int = 4
-) -> Flow[tuple[T, ...], Shares, list[T]]:
+) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k, leaning on the order of ``items`` (Setwise Insertion, arXiv 2504.10509).
 
     The first k are sorted (``setwise_heapsort``). The others come ``size`` - 1 at a time, in one
@@ -31,7 +31,7 @@ def setwise_insertion(
     def shown(places: Sequence[int]) -> tuple[T, ...]:
         return tuple(items[place] for place in places)
 
-    top = yield from about(setwise_heapsort(order[:k], k=k, size=size), shown)
+    top = yield from map_questions(setwise_heapsort(order[:k], k=k, size=size), shown)
     waiting = list(order[k:])
     while waiting:
         group = [top[-1], *waiting[: max(size, 2) - 1]]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rankprompt.rankers.base import prefers
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 __all__ = ["sliding"]
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def sliding(
     items: Sequence[T], *, passes: int, early_exit: bool = False
-) -> Flow[tuple[T, T], Preference, list[T]]:
+) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks by K passes from the bottom; pass p settles rank p (arXiv 2306.17563, section 3.4).
 
     K(2N-K-1)/2 comparisons, one a round: the readable reference for ``pipelined``.

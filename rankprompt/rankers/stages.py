@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rankprompt.errors import InputError
 from rankprompt.rankers.base import Ranker
-from rankprompt.rankers.coroutines import Flow
+from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 def stages(
     items: Sequence[T], *, rankers: Sequence[tuple[Ranker, int | None]]
-) -> Flow[tuple[T, T], Preference, list[T]]:
+) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
     """Ranks by one ranker after the other (Wang et al. 2011, A Cascade Ranking Model).
 
     Args:

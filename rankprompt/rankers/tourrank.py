@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
-from rankprompt.rankers.coroutines import Flow, together
-from rankprompt.types import Order
+from rankprompt.rankers.coroutines import QuestionGenerator, merge
+from rankprompt.types import Permutation
 
 __all__ = ["schedule", "tourrank"]
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def tourrank(
     items: Sequence[T], *, size: int = 20, tournaments: int = 2, seed: int = 0
-) -> Flow[tuple[T, ...], Order, list[T]]:
+) -> QuestionGenerator[tuple[T, ...], Permutation, list[T]]:
     """Ranks by the points of several tournaments side by side (TourRank, arXiv 2406.11678).
 
     A tournament's stages leave 50, 20, 10, 5 and 2 of 100 items (other numbers join that ladder
@@ -25,7 +25,7 @@ def tourrank(
     """
     points = [0] * len(items)
 
-    def play(number: int) -> Flow[tuple[T, ...], Order, None]:
+    def play(number: int) -> QuestionGenerator[tuple[T, ...], Permutation, None]:
         random = Random(f"{seed} {number}")
         field = list(range(len(items)))
         for _, many, left in schedule(len(items), size):
@@ -42,7 +42,7 @@ def tourrank(
                 points[i] += 1
 
     if len(items) > 1:
-        yield from together([play(number) for number in range(max(tournaments, 1))])
+        yield from merge([play(number) for number in range(max(tournaments, 1))])
     return [items[i] for i in sorted(range(len(items)), key=lambda i: -points[i])]
 
 

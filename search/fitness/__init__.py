@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.search.genome import Segment
 from rankprompt.search.settings import SearchSettings
 from rankprompt.search.tasks import ExampleTask, RankingTask, Task
@@ -44,12 +44,12 @@ class Problem(Protocol):
         """The text of a TOML file that holds a prompt."""
 
 
-def make_problem(task: Task, answering: Answering, settings: SearchSettings, seed: int) -> Problem:
+def make_problem(task: Task, model: CachedModel, settings: SearchSettings, seed: int) -> Problem:
     """Reads a task's data.
 
     Args:
         task: what the prompt is for.
-        answering: the model behind its journal.
+        model: the model behind its journal.
         settings: holds the constants of the reward.
         seed: draws the demonstrations and the search split.
 
@@ -59,12 +59,12 @@ def make_problem(task: Task, answering: Answering, settings: SearchSettings, see
     if isinstance(task, RankingTask):
         from rankprompt.search.fitness.ranking import RankingProblem
 
-        return RankingProblem(task, answering, settings, seed)
+        return RankingProblem(task, model, settings, seed)
     assert isinstance(task, ExampleTask)
     if task.kind in ("classification", "choice"):
         from rankprompt.search.fitness.choice import ChoiceProblem
 
-        return ChoiceProblem(task, answering, settings, seed)
+        return ChoiceProblem(task, model, settings, seed)
     from rankprompt.search.fitness.generation import GenerationProblem
 
-    return GenerationProblem(task, answering, seed)
+    return GenerationProblem(task, model, seed)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from rankprompt.files.toml import format_toml
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.llm.base import Request
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
@@ -33,7 +33,7 @@ class ChoiceProblem:
 
     Args:
         task: of kind classification or choice.
-        answering: the model behind its journal, without a budget.
+        model: the model behind its journal, without a budget.
         settings: holds the constants of the reward.
         seed: draws the demonstrations and the search split.
 
@@ -44,12 +44,12 @@ class ChoiceProblem:
     """
 
     def __init__(
-        self, task: ExampleTask, answering: Answering, settings: SearchSettings, seed: int
+        self, task: ExampleTask, model: CachedModel, settings: SearchSettings, seed: int
     ) -> None:
         self.splits = split_examples(task, seed)
         self.labels: Mapping[str, int] = labels(self.splits)
         self.about = about(self.splits)
-        self._task, self._answering = task, answering
+        self._task, self._model = task, model
         self._gains = settings.gain_right, settings.gain_wrong
         _, blank = split_answer(task.template)
         self.options = tuple(blank + text for text in task.verbalisers.values())
@@ -61,7 +61,7 @@ class ChoiceProblem:
         """Refuses verbalisers that this model cannot tell apart, before anything is written."""
         question, _ = split_answer(task.template)
         prompt = question.fill(**self.splits.search[0].values)
-        self._answering.model.length(Request(prompt, self.options, 0, task.chat))
+        self._model.model.length(Request(prompt, self.options, 0, task.chat))
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -94,7 +94,7 @@ class ChoiceProblem:
             for prompt in prompts
             for one in examples
         ]
-        answers, _ = self._answering(requests)
+        answers = [reply.answer for reply in self._model.answer(requests)]
         found = []
         for place in range(len(prompts)):
             rewards = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from rankprompt.files.toml import format_toml
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,
@@ -27,7 +27,7 @@ class GenerationProblem:
 
     Args:
         task: of kind math or generation.
-        answering: the model behind its journal, without a budget.
+        model: the model behind its journal, without a budget.
         seed: draws the demonstrations and the search split.
 
     Attributes:
@@ -36,10 +36,10 @@ class GenerationProblem:
         about: the examples by content, as JSON takes it.
     """
 
-    def __init__(self, task: ExampleTask, answering: Answering, seed: int) -> None:
+    def __init__(self, task: ExampleTask, model: CachedModel, seed: int) -> None:
         self.splits = split_examples(task, seed)
         self.labels: Mapping[str, int] = labels(self.splits)
-        self._task, self._answering = task, answering
+        self._task, self._model = task, model
         others = [name for name in METRICS[task.kind] if name not in (task.metric, "rouge-l")]
         self._metrics = {name: load_metric(name) for name in (task.metric, *others)}
         self.about: Mapping[str, object] = about(self.splits)
@@ -69,7 +69,7 @@ class GenerationProblem:
             for prompt in prompts
             for one in examples
         ]
-        answers, _ = self._answering(requests)
+        answers = [reply.answer for reply in self._model.answer(requests)]
         written = [
             answer.text.lstrip().split(task.separator.rstrip(" "))[0]
             for answer in answers

@@ -10,11 +10,11 @@ from rankprompt.datasets.candidates import read_candidates
 from rankprompt.errors import InputError
 from rankprompt.eval import Scores, compare, parse_measure, score
 from rankprompt.files import read_qrels
-from rankprompt.journal.cached_model import Answering
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.first_stage_prior import PriorJudge
+from rankprompt.journal.cached_model import CachedModel
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
-from rankprompt.judges.registry import answers
+from rankprompt.judges.registry import serves
 from rankprompt.llm.base import Request
 from rankprompt.prompts.prompt import Prompt, Template, load_prompt, parse_template
 from rankprompt.rankers import method
@@ -27,7 +27,7 @@ from rankprompt.search.genome import Segment, segment
 from rankprompt.search.promptfile import format_prompt
 from rankprompt.search.settings import SearchSettings
 from rankprompt.search.tasks import RankingTask
-from rankprompt.types import Candidates, Comparison, Document, Qrels, Query
+from rankprompt.types import Candidates, Document, PairwiseQuestion, Qrels, Query
 
 __all__ = ["RankingProblem", "Triple", "make_triples", "markers"]
 
@@ -93,7 +93,7 @@ class RankingProblem:
 
     Args:
         task: names the collection and the seed prompt.
-        answering: the model behind its journal, without a budget.
+        model: the model behind its journal, without a budget.
         settings: holds the constants of the reward.
         seed: of the triples; the task's own seed splits the queries.
 
@@ -104,12 +104,12 @@ class RankingProblem:
     """
 
     def __init__(
-        self, task: RankingTask, answering: Answering, settings: SearchSettings, seed: int
+        self, task: RankingTask, model: CachedModel, settings: SearchSettings, seed: int
     ) -> None:
-        self._task, self._answering = task, answering
+        self._task, self._model = task, model
         self._gains = settings.gain_right, settings.gain_wrong
         self.prompt = load_prompt(task.prompt)
-        if not answers(self.prompt, Comparison):
+        if not serves(self.prompt, PairwiseQuestion):
             raise InputError(
                 f"{task.prompt}: a {self.prompt.kind} compares no two passages, so labelled pairs "
                 "cannot score it; name a prompt of kind choice, contrast or likelihood"
@@ -169,16 +169,15 @@ class RankingProblem:
         shown = [one for triple in triples for one in self._orders(triple)]
         filled = [self._with(prompt) for prompt in prompts]
         asked = [self._requests(one, *texts) for one in filled for *texts, _ in shown]
-        answers, _ = self._answering([request for part in asked for request in part])
-        heard, parts = iter(answers), iter(asked)
+        replies = iter(self._model.answer([request for part in asked for request in part]))
+        parts = iter(asked)
         found: list[Measures] = []
         for one in filled:
             rewards = []
             for *_, right in shown:
                 # There is no budget, so there is an answer to each.
-                first = reading(one, "scoring").read(
-                    [answer for _ in next(parts) if (answer := next(heard))]
-                )
+                answers = [answer for _ in next(parts) if (answer := next(replies).answer)]
+                first = pairwise_adapter(one, "scoring").parse(answers, 2).answer
                 share = math.nan if first is None else first
                 rewards.append(piecewise([share, 1 - share], right, *self._gains))
             accuracy = fmean(reward > 0 for reward in rewards)
@@ -188,30 +187,31 @@ class RankingProblem:
     def _orders(self, triple: Triple) -> list[tuple[str, str, str, int]]:
         """Texts of query, first and second passage, and which of the two is right."""
         query, *passages = triple
-        cut = self._answering.model.cut
-        better, worse = (cut(one.text, self._task.passage_tokens) for one in passages)
+        truncate = self._model.model.truncate
+        better, worse = (truncate(one.text, self._task.passage_tokens) for one in passages)
         orders = [(query.text, better, worse, 0), (query.text, worse, better, 1)]
-        return orders if reading(self.prompt, "scoring").ordered else orders[:1]
+        return orders if pairwise_adapter(self.prompt, "scoring").ordered else orders[:1]
 
     def _with(self, prompt: str) -> Prompt:
         return replace(self.prompt, text=parse_template(prompt))
 
-    def _requests(self, prompt: Prompt, *texts: str) -> list[Request]:
+    def _requests(self, prompt: Prompt, query: str, *passages: str) -> list[Request]:
         # The first passage is shared by few triples: it is not worth a run of its own.
         breaks = (shared_start(prompt.text),)
-        found = reading(prompt, "scoring").requests(*texts)
+        found = pairwise_adapter(prompt, "scoring").requests(query, passages)
         return [one._replace(breaks=breaks) for one in found]
 
     def _ndcg(self, prompt: str, split: str) -> float:
         task, candidates = self._task, self.splits[split]
         judge = PairwiseJudge(
-            self._answering,
-            reading(self._with(prompt), "scoring"),
+            self._model,
+            pairwise_adapter(self._with(prompt), "scoring"),
             decide="agreement" if self.prompt.kind == "choice" else "soft",
             passage_tokens=task.passage_tokens,
         )
         ranker = method(task.method).ranker(task.k, task.k, False)
-        rankings, _ = rerank(candidates, PriorJudge(judge, candidates, self.prompt.prior), ranker)
+        prior = FirstStagePrior(candidates, self.prompt.prior)
+        rankings, _ = rerank(candidates, judge, ranker, adjust=prior.adjust)
         run = as_run(rankings)
         qrels = {query: self._qrels[query] for query in run}
         scores = score(run, qrels, [parse_measure(NDCG)])

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.rankers import report
 from benchmarks.simulating import WAYS, Answers, Collection, K, Kept, Way, rank_sets, simulate
 from rankprompt import Candidates, Document, Query, rerank
-from rankprompt.judges.pairwise import OracleJudge
-from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.judges.simulated.error_model import parse_error_model
+from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.rankers import method
 
 
@@ -27,8 +27,8 @@ def test_the_rankings_and_their_price_are_those_of_a_reranking(
     collection: Collection, way: Way
 ) -> None:
     name, order, budget = way
-    errors = parse_judge_model("gap,bias=0.2")
-    judge = OracleJudge(collection.qrels, errors=errors, order=order or "", seed=1)
+    errors = parse_error_model("gap,bias=0.2")
+    judge = PairwiseOracle(collection.qrels, errors=errors, order=order or "", seed=1)
     ranker = method(name).ranker(K, K, False, budget)
     expected = rerank(collection.candidates, judge, ranker)
     answers = Answers(collection, "gap,bias=0.2", order or "", seed=1)

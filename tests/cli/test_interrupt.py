@@ -74,7 +74,9 @@ def test_an_interrupted_oracle_promises_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rankprompt.judges.pairwise.OracleJudge.__call__", interrupt)
+    monkeypatch.setattr(
+        "rankprompt.judges.simulated.pairwise_oracle.PairwiseOracle.__call__", interrupt
+    )
     ran = command(*collection.rerank())
     assert ran == (130, "", "rankprompt: interrupted; no run was written\n")
     assert collection.files() == INPUTS

@@ -8,6 +8,7 @@ import pytest
 
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers import METHODS, PAIRWISE
+from rankprompt.types import QUESTION_NOUNS
 from tests.cli.conftest import BEST, INPUTS, Collection, Command
 from tests.fakes import FakeModel
 
@@ -60,7 +61,7 @@ def test_every_method_ranks_as_its_judge_says(
     kept = collection.folder / "kept.journal"
     ran = command(*collection.rerank(method=method, model="fake", journal=kept))
     assert ran.code == 0, ran.err
-    kind = METHODS[method].question.__name__.lower()
+    kind = QUESTION_NOUNS[METHODS[method].question]
     assert f" {kind}s" in ran.err
     if method != "tourrank":
         assert collection.ranking()["q1"].startswith("d3 d4")

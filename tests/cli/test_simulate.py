@@ -9,7 +9,7 @@ import pytest
 
 from rankprompt.llm.base import Answer
 from rankprompt.rankers import METHODS
-from rankprompt.types import Comparison
+from rankprompt.types import PairwiseQuestion
 from tests.cli.conftest import INPUTS, Collection, Command, Ran
 from tests.cli.test_plan import cells, fake, words
 from tests.fakes import FakeModel
@@ -53,7 +53,7 @@ def test_what_is_said_of_pairs_alone_leaves_other_methods_out_and_says_so(
 ) -> None:
     ran = simulated(command, collection, judge_model="gap,bias=0.2")
     shown = {row[0] for row in cells(ran)[1:]}
-    assert shown == {name for name, one in METHODS.items() if one.question is Comparison}
+    assert shown == {name for name, one in METHODS.items() if one.question is PairwiseQuestion}
     assert "only the methods that compare pairs are shown; gap=S and flip=P are for all" in ran.err
 
 

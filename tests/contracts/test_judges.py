@@ -11,20 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError, ModelError
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.judges import llm_judge as judging
-from rankprompt.judges.adapters.pairwise import Choice, Generation, Likelihood, Reading
-from rankprompt.judges.pairwise import CHUNK, Judge, OracleJudge, PairwiseJudge
-from rankprompt.judges.simulated.error_model import parse_judge_model
+from rankprompt.judges import base as judges_base
+from rankprompt.judges.adapters.base import PairwiseAdapter
+from rankprompt.judges.adapters.pairwise import Choice, Generation, Likelihood
+from rankprompt.judges.base import CHUNK
+from rankprompt.judges.pairwise import Judge, PairwiseJudge
+from rankprompt.judges.simulated.error_model import parse_error_model
+from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.prompts.prompt import Prompt, parse_template
-from rankprompt.types import Comparison, Document, Query
+from rankprompt.types import Document, PairwiseQuestion, Query
 from tests.fakes import PROMPT, FakeModel, Rule, by_hash, shows
 
 LIKELIHOOD = Prompt(
     "l", "likelihood", parse_template("{passage} asks:"), parse_template(" {query}"), ()
 )
-READINGS: dict[str, Reading] = {
+READINGS: dict[str, PairwiseAdapter] = {
     "scoring": Choice(PROMPT),
     "generation": Generation(PROMPT),
     "likelihood": Likelihood(LIKELIHOOD),
@@ -42,16 +45,16 @@ def journal() -> Iterator[Journal]:
 def pairwise(
     journal: Journal, model: FakeModel, mode: str = "scoring", **chosen: Any
 ) -> PairwiseJudge:
-    return PairwiseJudge(Answering(model, journal), READINGS[mode], **chosen)
+    return PairwiseJudge(CachedModel(model, journal), READINGS[mode], **chosen)
 
 
-def compare(first: str, second: str, query: Query = QUERY) -> Comparison:
+def compare(first: str, second: str, query: Query = QUERY) -> PairwiseQuestion:
     """Of two documents whose texts are their ids."""
-    return Comparison(query, Document(first, first), Document(second, second))
+    return PairwiseQuestion(query, Document(first, first), Document(second, second))
 
 
-def mirrored(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    return [Comparison(query, second, first) for query, first, second in comparisons]
+def mirrored(comparisons: Sequence[PairwiseQuestion]) -> list[PairwiseQuestion]:
+    return [PairwiseQuestion(query, second, first) for query, first, second in comparisons]
 
 
 # The contract
@@ -61,12 +64,12 @@ GRADES = {
     for query in "qr"
 }
 JUDGES: dict[str, Callable[[Journal], Judge]] = {
-    "oracle": lambda _: OracleJudge(GRADES),
-    "noisy oracle": lambda _: OracleJudge(GRADES, noise=0.4, seed=3),
-    "oracle without qrels": lambda _: OracleJudge({}),
+    "oracle": lambda _: PairwiseOracle(GRADES),
+    "noisy oracle": lambda _: PairwiseOracle(GRADES, noise=0.4, seed=3),
+    "oracle without qrels": lambda _: PairwiseOracle({}),
     **{
-        f"{errors}, {order}": lambda _, errors=errors, order=order: OracleJudge(  # type: ignore[misc]
-            GRADES, errors=parse_judge_model(errors), order=order, decide="soft", seed=5
+        f"{errors}, {order}": lambda _, errors=errors, order=order: PairwiseOracle(  # type: ignore[misc]
+            GRADES, errors=parse_error_model(errors), order=order, decide="soft", seed=5
         )
         for errors in ("flip=0.4", "gap,bias=0.2", "errors=0.4/0.1,ties=0.2,circle=0.3")
         for order in ("both", "single")
@@ -83,7 +86,7 @@ COMPARISONS = st.lists(
     st.tuples(
         st.sampled_from([QUERY, Query("r", "other")]),
         st.lists(st.sampled_from(DOCUMENTS[:20]), min_size=2, max_size=2, unique=True),
-    ).map(lambda drawn: Comparison(drawn[0], *drawn[1])),
+    ).map(lambda drawn: PairwiseQuestion(drawn[0], *drawn[1])),
     max_size=12,
 )
 
@@ -91,7 +94,7 @@ COMPARISONS = st.lists(
 @pytest.mark.parametrize("name", JUDGES)
 @settings(max_examples=15)
 @given(comparisons=COMPARISONS)
-def test_a_judge_keeps_the_contract(name: str, comparisons: list[Comparison]) -> None:
+def test_a_judge_keeps_the_contract(name: str, comparisons: list[PairwiseQuestion]) -> None:
     with closing(Journal(None)) as journal:
         judge = JUDGES[name](journal)
         preferences = judge(comparisons)
@@ -109,7 +112,7 @@ def test_a_judge_keeps_the_contract(name: str, comparisons: list[Comparison]) ->
 
 @pytest.mark.parametrize("name", [name for name in JUDGES if "agreement" in name])
 def test_agreement_gives_nothing_but_wins_and_ties(name: str, journal: Journal) -> None:
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:12], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:12], 2)]
     preferences = set(JUDGES[name](journal)(pairs))
     assert preferences <= {0.0, 0.5, 1.0}
     assert {0.0, 1.0} < preferences or "single" in name or "likelihood" in name
@@ -197,7 +200,7 @@ def test_a_single_order_is_taken_at_its_word(
 
 def test_a_single_order_costs_half_and_is_drawn_evenly(journal: Journal) -> None:
     model = FakeModel(shows(lambda *_: 0.9))
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
     preferences = pairwise(journal, model, order="single")(pairs)
     assert len(model.prompts) == len(pairs)
     # A model that always says A is now noise: each side wins about half.
@@ -207,9 +210,9 @@ def test_a_single_order_costs_half_and_is_drawn_evenly(journal: Journal) -> None
 
 def test_a_single_order_is_a_matter_of_seed_query_and_pair_alone(journal: Journal) -> None:
     model = FakeModel(shows(lambda *_: 0.9))
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:15], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:15], 2)]
 
-    def judged(seed: int, asked: Sequence[Comparison]) -> dict[Comparison, float]:
+    def judged(seed: int, asked: Sequence[PairwiseQuestion]) -> dict[PairwiseQuestion, float]:
         judge = pairwise(journal, model, order="single", seed=seed)
         return dict(zip(asked, judge(asked), strict=True))
 
@@ -219,13 +222,13 @@ def test_a_single_order_is_a_matter_of_seed_query_and_pair_alone(journal: Journa
     assert list(judged(1, mirrored(pairs)).values()) == [1 - one for one in first.values()]
     assert len(model.prompts) == prompts
     assert judged(2, pairs) != first
-    other = [Comparison(Query("r", QUERY.text), *pair[1:]) for pair in pairs]
+    other = [PairwiseQuestion(Query("r", QUERY.text), *pair[1:]) for pair in pairs]
     assert list(judged(1, other).values()) != list(first.values())
 
 
 def test_passages_that_stand_alone_are_asked_about_once_each(journal: Journal) -> None:
     model = FakeModel()
-    pairs = [Comparison(QUERY, *pair) for pair in permutations(DOCUMENTS[:6], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in permutations(DOCUMENTS[:6], 2)]
     judge = pairwise(journal, model, "likelihood", order="both", decide="soft")
     judge(pairs)
     assert len(model.prompts) == 6
@@ -239,7 +242,10 @@ def test_passages_that_stand_alone_are_asked_about_once_each(journal: Journal) -
 
 def test_a_model_that_always_says_a_is_found_out(journal: Journal) -> None:
     judge = pairwise(journal, FakeModel(shows(lambda *_: 0.9)))
-    assert judge([Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:4], 2)]) == [0.5] * 6
+    assert (
+        judge([PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:4], 2)])
+        == [0.5] * 6
+    )
     found = judge.diagnostics.summary()
     assert (found["position_bias"], found["inconsistent"]) == (0.5, 1.0)
 
@@ -259,7 +265,7 @@ def test_a_round_of_several_chunks_keeps_its_order_and_reports_its_progress(
     expected = [float(len(first.text) > len(second.text)) for _, first, second in comparisons]
     assert judge(comparisons) == expected
     assert judged == [CHUNK, CHUNK, 1]
-    assert judge.asked + judge.from_journal == len(comparisons)
+    assert judge.asked + judge.cache_hits == len(comparisons)
     assert max(map(len, model.batches)) <= 32
     assert judge([]) == []
     assert judged == [CHUNK, CHUNK, 1]
@@ -269,9 +275,9 @@ def test_a_round_of_several_chunks_keeps_its_order_and_reports_its_progress(
 def test_the_size_of_a_chunk_changes_no_answer(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    comparisons = [Comparison(QUERY, *pair) for pair in permutations(DOCUMENTS[:6], 2)]
+    comparisons = [PairwiseQuestion(QUERY, *pair) for pair in permutations(DOCUMENTS[:6], 2)]
     expected = pairwise(journal, FakeModel(), decide="soft")(comparisons)
-    monkeypatch.setattr(judging, "CHUNK", size)
+    monkeypatch.setattr(judges_base, "CHUNK", size)
     with closing(Journal(None)) as fresh:
         model = FakeModel()
         assert pairwise(fresh, model, decide="soft")(comparisons) == expected
@@ -285,7 +291,7 @@ def test_identical_prompts_are_asked_once(journal: Journal) -> None:
     same = [
         compare("x", "y"),
         compare("y", "x"),
-        Comparison(Query("other", QUERY.text), Document("1", "x"), Document("2", "y")),
+        PairwiseQuestion(Query("other", QUERY.text), Document("1", "x"), Document("2", "y")),
         compare("x", "y"),
     ]
     first, turned, other, again = judge(same)
@@ -297,32 +303,32 @@ def test_identical_prompts_are_asked_once(journal: Journal) -> None:
 
 
 def test_what_the_journal_answers_is_counted_apart(journal: Journal) -> None:
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
     first = pairwise(journal, FakeModel())
     expected = first(pairs[:6])
-    assert (first.asked, first.from_journal) == (6, 0)
+    assert (first.asked, first.cache_hits) == (6, 0)
     model = FakeModel()
     second = pairwise(journal, model)
     assert second(pairs)[:6] == expected
-    assert (second.asked, second.from_journal) == (4, 6)
+    assert (second.asked, second.cache_hits) == (4, 6)
     assert len(model.prompts) == 8
     second(pairs)
-    assert (second.asked, second.from_journal) == (4, 16)
+    assert (second.asked, second.cache_hits) == (4, 16)
     assert len(model.prompts) == 8
 
 
 def test_a_pair_known_in_one_order_only_still_costs_a_prompt(journal: Journal) -> None:
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
     pairwise(journal, FakeModel(), order="single")(pairs)
     model = FakeModel()
     both = pairwise(journal, model)
     both(pairs)
-    assert (both.asked, both.from_journal) == (10, 0)
+    assert (both.asked, both.cache_hits) == (10, 0)
     assert len(model.prompts) == 10
 
 
 def test_a_journal_file_answers_the_next_run(tmp_path: Path) -> None:
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
     results = []
     for prompts in (20, 0):
         model = FakeModel()
@@ -342,9 +348,9 @@ SHORT = Document("short", "only three words")
 def test_long_passages_are_cut_and_the_question_survives(journal: Journal, mode: str) -> None:
     model = FakeModel(by_hash, context_length=60)
     judge = pairwise(journal, model, mode)
-    judge([Comparison(QUERY, LONG, SHORT), Comparison(QUERY, SHORT, LONG)])
-    judge([Comparison(QUERY, SHORT, DOCUMENTS[0])])
-    assert judge.cut == {("q", "long")}
+    judge([PairwiseQuestion(QUERY, LONG, SHORT), PairwiseQuestion(QUERY, SHORT, LONG)])
+    judge([PairwiseQuestion(QUERY, SHORT, DOCUMENTS[0])])
+    assert judge.truncated == {("q", "long")}
     assert model.prompts
     for request in model.prompts:
         assert model.length(request) <= 60
@@ -370,7 +376,7 @@ def test_a_longer_query_leaves_less_room(journal: Journal) -> None:
     shown = []
     for words in (1, 21):
         query = Query(f"q{words}", " ".join(["word"] * words))
-        judge([Comparison(query, LONG, SHORT)])
+        judge([PairwiseQuestion(query, LONG, SHORT)])
         shown.append(model.prompts[-1].prompt.count("l"))
     assert shown[0] - shown[1] == 10
 
@@ -379,8 +385,8 @@ def test_passages_are_cut_to_the_tokens_asked_for(journal: Journal) -> None:
     model = FakeModel()
     judge = pairwise(journal, model, passage_tokens=4)
     exact = Document("exact", "four words and end")
-    judge([Comparison(QUERY, LONG, SHORT), Comparison(QUERY, exact, SHORT)])
-    assert judge.cut == {("q", "long")}
+    judge([PairwiseQuestion(QUERY, LONG, SHORT), PairwiseQuestion(QUERY, exact, SHORT)])
+    assert judge.truncated == {("q", "long")}
     assert sorted(request.prompt for request in model.prompts) == sorted(
         f"Query: which one\nA: {first}\nB: {second}\nWhich is better?"
         for text in ("l0 l1 l2 l3", "four words and end")
@@ -391,8 +397,8 @@ def test_passages_are_cut_to_the_tokens_asked_for(journal: Journal) -> None:
 def test_more_tokens_than_there_is_room_for_are_not_shown(journal: Journal) -> None:
     model = FakeModel(by_hash, context_length=60)
     judge = pairwise(journal, model, passage_tokens=10_000)
-    judge([Comparison(QUERY, LONG, LONG._replace(id="too"))])
-    assert judge.cut == {("q", "long"), ("q", "too")}
+    judge([PairwiseQuestion(QUERY, LONG, LONG._replace(id="too"))])
+    assert judge.truncated == {("q", "long"), ("q", "too")}
     assert all(model.length(request) <= 60 for request in model.prompts)
 
 
@@ -401,16 +407,16 @@ def test_a_query_that_fills_the_context_is_told(journal: Journal) -> None:
     judge = pairwise(journal, model)
     query = Query("q77", "word " * 50)
     with pytest.raises(ModelError, match=r"query q77 leaves no room .* of the 60 tokens of fake"):
-        judge([Comparison(query, SHORT, LONG)])
+        judge([PairwiseQuestion(query, SHORT, LONG)])
     assert model.batches == []
 
 
 @pytest.mark.parametrize(
     ("chosen", "problem"),
     [
-        ({"order": "twice"}, "order must be both or single, not 'twice'"),
-        ({"decide": "hard"}, "decide must be agreement or soft, not 'hard'"),
-        ({"passage_tokens": 0}, "passage_tokens must be a whole number from 1, not 0"),
+        ({"order": "twice"}, "`order` must be both or single, not 'twice'"),
+        ({"decide": "hard"}, "`decide` must be agreement or soft, not 'hard'"),
+        ({"passage_tokens": 0}, "`passage_tokens` must be at least 1, not 0"),
     ],
 )
 def test_a_wrong_setting_is_told(journal: Journal, chosen: dict[str, Any], problem: str) -> None:
@@ -430,7 +436,7 @@ def test_a_failing_model_fails_the_judge_and_what_was_answered_is_kept(journal: 
         return answer(requests)  # type: ignore[arg-type]
 
     model.answer = fail  # type: ignore[method-assign, assignment]
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:5], 2)]
     with pytest.raises(ModelError, match="out of memory"):
         pairwise(journal, model)(pairs)
     again = FakeModel(batch_size=4)
@@ -457,7 +463,7 @@ QRELS = {"q": {"best": 3, "good": 1, "fair": 1, "none": 0, "spam": -1}}
     ],
 )
 def test_the_oracle_reads_the_qrels(first: str, second: str, preference: float) -> None:
-    judge = OracleJudge(QRELS)
+    judge = PairwiseOracle(QRELS)
     assert judge([compare(first, second)]) == [preference]
     assert judge([compare(first, second, Query("unknown", ""))]) == [0.5]
     assert judge.asked == 2
@@ -468,9 +474,9 @@ def test_the_oracle_reads_the_qrels(first: str, second: str, preference: float) 
 def test_the_oracle_errs_as_often_as_asked_and_never_about_a_tie(noise: float) -> None:
     documents = [Document(f"d{number}", "") for number in range(100)]
     grades = {document.id: int(document.id[1:]) % 10 for document in documents}
-    judge = OracleJudge({"q": grades}, noise=noise, seed=5)
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(documents, 2)]
-    exact = OracleJudge({"q": grades})(pairs)
+    judge = PairwiseOracle({"q": grades}, noise=noise, seed=5)
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(documents, 2)]
+    exact = PairwiseOracle({"q": grades})(pairs)
     noisy = judge(pairs)
     assert [one == 0.5 for one in noisy] == [one == 0.5 for one in exact]
     wrong = sum(one != other for one, other in zip(noisy, exact, strict=True))
@@ -481,27 +487,27 @@ def test_the_oracle_errs_as_often_as_asked_and_never_about_a_tie(noise: float) -
 def test_the_oracle_s_errors_are_a_matter_of_seed_query_and_pair_alone() -> None:
     grades = {document.id: number for number, document in enumerate(DOCUMENTS[:20])}
     qrels = {"q": grades, "r": grades}
-    pairs = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:20], 2)]
-    judge = OracleJudge(qrels, noise=0.3, seed=1)
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:20], 2)]
+    judge = PairwiseOracle(qrels, noise=0.3, seed=1)
     first = judge(pairs)
     assert judge(pairs) == first
-    assert OracleJudge(qrels, noise=0.3, seed=1)(pairs[::-1]) == first[::-1]
+    assert PairwiseOracle(qrels, noise=0.3, seed=1)(pairs[::-1]) == first[::-1]
     assert judge(mirrored(pairs)) == [1 - one for one in first]
-    assert OracleJudge(qrels, noise=0.3, seed=2)(pairs) != first
-    assert judge([Comparison(Query("r", ""), *pair[1:]) for pair in pairs]) != first
+    assert PairwiseOracle(qrels, noise=0.3, seed=2)(pairs) != first
+    assert judge([PairwiseQuestion(Query("r", ""), *pair[1:]) for pair in pairs]) != first
 
 
 @pytest.mark.parametrize("noise", [-0.1, 1.1, float("nan"), float("inf")])
 def test_noise_is_a_probability(noise: float) -> None:
     with pytest.raises(InputError, match="noise must be a probability"):
-        OracleJudge({}, noise=noise)
+        PairwiseOracle({}, noise=noise)
 
 
 def test_the_oracle_reports_its_progress_and_its_circles() -> None:
     judged: list[int] = []
     grades = {document.id: number for number, document in enumerate(DOCUMENTS[:20])}
-    judge = OracleJudge({"q": grades}, noise=0.3, on_judged=judged.append)
-    judge([Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS[:20], 2)])
+    judge = PairwiseOracle({"q": grades}, noise=0.3, on_judged=judged.append)
+    judge([PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:20], 2)])
     assert judged == [190]
     found = judge.diagnostics.summary()
     assert found["triples"] == 20 * 19 * 18 // 6

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankprompt.rankers import METHODS, PAIRWISE, Ranker
-from rankprompt.rankers.coroutines import about, run, together
+from rankprompt.rankers.coroutines import map_questions, merge
+from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
 
 Pair = tuple[int, int]
@@ -37,7 +38,7 @@ def rank(ranker: Ranker, items: Sequence[int], judge: Judge) -> tuple[list[int],
         rounds.append(list(pairs))
         return [judge(*pair) for pair in pairs]
 
-    return run(ranker(items), answer), rounds
+    return drive(ranker(items), answer), rounds
 
 
 def flat(rounds: Sequence[Sequence[Pair]]) -> list[Pair]:
@@ -220,10 +221,10 @@ def test_together_is_as_alone(
         return [by_seed(*one) for one in asked]
 
     flows = [
-        about(ranker(items), lambda pair, query=query: (query, *pair))  # type: ignore[misc]
+        map_questions(ranker(items), lambda pair, query=query: (query, *pair))  # type: ignore[misc]
         for query, items in enumerate(queries)
     ]
-    assert run(together(flows), answer) == [ranking for ranking, _ in alone]
+    assert drive(merge(flows), answer) == [ranking for ranking, _ in alone]
     assert list(heard.values()) == [flat(asked) for _, asked in alone]
     assert rounds == max((len(asked) for _, asked in alone), default=0)
 
@@ -242,5 +243,5 @@ def test_a_failing_judge_closes_the_ranker(name: str) -> None:
         return [1.0 for _ in asked]
 
     with pytest.raises(ConnectionError, match="no model"):
-        run(together(flows), fail)
+        drive(merge(flows), fail)
     assert {getgeneratorstate(flow) for flow in flows} == {GEN_CLOSED}

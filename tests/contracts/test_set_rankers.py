@@ -11,25 +11,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt.journal.cached_model import Answering, AsyncAnswering, Budget
+from rankprompt.journal.budget import Budget
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.judges.adapters.base import SetReading
-from rankprompt.judges.adapters.listwise import LikeliestFirst, Selected
+from rankprompt.judges.adapters.base import Adapter
+from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst
 from rankprompt.judges.adapters.pointwise import ExpectedGrade
-from rankprompt.judges.setwise import AsyncSetJudge, SetJudge
-from rankprompt.judges.simulated.set_oracle import SetOracle
+from rankprompt.judges.adapters.setwise import Selected
+from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
+from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.prompts.prompt import Prompt, parse_template
 from rankprompt.rankers import METHODS, PAIRWISE, Ranker
-from rankprompt.rankers.coroutines import run
-from rankprompt.rankers.reranking import arerank, rerank
+from rankprompt.rankers.driver import drive
+from rankprompt.rankers.reranking import rerank, rerank_concurrently
 from rankprompt.types import (
     Candidates,
     Document,
-    Grading,
-    Listing,
+    ListwiseQuestion,
+    PointwiseQuestion,
     Query,
     Question,
-    Selection,
+    SetwiseQuestion,
 )
 from tests.fakes import FakeModel, FakeServer
 
@@ -48,10 +50,10 @@ LABELLED = Prompt(
     passage=parse_template("[{label}] {passage}"), answer=parse_template("[{label}]"),
     labels="letters",
 )  # fmt: skip
-READINGS: dict[type[Question], SetReading] = {
-    Grading: ExpectedGrade(GRADES),
-    Selection: Selected(LABELLED),
-    Listing: LikeliestFirst(LABELLED),
+READINGS: dict[type[Question], Adapter[Any]] = {
+    PointwiseQuestion: ExpectedGrade(GRADES),
+    SetwiseQuestion: Selected(LABELLED),
+    ListwiseQuestion: LikeliestLabelsFirst(LABELLED),
 }
 
 
@@ -65,7 +67,7 @@ def rank(
         rounds.append([tuple(one) for one in asked])
         return [answer(one) for one in asked]
 
-    return run(ranker(items), hear), rounds
+    return drive(ranker(items), hear), rounds
 
 
 def by_grade(name: str, grade: Callable[[int], float]) -> Callable[[tuple[int, ...]], Any]:
@@ -73,9 +75,9 @@ def by_grade(name: str, grade: Callable[[int], float]) -> Callable[[tuple[int, .
 
     def answer(shown: tuple[int, ...]) -> Any:
         grades = [grade(item) for item in shown]
-        if METHODS[name].question is Grading:
+        if METHODS[name].question is PointwiseQuestion:
             return grades[0]
-        if METHODS[name].question is Selection:
+        if METHODS[name].question is SetwiseQuestion:
             best = [grade == max(grades) for grade in grades]
             return tuple(one / sum(best) for one in best)
         return tuple(sorted(range(len(shown)), key=lambda place: -grades[place]))
@@ -88,9 +90,9 @@ def at_random(name: str, random: Random) -> Callable[[tuple[int, ...]], Any]:
 
     def answer(shown: tuple[int, ...]) -> Any:
         drawn = [random.choice([0.0, 0.5, 1.0, random.random()]) for _ in shown]
-        if METHODS[name].question is Grading:
+        if METHODS[name].question is PointwiseQuestion:
             return random.choice([None, drawn[0]])
-        if METHODS[name].question is Selection:
+        if METHODS[name].question is SetwiseQuestion:
             return tuple(drawn)
         return tuple(random.sample(range(len(shown)), len(shown)))
 
@@ -202,31 +204,33 @@ def make(name: str) -> tuple[Ranker, type[Question]]:
 def test_alone_is_together_is_side_by_side(name: str) -> None:
     ranker, kind = make(name)
 
-    async def served(journal: Journal) -> tuple[Any, AsyncSetJudge]:
-        judge = AsyncSetJudge(AsyncAnswering(FakeServer(), journal), READINGS[kind])
-        return await arerank(CANDIDATES, judge, ranker, question=kind), judge
+    async def served(journal: Journal) -> tuple[Any, SingleOrderJudge]:
+        judge = SingleOrderJudge(ConcurrentCachedModel(FakeServer(), journal), READINGS[kind])
+        return await rerank_concurrently(
+            CANDIDATES, judge.ask_concurrently, ranker, question=kind
+        ), judge
 
     with closing(Journal(None)) as one, closing(Journal(None)) as two, closing(Journal(None)) as v:
-        judge = SetJudge(Answering(FakeModel(), one), READINGS[kind])
+        judge = SingleOrderJudge(CachedModel(FakeModel(), one), READINGS[kind])
         together = rerank(CANDIDATES, judge, ranker, question=kind)
-        single = SetJudge(Answering(FakeModel(), two), READINGS[kind])
+        single = SingleOrderJudge(CachedModel(FakeModel(), two), READINGS[kind])
         alone = [rerank([each], single, ranker, question=kind) for each in CANDIDATES]
         aside, server = asyncio.run(served(v))
-        again = SetJudge(Answering(FakeModel(), one), READINGS[kind])
+        again = SingleOrderJudge(CachedModel(FakeModel(), one), READINGS[kind])
         assert rerank(CANDIDATES, again, ranker, question=kind) == together
     assert aside == together
     assert together.rounds == max(each.rounds for each in alone)
     assert together.rankings == {q: found for each in alone for q, found in each.rankings.items()}
     assert server.diagnostics.summary() == judge.diagnostics.summary()
-    assert (again.asked, again.from_journal) == (0, judge.asked + judge.from_journal)
+    assert (again.asked, again.cache_hits) == (0, judge.asked + judge.cache_hits)
 
 
 @every_method
 def test_a_spent_budget_ends_with_a_ranking(name: str) -> None:
     ranker, kind = make(name)
     with closing(Journal(None)) as journal:
-        answering = Answering(FakeModel(), journal, Budget(prompts=2))
-        judge = SetJudge(answering, READINGS[kind])
+        answering = CachedModel(FakeModel(), journal, Budget(prompts=2))
+        judge = SingleOrderJudge(answering, READINGS[kind])
         found = rerank(CANDIDATES, judge, ranker, question=kind)
     assert judge.asked == answering.costs.prompts == 2
     assert judge.unasked > 0
@@ -239,7 +243,9 @@ def test_an_oracle_reads_the_grades_and_errs_by_the_seed(name: str) -> None:
     ranker, kind = make(name)
 
     def ranked(**settings: Any) -> dict[str, list[str]]:
-        return rerank(CANDIDATES, SetOracle(QRELS, **settings), ranker, question=kind).rankings
+        return rerank(
+            CANDIDATES, SingleOrderOracle(QRELS, **settings), ranker, question=kind
+        ).rankings
 
     def gain(rankings: dict[str, list[str]]) -> int:
         return sum(QRELS[query][one] for query, top in rankings.items() for one in top[:4])

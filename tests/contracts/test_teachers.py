@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from rankprompt.cascade.teachers import MINILM, ModelTeacher, load_teacher
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from tests.fakes import FakeModel
 from tests.llm import tiny
@@ -42,8 +42,8 @@ def minilm(_: Path) -> ModelTeacher:
 
 def language_model(prompt: str) -> Callable[[Path], ModelTeacher]:
     def load(_: Path) -> ModelTeacher:
-        answering = Answering(FakeModel(), Journal(None))
-        return load_teacher("llm:fake", prompt=prompt, answering=answering)
+        answering = CachedModel(FakeModel(), Journal(None))
+        return load_teacher("llm:fake", prompt=prompt, model=answering)
 
     return load
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.journal.cached_model import Answering, Costs
+from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, Request, Usage
 
@@ -51,10 +52,10 @@ class Moody:
     def length(self, request: Request) -> int:
         return len(request.prompt)
 
-    def cut(self, text: str, tokens: int) -> str:
+    def truncate(self, text: str, tokens: int) -> str:
         return text[:tokens]
 
-    def plain(self, text: str) -> str:
+    def escape(self, text: str) -> str:
         return text
 
 
@@ -74,9 +75,14 @@ CHUNKS = [
 BATCHES = 3 + 3 + 1 + 3
 
 
+def ask(model: CachedModel, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
+    replies = model.answer(requests)
+    return [reply.answer for reply in replies], [reply.cache_hit for reply in replies]
+
+
 def run(model: Moody, journal: Journal, chunks: Sequence[Sequence[Request]]) -> list[Answer | None]:
-    answering = Answering(model, journal)
-    return [answer for one in chunks for answer in answering(one)[0]]
+    answering = CachedModel(model, journal)
+    return [answer for one in chunks for answer in ask(answering, one)[0]]
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +149,8 @@ def test_a_second_run_asks_nothing() -> None:
     with closing(Journal(None)) as journal:
         answers = run(Moody(), journal, CHUNKS)
         model = Moody(lives=0)
-        answering = Answering(model, journal)
-        again = [answering(one) for one in CHUNKS]
+        answering = CachedModel(model, journal)
+        again = [ask(answering, one) for one in CHUNKS]
     assert [answer for one, _ in again for answer in one] == answers
     assert all(all(known) for _, known in again)
     assert answering.costs == Costs(
@@ -162,7 +168,7 @@ def test_a_second_run_cut_into_other_chunks_asks_nothing() -> None:
 def test_identical_prompts_are_asked_once() -> None:
     model = Moody(size=10)
     with closing(Journal(None)) as journal:
-        answers, known = Answering(model, journal)(chunk(1, 2, 1, 1, 2))
+        answers, known = ask(CachedModel(model, journal), chunk(1, 2, 1, 1, 2))
         assert journal.totals() == (2, 2)
     assert sorted(model.asked[0]) == ["p", "pp"]
     assert len(model.asked) == 1
@@ -175,21 +181,21 @@ def test_identical_prompts_are_asked_once() -> None:
 def test_the_same_prompt_with_other_options_or_another_model_is_another() -> None:
     with closing(Journal(None)) as journal:
         one, other = Moody(), Moody(fingerprint="g")
-        Answering(one, journal)(chunk(1))
-        Answering(one, journal)([Request("p", (" A", " C"))])
-        Answering(other, journal)(chunk(1))
+        ask(CachedModel(one, journal), chunk(1))
+        ask(CachedModel(one, journal), [Request("p", (" A", " C"))])
+        ask(CachedModel(other, journal), chunk(1))
         assert journal.totals() == (3, 3)
     assert (len(one.asked), len(other.asked)) == (2, 1)
 
 
 def test_costs_are_counted() -> None:
     with closing(Journal(None)) as journal:
-        answering = Answering(Moody(size=2), journal)
-        answering(chunk(1, 2, 3, 1))
+        answering = CachedModel(Moody(size=2), journal)
+        ask(answering, chunk(1, 2, 3, 1))
         assert replace(answering.costs, seconds=0) == Costs(
             prompts=3, batches=2, largest_batch=2, tokens=6, padding=2
         )
-        _, known = answering(chunk(4, 3, 1, 3))
+        _, known = ask(answering, chunk(4, 3, 1, 3))
         assert known == [False, True, True, True]
         assert replace(answering.costs, seconds=0) == Costs(
             prompts=4,
@@ -212,17 +218,17 @@ def test_the_costs_of_two_are_added_up() -> None:
 
 def test_nothing_to_ask() -> None:
     with closing(Journal(None)) as journal:
-        assert Answering(Moody(lives=0), journal)([]) == ([], [])
+        assert CachedModel(Moody(lives=0), journal).answer([]) == []
 
 
 def test_two_over_one_journal_never_ask_the_same(tmp_path: Path) -> None:
     path = tmp_path / "j.journal"
     with closing(Journal(path)) as one, closing(Journal(path)) as other:
-        here, there = Answering(Moody(), one), Answering(Moody(), other)
+        here, there = CachedModel(Moody(), one), CachedModel(Moody(), other)
         for turn, (first, second) in enumerate(pairwise(CHUNKS)):
-            told = here(first)[0] if turn % 2 else there(first)[0]
-            assert here(first)[0] == there(first)[0] == told
-            there(second)
+            told = ask(here if turn % 2 else there, first)[0]
+            assert ask(here, first)[0] == ask(there, first)[0] == told
+            ask(there, second)
         assert one.totals() == other.totals() == (23, 23)
     assert here.costs.prompts + there.costs.prompts == 23
 
@@ -230,7 +236,7 @@ def test_two_over_one_journal_never_ask_the_same(tmp_path: Path) -> None:
 class Meeting(Moody):
     """While it answers its first batch, another process answers all that is asked here."""
 
-    def __init__(self, other: Answering) -> None:
+    def __init__(self, other: CachedModel) -> None:
         super().__init__()
         self.other = other
 
@@ -238,17 +244,17 @@ class Meeting(Moody):
         if not self.asked:
             # All but what is being asked right now.
             asked = {request.prompt for request in requests}
-            self.other([one for one in CHUNKS[0] if one.prompt not in asked])
+            self.other.answer([one for one in CHUNKS[0] if one.prompt not in asked])
         return super().answer(requests)
 
 
 def test_what_another_process_answers_meanwhile_is_taken_from_it(tmp_path: Path) -> None:
     path = tmp_path / "j.journal"
     with closing(Journal(path)) as one, closing(Journal(path)) as other:
-        there = Answering(Moody(size=2), other)
-        here = Answering(Meeting(there), one)
-        answers, known = here(CHUNKS[0])
-        assert answers == there(CHUNKS[0])[0]
+        there = CachedModel(Moody(size=2), other)
+        here = CachedModel(Meeting(there), one)
+        answers, known = ask(here, CHUNKS[0])
+        assert answers == ask(there, CHUNKS[0])[0]
         assert one.totals() == (7, 7)
     first = here.model.plan(CHUNKS[0])[0]
     assert known == [i not in first for i in range(7)]

@@ -4,24 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.judges.diagnostics import Diagnostics
-from rankprompt.types import Comparison, Document, Query
+from rankprompt.judges.diagnostics import PairwiseDiagnostics
+from rankprompt.types import Document, PairwiseQuestion, Query
 
 
-def pair(first: str, second: str, query: str = "q") -> Comparison:
-    return Comparison(Query(query, ""), Document(first, ""), Document(second, ""))
+def pair(first: str, second: str, query: str = "q") -> PairwiseQuestion:
+    return PairwiseQuestion(Query(query, ""), Document(first, ""), Document(second, ""))
 
 
 def summary(*answers: tuple[float | None, float | None]) -> dict[str, float | int | None]:
     """Of one pair for each two answers: as given, and with the passages swapped."""
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     for number, (plain, swapped) in enumerate(answers):
         diagnostics.add(pair(f"a{number}", f"b{number}"), {False: plain, True: swapped}, 0.5)
     return diagnostics.summary()
 
 
 def test_of_nothing_nothing_is_said() -> None:
-    assert Diagnostics().summary() == {
+    assert PairwiseDiagnostics().summary() == {
         "pairs": 0,
         "unreadable": 0,
         "position_bias": None,
@@ -63,7 +63,7 @@ def test_an_unreadable_answer_is_counted_and_taken_for_no_preference() -> None:
 
 
 def test_a_pair_shown_in_one_order_says_nothing_of_contradictions() -> None:
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     diagnostics.add(pair("a", "b"), {True: 0.9}, 0.1)
     diagnostics.add(pair("a", "c"), {}, 1.0)
     found = diagnostics.summary()
@@ -73,7 +73,7 @@ def test_a_pair_shown_in_one_order_says_nothing_of_contradictions() -> None:
 
 
 def test_a_pair_asked_again_in_whichever_order_counts_once() -> None:
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     for _ in range(2):
         diagnostics.add(pair("a", "b"), {False: 0.9, True: None}, 1.0)
         diagnostics.add(pair("b", "a"), {False: 0.2, True: 0.7}, 0.0)
@@ -85,7 +85,7 @@ def test_a_pair_asked_again_in_whichever_order_counts_once() -> None:
 
 @pytest.mark.parametrize(("last", "circles"), [(1.0, 1), (0.0, 0)])
 def test_three_that_beat_each_other_in_turn_are_a_circle(last: float, circles: int) -> None:
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     diagnostics.add(pair("a", "b"), {}, 1.0)
     diagnostics.add(pair("c", "b"), {}, 0.2)
     diagnostics.add(pair("c", "a"), {}, last)
@@ -94,7 +94,7 @@ def test_three_that_beat_each_other_in_turn_are_a_circle(last: float, circles: i
 
 
 def test_a_tie_or_a_pair_never_asked_makes_no_triple() -> None:
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     diagnostics.add(pair("a", "b"), {}, 1.0)
     diagnostics.add(pair("b", "c"), {}, 1.0)
     assert diagnostics.summary()["triples"] == 0
@@ -103,7 +103,7 @@ def test_a_tie_or_a_pair_never_asked_makes_no_triple() -> None:
 
 
 def test_documents_of_different_queries_make_no_triple() -> None:
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     for query, winner, loser in [("x", "a", "b"), ("y", "b", "c"), ("z", "c", "a")]:
         diagnostics.add(pair(winner, loser, query), {}, 1.0)
     assert diagnostics.summary()["triples"] == 0
@@ -121,7 +121,7 @@ PAIRS = st.dictionaries(
 def test_triples_and_circles_are_those_that_counting_finds(
     judged: dict[tuple[str, str, str], tuple[float, bool]],
 ) -> None:
-    diagnostics = Diagnostics()
+    diagnostics = PairwiseDiagnostics()
     beats = set()
     for (query, one, other), (preference, turned) in judged.items():
         if preference != 0.5:

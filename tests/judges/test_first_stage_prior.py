@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.judges.first_stage_prior import PriorJudge
-from rankprompt.types import Candidates, Comparison, Document, Preference, Query
+from rankprompt.judges.first_stage_prior import FirstStagePrior
+from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Query
 
 QUERY = Query("q", "why")
 SCORES = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=6)
@@ -20,25 +20,19 @@ def candidates(*scores: float, query: Query = QUERY) -> Candidates:
     return Candidates(query, documents, scores)
 
 
-def compare(one: Candidates, first: int, second: int) -> Comparison:
-    return Comparison(one.query, one.documents[first], one.documents[second])
+def compare(one: Candidates, first: int, second: int) -> PairwiseQuestion:
+    return PairwiseQuestion(one.query, one.documents[first], one.documents[second])
 
 
-def saying(preference: Preference) -> "Always":
-    return Always(preference)
-
-
-class Always:
-    """Says the same of the pair as it is shown, and the opposite of the pair turned round."""
-
-    def __init__(self, preference: Preference) -> None:
-        self._preference = preference
-
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
-        return [
-            self._preference if one.first.id < one.second.id else 1 - self._preference
-            for one in comparisons
-        ]
+def adjusted(
+    preference: Preference,
+    candidates: Sequence[Candidates],
+    weight: float,
+    questions: Sequence[PairwiseQuestion],
+) -> list[Preference]:
+    """Adjusts a preference for the pair as it is shown, and its opposite for the pair reversed."""
+    answers = [preference if one.first.id < one.second.id else 1 - preference for one in questions]
+    return FirstStagePrior(candidates, weight).adjust(questions, answers)
 
 
 @given(SCORES, WEIGHTS, PREFERENCES)
@@ -46,8 +40,7 @@ def test_the_two_directions_of_a_pair_add_up_to_one(
     scores: list[float], weight: float, preference: float
 ) -> None:
     one = candidates(*scores)
-    judge = PriorJudge(saying(preference), [one], weight)
-    there, back = judge([compare(one, 0, 1), compare(one, 1, 0)])
+    there, back = adjusted(preference, [one], weight, [compare(one, 0, 1), compare(one, 1, 0)])
     assert there + back == pytest.approx(1, abs=1e-12)
     assert 0 <= there <= 1
 
@@ -57,7 +50,7 @@ def test_a_tie_goes_to_the_document_that_the_first_stage_has_higher(
     scores: list[float], weight: float
 ) -> None:
     one = candidates(*sorted(scores, reverse=True))
-    [found] = PriorJudge(saying(0.5), [one], weight)([compare(one, 0, 1)])
+    [found] = adjusted(0.5, [one], weight, [compare(one, 0, 1)])
     gap = one.scores[0] - one.scores[1]
     assert found >= 0.5
     if gap == 0:
@@ -71,20 +64,20 @@ def test_the_first_stage_pulls_every_preference_its_way(
     scores: list[float], preference: float
 ) -> None:
     one = candidates(*sorted(scores, reverse=True))
-    [found] = PriorJudge(saying(preference), [one], 0.5)([compare(one, 0, 1)])
+    [found] = adjusted(preference, [one], 0.5, [compare(one, 0, 1)])
     assert found >= preference - 1e-12
 
 
 def test_the_gain_is_the_weight_times_the_difference_in_deviations() -> None:
     one = candidates(3.0, 1.0)  # mean 2, deviation 1: two deviations apart
-    [found] = PriorJudge(saying(0.2), [one], 0.7)([compare(one, 0, 1)])
+    [found] = adjusted(0.2, [one], 0.7, [compare(one, 0, 1)])
     assert math.log(found / (1 - found)) == pytest.approx(math.log(0.2 / 0.8) + 2 * 0.7)
 
 
 def test_the_scale_of_the_first_stage_does_not_matter() -> None:
     small, large = candidates(3.0, 2.0, 0.5), candidates(300.0, 200.0, 50.0)
     answers = [
-        PriorJudge(saying(0.4), [one], 0.3)([compare(one, 0, 2), compare(one, 1, 2)])
+        adjusted(0.4, [one], 0.3, [compare(one, 0, 2), compare(one, 1, 2)])
         for one in (small, large)
     ]
     assert answers[0] == pytest.approx(answers[1])
@@ -92,43 +85,43 @@ def test_the_scale_of_the_first_stage_does_not_matter() -> None:
 
 def test_each_query_is_standardised_by_itself() -> None:
     one, other = candidates(2.0, 1.0), candidates(200.0, 100.0, query=Query("p", "how"))
-    judge = PriorJudge(saying(0.5), [one, other], 1)
-    first, second = judge([compare(one, 0, 1), compare(other, 0, 1)])
+    first, second = adjusted(0.5, [one, other], 1, [compare(one, 0, 1), compare(other, 0, 1)])
     assert first == pytest.approx(second)
 
 
 @pytest.mark.parametrize("preference", [0.0, 0.25, 0.5, 1.0])
 def test_weight_0_leaves_every_preference_as_it_is(preference: float) -> None:
     one = candidates(9.0, 1.0)
-    assert PriorJudge(saying(preference), [one], 0)([compare(one, 0, 1)]) == [preference]
+    assert adjusted(preference, [one], 0, [compare(one, 0, 1)]) == [preference]
 
 
 @pytest.mark.parametrize("preference", [0.0, 1.0])
 def test_a_judge_that_is_certain_is_believed(preference: float) -> None:
     one = candidates(9.0, 1.0)
-    judge = PriorJudge(saying(preference), [one], 100)
-    assert judge([compare(one, 0, 1), compare(one, 1, 0)]) == [preference, 1 - preference]
+    assert adjusted(preference, [one], 100, [compare(one, 0, 1), compare(one, 1, 0)]) == [
+        preference,
+        1 - preference,
+    ]
 
 
 @pytest.mark.parametrize("preference", [0.2, 0.5, 0.9])
 def test_equal_scores_have_no_say(preference: float) -> None:
     one = candidates(7.1, 7.1, 7.1)
-    [found] = PriorJudge(saying(preference), [one], 3)([compare(one, 0, 2)])
+    [found] = adjusted(preference, [one], 3, [compare(one, 0, 2)])
     assert found == pytest.approx(preference, abs=1e-12)
 
 
 def test_a_query_with_one_candidate_or_none_does_no_harm() -> None:
-    judge = PriorJudge(saying(0.5), [candidates(1.0), candidates(query=Query("p", "how"))], 1)
-    assert judge([]) == []
+    assert adjusted(0.5, [candidates(1.0), candidates(query=Query("p", "how"))], 1, []) == []
 
 
 def test_an_extreme_weight_stays_a_probability() -> None:
     one = candidates(2.0, 1.0)
-    [there, back] = PriorJudge(saying(0.5), [one], 1e300)([compare(one, 0, 1), compare(one, 1, 0)])
+    [there, back] = adjusted(0.5, [one], 1e300, [compare(one, 0, 1), compare(one, 1, 0)])
     assert (there, back) == (1, 0)
 
 
 @pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
 def test_a_weight_that_is_none_is_refused(weight: float) -> None:
-    with pytest.raises(InputError, match="weight must be 0 or more"):
-        PriorJudge(saying(0.5), [], weight)
+    with pytest.raises(InputError, match="`prior` must be 0 or more"):
+        FirstStagePrior([], weight)

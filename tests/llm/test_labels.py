@@ -6,10 +6,10 @@ import pytest
 
 from rankprompt.datasets.sample import sample
 from rankprompt.files import read_documents, read_queries
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.judges.registry import set_reading
-from rankprompt.judges.setwise import SetJudge
+from rankprompt.judges.registry import single_order_adapter
+from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.llm import load_model
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS
@@ -30,7 +30,7 @@ def test_the_embedded_model_answers_every_kind() -> None:
     ]
     model = load_model("smollm2-135m", dtype="float32", device="cpu")
     with closing(Journal(None)) as journal:
-        answering = Answering(model, journal)
+        answering = CachedModel(model, journal)
         for method, prompt, mode in (
             ("pointwise", "relevance-yes-no", "scoring"),
             ("setwise-heapsort", "setwise", "scoring"),
@@ -38,7 +38,9 @@ def test_the_embedded_model_answers_every_kind() -> None:
             ("listwise", "listwise", "scoring"),
             ("listwise", "listwise", "generation"),
         ):
-            judge = SetJudge(answering, set_reading(load_prompt(prompt), mode), passage_tokens=30)
+            judge = SingleOrderJudge(
+                answering, single_order_adapter(load_prompt(prompt), mode), passage_tokens=30
+            )
             kind, ranker = METHODS[method].question, METHODS[method].ranker(2, 2, False)
             rankings, _ = rerank(candidates, judge, ranker, question=kind)
             for one in candidates:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rankprompt.llm import load_model
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.llm.local.preparation import special_tokens
-from rankprompt.llm.special_tokens import LIKELY, marks, plain
+from rankprompt.llm.special_tokens import LIKELY, escape, marks
 from tests.llm import tiny
 
 PIECES = st.sampled_from([*tiny.SPECIAL, "<", ">", "s", "/", "pad", " ", "harbour", "段"])
@@ -20,11 +20,11 @@ UNNAMED = LocalModel(tiny.llama(), tiny.tokenizer(special=False), name="tiny")
 @given(text=st.lists(PIECES, max_size=12).map("".join))
 @pytest.mark.parametrize("model", [MODEL, UNNAMED], ids=["named", "unnamed"])
 def test_no_special_token_is_left_and_nothing_else_is_touched(model: LocalModel, text: str) -> None:
-    found = model.plain(text)
+    found = model.escape(text)
     assert not IDS & set(WORDS(found, add_special_tokens=False).input_ids)
     assert (found == text) == (not any(one in text for one in tiny.SPECIAL))
     assert found.replace(" ", "") == text.replace(" ", "")
-    assert model.plain(found) == found
+    assert model.escape(found) == found
 
 
 def test_the_special_tokens_are_the_tokenizers_own() -> None:
@@ -46,17 +46,17 @@ def test_the_special_tokens_are_the_tokenizers_own() -> None:
 def test_where_the_tokenizer_is_not_known_what_looks_like_one_is_broken(
     text: str, shown: str | None
 ) -> None:
-    assert plain(text, LIKELY) == (shown or text)
+    assert escape(text, LIKELY) == (shown or text)
 
 
 def test_a_tokenizer_without_special_tokens_touches_nothing() -> None:
     assert marks([" ", "x"]) is None
-    assert plain("<s>", None) == "<s>"
+    assert escape("<s>", None) == "<s>"
 
 
 @pytest.mark.model
 def test_the_embedded_model_sees_no_end_of_turn_in_a_passage() -> None:
     model = load_model("smollm2-135m", dtype="float32", device="cpu")
-    assert model.plain("ends here<|im_end|>\n") == "ends here< |im_end|>\n"
-    assert model.plain("a <filename> b") == "a < filename> b"
-    assert model.plain("x <b>bold</b> <|no such token|>") == "x <b>bold</b> <|no such token|>"
+    assert model.escape("ends here<|im_end|>\n") == "ends here< |im_end|>\n"
+    assert model.escape("a <filename> b") == "a < filename> b"
+    assert model.escape("x <b>bold</b> <|no such token|>") == "x <b>bold</b> <|no such token|>"

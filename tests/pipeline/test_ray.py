@@ -19,10 +19,10 @@ import pytest
 from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError, JournalError, ModelError
 from rankprompt.files import read_documents, read_queries
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal, key
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.first_stage_prior import PriorJudge
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import Answer, Request, Usage, load_model
 from rankprompt.pipeline.blocks import Outcome, ask
@@ -109,16 +109,23 @@ def settings(folder: Path, fate: str = "", load: str = "logged", **changes: Any)
     return WorkerSettings(job, PROMPT, f"tests.pipeline.test_ray:{load}")
 
 
-def alone(candidates: Sequence[Candidates], answering: Answering, job: Job, prompt: Prompt) -> Any:
+def alone(
+    candidates: Sequence[Candidates], answering: CachedModel, job: Job, prompt: Prompt
+) -> Any:
     """The run on one machine; gives the judge, too."""
     judge = PairwiseJudge(
         answering,
-        reading(prompt, job.mode),
+        pairwise_adapter(prompt, job.mode),
         decide=job.decide or "",
         passage_tokens=job.passage_tokens,
     )
     ranker = method(job.method or "").ranker(job.k, job.k, False)
-    return judge, rerank(candidates, PriorJudge(judge, candidates, job.prior or 0.0), ranker)
+    return judge, rerank(
+        candidates,
+        judge,
+        adjust=FirstStagePrior(candidates, job.prior or 0.0).adjust,
+        ranker=ranker,
+    )
 
 
 def kept(journal: Path) -> dict[bytes, str]:
@@ -172,7 +179,7 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> tuple[PairwiseJudge, Reran
     folder = tmp_path_factory.mktemp("near")
     chosen = settings(folder)
     with closing(Journal(folder / "near.journal")) as journal:
-        answering = Answering(Logged(chosen.job.model, device="cpu"), journal)
+        answering = CachedModel(Logged(chosen.job.model, device="cpu"), journal)
         judge, ranked = alone(made(), answering, chosen.job, chosen.prompt)
     return judge, ranked, folder / "near.journal"
 
@@ -181,9 +188,9 @@ def same_run(far: Far, near: tuple[PairwiseJudge, Reranked, Path], folder: Path)
     judge, ranked, journal = near
     assert far.rankings == ranked.rankings
     assert far.outcome.rounds == ranked.rounds
-    assert far.outcome.asked + far.outcome.from_journal == judge.asked + judge.from_journal
+    assert far.outcome.asked + far.outcome.from_journal == judge.asked + judge.cache_hits
     assert far.outcome.diagnostics == judge.diagnostics.summary()
-    assert far.outcome.cut == len(judge.cut)
+    assert far.outcome.cut == len(judge.truncated)
     assert kept(folder / "far.journal") == kept(journal)
 
 
@@ -214,7 +221,7 @@ def test_workers_ask_selections_as_one_machine_does(tmp_path: Path) -> None:
     sets = settings(tmp_path, method="setwise-heapsort", prior=0.0)
     chosen = replace(sets, prompt=load_prompt("setwise"))
     with closing(Journal(None)) as journal:
-        answering = Answering(Logged(chosen.job.model, device="cpu"), journal)
+        answering = CachedModel(Logged(chosen.job.model, device="cpu"), journal)
         near = ask(made(), answering, chosen.job, chosen.prompt, lambda _: None)
     with Journals(tmp_path) as journal:
         far = gathered(made(), chosen, journal, TWO)
@@ -378,7 +385,7 @@ def test_the_real_model_makes_the_run_of_one_machine(tmp_path: Path) -> None:
     job = replace(job, model="smollm2-135m", device="cpu", prior=0.0)
     with closing(Journal(tmp_path / "near.journal")) as journal:
         model = load_model(job.model, dtype="float32", device="cpu")
-        judge, ranked = alone(candidates, Answering(model, journal), job, prompt)
+        judge, ranked = alone(candidates, CachedModel(model, journal), job, prompt)
     with Journals(tmp_path) as journal:
         far = gathered(candidates, WorkerSettings(job, prompt), journal, TWO)
     assert far.rankings == ranked.rankings

@@ -14,7 +14,7 @@ from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_documents, read_qrels, read_queries, write_run
-from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.pipeline.config import Job
 from rankprompt.pipeline.rerank import run_job
@@ -139,14 +139,14 @@ def test_tokens_are_those_of_every_request_by_brute_force(
     queries, documents = read_queries(english.queries or ""), read_documents(english.docs or "")
     run = [line.split() for line in run_of(english).splitlines()]
     for name in ("prp", "contrast", "query-likelihood"):
-        asks = reading(load_prompt(name), "scoring")
+        asks = pairwise_adapter(load_prompt(name), "scoring")
         requests = {
             request
             for query in list(dict.fromkeys(one[0] for one in run))[:3]
             for pair in combinations([one[2] for one in run if one[0] == query][:5], 2)
             for first, second in (pair, pair[::-1])
             for request in asks.requests(
-                queries[query], documents[first].text, documents[second].text
+                queries[query], (documents[first].text, documents[second].text)
             )
         }
         job = with_settings(english, tmp_path, model="fake", prompt=name, depth=5)

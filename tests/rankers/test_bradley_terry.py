@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rankprompt import Candidates, Document, Query, rerank
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_qrels, read_run
-from rankprompt.judges.pairwise import OracleJudge
+from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.rankers import METHODS, bradley_terry
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Qrels
 
@@ -30,7 +30,7 @@ def rank(
         rounds.append(list(pairs))
         return [judge(*pair) for pair in pairs]
 
-    return run(bradley_terry(items, **{"k": 10, **given}), answer), rounds  # type: ignore[arg-type]
+    return drive(bradley_terry(items, **{"k": 10, **given}), answer), rounds  # type: ignore[arg-type]
 
 
 def lower(first: int, second: int) -> float:
@@ -134,7 +134,7 @@ def test_a_judge_that_errs_costs_little_on_dl19(data: Path, noise: float, least:
         )
         for query, scores in read_run(data / "dl19" / "run.bm25.trec").items()
     ]
-    judge = OracleJudge(qrels, noise=noise)
+    judge = PairwiseOracle(qrels, noise=noise)
     rankings = rerank(candidates, judge, partial(bradley_terry, k=10)).rankings
     ranked = {
         query: {name: float(-place) for place, name in enumerate(names)}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.rankers.coroutines import Flow, about, run, together
+from rankprompt.rankers.coroutines import QuestionGenerator, map_questions, merge
+from rankprompt.rankers.driver import drive
 
 Adding = Generator[Sequence[int], Sequence[int], list[int]]
 
@@ -30,23 +31,23 @@ def failing(after: int) -> Adding:
 
 
 def test_answers_reach_the_flow_in_the_order_asked() -> None:
-    assert run(asking([3, 1, 2], [5]), double) == [6, 2, 4, 10]
+    assert drive(asking([3, 1, 2], [5]), double) == [6, 2, 4, 10]
 
 
 def test_a_flow_that_asks_nothing_returns_without_a_question() -> None:
     def never(asked: Sequence[int]) -> list[int]:
         raise AssertionError(asked)
 
-    assert run(asking(), never) == []
-    assert run(together([asking(), asking()]), never) == [[], []]
-    assert run(together([]), never) == []
-    assert run(about(asking(), lambda one: one), never) == []
+    assert drive(asking(), never) == []
+    assert drive(merge([asking(), asking()]), never) == [[], []]
+    assert drive(merge([]), never) == []
+    assert drive(map_questions(asking(), lambda one: one), never) == []
 
 
 def test_an_empty_round_is_refused() -> None:
     flow = asking([1], [])
     with pytest.raises(RuntimeError, match="empty round"):
-        run(flow, double)
+        drive(flow, double)
     assert getgeneratorstate(flow) == GEN_CLOSED
 
 
@@ -54,7 +55,7 @@ def test_an_empty_round_is_refused() -> None:
 def test_a_wrong_number_of_answers_is_refused(answers: list[int]) -> None:
     flow = asking([1, 2])
     with pytest.raises(RuntimeError, match=f"2 questions got {len(answers)} answers"):
-        run(flow, lambda _: answers)
+        drive(flow, lambda _: answers)
     assert getgeneratorstate(flow) == GEN_CLOSED
 
 
@@ -73,9 +74,9 @@ def test_a_failing_driver_closes_every_flow(error: type[BaseException]) -> None:
             raise error
         return double(asked)
 
-    flows = [watched("a"), about(watched("b"), lambda one: one), asking([1])]
+    flows = [watched("a"), map_questions(watched("b"), lambda one: one), asking([1])]
     with pytest.raises(error):
-        run(together(flows), fail)
+        drive(merge(flows), fail)
     assert closed == ["a", "b"]
     assert {getgeneratorstate(flow) for flow in flows} == {GEN_CLOSED}
 
@@ -85,14 +86,14 @@ def test_a_driver_never_takes_a_failure_for_a_result() -> None:
         raise StopIteration(["no result"])
 
     with pytest.raises(StopIteration):
-        run(asking([1]), fail)
+        drive(asking([1]), fail)
     with pytest.raises(RuntimeError, match="StopIteration"):
-        run(about(asking([1]), fail), len)  # type: ignore[arg-type]
+        drive(map_questions(asking([1]), fail), len)  # type: ignore[arg-type]
 
 
 def test_an_abandoned_merge_closes_its_flows() -> None:
     flows = [asking([1]), asking([2])]
-    merged = together(flows)
+    merged = merge(flows)
     next(merged)
     merged.close()
     assert {getgeneratorstate(flow) for flow in flows} == {GEN_CLOSED}
@@ -106,7 +107,7 @@ def test_merged_rounds_hold_one_round_of_each_living_flow() -> None:
         return double(asked)
 
     flows = [asking([1], [2], [3]), asking(), asking([10, 11]), asking([20], [21])]
-    results = run(together(flows), answer)
+    results = drive(merge(flows), answer)
     assert results == [[2, 4, 6], [], [20, 22], [40, 42]]
     assert rounds == [[1, 10, 11, 20], [2, 21], [3]]
 
@@ -116,20 +117,20 @@ ROUNDS = st.lists(st.lists(st.integers(), min_size=1, max_size=3), max_size=4)
 
 @given(st.lists(ROUNDS, max_size=5))
 def test_a_flow_hears_together_what_it_hears_alone(plans: list[list[list[int]]]) -> None:
-    alone = [run(asking(*plan), double) for plan in plans]
-    assert run(together([asking(*plan) for plan in plans]), double) == alone
+    alone = [drive(asking(*plan), double) for plan in plans]
+    assert drive(merge([asking(*plan) for plan in plans]), double) == alone
     half = len(plans) // 2
-    nested: list[Flow[int, int, list[list[int]]]] = [
-        together([asking(*plan) for plan in part]) for part in (plans[:half], plans[half:])
+    nested: list[QuestionGenerator[int, int, list[list[int]]]] = [
+        merge([asking(*plan) for plan in part]) for part in (plans[:half], plans[half:])
     ]
-    assert list(chain.from_iterable(run(together(nested), double))) == alone
+    assert list(chain.from_iterable(drive(merge(nested), double))) == alone
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_one_broken_flow_breaks_the_merge_and_closes_the_rest(after: int) -> None:
     others = [asking([1], [2], [3]), asking([4], [5], [6])]
     with pytest.raises(LookupError, match="broken flow"):
-        run(together([others[0], failing(after), others[1]]), double)
+        drive(merge([others[0], failing(after), others[1]]), double)
     assert {getgeneratorstate(flow) for flow in others} == {GEN_CLOSED}
 
 
@@ -140,10 +141,10 @@ def test_about_translates_questions_and_leaves_answers_alone() -> None:
         asked.append(list(questions))
         return [len(question) for question in questions]
 
-    assert run(about(asking([1, 22], [333]), lambda one: f"<{one}>"), answer) == [3, 4, 5]
+    assert drive(map_questions(asking([1, 22], [333]), lambda one: f"<{one}>"), answer) == [3, 4, 5]
     assert asked == [["<1>", "<22>"], ["<333>"]]
 
 
 def test_about_lets_the_flow_s_own_failure_through() -> None:
     with pytest.raises(LookupError, match="broken flow"):
-        run(about(failing(1), lambda one: one), double)
+        drive(map_questions(failing(1), lambda one: one), double)

@@ -3,7 +3,7 @@ from random import Random
 from statistics import mean
 
 from rankprompt.rankers import heapsort
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 
 
 def cost(grades: list[int]) -> tuple[list[int], int, int]:
@@ -15,7 +15,7 @@ def cost(grades: list[int]) -> tuple[list[int], int, int]:
         gaps = [grades[first] - grades[second] for first, second in pairs]
         return [0.5 if gap == 0 else float(gap > 0) for gap in gaps]
 
-    return run(heapsort(range(len(grades)), k=10), answer), sum(rounds), len(rounds)
+    return drive(heapsort(range(len(grades)), k=10), answer), sum(rounds), len(rounds)
 
 
 def test_the_top_ten_of_a_hundred_in_random_order_cost_some_270_comparisons() -> None:

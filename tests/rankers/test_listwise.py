@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from rankprompt.rankers import listwise
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 
 
 def windows(n: int, size: int, step: int) -> list[tuple[int, int]]:
@@ -15,7 +15,7 @@ def windows(n: int, size: int, step: int) -> list[tuple[int, int]]:
         found.append((shown[0], shown[-1] + 1))
         return [tuple(range(len(shown)))]
 
-    assert run(listwise(range(n), size=size, step=step), answer) == list(range(n))
+    assert drive(listwise(range(n), size=size, step=step), answer) == list(range(n))
     return found
 
 
@@ -41,5 +41,5 @@ def test_the_best_is_carried_to_the_top() -> None:
     def answer(asked: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         return [tuple(sorted(range(len(one)), key=lambda i: -one[i])) for one in asked]
 
-    ranking = run(listwise(range(100), size=20, step=10), answer)
+    ranking = drive(listwise(range(100), size=20, step=10), answer)
     assert ranking[:10] == list(range(99, 89, -1))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rankprompt.rankers import METHODS
 from rankprompt.rankers.base import prefers
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
 
 Pair = tuple[int, int]
@@ -32,7 +32,7 @@ def ranked(
         rounds.append(list(pairs))
         return [judge(*pair) for pair in pairs]
 
-    return run(METHODS[name].ranker(10, passes, early_exit)(items), answer), rounds
+    return drive(METHODS[name].ranker(10, passes, early_exit)(items), answer), rounds
 
 
 ITEMS = st.integers(0, 14).flatmap(lambda n: st.permutations(range(n)))
@@ -87,8 +87,8 @@ def test_an_early_exit_waits_for_a_whole_pass_without_a_swap() -> None:
 
     # The first pass swaps at its first comparison only.
     for name in ("sliding", "pipelined"):
-        assert run(METHODS[name].ranker(0, 9, True)([9, 8, 7, 5, 6]), higher) == [9, 8, 7, 6, 5]
-        assert run(METHODS[name].ranker(0, 9, True)([5, 6, 7, 8, 9]), higher) == [9, 8, 7, 6, 5]
+        assert drive(METHODS[name].ranker(0, 9, True)([9, 8, 7, 5, 6]), higher) == [9, 8, 7, 6, 5]
+        assert drive(METHODS[name].ranker(0, 9, True)([5, 6, 7, 8, 9]), higher) == [9, 8, 7, 6, 5]
 
 
 def test_ten_passes_over_a_hundred_take_108_rounds_in_place_of_945() -> None:
@@ -104,4 +104,4 @@ def test_ten_passes_over_a_hundred_take_108_rounds_in_place_of_945() -> None:
     ("preference", "preferred"), [(0.0, False), (0.5, False), (0.500001, True), (1.0, True)]
 )
 def test_a_passage_is_preferred_only_strictly(preference: float, preferred: bool) -> None:
-    assert run(prefers("a", "b"), lambda _: [preference]) is preferred
+    assert drive(prefers("a", "b"), lambda _: [preference]) is preferred

@@ -1,7 +1,7 @@
 import pytest
 
 from rankprompt.rankers import prp_graph
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
 
 
@@ -19,7 +19,7 @@ def test_rounds_are_disjoint_and_no_pair_meets_twice() -> None:
         rounds.append(list(pairs))
         return [soft(*pair) for pair in pairs]
 
-    run(prp_graph(range(30)), answer)  # type: ignore[arg-type]
+    drive(prp_graph(range(30)), answer)  # type: ignore[arg-type]
     assert sum(map(len, rounds)) == 20 * 15
     assert 20 <= len(rounds) <= 25
     asked = [frozenset(pair) for pairs in rounds for pair in pairs]
@@ -41,7 +41,7 @@ def test_ranks_are_networkxs_pagerank() -> None:
             graph.add_edge(i, j, weight=1 - soft(i, j))
         return [soft(*pair) for pair in pairs]
 
-    ranking = run(prp_graph(range(12), budget=30), answer)  # type: ignore[arg-type]
+    ranking = drive(prp_graph(range(12), budget=30), answer)  # type: ignore[arg-type]
     weights = {i: 1 - 0.01 * i for i in range(12)}
     ranks = networkx.pagerank(graph, personalization=weights, tol=1e-12, max_iter=1000)
     assert ranking == sorted(range(12), key=lambda i: -ranks[i])
@@ -56,5 +56,5 @@ def test_a_budget_is_kept_to_the_pair() -> None:
         asked += len(pairs)
         return [float(i < j) for i, j in pairs]
 
-    assert sorted(run(prp_graph(range(10), budget=13), answer)) == list(range(10))  # type: ignore[arg-type]
+    assert sorted(drive(prp_graph(range(10), budget=13), answer)) == list(range(10))  # type: ignore[arg-type]
     assert asked == 13

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from random import Random
 
 from rankprompt.rankers import quickselect
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 
 
 def test_partitions_that_do_not_touch_share_their_rounds() -> None:
@@ -12,7 +12,7 @@ def test_partitions_that_do_not_touch_share_their_rounds() -> None:
         rounds.append(list(pairs))
         return [float(first < second) for first, second in pairs]
 
-    assert run(quickselect([2, 0, 1, 3, 6, 4, 5], k=7), lower) == list(range(7))
+    assert drive(quickselect([2, 0, 1, 3, 6, 4, 5], k=7), lower) == list(range(7))
     # The pivot stands half-way, at 3; then 0..2 and 4..6 are parted side by side.
     assert rounds[0] == [(2, 3), (0, 3), (1, 3), (6, 3), (4, 3), (5, 3)]
     assert rounds[1] == [(2, 0), (1, 0), (6, 4), (5, 4)]
@@ -26,7 +26,7 @@ def test_the_top_ten_of_a_hundred_take_few_rounds_and_few_comparisons() -> None:
         return [float(first < second) for first, second in pairs]
 
     for seed in range(20):
-        run(quickselect(Random(seed).sample(range(100), 100), k=10), lower)
+        drive(quickselect(Random(seed).sample(range(100), 100), k=10), lower)
     assert len(rounds) / 20 < 15
     assert sum(rounds) / 20 < 300
 
@@ -34,7 +34,7 @@ def test_the_top_ten_of_a_hundred_take_few_rounds_and_few_comparisons() -> None:
 def test_the_deepest_recursion_of_quicksort_breaks_nothing() -> None:
     # Upside down, a top 1 parts off two items at a time.
     items = list(range(1200))
-    ranking = run(
+    ranking = drive(
         quickselect(items, k=1),
         lambda pairs: [float(first > second) for first, second in pairs],
     )

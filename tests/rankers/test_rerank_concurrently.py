@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import Answering, AsyncAnswering, Budget
+from rankprompt.journal.budget import Budget
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
 from rankprompt.journal.store import Journal
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.first_stage_prior import AsyncPriorJudge, PriorJudge
-from rankprompt.judges.pairwise import AsyncPairwiseJudge, PairwiseJudge
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.first_stage_prior import FirstStagePrior
+from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.rankers import METHODS, PAIRWISE, allpair
-from rankprompt.rankers.coroutines import Flow, arun
-from rankprompt.rankers.reranking import Reranked, arerank, rerank
-from rankprompt.types import Candidates, Comparison, Document, Preference, Query
+from rankprompt.rankers.coroutines import QuestionGenerator
+from rankprompt.rankers.driver import drive_async
+from rankprompt.rankers.reranking import Reranked, rerank, rerank_concurrently
+from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Query
 from tests.fakes import PROMPT, FakeModel, FakeServer
 
 CANDIDATES = [
@@ -28,17 +30,21 @@ CANDIDATES = [
     )
     for q in range(5)
 ]
-READING = reading(PROMPT, "scoring")
+READING = pairwise_adapter(PROMPT, "scoring")
 
 
 def served(
     model: FakeServer, journal: Journal, method: str = "heapsort", **how: object
-) -> tuple[Reranked, AsyncPairwiseJudge, AsyncAnswering]:
-    async def go() -> tuple[Reranked, AsyncPairwiseJudge, AsyncAnswering]:
-        answering = AsyncAnswering(model, journal, **how)  # type: ignore[arg-type]
-        judge = AsyncPairwiseJudge(answering, READING, decide="soft")
-        prior = AsyncPriorJudge(judge, CANDIDATES, 0.3)
-        ranked = await arerank(CANDIDATES, prior, METHODS[method].ranker(4, 3, False))
+) -> tuple[Reranked, PairwiseJudge, ConcurrentCachedModel]:
+    async def go() -> tuple[Reranked, PairwiseJudge, ConcurrentCachedModel]:
+        answering = ConcurrentCachedModel(model, journal, **how)  # type: ignore[arg-type]
+        judge = PairwiseJudge(answering, READING, decide="soft")
+        ranked = await rerank_concurrently(
+            CANDIDATES,
+            judge.ask_concurrently,
+            METHODS[method].ranker(4, 3, False),
+            adjust=FirstStagePrior(CANDIDATES, 0.3).adjust,
+        )
         return ranked, judge, answering
 
     return asyncio.run(go())
@@ -47,10 +53,13 @@ def served(
 @pytest.mark.parametrize("method", PAIRWISE)
 def test_rankings_and_prompts_are_those_of_lock_step(method: str) -> None:
     with closing(Journal(None)) as journal, closing(Journal(None)) as other:
-        answering = Answering(FakeModel(), journal)
+        answering = CachedModel(FakeModel(), journal)
         judge = PairwiseJudge(answering, READING, decide="soft")
         expected = rerank(
-            CANDIDATES, PriorJudge(judge, CANDIDATES, 0.3), METHODS[method].ranker(4, 3, False)
+            CANDIDATES,
+            judge,
+            adjust=FirstStagePrior(CANDIDATES, 0.3).adjust,
+            ranker=METHODS[method].ranker(4, 3, False),
         )
         found, async_judge, async_answering = served(FakeServer(), other, method)
     assert found.rankings == expected.rankings
@@ -75,21 +84,21 @@ def test_what_the_journal_holds_is_not_asked_again(tmp_path: Path) -> None:
         assert journal.totals() == (before.costs.prompts, before.costs.prompts)
     assert again == first
     assert (after.costs.prompts, judge.asked) == (0, 0)
-    assert judge.from_journal > 0
+    assert judge.cache_hits > 0
 
 
 def test_the_same_request_twice_at_a_time_is_asked_once() -> None:
     model = FakeServer()
 
-    async def go(journal: Journal) -> list[tuple[list[Answer | None], list[bool]]]:
-        answering = AsyncAnswering(model, journal)
+    async def go(journal: Journal) -> list[list[Reply]]:
+        answering = ConcurrentCachedModel(model, journal)
         request = Request("the same", (" A", " B"))
-        return await asyncio.gather(*(answering([request]) for _ in range(5)))
+        return await asyncio.gather(*(answering.answer([request]) for _ in range(5)))
 
     with closing(Journal(None)) as journal:
         answers = asyncio.run(go(journal))
     assert len(model.prompts) == 1
-    assert len({found[0] for found, _ in answers}) == 1
+    assert len({reply.answer for (reply,) in answers}) == 1
 
 
 def test_a_slow_query_holds_nobody_up() -> None:
@@ -136,7 +145,7 @@ def test_a_budget_of_nothing_leaves_the_first_stages_order() -> None:
 def test_a_budget_holds_for_a_local_model_too() -> None:
     model = FakeModel(batch_size=4)
     with closing(Journal(None)) as journal:
-        answering = Answering(model, journal, Budget(prompts=10))
+        answering = CachedModel(model, journal, Budget(prompts=10))
         judge = PairwiseJudge(answering, READING)
         found = rerank(CANDIDATES, judge, allpair)
     assert answering.costs.prompts == len(model.prompts) == 10
@@ -185,7 +194,7 @@ def test_a_broken_server_ends_the_run_and_keeps_what_was_answered(tmp_path: Path
 def test_a_flow_is_closed_and_checked_as_in_lock_step() -> None:
     closed = []
 
-    def flow() -> Flow[int, int, str]:
+    def flow() -> QuestionGenerator[int, int, str]:
         try:
             yield [1, 2]
             yield []
@@ -200,16 +209,16 @@ def test_a_flow_is_closed_and_checked_as_in_lock_step() -> None:
         return [1]
 
     with pytest.raises(RuntimeError, match="empty round"):
-        asyncio.run(arun(flow(), answer))
+        asyncio.run(drive_async(flow(), answer))
     with pytest.raises(RuntimeError, match="2 questions got 1"):
-        asyncio.run(arun(flow(), short))
+        asyncio.run(drive_async(flow(), short))
     assert closed == [True, True]
 
 
 def test_queries_under_way_keep_to_their_limit() -> None:
     busy = most = 0
 
-    async def judge(comparisons: Sequence[Comparison]) -> list[Preference]:
+    async def judge(comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
@@ -218,7 +227,9 @@ def test_queries_under_way_keep_to_their_limit() -> None:
         return [0.5] * len(comparisons)
 
     ranked = asyncio.run(
-        arerank(CANDIDATES, judge, METHODS["sliding"].ranker(4, 2, False), queries=2)
+        rerank_concurrently(
+            CANDIDATES, judge, METHODS["sliding"].ranker(4, 2, False), concurrency=2
+        )
     )
     assert most == 2
     assert ranked.rankings["q2"] == [doc.id for doc in CANDIDATES[2].documents]
@@ -235,10 +246,10 @@ def test_where_one_call_fails_the_others_do_not_go_on_spending() -> None:
     model = Failing()
 
     async def go(journal: Journal) -> int:
-        answering = AsyncAnswering(model, journal, concurrency=2)
-        judge = AsyncPairwiseJudge(answering, READING)
+        answering = ConcurrentCachedModel(model, journal, concurrency=2)
+        judge = PairwiseJudge(answering, READING)
         with pytest.raises(ModelError):
-            await arerank(CANDIDATES, judge, allpair)
+            await rerank_concurrently(CANDIDATES, judge.ask_concurrently, allpair)
         asked = len(model.prompts)
         await asyncio.sleep(0.1)
         return len(model.prompts) - asked

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.judges.pairwise import OracleJudge
+from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.rankers import METHODS, PAIRWISE, allpair, heapsort, sliding
-from rankprompt.rankers.reranking import Reranked, merge, rerank
-from rankprompt.types import Candidates, Comparison, Document, Preference, Query
+from rankprompt.rankers.reranking import Reranked, insert_reranked, rerank
+from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Query
 
 IDS = st.lists(st.text("abcdef", min_size=1, max_size=3), unique=True, max_size=12)
 
@@ -24,9 +24,9 @@ class Heard:
     """Prefers the later id in the alphabet, and keeps the rounds that it was asked."""
 
     def __init__(self) -> None:
-        self.rounds: list[list[Comparison]] = []
+        self.rounds: list[list[PairwiseQuestion]] = []
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+    def __call__(self, comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
         self.rounds.append(list(comparisons))
         return [float(one.first.id > one.second.id) for one in comparisons]
 
@@ -37,7 +37,7 @@ def test_merging_is_a_permutation_that_leaves_all_others_in_their_places(
 ) -> None:
     chosen = [name for name in first_stage if data.draw(st.booleans())]
     reranked = data.draw(st.permutations(chosen))
-    merged = merge(first_stage, reranked)
+    merged = insert_reranked(first_stage, reranked)
     assert sorted(merged) == sorted(first_stage)
     assert [name for name in merged if name in set(chosen)] == list(reranked)
     for before, after in zip(first_stage, merged, strict=True):
@@ -46,11 +46,13 @@ def test_merging_is_a_permutation_that_leaves_all_others_in_their_places(
 
 @given(IDS)
 def test_merging_nothing_and_merging_the_same_change_nothing(first_stage: list[str]) -> None:
-    assert merge(first_stage, []) == merge(first_stage, first_stage) == first_stage
+    assert (
+        insert_reranked(first_stage, []) == insert_reranked(first_stage, first_stage) == first_stage
+    )
 
 
 def test_merging_a_whole_new_ranking_gives_that_ranking() -> None:
-    assert merge(["a", "b", "c"], ["c", "a", "b"]) == ["c", "a", "b"]
+    assert insert_reranked(["a", "b", "c"], ["c", "a", "b"]) == ["c", "a", "b"]
 
 
 def test_rankings_come_in_the_order_of_the_candidates() -> None:
@@ -88,7 +90,7 @@ def test_comparisons_carry_query_and_documents_with_their_texts() -> None:
     rerank([candidates("q", "a", "b")], judge, allpair)
     assert judge.rounds == [
         [
-            Comparison(
+            PairwiseQuestion(
                 Query("q", "text of q"), Document("a", "text of a"), Document("b", "text of b")
             )
         ]
@@ -103,7 +105,7 @@ def test_nothing_to_rank_asks_nothing() -> None:
     assert judge.rounds == []
 
 
-def ties(comparisons: Sequence[Comparison]) -> list[Preference]:
+def ties(comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
     return [0.5] * len(comparisons)
 
 
@@ -144,7 +146,7 @@ def test_an_unknown_input_order_and_a_query_twice_are_refused() -> None:
 
 
 def test_an_oracle_judge_counts_what_it_was_asked() -> None:
-    judge = OracleJudge({"q": {"b": 2, "c": 1}})
+    judge = PairwiseOracle({"q": {"b": 2, "c": 1}})
     found = rerank([candidates("q", "a", "b", "c")], judge, allpair)
     assert found.rankings == {"q": ["b", "c", "a"]}
     assert judge.asked == 3

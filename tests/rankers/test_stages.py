@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
 from rankprompt.rankers import METHODS, allpair, heapsort, method
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 
 Pair = tuple[int, int]
 
@@ -22,7 +22,7 @@ def ranked(name: str, items: Sequence[int], k: int = 10) -> tuple[list[int], lis
         asked.extend(pairs)
         return [float(first < second) for first, second in pairs]
 
-    return run(method(name).ranker(k, k, False)(items), answer), asked
+    return drive(method(name).ranker(k, k, False)(items), answer), asked
 
 
 def test_a_stage_reranks_the_head_of_the_one_before() -> None:
@@ -35,7 +35,7 @@ def test_a_stage_reranks_the_head_of_the_one_before() -> None:
         first.extend(pairs)
         return [float(one < other) for one, other in pairs]
 
-    run(heapsort(items, k=6), answer)
+    drive(heapsort(items, k=6), answer)
     assert asked[: len(first)] == first
     assert len(asked) == len(first) + 15
     assert {one for pair in asked[len(first) :] for one in pair} == set(range(6))
@@ -68,9 +68,9 @@ STAGES = st.sampled_from(
        st.integers(-1, 16), st.randoms(use_true_random=False))  # fmt: skip
 def test_any_answers_give_a_permutation(name: str, items: list[int], k: int, random) -> None:  # type: ignore[no-untyped-def]
     ranker = method(name).ranker(k, k, False)
-    ranking = run(ranker(items), lambda pairs: [random.choice([0, 0.5, 1]) for _ in pairs])
+    ranking = drive(ranker(items), lambda pairs: [random.choice([0, 0.5, 1]) for _ in pairs])
     assert sorted(ranking) == sorted(items)
-    assert run(ranker(items), lambda pairs: [0.5] * len(pairs)) == items
+    assert drive(ranker(items), lambda pairs: [0.5] * len(pairs)) == items
 
 
 @pytest.mark.parametrize("name", ["heapsort,allpair@20", "sliding@50,quickselect@30,allpair@12"])
@@ -83,7 +83,12 @@ def test_the_estimate_adds_up(name: str) -> None:
 def test_a_ranker_of_stages_travels() -> None:
     ranker = method("heapsort,allpair@4").ranker(3, 3, False)
     again = pickle.loads(pickle.dumps(ranker))
-    assert run(again(range(9)), lambda pairs: [float(a > b) for a, b in pairs])[:4] == [8, 7, 6, 5]
+    assert drive(again(range(9)), lambda pairs: [float(a > b) for a, b in pairs])[:4] == [
+        8,
+        7,
+        6,
+        5,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from rankprompt.rankers import METHODS, Sets, tourrank
-from rankprompt.rankers.coroutines import run
+from rankprompt.rankers.driver import drive
 
 
 def play(n: int, **settings: int) -> tuple[list[int], list[list[tuple[int, ...]]]]:
@@ -14,7 +14,7 @@ def play(n: int, **settings: int) -> tuple[list[int], list[list[tuple[int, ...]]
         rounds.append(list(asked))
         return [tuple(sorted(range(len(one)), key=lambda i: -one[i])) for one in asked]
 
-    return run(tourrank(range(n), **settings), answer), rounds
+    return drive(tourrank(range(n), **settings), answer), rounds
 
 
 def test_a_hundred_items_play_the_papers_five_stages() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.search import SearchSettings
@@ -102,4 +102,4 @@ def model() -> FakeModel:
 
 def problem_of(path: Path, model: LanguageModel, seed: int = 0) -> Problem:
     """The problem of a task file."""
-    return make_problem(load_task(path), Answering(model, Journal(None)), SearchSettings(), seed)
+    return make_problem(load_task(path), CachedModel(model, Journal(None)), SearchSettings(), seed)

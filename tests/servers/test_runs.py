@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import Answering, AsyncAnswering, Budget, Costs
+from rankprompt.journal.budget import Budget
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
-from rankprompt.judges.adapters.pairwise import reading
-from rankprompt.judges.pairwise import AsyncPairwiseJudge, PairwiseJudge
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.base import Request
 from rankprompt.llm.openai.model import OpenAIModel
 from rankprompt.prompts.prompt import Prompt, parse_template
 from rankprompt.rankers import METHODS, PAIRWISE
-from rankprompt.rankers.reranking import Reranked, arerank, rerank
+from rankprompt.rankers.reranking import Reranked, rerank, rerank_concurrently
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Candidates, Document, Query
 from tests.fakes import PROMPT, FakeModel, shows
@@ -60,7 +62,7 @@ def prefer(first: str, second: str) -> float | None:
 
 class Done(NamedTuple):
     ranked: Reranked
-    judge: PairwiseJudge | AsyncPairwiseJudge
+    judge: PairwiseJudge
     costs: Costs
 
 
@@ -82,8 +84,8 @@ def locally(
     prompt, mode = WAYS[way]
     fake = FakeModel(heard if prompt is LIKELIHOOD else shows(prefer))
     with closing(Journal(None)) as journal:
-        answering = Answering(fake, journal)
-        judge = PairwiseJudge(answering, reading(prompt, mode), decide="soft")
+        answering = CachedModel(fake, journal)
+        judge = PairwiseJudge(answering, pairwise_adapter(prompt, mode), decide="soft")
         ranked = rerank(candidates, judge, METHODS[method].ranker(4, 3, False))
     return Done(ranked, judge, answering.costs)
 
@@ -104,11 +106,15 @@ def served(
         model = OpenAIModel("m", base_url=url, **chosen)
         prompt, mode = WAYS[way]
         try:
-            answering = AsyncAnswering(model, journal, budget or Budget(), concurrency=concurrency)
-            judge = AsyncPairwiseJudge(
-                answering, reading(prompt, mode), decide="soft", on_judged=on_judged
+            answering = ConcurrentCachedModel(
+                model, journal, budget or Budget(), concurrency=concurrency
             )
-            ranked = await arerank(CANDIDATES, judge, METHODS[method].ranker(4, 3, False))
+            judge = PairwiseJudge(
+                answering, pairwise_adapter(prompt, mode), decide="soft", on_judged=on_judged
+            )
+            ranked = await rerank_concurrently(
+                CANDIDATES, judge.ask_concurrently, METHODS[method].ranker(4, 3, False)
+            )
         finally:
             await model.close()
         return Done(ranked, judge, answering.costs)
@@ -266,10 +272,10 @@ def test_the_same_request_at_a_time_is_one_call(journal: Journal) -> None:
 
     async def go(url: str) -> None:
         model = OpenAIModel("m", base_url=url)
-        answering = AsyncAnswering(model, journal)
-        found = await asyncio.gather(*(answering([request]) for _ in range(5)))
+        answering = ConcurrentCachedModel(model, journal)
+        found = await asyncio.gather(*(answering.answer([request]) for _ in range(5)))
         await model.close()
-        assert len({answers[0] for answers, _ in found}) == 1
+        assert len({reply.answer for (reply,) in found}) == 1
 
     with ProtocolServer(Speaker(prefer), latency=0.01) as server:
         asyncio.run(go(server.url))

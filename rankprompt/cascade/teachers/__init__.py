@@ -6,7 +6,7 @@ from rankprompt.cascade.aggregation import LEARNED, Aggregate, aggregate_by, top
 from rankprompt.cascade.teachers.base import ModelTeacher
 from rankprompt.cascade.teachers.language_model import LanguageModelTeacher
 from rankprompt.errors import UnknownNameError
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
 from rankprompt.prompts.prompt import load_prompt
@@ -27,7 +27,7 @@ TEACHERS = (MINILM, "DIR", "llm:MODEL")
 
 
 def load_teacher(
-    name: str, *, prompt: str = YES_NO, answering: Answering | None = None
+    name: str, *, prompt: str = YES_NO, model: CachedModel | None = None
 ) -> ModelTeacher:
     """Loads a teacher by name.
 
@@ -35,7 +35,7 @@ def load_teacher(
         name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model as
             ``load_model`` takes it, asked about a window at a time.
         prompt: of a language model; a name or file, of kind "grades" or "likelihood".
-        answering: the language model behind its journal and budget; None loads it, and keeps its
+        model: the language model behind its journal and budget; None loads it, and keeps its
             answers in memory.
 
     Raises:
@@ -43,12 +43,12 @@ def load_teacher(
         ModelError: it cannot be loaded; says what to install.
         InputError: the prompt is of another kind.
     """
-    if model := llm_of(name):
-        if answering is None:
+    if language_model := llm_of(name):
+        if model is None:
             from rankprompt.llm import load_model
 
-            answering = Answering(load_model(model), Journal(None))
-        return LanguageModelTeacher(answering, load_prompt(prompt))
+            model = CachedModel(load_model(language_model), Journal(None))
+        return LanguageModelTeacher(model, load_prompt(prompt))
     from rankprompt.cascade.teachers.cross_encoder import load_cross_encoder
 
     return load_cross_encoder(teacher_folder(name))

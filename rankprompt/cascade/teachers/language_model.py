@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import Answering
-from rankprompt.judges.registry import check_fit, set_reading
-from rankprompt.judges.setwise import SetJudge
+from rankprompt.journal.cached_model import CachedModel
+from rankprompt.judges.registry import check_fit, single_order_adapter
+from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.prompts.prompt import Prompt
-from rankprompt.types import Document, Grading, Query
+from rankprompt.types import Document, PointwiseQuestion, Query
 
 __all__ = ["LanguageModelTeacher"]
 
@@ -24,7 +24,7 @@ class LanguageModelTeacher:
     is the probability of yes (arXiv 2211.09110). A window that the model has no room for is cut.
 
     Args:
-        answering: a model behind its journal.
+        model: a model behind its journal.
         prompt: of one of these kinds.
 
     Attributes:
@@ -34,23 +34,23 @@ class LanguageModelTeacher:
         InputError: the prompt is of another kind.
     """
 
-    def __init__(self, answering: Answering, prompt: Prompt) -> None:
+    def __init__(self, model: CachedModel, prompt: Prompt) -> None:
         check_fit(prompt, "pointwise")
-        reading = set_reading(prompt, "scoring")
-        self._answering, self._judge = answering, SetJudge(answering, reading)
-        asked = repr((reading.requests("{query}", ["{passage}"]), prompt.grades))
-        content = f"{answering.model.fingerprint}\0{asked}".encode()
+        adapter = single_order_adapter(prompt, "scoring")
+        self._model, self._judge = model, SingleOrderJudge(model, adapter)
+        asked = repr((adapter.requests("{query}", ["{passage}"]), prompt.grades))
+        content = f"{model.model.fingerprint}\0{asked}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
 
     @property
     def tokens(self) -> int:
         """Read so far, padding left out."""
-        return self._answering.costs.tokens
+        return self._model.costs.tokens
 
     @property
     def windows_cut(self) -> int:
         """Texts scored so far that the model has no room for, each counted once for a query."""
-        return len(self._judge.cut)
+        return len(self._judge.truncated)
 
     def cuts(self, query: str) -> bool:  # noqa: ARG002 - the protocol's
         """Never: a query that is too long is refused."""
@@ -63,7 +63,7 @@ class LanguageModelTeacher:
             ModelError: the budget is spent, or a query leaves no room for a window.
         """
         scores = self._judge(
-            [Grading(_named(query), Document(_id(text), text)) for query, text in pairs]
+            [PointwiseQuestion(_named(query), Document(_id(text), text)) for query, text in pairs]
         )
         if self._judge.unasked:
             raise ModelError(

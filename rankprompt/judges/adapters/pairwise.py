@@ -1,33 +1,15 @@
-"""Readings: what a judge asks of a model about one ordered pair, and what the answers mean."""
+"""Adapters of pairwise questions: how an ordered pair is put, and how the replies are parsed."""
 
 import math
 import re
 from collections.abc import Sequence
-from typing import Protocol
 from unicodedata import normalize
 
+from rankprompt.judges.adapters.base import PairwiseAdapter, ParsedAnswer, fill
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
 
-__all__ = ["Choice", "Contrast", "Generation", "Likelihood", "Reading", "fill", "reading"]
-
-
-class Reading(Protocol):
-    """Asks about one ordered pair and reads the answers."""
-
-    @property
-    def ordered(self) -> bool:
-        """Whether the order in which the passages are shown can matter."""
-
-    @property
-    def passages(self) -> int:
-        """How many passages one request shows."""
-
-    def requests(self, query: str, first: str, second: str) -> list[Request]:
-        """The requests about texts shown in this order."""
-
-    def read(self, answers: Sequence[Answer]) -> float | None:
-        """The probability that the first is the more relevant; None where it cannot be read."""
+__all__ = ["Choice", "Contrast", "Generation", "Likelihood", "pairwise_adapter"]
 
 
 class Choice:
@@ -38,15 +20,15 @@ class Choice:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
 
-    def requests(self, query: str, first: str, second: str) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request, whose options stand for first and second."""
-        slots = {"query": query, "first": first, "second": second}
+        slots = {"query": query, "first": passages[0], "second": passages[1]}
         return [fill(self._prompt, slots, options=self._prompt.options)]
 
-    def read(self, answers: Sequence[Answer]) -> float | None:
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The first option's share of the two options' probability; None where it is NaN."""
         first, second = answers[0].loglikelihoods
-        return _sigmoid(first - second)
+        return ParsedAnswer(_sigmoid(first - second))
 
 
 class Generation:
@@ -74,12 +56,12 @@ class Generation:
             re.compile(f"(?:{full[i]}|{full[1 - i]}{rest[i]})(?!{_LETTER})") for i in (0, 1)
         ]
 
-    def requests(self, query: str, first: str, second: str) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request, to write an answer."""
-        slots = {"query": query, "first": first, "second": second}
+        slots = {"query": query, "first": passages[0], "second": passages[1]}
         return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
-    def read(self, answers: Sequence[Answer]) -> float | None:
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """1 or 0 for the option that was named, None where it cannot be read."""
         # Chinese models may write full-width letters.
         text = normalize("NFKC", answers[0].text)
@@ -87,7 +69,7 @@ class Generation:
         if not any(named):
             bare = text.strip().strip("*_`'\"()[].:,!").strip()
             named = [bare == one for one in self._bare]
-        return float(named[0]) if sum(named) == 1 else None
+        return ParsedAnswer(float(named[0]) if sum(named) == 1 else None)
 
 
 # A letter that goes on a word; Chinese and Japanese put no spaces between theirs.
@@ -109,18 +91,18 @@ class Contrast:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
 
-    def requests(self, query: str, first: str, second: str) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request a label."""
-        slots = {"query": query, "first": first, "second": second}
+        slots = {"query": query, "first": passages[0], "second": passages[1]}
         target = (self._prompt.target.fill(query=query),)
         return [
             fill(self._prompt, {**slots, "label": label}, options=target)
             for label in self._prompt.options
         ]
 
-    def read(self, answers: Sequence[Answer]) -> float | None:
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The logistic of the difference in mean log-likelihood a token of the query."""
-        return _sigmoid(_mean(answers[0]) - _mean(answers[1]))
+        return ParsedAnswer(_sigmoid(_mean(answers[0]) - _mean(answers[1])))
 
 
 class Likelihood(Contrast):
@@ -131,32 +113,20 @@ class Likelihood(Contrast):
 
     ordered, passages = False, 1
 
-    def requests(self, query: str, first: str, second: str) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request a passage."""
         target = (self._prompt.target.fill(query=query),)
         return [
             fill(self._prompt, {"query": query, "passage": passage}, options=target)
-            for passage in (first, second)
+            for passage in passages
         ]
 
 
-def reading(prompt: Prompt, mode: str) -> Reading:
-    """The reading that a prompt asks for; ``mode`` is "scoring" or "generation" (choices only)."""
+def pairwise_adapter(prompt: Prompt, mode: str) -> PairwiseAdapter:
+    """The adapter of a prompt; ``mode`` is "scoring" or, for choices only, "generation"."""
     if prompt.kind == "choice":
         return Generation(prompt) if mode == "generation" else Choice(prompt)
     return Contrast(prompt) if prompt.kind == "contrast" else Likelihood(prompt)
-
-
-def fill(
-    prompt: Prompt,
-    slots: dict[str, str],
-    *,
-    options: tuple[str, ...] = (),
-    max_tokens: int = 0,
-) -> Request:
-    """The request that a prompt makes with its slots filled."""
-    breaks = prompt.text.breaks(**slots)
-    return Request(prompt.text.fill(**slots), options, max_tokens, prompt.chat, breaks)
 
 
 def _mean(answer: Answer) -> float:

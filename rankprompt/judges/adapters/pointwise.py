@@ -1,11 +1,11 @@
-"""Pointwise readings: how relevant is one passage, by itself?"""
+"""Adapters of pointwise questions: how relevant is one passage by itself?"""
 
 import math
 import re
 from collections.abc import Sequence
 
-from rankprompt.judges.adapters.base import Heard, softmax
-from rankprompt.judges.adapters.pairwise import Likelihood, fill
+from rankprompt.judges.adapters.base import ParsedAnswer, fill, softmax
+from rankprompt.judges.adapters.pairwise import Likelihood
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
 
@@ -16,8 +16,8 @@ class _Graded:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
 
-    def unknown(self, _: int) -> None:
-        """No grade at all: the scales of grades differ, and none of theirs is a tie."""
+    def fallback(self, _: int) -> None:
+        """No grade: the scales of grades differ, and no grade is a tie."""
 
 
 class ExpectedGrade(_Graded):
@@ -27,17 +27,17 @@ class ExpectedGrade(_Graded):
     the expected relevance of arXiv 2310.14122.
     """
 
-    def requests(self, query: str, texts: Sequence[str]) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request, whose options stand for the grades."""
-        slots = {"query": query, "passage": texts[0]}
+        slots = {"query": query, "passage": passages[0]}
         return [fill(self._prompt, slots, options=self._prompt.options)]
 
-    def read(self, answers: Sequence[Answer], _: int) -> Heard:
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The expected grade."""
         shares = softmax(answers[0].loglikelihoods)
         if shares is None:
-            return Heard(None)
-        return Heard(sum(map(float.__mul__, shares, self._prompt.grades)))
+            return ParsedAnswer(None)
+        return ParsedAnswer(sum(map(float.__mul__, shares, self._prompt.grades)))
 
 
 class WrittenGrade(_Graded):
@@ -47,12 +47,12 @@ class WrittenGrade(_Graded):
     relevant") counts only where it stands by itself.
     """
 
-    def requests(self, query: str, texts: Sequence[str]) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request, to write an answer."""
-        slots = {"query": query, "passage": texts[0]}
+        slots = {"query": query, "passage": passages[0]}
         return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
-    def read(self, answers: Sequence[Answer], _: int) -> Heard:
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The grade of the option that was named."""
         text, named = answers[0].text.casefold(), []
         worth = {one.strip().casefold(): i for i, one in enumerate(self._prompt.options)}
@@ -60,17 +60,17 @@ class WrittenGrade(_Graded):
             text, found = re.subn(rf"(?<!\w){re.escape(option)}(?!\w)", "\0", text)
             if found:
                 named.append(self._prompt.grades[worth[option]])
-        return Heard(named[0] if len(named) == 1 else None)
+        return ParsedAnswer(named[0] if len(named) == 1 else None)
 
 
 class QueryLikelihood(_Graded):
     """The mean log-likelihood a token of the query after the passage (UPR, arXiv 2204.07496)."""
 
-    def requests(self, query: str, texts: Sequence[str]) -> list[Request]:
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """One request, the one that comparing two passages by likelihood asks about each."""
-        return Likelihood(self._prompt).requests(query, texts[0], "")[:1]
+        return Likelihood(self._prompt).requests(query, passages)
 
-    def read(self, answers: Sequence[Answer], _: int) -> Heard:
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The mean, in nats."""
         mean = answers[0].loglikelihoods[0] / answers[0].tokens[0]
-        return Heard(None if math.isnan(mean) else mean)
+        return ParsedAnswer(None if math.isnan(mean) else mean)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rankprompt.errors import InputError, UnknownNameError
 
-__all__ = ["JudgeModel", "parse_judge_model"]
+__all__ = ["ErrorModel", "parse_error_model"]
 
 FITTED = "fitted:"
 PERFECT = "perfect"
@@ -17,7 +17,7 @@ _GRADES = 7
 
 
 @dataclass(frozen=True)
-class JudgeModel:
+class ErrorModel:
     """How often an answer about two documents, shown in an order, is wrong; and in which way.
 
     The first of these that applies makes the answer: position, tie, circle, grades.
@@ -51,7 +51,7 @@ class JudgeModel:
     @property
     def flip(self) -> float | None:
         """The share of wrong answers, where the judge errs in no other way."""
-        plain = self == JudgeModel(self.errors) and len(set(self.errors)) == 1
+        plain = self == ErrorModel(self.errors) and len(set(self.errors)) == 1
         return self.errors[0] if plain else None
 
     @property
@@ -61,7 +61,7 @@ class JudgeModel:
         None where the judge errs in another way.
         """
         error = self.errors[0]
-        if self != JudgeModel(self.errors, guesses=True) or not 0 < error < 1:
+        if self != ErrorModel(self.errors, guesses=True) or not 0 < error < 1:
             return None
         odds = math.log(1 / error - 1)
         same = all(
@@ -77,7 +77,7 @@ class JudgeModel:
         return self.flip is not None or self.strength is not None
 
     def __str__(self) -> str:
-        """The spelling that ``parse_judge_model`` reads."""
+        """The spelling that ``parse_error_model`` reads."""
         parts = []
         if self.guesses or any(self.errors):
             shares = "/".join(f"{one:.4g}" for one in self.errors)
@@ -122,7 +122,7 @@ class JudgeModel:
         return float((gap > 0) != (error > 0 and draw("noise", *asked) < error))
 
 
-def parse_judge_model(text: str) -> JudgeModel:
+def parse_error_model(text: str) -> ErrorModel:
     """Reads a judge model: ``perfect``, or settings with commas between them.
 
     ``flip=P``: any answer about unequal grades is wrong with probability P (``flip=P1/P2/...``:
@@ -130,13 +130,13 @@ def parse_judge_model(text: str) -> JudgeModel:
     equal grades are guessed. ``gap`` or ``gap=S``: errors that fall with the gap, S being the
     logarithm of the odds of a right answer for each grade (1 if left out: 27% are wrong at one
     grade, 12% at two). Of these three, one at the most. ``bias=B``, ``ties=T`` and ``circle=P`` as
-    in ``JudgeModel``.
+    in ``ErrorModel``.
 
     Raises:
         InputError: not such a spelling; says what would be.
     """
     if text == PERFECT:
-        return JudgeModel()
+        return ErrorModel()
     found: dict[str, Any] = {}
     for part in text.replace(" ", "").split(","):
         name, _, value = part.partition("=")
@@ -157,7 +157,7 @@ def parse_judge_model(text: str) -> JudgeModel:
             found[kind] = _number(part, value, *((-0.5, 0.5) if name == "bias" else (0, 1)))
         if name in ("gap", "errors"):
             found["guesses"] = True
-    return JudgeModel(**found)
+    return ErrorModel(**found)
 
 
 def _number(part: str, value: str, low: float, high: float) -> float:

@@ -1,47 +1,56 @@
-"""A judge model fitted to a model's real answers, so that a simulation errs as the model does."""
+"""Fits an error model to a model's real answers, so that a simulated judge errs alike."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
-from typing import Any, cast
+from typing import cast
 
 from rankprompt.errors import InputError
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal, key
-from rankprompt.judges.adapters.pairwise import Reading
-from rankprompt.judges.pairwise import CHUNK, PairwiseJudge
-from rankprompt.judges.simulated.error_model import JudgeModel
-from rankprompt.llm.base import Answer, Request
-from rankprompt.types import Candidates, Comparison, Preference, Qrels
+from rankprompt.judges.adapters.base import PairwiseAdapter
+from rankprompt.judges.base import CHUNK
+from rankprompt.judges.diagnostics import PairwiseDiagnostics
+from rankprompt.judges.pairwise import PairwiseJudge
+from rankprompt.judges.simulated.error_model import ErrorModel
+from rankprompt.llm.base import AsyncLanguageModel, LanguageModel, Request
+from rankprompt.rankers.driver import drive
+from rankprompt.types import Candidates, PairwiseQuestion, Preference, Qrels
 
-__all__ = ["Heard", "hear_journal"]
+__all__ = ["GradedAnswers", "fit_to_journal"]
 
-_BLIND = 0.499  # beyond this bias, what an answer says of the passages cannot be told
+_BLIND = 0.499  # beyond this bias, an answer tells nothing about the passages
 
 
-class Heard:
-    """Real answers by how far the passage shown first is above the other in grade.
+class GradedAnswers(PairwiseDiagnostics):
+    """Real answers, by how far the grade of the passage shown first is above the other's.
 
     Args:
-        qrels: of all queries that will be heard of; an unjudged document counts as grade 0.
+        qrels: of all queries that are added; an unjudged document counts as grade 0.
 
     Attributes:
-        answers: heard so far.
+        answers: the number of answers added.
     """
 
     def __init__(self, qrels: Qrels) -> None:
+        super().__init__()
         self._qrels = qrels
         self.answers = 0
         self._ties = 0
         self._votes: dict[int, list[float]] = defaultdict(list)
 
     def add(
-        self, comparison: Comparison, answers: Mapping[bool, float | None], _: Preference
+        self,
+        question: PairwiseQuestion,
+        answers: Mapping[bool, float | None],
+        preference: Preference,
     ) -> None:
-        """Takes in a judged pair; stands where ``Diagnostics`` does."""
-        query, first, second = comparison
+        """Adds the answers about a pair, by whether it was shown in reverse order."""
+        del preference
+        query, first, second = question
         grades = self._qrels[query.id]
         gap = grades.get(first.id, 0) - grades.get(second.id, 0)
         for swapped, answer in answers.items():
@@ -50,14 +59,14 @@ class Heard:
             self._ties += vote == 0.5
             self._votes[-gap if swapped else gap].append(vote)
 
-    def model(self) -> JudgeModel:
-        """The judge model whose answers these most resemble.
+    def fit(self) -> ErrorModel:
+        """The error model whose answers these most resemble.
 
-        The bias is what is left of a preference for the first where the passages change places,
-        in the mean over gaps, weighted by their answers; ties and errors are what the bias leaves
-        to explain. Grades that nobody has asked about err as those one less apart.
+        The bias is what remains of a preference for the first passage when the passages change
+        places, in the mean over gaps, weighted by their answers. Ties and errors explain what the
+        bias leaves. Gaps without answers err as the gap that is one smaller.
         """
-        votes = {gap: fmean(heard) for gap, heard in self._votes.items()}
+        votes = {gap: fmean(some) for gap, some in self._votes.items()}
         both = {
             gap: len(self._votes[gap]) + len(self._votes[-gap])
             for gap in votes
@@ -65,13 +74,13 @@ class Heard:
         }
         lean = sum((votes[gap] + votes[-gap] - 1) * size for gap, size in both.items())
         bias = min(max(lean / 2 / (sum(both.values()) or 1), -_BLIND), _BLIND)
-        heeded = 1 - 2 * abs(bias)
-        ties = min(self._ties / self.answers / heeded, 1.0)
+        unbiased = 1 - 2 * abs(bias)
+        ties = min(self._ties / self.answers / unbiased, 1.0)
         errors: list[float] = []
         for gap in range(1, max(map(abs, votes)) + 1):
-            # What heeds the position alone is right where the better one stands in its favour.
+            # An answer that follows the position alone is right where the better passage has it.
             right = [
-                (share - max(favour * 2 * bias, 0)) / heeded
+                (share - max(favour * 2 * bias, 0)) / unbiased
                 for share, favour in (
                     (votes.get(gap), 1),
                     (1 - votes[-gap] if -gap in votes else None, -1),
@@ -79,44 +88,37 @@ class Heard:
                 if share is not None
             ]
             before = errors[-1] if errors else 0.5
-            found = 1 - (fmean(right) - ties / 2) / (1 - ties) if right and ties < 1 else before
-            errors.append(round(min(max(found, 0.0), 1.0), 4))
-        return JudgeModel(
+            error = 1 - (fmean(right) - ties / 2) / (1 - ties) if right and ties < 1 else before
+            errors.append(round(min(max(error, 0.0), 1.0), 4))
+        return ErrorModel(
             tuple(errors) or (0.5,), guesses=True, bias=round(bias, 4), ties=round(ties, 4)
         )
 
 
-class _Kept:
-    """Stands before a journal for the model: what is not in it stays unanswered."""
-
-    def __init__(self, model: Any, journal: Journal) -> None:
-        self.model, self._journal = model, journal
-
-    def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
-        keys = [key(self.model.fingerprint, request) for request in requests]
-        kept = self._journal.get(list(dict.fromkeys(keys)))
-        found = [kept[name].answer if name in kept else None for name in keys]
-        return found, [one is not None for one in found]
-
-
-def hear_journal(
+def fit_to_journal(
     path: Path,
     candidates: Sequence[Candidates],
     qrels: Qrels,
     *,
-    model: Any,
-    reading: Reading,
-    judging: Mapping[str, Any],
-) -> Heard:
-    """Finds what a journal knows about candidates' pairs, whichever method had asked.
+    model: LanguageModel | AsyncLanguageModel,
+    adapter: PairwiseAdapter,
+    order: str = "both",
+    decide: str = "agreement",
+    seed: int = 0,
+    passage_tokens: int | None = None,
+) -> GradedAnswers:
+    """Collects the answers that a journal has about candidates' pairs, whichever method asked.
 
     Args:
         path: of the journal.
-        candidates: of queries whose grades are known or not; the latter are left out.
+        candidates: queries with their documents; queries without grades are left out.
         qrels: the grades.
-        model: has the fingerprint of the one that answered, and cuts passages as it did.
-        reading: what was asked.
-        judging: how, as ``PairwiseJudge`` takes it.
+        model: has the fingerprint of the model that answered, and truncates passages as it did.
+        adapter: turned the pairs into requests.
+        order: as in ``PairwiseJudge``, like the settings that follow.
+        decide: as ``order``.
+        seed: as ``order``.
+        passage_tokens: as ``order``.
 
     Raises:
         InputError: no such file, a prompt that shows one passage at a time, or no answer.
@@ -124,25 +126,36 @@ def hear_journal(
     """
     if not path.is_file():
         raise InputError(f"{path}: no such journal to fit a judge model to")
-    if not reading.ordered:
+    if not adapter.ordered:
         raise InputError(
             "a judge model is fitted to a prompt that shows two passages; where each is read alone "
             "every method ranks by the same scores, and `rankprompt rerank` gives that ranking"
         )
-    heard, journal = Heard(qrels), Journal(path)
-    try:
-        judge = PairwiseJudge(cast(Answering, _Kept(model, journal)), reading, **judging)
-        judge.diagnostics = cast(Any, heard)
+    graded = GradedAnswers(qrels)
+    with closing(Journal(path)) as journal:
+        judge = PairwiseJudge(
+            CachedModel(cast(LanguageModel, model), journal),
+            adapter,
+            order=order,
+            decide=decide,
+            seed=seed,
+            passage_tokens=passage_tokens,
+        )
+        judge.diagnostics = graded
+
+        def look_up(requests: Sequence[Request]) -> list[Reply]:
+            keys = [key(model.fingerprint, request) for request in requests]
+            known = journal.get(list(dict.fromkeys(keys)))
+            return [Reply(known[name].answer if name in known else None, True) for name in keys]
+
         for query, documents, _ in candidates:
             if query.id in qrels:
-                pairs = [Comparison(query, *pair) for pair in combinations(documents, 2)]
+                pairs = [PairwiseQuestion(query, *pair) for pair in combinations(documents, 2)]
                 for start in range(0, len(pairs), CHUNK):
-                    judge(pairs[start : start + CHUNK])
-    finally:
-        journal.close()
-    if not heard.answers:
+                    drive(judge.ask(pairs[start : start + CHUNK]), look_up)
+    if not graded.answers:
         raise InputError(
             f"{path}: holds no answer about these candidates by this model; give the settings of "
-            "the run that wrote it (--model, --prompt, --mode, --order, --passage-tokens, --seed)"
+            "the run that wrote it (`model`, `prompt`, `mode`, `order`, `passage_tokens`, `seed`)"
         )
-    return heard
+    return graded

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from rankprompt.errors import InputError
-from rankprompt.judges.diagnostics import Diagnostics
-from rankprompt.judges.simulated.error_model import JudgeModel
+from rankprompt.judges.diagnostics import PairwiseDiagnostics
+from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Comparison, Preference, Qrels
+from rankprompt.types import PairwiseQuestion, Preference, Qrels
 
-__all__ = ["OracleJudge"]
+__all__ = ["PairwiseOracle"]
 
 
-class OracleJudge:
+class PairwiseOracle:
     """A judge that reads the qrels: what would a method give with a perfect, or a noisy, judge?
 
     Args:
@@ -31,7 +31,7 @@ class OracleJudge:
         qrels: Qrels,
         *,
         noise: float = 0.0,
-        errors: JudgeModel | None = None,
+        errors: ErrorModel | None = None,
         order: str = "single",
         decide: str = "agreement",
         seed: int = 0,
@@ -40,19 +40,19 @@ class OracleJudge:
         if not 0 <= noise <= 1:
             raise InputError(f"noise must be a probability, not {noise}")
         self._qrels, self._seed, self._on_judged = qrels, seed, on_judged
-        self._errors = errors or JudgeModel((noise,))
+        self._errors = errors or ErrorModel((noise,))
         self._both, self._soft = order == "both", decide == "soft"
-        self.diagnostics = Diagnostics()
+        self.diagnostics = PairwiseDiagnostics()
         self.asked = 0
 
-    def __call__(self, comparisons: Sequence[Comparison]) -> list[Preference]:
+    def __call__(self, comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
         """Judges a round by the grades."""
         preferences = [self._judge(comparison) for comparison in comparisons]
         self.asked += len(comparisons)
         self._on_judged(len(comparisons))
         return preferences
 
-    def _judge(self, comparison: Comparison) -> Preference:
+    def _judge(self, comparison: PairwiseQuestion) -> Preference:
         query, first, second = comparison
         one, other = sorted((first.id, second.id))
         grades = self._qrels.get(query.id, {})

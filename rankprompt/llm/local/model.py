@@ -17,7 +17,7 @@ from rankprompt.llm.local.onednn_linear import few_outputs, lay_out
 from rankprompt.llm.local.packed_rows import packing_of
 from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, Prefix, Prefixes, prefixes_of
 from rankprompt.llm.local.processor import use_threads
-from rankprompt.llm.special_tokens import marks, plain
+from rankprompt.llm.special_tokens import escape, marks
 
 __all__ = ["LocalModel", "load"]
 
@@ -155,13 +155,13 @@ class LocalModel:
         encoded = self._encode(request)
         return len(encoded.context) + max(request.max_tokens, *encoded.counts, 0)
 
-    def cut(self, text: str, tokens: int) -> str:
+    def truncate(self, text: str, tokens: int) -> str:
         """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
-        return preparing.cut(self._tokenizer, text, tokens)
+        return preparing.truncate(self._tokenizer, text, tokens)
 
-    def plain(self, text: str) -> str:
+    def escape(self, text: str) -> str:
         """A text of others, so written that none of it is taken for a special token."""
-        return plain(text, self._marks)
+        return escape(text, self._marks)
 
     def _encode(self, request: Request) -> Encoded:
         return encode(

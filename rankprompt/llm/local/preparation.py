@@ -12,12 +12,12 @@ from rankprompt.errors import ModelError
 
 __all__ = [
     "context_length",
-    "cut",
     "fingerprint",
     "greedy",
     "out_of_memory",
     "project_in_float32",
     "special_tokens",
+    "truncate",
 ]
 
 
@@ -81,7 +81,7 @@ def out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def cut(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
+def truncate(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
     """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
 
     def count(part: str) -> int:

@@ -33,7 +33,7 @@ from rankprompt.llm.openai.top_logprobs import (
     read_options,
     read_positions,
 )
-from rankprompt.llm.special_tokens import LIKELY, plain
+from rankprompt.llm.special_tokens import LIKELY, escape
 
 __all__ = ["OpenAIModel"]
 
@@ -136,7 +136,7 @@ class OpenAIModel:
         )
         return _tokens(request.prompt) + longest + _TEMPLATE * self._chat(request)
 
-    def cut(self, text: str, tokens: int) -> str:
+    def truncate(self, text: str, tokens: int) -> str:
         """The longest start of a text with at most ``tokens`` tokens, on a character's bound.
 
         The server's tokenizer is not known. A token is taken for three bytes of UTF-8: English has
@@ -151,9 +151,9 @@ class OpenAIModel:
             end -= 1
         return content[:end].decode("utf-8", "surrogatepass")
 
-    def plain(self, text: str) -> str:
+    def escape(self, text: str) -> str:
         """A text of others, so written that none of it looks like a special token."""
-        return plain(text, LIKELY)
+        return escape(text, LIKELY)
 
     async def close(self) -> None:
         """Ends the connections."""

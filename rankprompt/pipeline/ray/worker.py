@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
-from rankprompt.journal.cached_model import Answering, Costs
+from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Entry, Journal
 from rankprompt.llm.base import Answer, LanguageModel
 from rankprompt.pipeline.blocks import Judged, ask
@@ -98,8 +99,8 @@ class Keeper:
         self._journal.close()
 
 
-class _Distant:
-    """Stands before an ``Answering`` for the journal; each call is a message to the keeper.
+class _RemoteJournal:
+    """The driver's journal as a worker sees it; each call is a message to the keeper.
 
     Both calls wait: no batch is asked before the one before it is committed.
     """
@@ -116,8 +117,11 @@ class _Distant:
         found: dict[bytes, Entry] = self._call(self._keeper.get, keys)
         return found
 
-    def put(self, answers: Mapping[bytes, Answer], **settings: Any) -> None:
-        self._call(self._keeper.put, answers, settings)
+    def put(
+        self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
+    ) -> None:
+        sizes = {"chunk": chunk, "tokens": tokens, "padding": padding}
+        self._call(self._keeper.put, answers, sizes)
 
     def _call(self, called: Any, *what: Any) -> Any:
         ray = import_module("ray")
@@ -174,8 +178,8 @@ class Worker:
     def _rerank(self, attempt: int, place: int, candidates: Sequence[Candidates]) -> Finished:
         assert self._model is not None, "a worker is sent queries only once it has loaded"
         job, prompt = self._settings.job, self._settings.prompt
-        journal = _Distant(self._keeper, self._slot, attempt)
-        answering = Answering(self._model, cast("Journal", journal))
+        journal = _RemoteJournal(self._keeper, self._slot, attempt)
+        answering = CachedModel(self._model, journal)
         answering.costs = journal.costs
         judged = ask(candidates, answering, job, prompt, journal.judged)
         return Finished(place, answering.costs, judged)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
-from rankprompt.journal.cached_model import Costs
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.pipeline.ray.cluster import Cluster, connected, last_line
 from rankprompt.pipeline.ray.worker import Card, Finished, Keeper, Note, Worker, WorkerSettings

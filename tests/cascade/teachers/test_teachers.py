@@ -19,7 +19,8 @@ from rankprompt.cascade.teachers.cross_encoder import (
     load_cross_encoder,
 )
 from rankprompt.errors import InputError, ModelError, UnknownNameError
-from rankprompt.journal.cached_model import Answering, Budget
+from rankprompt.journal.budget import Budget
+from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import load_prompt
@@ -130,11 +131,11 @@ def test_the_onnx_models_scores_do_not_depend_on_each_other(minilm: CrossEncoder
 def test_a_language_model_asks_once(tmp_path: Path) -> None:
     for name in ("query-likelihood", "relevance-yes-no"):
         model, prompt = FakeModel(), load_prompt(name)
-        answering = Answering(model, Journal(tmp_path / name))
+        answering = CachedModel(model, Journal(tmp_path / name))
         teacher = LanguageModelTeacher(answering, prompt)
         scores = teacher(PAIRS[:3])
         assert len(set(scores)) == 3
-        again = Answering(model, Journal(tmp_path / name))
+        again = CachedModel(model, Journal(tmp_path / name))
         assert LanguageModelTeacher(again, prompt)(PAIRS[:3]) == scores
         assert (answering.costs.prompts, again.costs.prompts) == (3, 0)
         assert (teacher.tokens > 0, again.costs.tokens) == (True, 0)
@@ -145,14 +146,16 @@ def test_yes_and_no_make_the_probability_of_yes() -> None:
         assert request.options == ("Yes", "No")
         return Answer((-1.0, -3.0) if "mill stands" in request.prompt else (-2.5, -0.5), (1, 1))
 
-    answering = Answering(FakeModel(answer), Journal(None))
+    answering = CachedModel(FakeModel(answer), Journal(None))
     teacher = LanguageModelTeacher(answering, load_prompt("relevance-yes-no"))
     assert teacher(PAIRS[:2]) == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))])
 
 
 def test_a_language_model_s_window_is_cut_to_fit_and_a_query_that_leaves_no_room_is_told() -> None:
     model = FakeModel(context_length=60)
-    teacher = LanguageModelTeacher(Answering(model, Journal(None)), load_prompt("relevance-yes-no"))
+    teacher = LanguageModelTeacher(
+        CachedModel(model, Journal(None)), load_prompt("relevance-yes-no")
+    )
     teacher([("mill", "boats " * 200)])
     assert 20 < model.prompts[0].prompt.count("boats") < 60
     with pytest.raises(ModelError, match=r"query 'long long .*\.\.\.' leaves no room"):
@@ -161,15 +164,15 @@ def test_a_language_model_s_window_is_cut_to_fit_and_a_query_that_leaves_no_room
 
 def test_a_spent_budget_is_told_and_what_was_asked_is_kept(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
-    answering = Answering(FakeModel(), journal, Budget(prompts=2))
+    answering = CachedModel(FakeModel(), journal, Budget(prompts=2))
     with pytest.raises(ModelError, match="budget is spent"):
         LanguageModelTeacher(answering, load_prompt("query-likelihood"))(PAIRS)
     assert journal.totals() == (2, 2)
 
 
 def test_another_kind_of_prompt_is_told() -> None:
-    with pytest.raises(InputError, match="gradings, and --prompt prp is of kind choice"):
-        LanguageModelTeacher(Answering(FakeModel(), Journal(None)), load_prompt("prp"))
+    with pytest.raises(InputError, match="gradings, and `prompt` prp is of kind choice"):
+        LanguageModelTeacher(CachedModel(FakeModel(), Journal(None)), load_prompt("prp"))
 
 
 def test_teachers_are_found_by_name(tmp_path: Path) -> None:
@@ -179,7 +182,7 @@ def test_teachers_are_found_by_name(tmp_path: Path) -> None:
     folder = tiny.save(tmp_path, classifier(1))
     assert isinstance(load_teacher(str(folder)), CrossEncoder)
     assert teacher_offsets(str(folder))("the mill")[-1] == (3, 8)
-    language = load_teacher("llm:any", answering=Answering(FakeModel(), Journal(None)))
+    language = load_teacher("llm:any", model=CachedModel(FakeModel(), Journal(None)))
     assert isinstance(language, LanguageModelTeacher)
 
 

@@ -8,13 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.judges.adapters.listwise import (
-    LikeliestFirst,
-    Permutation,
-    Selected,
-    SelectedLabel,
-    named,
-)
+from rankprompt.judges.adapters.labels import find_labels
+from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPermutation
+from rankprompt.judges.adapters.setwise import Selected, SelectedLabel
 from rankprompt.llm.base import Answer
 from rankprompt.prompts.prompt import load_prompt, parse_template
 
@@ -25,11 +21,11 @@ TEXTS = ["first text", "second text", "third text", "fourth text"]
 
 
 def test_passages_are_shown_under_their_labels() -> None:
-    (request,) = LikeliestFirst(LISTWISE).requests("why", TEXTS)
+    (request,) = LikeliestLabelsFirst(LISTWISE).requests("why", TEXTS)
     assert "[A] first text\n\n[B] second text\n\n[C] third" in request.prompt
     assert "these 4 passages" in request.prompt
     assert request.options == ("[A]", "[B]", "[C]", "[D]")
-    (request,) = Permutation(NUMBERS).requests("why", TEXTS)
+    (request,) = WrittenPermutation(NUMBERS).requests("why", TEXTS)
     assert "[1] first text" in request.prompt
     assert (request.options, request.max_tokens) == ((), 8 * 4)
     (request,) = Selected(SETWISE).requests("why", TEXTS[:2])
@@ -39,23 +35,24 @@ def test_passages_are_shown_under_their_labels() -> None:
 
 
 def test_more_passages_than_labels_are_refused() -> None:
-    assert LikeliestFirst(LISTWISE).requests("why", ["x"] * 26)[0].options[-1] == "[Z]"
+    assert LikeliestLabelsFirst(LISTWISE).requests("why", ["x"] * 26)[0].options[-1] == "[Z]"
     with pytest.raises(InputError, match="27 passages at a time are more than the 26 letters of"):
-        LikeliestFirst(LISTWISE).requests("why", ["x"] * 27)
+        LikeliestLabelsFirst(LISTWISE).requests("why", ["x"] * 27)
     assert NUMBERS.labels == "numbers"
-    LikeliestFirst(NUMBERS).requests("why", ["x"] * 27)
+    LikeliestLabelsFirst(NUMBERS).requests("why", ["x"] * 27)
 
 
 def test_logits_order_and_share() -> None:
     answer = Answer((-3.0, -1.0, -9.0, -1.0))
-    assert LikeliestFirst(LISTWISE).read([answer], 4).answer == (1, 3, 0, 2)
-    shares = Selected(SETWISE).read([answer], 4).answer
+    assert LikeliestLabelsFirst(LISTWISE).parse([answer], 4).answer == (1, 3, 0, 2)
+    shares = Selected(SETWISE).parse([answer], 4).answer
+    assert shares is not None
     assert sum(shares) == pytest.approx(1)
     assert shares[1] == shares[3] == pytest.approx(math.exp(2) * shares[0])
-    for reading in (LikeliestFirst(LISTWISE), Selected(SETWISE)):
-        assert reading.read([Answer((math.nan,) * 4)], 4).answer is None
-    assert LikeliestFirst(LISTWISE).unknown(3) == (0, 1, 2)
-    assert Selected(SETWISE).unknown(4) == (0.25,) * 4
+    for reading in (LikeliestLabelsFirst(LISTWISE), Selected(SETWISE)):
+        assert reading.parse([Answer((math.nan,) * 4)], 4).answer is None
+    assert LikeliestLabelsFirst(LISTWISE).fallback(3) == (0, 1, 2)
+    assert Selected(SETWISE).fallback(4) == (0.25,) * 4
 
 
 @pytest.mark.parametrize(
@@ -79,22 +76,22 @@ def test_logits_order_and_share() -> None:
 def test_a_written_permutation_loses_no_passage(
     text: str, order: tuple[int, ...] | None, repairs: dict[str, int]
 ) -> None:
-    heard = Permutation(LISTWISE).read([Answer(text=text)], 4)
+    heard = WrittenPermutation(LISTWISE).parse([Answer(text=text)], 4)
     assert heard.answer == order
     assert +Counter(heard.repairs) == Counter(repairs)
 
 
 def test_numbers_are_read_alike() -> None:
-    heard = Permutation(NUMBERS).read([Answer(text="[10] > [2] > [0] > [11] > [2]")], 10)
+    heard = WrittenPermutation(NUMBERS).parse([Answer(text="[10] > [2] > [0] > [11] > [2]")], 10)
     assert heard.answer == (9, 1, 0, 2, 3, 4, 5, 6, 7, 8)
     assert heard.repairs == {"missing": 8, "doubled": 1, "invented": 2}
-    assert Permutation(NUMBERS).read([Answer(text="3 > 1 > 2")], 3).answer == (2, 0, 1)
+    assert WrittenPermutation(NUMBERS).parse([Answer(text="3 > 1 > 2")], 3).answer == (2, 0, 1)
 
 
 @given(st.text(alphabet="ABCZ[]> ,\n1x", max_size=60), st.integers(2, 26))
 def test_whatever_is_written_an_answer_is_a_permutation(text: str, number: int) -> None:
     for prompt in (LISTWISE, NUMBERS, SETWISE):
-        answer = Permutation(prompt).read([Answer(text=text)], number).answer
+        answer = WrittenPermutation(prompt).parse([Answer(text=text)], number).answer
         assert answer is None or sorted(answer) == list(range(number))
 
 
@@ -102,9 +99,9 @@ def test_whatever_is_written_an_answer_is_a_permutation(text: str, number: int) 
 def test_a_permutation_that_is_written_is_read(number: int, random: Random) -> None:
     order = random.sample(range(number), number)
     for prompt in (LISTWISE, NUMBERS):
-        (request,) = LikeliestFirst(prompt).requests("q", ["x"] * number)
+        (request,) = LikeliestLabelsFirst(prompt).requests("q", ["x"] * number)
         text = " > ".join(request.options[place] for place in order)
-        heard = Permutation(prompt).read([Answer(text=text)], number)
+        heard = WrittenPermutation(prompt).parse([Answer(text=text)], number)
         assert heard.answer == tuple(order)
         assert not any(heard.repairs.values())
 
@@ -117,11 +114,11 @@ def test_a_permutation_that_is_written_is_read(number: int, random: Random) -> N
     ],
 )  # fmt: skip
 def test_a_written_selection_names_one(text: str, chosen: int | None) -> None:
-    answer = SelectedLabel(SETWISE).read([Answer(text=text)], 4).answer
+    answer = SelectedLabel(SETWISE).parse([Answer(text=text)], 4).answer
     assert answer == (None if chosen is None else tuple(float(i == chosen) for i in range(4)))
 
 
 def test_a_label_in_its_words_is_found_in_a_sentence() -> None:
-    assert named(WORDED, "I would say that passage C is the best.") == [2]
-    assert named(WORDED, "A good one is Passage B, not passage D.") == [1, 3]
-    assert named(WORDED, "Passage Bee") == []
+    assert find_labels(WORDED, "I would say that passage C is the best.") == [2]
+    assert find_labels(WORDED, "A good one is Passage B, not passage D.") == [1, 3]
+    assert find_labels(WORDED, "Passage Bee") == []

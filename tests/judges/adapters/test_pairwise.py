@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rankprompt.judges.adapters.base import PairwiseAdapter
 from rankprompt.judges.adapters.pairwise import (
     Choice,
     Contrast,
     Generation,
     Likelihood,
-    Reading,
-    reading,
+    pairwise_adapter,
 )  # fmt: skip
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt, load_prompt, parse_template
@@ -37,8 +37,8 @@ LIKELIHOOD = Prompt(
 ALL = [Choice(CHOICE), Generation(CHOICE), Contrast(CONTRAST), Likelihood(LIKELIHOOD)]
 
 
-def read(one: Reading, text: str) -> float | None:
-    return one.read([Answer(text=text)])
+def read(one: PairwiseAdapter, text: str) -> float | None:
+    return one.parse([Answer(text=text)], 2).answer
 
 
 @pytest.mark.parametrize(
@@ -51,41 +51,41 @@ def read(one: Reading, text: str) -> float | None:
     ],
 )
 def test_the_prompt_and_the_mode_name_the_reading(
-    prompt: Prompt, mode: str, expected: type[Reading]
+    prompt: Prompt, mode: str, expected: type[PairwiseAdapter]
 ) -> None:
-    assert type(reading(prompt, mode)) is expected
+    assert type(pairwise_adapter(prompt, mode)) is expected
 
 
 def test_scoring_asks_for_the_options_after_one_prompt() -> None:
-    assert Choice(CHOICE).requests("q", "x", "y") == [
+    assert Choice(CHOICE).requests("q", ("x", "y")) == [
         Request("q|x|y|", options=(" Passage A", " Passage B"), breaks=(0, 2, 4))
     ]
-    assert Choice(choice("A", "B", chat=True)).requests("q", "x", "y")[0].chat
+    assert Choice(choice("A", "B", chat=True)).requests("q", ("x", "y"))[0].chat
 
 
 def test_generation_asks_for_a_short_text() -> None:
-    assert Generation(CHOICE).requests("q", "x", "y") == [
+    assert Generation(CHOICE).requests("q", ("x", "y")) == [
         Request("q|x|y|", max_tokens=5, breaks=(0, 2, 4))
     ]
-    assert Generation(choice("A", "B", chat=True)).requests("q", "x", "y")[0].chat
+    assert Generation(choice("A", "B", chat=True)).requests("q", ("x", "y"))[0].chat
 
 
 def test_contrast_asks_for_the_query_under_each_label() -> None:
-    assert Contrast(CONTRAST).requests("q", "x", "y") == [
+    assert Contrast(CONTRAST).requests("q", ("x", "y")) == [
         Request("x|y|one:", options=(" q?",), breaks=(0, 2, 4)),
         Request("x|y|two:", options=(" q?",), breaks=(0, 2, 4)),
     ]
 
 
 def test_likelihood_asks_for_the_query_after_each_passage() -> None:
-    assert Likelihood(LIKELIHOOD).requests("q", "x", "y") == [
+    assert Likelihood(LIKELIHOOD).requests("q", ("x", "y")) == [
         Request("x:", options=(" q?",), breaks=(0,)),
         Request("y:", options=(" q?",), breaks=(0,)),
     ]
 
 
 @pytest.mark.parametrize("one", ALL[:3], ids=lambda one: type(one).__name__)
-def test_a_pair_has_an_order_where_both_passages_are_shown(one: Reading) -> None:
+def test_a_pair_has_an_order_where_both_passages_are_shown(one: PairwiseAdapter) -> None:
     assert one.ordered
     assert one.passages == 2
 
@@ -94,50 +94,52 @@ def test_a_pair_has_no_order_where_each_passage_stands_alone() -> None:
     alone = Likelihood(LIKELIHOOD)
     assert not alone.ordered
     assert alone.passages == 1
-    assert alone.requests("q", "x", "y") == alone.requests("q", "y", "x")[::-1]
+    assert alone.requests("q", ("x", "y")) == alone.requests("q", ("y", "x"))[::-1]
 
 
 @given(FLOATS, FLOATS)
 def test_scoring_gives_the_first_option_s_share_of_the_probability(a: float, b: float) -> None:
-    preference = Choice(CHOICE).read([Answer((a, b), (2, 2))])
+    preference = Choice(CHOICE).parse([Answer((a, b), (2, 2))], 2).answer
     assert preference == pytest.approx(1 / (1 + math.exp(b - a)))
-    other = Choice(CHOICE).read([Answer((b, a), (2, 2))])
+    other = Choice(CHOICE).parse([Answer((b, a), (2, 2))], 2).answer
     assert preference is not None
     assert other == pytest.approx(1 - preference)
 
 
 def test_scoring_weighs_whole_options_whatever_their_number_of_tokens() -> None:
     # Two sums of the same size are as likely, although one option is longer.
-    assert Choice(CHOICE).read([Answer((-4.0, -4.0), (2, 3))]) == 0.5
-    assert Choice(CHOICE).read([Answer((math.log(0.6), math.log(0.2)), (2, 3))]) == (
+    assert Choice(CHOICE).parse([Answer((-4.0, -4.0), (2, 3))], 2).answer == 0.5
+    assert Choice(CHOICE).parse([Answer((math.log(0.6), math.log(0.2)), (2, 3))], 2).answer == (
         pytest.approx(0.75)
     )
 
 
 @pytest.mark.parametrize("one", ALL[2:], ids=lambda one: type(one).__name__)
-def test_the_query_s_likelihood_is_taken_by_the_token(one: Reading) -> None:
+def test_the_query_s_likelihood_is_taken_by_the_token(one: PairwiseAdapter) -> None:
     better, worse = Answer((-4.0,), (4,)), Answer((-9.0,), (3,))
     expected = 1 / (1 + math.exp(-3 - -1))
-    assert one.read([better, worse]) == pytest.approx(expected)
-    assert one.read([worse, better]) == pytest.approx(1 - expected)
-    assert one.read([better, Answer((-2.0,), (2,))]) == 0.5
+    assert one.parse([better, worse], 2).answer == pytest.approx(expected)
+    assert one.parse([worse, better], 2).answer == pytest.approx(1 - expected)
+    assert one.parse([better, Answer((-2.0,), (2,))], 2).answer == 0.5
 
 
 @pytest.mark.parametrize("gap", [800.0, 1e300, math.inf])
 def test_the_widest_gaps_overflow_nothing(gap: float) -> None:
-    assert Choice(CHOICE).read([Answer((0.0, -gap), (1, 1))]) == 1
-    assert Choice(CHOICE).read([Answer((-gap, 0.0), (1, 1))]) == 0
-    assert Likelihood(LIKELIHOOD).read([Answer((-gap,), (1,)), Answer((0.0,), (1,))]) == 0
+    assert Choice(CHOICE).parse([Answer((0.0, -gap), (1, 1))], 2).answer == 1
+    assert Choice(CHOICE).parse([Answer((-gap, 0.0), (1, 1))], 2).answer == 0
+    assert (
+        Likelihood(LIKELIHOOD).parse([Answer((-gap,), (1,)), Answer((0.0,), (1,))], 2).answer == 0
+    )
 
 
 @pytest.mark.parametrize(
     "pair", [(math.nan, -1.0), (-1.0, math.nan), (math.nan, math.nan), (-math.inf, -math.inf)]
 )
 def test_what_is_not_a_number_cannot_be_read(pair: tuple[float, float]) -> None:
-    assert Choice(CHOICE).read([Answer(pair, (1, 1))]) is None
+    assert Choice(CHOICE).parse([Answer(pair, (1, 1))], 2).answer is None
     answers = [Answer((pair[0],), (1,)), Answer((pair[1],), (1,))]
-    assert Contrast(CONTRAST).read(answers) is None
-    assert Likelihood(LIKELIHOOD).read(answers) is None
+    assert Contrast(CONTRAST).parse(answers, 2).answer is None
+    assert Likelihood(LIKELIHOOD).parse(answers, 2).answer is None
 
 
 FIRST, SECOND, UNREADABLE = 1.0, 0.0, None
@@ -267,8 +269,8 @@ def test_changing_a_and_b_in_a_text_changes_what_it_means(text: str) -> None:
 
 def test_the_published_prompt_is_read_in_both_modes() -> None:
     prompt = load_prompt("prp")
-    assert read(reading(prompt, "generation"), "Passage B") == SECOND
-    (request,) = reading(prompt, "scoring").requests("cats?", "{query}", "{second} {{")
+    assert read(pairwise_adapter(prompt, "generation"), "Passage B") == SECOND
+    (request,) = pairwise_adapter(prompt, "scoring").requests("cats?", ("{query}", "{second} {{"))
     assert "Given a query cats?," in request.prompt
     assert "Passage A: {query}\n\nPassage B: {second} {{\n" in request.prompt
     assert request.options == prompt.options
@@ -290,4 +292,4 @@ def test_the_published_prompt_is_read_in_both_modes() -> None:
     ],
 )
 def test_chinese_answers_are_read(text: str, read: float | None) -> None:
-    assert Generation(load_prompt("prp-zh")).read([Answer(text=text)]) == read
+    assert Generation(load_prompt("prp-zh")).parse([Answer(text=text)], 2).answer == read

@@ -15,18 +15,18 @@ def test_the_expected_grade_is_the_mean_over_the_options() -> None:
     (request,) = reading.requests("why", ["because"])
     assert request.options == ("Yes", "No")
     assert "because" in request.prompt
-    assert reading.read([Answer((math.log(0.6), math.log(0.2)))], 1).answer == pytest.approx(0.75)
+    assert reading.parse([Answer((math.log(0.6), math.log(0.2)))], 1).answer == pytest.approx(0.75)
     logs = tuple(map(math.log, (0.4, 0.3, 0.2, 0.1)))
-    assert ExpectedGrade(LABELS).read([Answer(logs)], 1).answer == pytest.approx(2)
+    assert ExpectedGrade(LABELS).parse([Answer(logs)], 1).answer == pytest.approx(2)
     # Far below what a float can hold.
-    assert reading.read([Answer((-9000.0, -9001.0))], 1).answer == pytest.approx(
+    assert reading.parse([Answer((-9000.0, -9001.0))], 1).answer == pytest.approx(
         1 / (1 + 1 / math.e)
     )
 
 
 @pytest.mark.parametrize("bad", [(math.nan, -1.0), (-math.inf, -math.inf)])
 def test_what_is_no_number_is_unreadable(bad: tuple[float, float]) -> None:
-    assert ExpectedGrade(load_prompt("relevance-yes-no")).read([Answer(bad)], 1).answer is None
+    assert ExpectedGrade(load_prompt("relevance-yes-no")).parse([Answer(bad)], 1).answer is None
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_what_is_no_number_is_unreadable(bad: tuple[float, float]) -> None:
     ],
 )  # fmt: skip
 def test_a_written_grade_is_the_one_option_named(text: str, grade: float | None) -> None:
-    assert WrittenGrade(LABELS).read([Answer(text=text)], 1).answer == grade
+    assert WrittenGrade(LABELS).parse([Answer(text=text)], 1).answer == grade
 
 
 def test_the_querys_likelihood_asks_what_comparing_two_passages_asks() -> None:
     prompt = load_prompt("query-likelihood")
-    pair = Likelihood(prompt).requests("why", "one", "two")
+    pair = Likelihood(prompt).requests("why", ("one", "two"))
     assert QueryLikelihood(prompt).requests("why", ["one"]) == pair[:1]
     assert QueryLikelihood(prompt).requests("why", ["two"]) == pair[1:]
-    assert QueryLikelihood(prompt).read([Answer((-6.0,), (3,))], 1).answer == -2
-    assert QueryLikelihood(prompt).read([Answer((math.nan,), (3,))], 1).answer is None
+    assert QueryLikelihood(prompt).parse([Answer((-6.0,), (3,))], 1).answer == -2
+    assert QueryLikelihood(prompt).parse([Answer((math.nan,), (3,))], 1).answer is None

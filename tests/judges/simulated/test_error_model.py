@@ -8,22 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.judges.pairwise import OracleJudge
-from rankprompt.judges.simulated.error_model import JudgeModel, parse_judge_model
-from rankprompt.types import Comparison, Document, Query
+from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
+from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
+from rankprompt.types import Document, PairwiseQuestion, Query
 
 QUERY = Query("q", "which one")
 DOCUMENTS = [Document(f"d{number}", "") for number in range(160)]
 GRADES = {"q": {document.id: place % 4 for place, document in enumerate(DOCUMENTS)}}
-PAIRS = [Comparison(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
+PAIRS = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
 
 
-def judged(spelling: str, **settings: Any) -> tuple[OracleJudge, dict[Comparison, float]]:
-    judge = OracleJudge(GRADES, errors=parse_judge_model(spelling), **settings)
+def judged(spelling: str, **settings: Any) -> tuple[PairwiseOracle, dict[PairwiseQuestion, float]]:
+    judge = PairwiseOracle(GRADES, errors=parse_error_model(spelling), **settings)
     return judge, dict(zip(PAIRS, judge(PAIRS), strict=True))
 
 
-def wrong(answers: dict[Comparison, float], gap: int) -> float:
+def wrong(answers: dict[PairwiseQuestion, float], gap: int) -> float:
     """The share of wrong answers about grades so far apart; with 0, of first ones preferred."""
     found = []
     for (_, first, second), preference in answers.items():
@@ -40,7 +40,7 @@ def test_a_flip_is_as_frequent_at_any_gap_and_leaves_ties() -> None:
 
 
 def test_noise_is_a_flip() -> None:
-    judge = OracleJudge(GRADES, noise=0.3)
+    judge = PairwiseOracle(GRADES, noise=0.3)
     assert dict(zip(PAIRS, judge(PAIRS), strict=True)) == judged("flip=0.3")[1]
 
 
@@ -103,15 +103,15 @@ def test_two_orders_err_apart_and_where_they_disagree_it_is_a_tie() -> None:
     assert {0.0, 0.5, 1.0} == set(judged("flip=0,ties=0.3", order="both")[1].values())
 
 
-def judged_apart(pair: Comparison) -> bool:
+def judged_apart(pair: PairwiseQuestion) -> bool:
     return GRADES["q"][pair.first.id] != GRADES["q"][pair.second.id]
 
 
 def test_the_seed_makes_other_errors_and_nothing_else_does() -> None:
     spelling = "errors=0.3/0.2/0.1,bias=0.1,ties=0.1,circle=0.1"
     _, first = judged(spelling, order="both", seed=1)
-    again = OracleJudge(GRADES, errors=parse_judge_model(spelling), order="both", seed=1)
-    turned = [Comparison(QUERY, pair.second, pair.first) for pair in reversed(PAIRS)]
+    again = PairwiseOracle(GRADES, errors=parse_error_model(spelling), order="both", seed=1)
+    turned = [PairwiseQuestion(QUERY, pair.second, pair.first) for pair in reversed(PAIRS)]
     assert [1 - value for value in again(turned)][::-1] == list(first.values())
     assert judged(spelling, order="both", seed=2)[1] != first
 
@@ -129,8 +129,8 @@ SHARES = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0])
 def test_a_model_is_what_its_spelling_says(
     errors: tuple[float, ...], guesses: bool, bias: float, ties: float, circle: float
 ) -> None:
-    model = JudgeModel(errors, guesses, bias, ties, circle)
-    found = parse_judge_model(str(model))
+    model = ErrorModel(errors, guesses, bias, ties, circle)
+    found = parse_error_model(str(model))
     assert found == model or (not any(errors) and not guesses and found.errors == (0.0,))
 
 
@@ -153,7 +153,7 @@ def test_a_model_is_what_its_spelling_says(
 )
 def test_a_misspelt_model_is_told_in_one_line(spelling: str, told: str) -> None:
     with pytest.raises(InputError) as error:
-        parse_judge_model(spelling)
+        parse_error_model(spelling)
     assert told in str(error.value)
 
 
@@ -162,4 +162,4 @@ def test_a_misspelt_model_is_told_in_one_line(spelling: str, told: str) -> None:
 )
 def test_a_model_refuses_what_is_no_share(settings: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        JudgeModel(**settings)
+        ErrorModel(**settings)

@@ -320,7 +320,7 @@ def test_a_batch_wastes_little_on_padding(planner: LocalModel, lengths: list[int
 def test_a_cut_text_has_its_tokens_and_whole_characters(
     planner: LocalModel, text: str, tokens: int
 ) -> None:
-    found = planner.cut(text, tokens)
+    found = planner.truncate(text, tokens)
     assert text.startswith(found)
     assert len(ids(found)) <= tokens
     if found != text:
@@ -329,7 +329,7 @@ def test_a_cut_text_has_its_tokens_and_whole_characters(
 
 def test_a_cut_ends_before_the_character_that_does_not_fit(planner: LocalModel) -> None:
     assert len(ids("😀")) == 4
-    assert [planner.cut("😀😀", tokens) for tokens in (3, 4, 7, 8)] == ["", "😀", "😀", "😀😀"]
+    assert [planner.truncate("😀😀", tokens) for tokens in (3, 4, 7, 8)] == ["", "😀", "😀", "😀😀"]
 
 
 def test_length_counts_prompt_template_and_the_longest_answer(planner: LocalModel) -> None:

@@ -9,7 +9,7 @@ import torch
 from transformers import MistralConfig, MistralForCausalLM
 
 from rankprompt.journal.store import key
-from rankprompt.judges.adapters.pairwise import reading
+from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.llm import load_model
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local.model import LocalModel
@@ -51,7 +51,7 @@ def passages(count: int) -> list[str]:
 
 
 def pairs(prompt: str) -> list[Request]:
-    asked = reading(load_prompt(prompt), "scoring")
+    asked = pairwise_adapter(load_prompt(prompt), "scoring")
     texts = passages(5)
     found = [
         request
@@ -59,7 +59,7 @@ def pairs(prompt: str) -> list[Request]:
         for one in texts
         for other in texts
         if one != other
-        for request in asked.requests(query, one, other)
+        for request in asked.requests(query, (one, other))
     ]
     return list(dict.fromkeys(found))
 
@@ -133,7 +133,9 @@ def test_the_hint_is_no_part_of_what_is_asked() -> None:
 
 
 def test_breaks_stand_where_slots_begin() -> None:
-    (request,) = reading(load_prompt("prp"), "scoring").requests("q {first}", "one", "two")
+    (request,) = pairwise_adapter(load_prompt("prp"), "scoring").requests(
+        "q {first}", ("one", "two")
+    )
     starts = [request.prompt[place:] for place in request.breaks]
     assert [start[:3] for start in starts] == ["q {", "one", "two"]
 

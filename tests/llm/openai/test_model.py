@@ -746,13 +746,13 @@ SOMEWHERE = OpenAIModel("m", base_url="http://localhost")
 @given(st.text(st.characters()), st.integers(0, 20))
 def test_a_cut_text_is_the_longest_start_that_fits(text: str, tokens: int) -> None:
     model = SOMEWHERE
-    cut = model.cut(text, tokens)
+    cut = model.truncate(text, tokens)
     assert text.startswith(cut)
     bare = model.length(Request(""))
     assert model.length(Request(cut)) - bare <= tokens
     if cut != text:
         assert model.length(Request(text[: len(cut) + 1])) - bare > tokens
-    assert model.cut(cut, tokens) == cut
+    assert model.truncate(cut, tokens) == cut
 
 
 def test_lengths_are_rather_too_large() -> None:

@@ -9,9 +9,9 @@ import pytest
 from tokenizers.normalizers import Lowercase
 
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import Answering
+from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal
-from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.base import Request
 from rankprompt.llm.local.model import LocalModel, load
 from rankprompt.search import SearchSettings, SeedPrompt, token_offsets
 from rankprompt.search.evolving import EvolveJob, run_evolution
@@ -26,13 +26,13 @@ ONE_AT_A_TIME: dict[str, Any] = {"prefix_bytes": 0, "batch_tokens": 1}
 AS_EVOLVE_RUNS: dict[str, Any] = {"starts_end": True}
 
 
-class Keeping(Answering):
+class Keeping(CachedModel):
     """Keeps the answers of the last chunk."""
 
-    def __call__(self, requests: Sequence[Request]) -> tuple[list[Answer | None], list[bool]]:
-        answers, known = super().__call__(requests)
-        self.kept = [one.loglikelihoods for one in answers if one]
-        return answers, known
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        replies = super().answer(requests)
+        self.kept = [one.answer.loglikelihoods for one in replies if one.answer]
+        return replies
 
 
 def check(path: Path, name: str, tokenizer: object, genomes: int) -> None:

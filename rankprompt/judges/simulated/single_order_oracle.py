@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rankprompt.errors import InputError
-from rankprompt.judges.diagnostics import SetDiagnostics
+from rankprompt.judges.diagnostics import SingleOrderDiagnostics
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Grading, Listing, Qrels, Question
+from rankprompt.types import ListwiseQuestion, PointwiseQuestion, Qrels, Question
 
-__all__ = ["SetOracle"]
+__all__ = ["SingleOrderOracle"]
 
 
-class SetOracle:
+class SingleOrderOracle:
     """What would a method give with a perfect, or a noisy, judge? For questions that are no pairs.
 
     Args:
@@ -45,7 +45,7 @@ class SetOracle:
             raise InputError("an oracle errs by noise or by strength, not by both")
         self._qrels, self._noise, self._seed, self._on_judged = qrels, noise, seed, on_judged
         self._strength = strength
-        self.diagnostics = SetDiagnostics()
+        self.diagnostics = SingleOrderDiagnostics()
         self.asked = 0
 
     def __call__(self, questions: Sequence[Question]) -> list[Any]:
@@ -58,14 +58,14 @@ class SetOracle:
     def _judge(self, question: Question) -> Any:
         answer: Any
         shown = range(len(question.documents))
-        if isinstance(question, Grading):
+        if isinstance(question, PointwiseQuestion):
             answer = self._worth(question, 0)
-        elif self._strength is None and not isinstance(question, Listing):
+        elif self._strength is None and not isinstance(question, ListwiseQuestion):
             answer = self._select(question)
         else:
             worth = [self._worth(question, place) for place in shown]
             answer = tuple(sorted(shown, key=lambda place: -worth[place]))
-            if not isinstance(question, Listing):
+            if not isinstance(question, ListwiseQuestion):
                 answer = tuple(float(place == answer[0]) for place in shown)
         self.diagnostics.add(question, answer, {})
         return answer

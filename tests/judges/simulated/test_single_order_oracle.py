@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.judges.registry import oracle
-from rankprompt.judges.simulated.error_model import parse_judge_model
-from rankprompt.judges.simulated.set_oracle import SetOracle
-from rankprompt.types import Comparison, Document, Grading, Listing, Query, Question, Selection
+from rankprompt.judges.registry import make_oracle
+from rankprompt.judges.simulated.error_model import parse_error_model
+from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
+from rankprompt.types import (
+    Document,
+    ListwiseQuestion,
+    PairwiseQuestion,
+    PointwiseQuestion,
+    Query,
+    Question,
+    SetwiseQuestion,
+)
 
 QUERY = Query("q", "")
 DOCUMENTS = tuple(Document(name, "") for name in ("none", "some", "most"))
@@ -21,9 +29,9 @@ NEAR = 4 * math.sqrt(0.25 / SEEDS)
 
 def answers(question: Question, model: str) -> list[Any]:
     """What a judge says by each seed."""
-    errors = parse_judge_model(model)
+    errors = parse_error_model(model)
     return [
-        oracle(type(question), QRELS, errors=errors, seed=seed, on_judged=lambda _: None)(
+        make_oracle(type(question), QRELS, errors, seed=seed)(
             [question]  # type: ignore[list-item]
         )[0]
         for seed in range(SEEDS)
@@ -32,7 +40,7 @@ def answers(question: Question, model: str) -> list[Any]:
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_a_selection_is_a_choice_by_luce(strength: float) -> None:
-    found = answers(Selection(QUERY, DOCUMENTS), f"gap={strength}")
+    found = answers(SetwiseQuestion(QUERY, DOCUMENTS), f"gap={strength}")
     assert all(sorted(shares) == [0, 0, 1] for shares in found)
     weights = [math.exp(strength * grade) for grade in (0, 1, 3)]
     for place, weight in enumerate(weights):
@@ -41,7 +49,7 @@ def test_a_selection_is_a_choice_by_luce(strength: float) -> None:
 
 
 def test_a_listing_is_drawn_place_by_place() -> None:
-    found = answers(Listing(QUERY, DOCUMENTS), "gap=0.5")
+    found = answers(ListwiseQuestion(QUERY, DOCUMENTS), "gap=0.5")
     assert all(sorted(order) == [0, 1, 2] for order in found)
     weights = [math.exp(0.5 * grade) for grade in (0, 1, 3)]
     for first in range(3):
@@ -53,19 +61,21 @@ def test_a_listing_is_drawn_place_by_place() -> None:
 
 
 def test_two_gradings_err_as_often_as_an_answer_about_the_pair() -> None:
-    one, other = (answers(Grading(QUERY, document), "gap") for document in DOCUMENTS[:2])
+    one, other = (answers(PointwiseQuestion(QUERY, document), "gap") for document in DOCUMENTS[:2])
     wrong = sum(first > second for first, second in zip(one, other, strict=True)) / SEEDS
-    pair = answers(Comparison(QUERY, *DOCUMENTS[:2]), "gap")
+    pair = answers(PairwiseQuestion(QUERY, *DOCUMENTS[:2]), "gap")
     assert wrong == pytest.approx(1 / (1 + math.e), abs=NEAR)
     assert sum(pair) / SEEDS == pytest.approx(1 / (1 + math.e), abs=NEAR)
 
 
 def test_an_answer_depends_on_the_question_and_the_seed_alone() -> None:
-    question = Listing(QUERY, DOCUMENTS)
-    judge = SetOracle(QRELS, strength=0.1, seed=3)
-    found = judge([question, Listing(QUERY, DOCUMENTS[::-1]), question])
-    assert found[0] == found[2] == SetOracle(QRELS, strength=0.1, seed=3)([question])[0]
-    others = {SetOracle(QRELS, strength=0.1, seed=seed)([question])[0] for seed in range(50)}
+    question = ListwiseQuestion(QUERY, DOCUMENTS)
+    judge = SingleOrderOracle(QRELS, strength=0.1, seed=3)
+    found = judge([question, ListwiseQuestion(QUERY, DOCUMENTS[::-1]), question])
+    assert found[0] == found[2] == SingleOrderOracle(QRELS, strength=0.1, seed=3)([question])[0]
+    others = {
+        SingleOrderOracle(QRELS, strength=0.1, seed=seed)([question])[0] for seed in range(50)
+    }
     assert len(others) == 6
 
 
@@ -85,17 +95,17 @@ def test_an_answer_depends_on_the_question_and_the_seed_alone() -> None:
     ],
 )
 def test_the_strength_of_a_judge_model(spelling: str, strength: float | None) -> None:
-    found = parse_judge_model(spelling).strength
+    found = parse_error_model(spelling).strength
     assert found == (None if strength is None else pytest.approx(strength, abs=1e-3))
 
 
 @pytest.mark.parametrize("spelling", ["gap,bias=0.1", "circle=0.1", "errors=0.2", "ties=0.5"])
 def test_errors_of_pairs_alone_are_refused(spelling: str) -> None:
-    errors = parse_judge_model(spelling)
+    errors = parse_error_model(spelling)
     with pytest.raises(InputError, match=r"about selections, use gap=S or flip=P"):
-        oracle(Selection, QRELS, errors=errors, seed=0, on_judged=lambda _: None)
+        make_oracle(SetwiseQuestion, QRELS, errors=errors, seed=0, on_judged=lambda _: None)
 
 
 def test_noise_and_strength_do_not_go_together() -> None:
     with pytest.raises(InputError, match="not by both"):
-        SetOracle(QRELS, noise=0.1, strength=1.0)
+        SingleOrderOracle(QRELS, noise=0.1, strength=1.0)

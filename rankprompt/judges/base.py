@@ -1,0 +1,160 @@
+"""A language model as a judge: the steps that are the same for every kind of question."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from rankprompt.errors import InputError, ModelError
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
+from rankprompt.llm.base import Answer, Request
+from rankprompt.rankers.coroutines import QuestionGenerator
+from rankprompt.rankers.driver import drive, drive_async
+from rankprompt.types import Document, Query, Question
+
+__all__ = ["CHUNK", "LLMJudge"]
+
+Q = TypeVar("Q", bound=Question)
+A = TypeVar("A")
+
+# Questions rendered at a time: enough for batches of alike length, small in memory (an allpair
+# round over 43 queries holds 212,850 comparisons).
+CHUNK = 256
+# A passage may have more tokens between other texts than alone; spare tokens for each passage.
+_SPARE_TOKENS = 4
+
+
+class LLMJudge(Generic[Q, A]):
+    """Turns questions into requests to a language model, and the model's replies into answers.
+
+    A subclass for a kind of question says how it is rendered (``_render``), what the replies mean
+    (``_conclude``), and which answer stands in where the budget is spent (``_fallback``).
+
+    Args:
+        model: the model behind its journal.
+        passage_tokens: the most tokens of a passage that are shown; None for as many as fit into
+            the model's context.
+        on_judged: called with the number of questions judged, after each chunk of questions.
+
+    Attributes:
+        truncated: the (query id, document id) of passages that were truncated to fit.
+        escaped: the (query id,) and (query id, document id) of texts that spell out special tokens;
+            these are escaped, so that the model reads them as plain text.
+        asked: questions that cost at least one prompt.
+        cache_hits: questions that cost nothing, because the journal had all their answers.
+        unasked: questions that the budget did not reach; each was answered by ``_fallback``.
+    """
+
+    def __init__(
+        self,
+        model: CachedModel | ConcurrentCachedModel,
+        *,
+        passage_tokens: int | None = None,
+        on_judged: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        if passage_tokens is not None and passage_tokens < 1:
+            raise InputError(f"`passage_tokens` must be at least 1, not {passage_tokens}")
+        self._cached, self._model = model, model.model
+        self._passage_tokens, self._on_judged = passage_tokens, on_judged
+        # A sort shows a passage many times; its tokens are counted once.
+        self._truncate = lru_cache(maxsize=1 << 16)(self._model.truncate)
+        self._escape = lru_cache(maxsize=1 << 16)(self._model.escape)
+        self._tokens_per_passage = lru_cache(maxsize=1 << 12)(self._measure_space)
+        self.truncated: set[tuple[str, str]] = set()
+        self.escaped: set[tuple[str, ...]] = set()
+        self.asked = self.cache_hits = self.unasked = 0
+
+    def ask(self, questions: Sequence[Q]) -> QuestionGenerator[Request, Reply, list[A]]:
+        """Judges a round: yields chunks of requests, receives their replies.
+
+        Returns:
+            The answers, in the order of ``questions``.
+        """
+        answers: list[A] = []
+        for start in range(0, len(questions), CHUNK):
+            chunk = questions[start : start + CHUNK]
+            rendered = [self._render(question) for question in chunk]
+            replies = iter(
+                (yield [one for ways in rendered for way in ways.values() for one in way])
+            )
+            for question, ways in zip(chunk, rendered, strict=True):
+                received = {way: [next(replies) for _ in asked] for way, asked in ways.items()}
+                answers.append(self._parse(question, received))
+            self._on_judged(len(chunk))
+        return answers
+
+    def __call__(self, questions: Sequence[Q]) -> list[A]:
+        """Judges a round with a model that answers in batches."""
+        if not isinstance(self._cached, CachedModel):
+            raise TypeError("a model that answers concurrently is asked by ask_concurrently")
+        return drive(self.ask(questions), self._cached.answer)
+
+    async def ask_concurrently(self, questions: Sequence[Q]) -> list[A]:
+        """Judges a round with a model behind a server."""
+        if not isinstance(self._cached, ConcurrentCachedModel):
+            raise TypeError("a model that answers in batches is asked by calling the judge")
+        return await drive_async(self.ask(questions), self._cached.answer)
+
+    def _render(self, question: Q) -> Mapping[bool, Sequence[Request]]:
+        """The requests about a question, by whether its documents are shown in reverse order."""
+        raise NotImplementedError
+
+    def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
+        """The requests about a query and so many passages that are empty."""
+        raise NotImplementedError
+
+    def _conclude(self, question: Q, answers: Mapping[bool, Sequence[Answer]]) -> A:
+        """The answer to a question, from the model's answers to what ``_render`` gave."""
+        raise NotImplementedError
+
+    def _fallback(self, question: Q) -> A:
+        """The answer to a question that was not asked because the budget was spent."""
+        raise NotImplementedError
+
+    def _parse(self, question: Q, replies: Mapping[bool, Sequence[Reply]]) -> A:
+        answers = {
+            way: [reply.answer for reply in some if reply.answer is not None]
+            for way, some in replies.items()
+        }
+        if any(len(answers[way]) < len(some) for way, some in replies.items()):
+            self.unasked += 1
+            return self._fallback(question)
+        answer = self._conclude(question, answers)
+        if all(reply.cache_hit for some in replies.values() for reply in some):
+            self.cache_hits += 1
+        else:
+            self.asked += 1
+        return answer
+
+    def _escaped(self, text: str, *name: str) -> str:
+        """A user's text with special tokens escaped; ``name`` is what it is counted by."""
+        escaped = self._escape(text)
+        if escaped != text:
+            self.escaped.add(name)
+        return escaped
+
+    def _passages(self, query: Query, documents: Sequence[Document], number: int) -> list[str]:
+        """The documents' texts, truncated so that so many of them fit into one request."""
+        tokens = self._tokens_per_passage(query, number)
+        texts = []
+        for document in documents:
+            whole = self._escaped(document.text, query.id, document.id)
+            text = self._truncate(whole, tokens)
+            if len(text) < len(whole):
+                self.truncated.add((query.id, document.id))
+            texts.append(text)
+        return texts
+
+    def _measure_space(self, query: Query, number: int) -> int:
+        """The most tokens of each of so many passages that fit beside the query."""
+        model = self._model
+        used = max(map(model.length, self._render_empty(query, number)))
+        tokens = (model.context_length - used - _SPARE_TOKENS * max(number, 2)) // number
+        if tokens < 1:
+            some, hint = "passages", ""
+            if number > 2:
+                some, hint = f"{number} passages", "; show fewer at a time with `set_size`"
+            raise ModelError(
+                f"query {query.id} leaves no room for {some}: prompt and query take {used} of "
+                f"the {model.context_length} tokens of {model.name}{hint}"
+            )
+        return min(tokens, self._passage_tokens or tokens)

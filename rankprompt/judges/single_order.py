@@ -1,0 +1,55 @@
+"""The judge of pointwise, setwise and listwise questions, whose passages have one order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.judges.adapters.base import Adapter
+from rankprompt.judges.base import LLMJudge
+from rankprompt.judges.diagnostics import SingleOrderDiagnostics
+from rankprompt.llm.base import Answer, Request
+from rankprompt.types import Query, Question
+
+__all__ = ["SingleOrderJudge"]
+
+
+class SingleOrderJudge(LLMJudge[Question, Any]):
+    """A language model that is shown one passage, or several in one order.
+
+    Args:
+        model: the model behind its journal.
+        adapter: turns the passages into requests, and parses the replies.
+        passage_tokens: as in ``LLMJudge``.
+        on_judged: as in ``LLMJudge``.
+
+    Attributes:
+        diagnostics: unreadable and repaired answers, and how often the first passage is chosen.
+    """
+
+    def __init__(
+        self,
+        model: CachedModel | ConcurrentCachedModel,
+        adapter: Adapter[Any],
+        *,
+        passage_tokens: int | None = None,
+        on_judged: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        super().__init__(model, passage_tokens=passage_tokens, on_judged=on_judged)
+        self._adapter = adapter
+        self.diagnostics = SingleOrderDiagnostics()
+
+    def _render(self, question: Question) -> Mapping[bool, Sequence[Request]]:
+        query, documents = question.query, question.documents
+        passages = self._passages(query, documents, len(documents))
+        return {False: self._adapter.requests(self._escaped(query.text, query.id), passages)}
+
+    def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
+        return self._adapter.requests(self._escaped(query.text, query.id), [""] * passages)
+
+    def _conclude(self, question: Question, answers: Mapping[bool, Sequence[Answer]]) -> Any:
+        parsed = self._adapter.parse(answers[False], len(question.documents))
+        self.diagnostics.add(question, parsed.answer, parsed.repairs)
+        return self._fallback(question) if parsed.answer is None else parsed.answer
+
+    def _fallback(self, question: Question) -> Any:
+        return self._adapter.fallback(len(question.documents))
