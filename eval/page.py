@@ -48,7 +48,7 @@ def format_page(report: Report) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    from rankprompt import __version__
+    from rankprompt.version import VERSION
 
     drawn = plots_of(report)
     script = _read("sort.js")
@@ -82,7 +82,7 @@ def format_page(report: Report) -> str:
             style=Markup(_read("report.css")),
             script=Markup(script),
             script_hash=f"sha256-{digest}",
-            version=__version__,
+            version=VERSION,
         )
         .lstrip()
     )

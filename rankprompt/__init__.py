@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from rankprompt.rankers.reranking import Reranked, as_run, rerank
 from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Qrels, Query, Run
+from rankprompt.version import VERSION
 
 if TYPE_CHECKING:
     from rankprompt.pipeline.rerank import Job, run_job
@@ -22,7 +23,7 @@ __all__ = [
     "rerank",
     "run_job",
 ]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:
