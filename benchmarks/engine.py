@@ -33,7 +33,7 @@ from rankprompt.llm.local.encoding import encode
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
-from rankprompt.rankers import METHODS
+from rankprompt.rankers import METHODS, RankerSettings
 
 REPORT = Path("docs/engine.md")
 PASSAGE_TOKENS = 64
@@ -160,7 +160,7 @@ def main() -> None:
     for method, count, depth, passes in SETTINGS:
         found, _ = build_candidates(run, queries, texts, depth=depth, limit=count)
         candidates = cut(found, model)
-        ranker = METHODS[method].ranker(10, passes, False)
+        ranker = METHODS[method].bind(RankerSettings(10, passes, False))
         ours = run_ours(candidates, ranker, model, arguments.prompt)
         naive = run_naive(candidates, ranker, pair, arguments.prompt)
         if ours.rankings != naive.rankings:

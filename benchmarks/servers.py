@@ -29,7 +29,7 @@ from rankprompt.judges.base import CHUNK
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.openai.model import OpenAIModel
 from rankprompt.prompts.prompt import Prompt
-from rankprompt.rankers import METHODS
+from rankprompt.rankers import METHODS, RankerSettings
 from rankprompt.rankers.coroutines import map_questions, merge
 from rankprompt.rankers.driver import drive_async
 from rankprompt.rankers.reranking import rerank_concurrently
@@ -86,7 +86,7 @@ def candidates(queries: int, depth: int) -> list[Candidates]:
 
 
 async def free(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankings:
-    ranker = METHODS["pipelined"].ranker(PASSES, PASSES, False)
+    ranker = METHODS["pipelined"].bind(RankerSettings(PASSES, PASSES, False))
     return (await rerank_concurrently(given, judge.ask_concurrently, ranker)).rankings
 
 
@@ -98,7 +98,7 @@ async def lock_step(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankin
         asked = await asyncio.gather(*map(judge.ask_concurrently, parts))
         return [one for part in asked for one in part]
 
-    ranker = METHODS["pipelined"].ranker(PASSES, PASSES, False)
+    ranker = METHODS["pipelined"].bind(RankerSettings(PASSES, PASSES, False))
     generators = [
         map_questions(ranker(one.documents), partial(PairwiseQuestion.of, one.query))
         for one in given

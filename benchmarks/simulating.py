@@ -17,7 +17,7 @@ from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.judges.registry import make_oracle
 from rankprompt.judges.simulated.error_model import parse_error_model
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
-from rankprompt.rankers import METHODS, method
+from rankprompt.rankers import METHODS, RankerSettings, method
 from rankprompt.rankers.driver import drive
 from rankprompt.retrieval import bm25
 from rankprompt.types import PairwiseQuestion, Qrels
@@ -116,7 +116,7 @@ class Answers:
 
     def rank(self, way: Way) -> tuple[list[list[int]], float, int]:
         """The rankings, comparisons a query, and the most rounds."""
-        ranker = method(way.method).ranker(K, K, False, way.comparisons)
+        ranker = method(way.method).bind(RankerSettings(K, K, False, way.comparisons))
         rankings, comparisons, most = [], 0, 0
         for matrix in self._preferences:
             rounds = 0
@@ -140,7 +140,7 @@ def rank_sets(
     kind = method(way.method).question
     errors = parse_error_model(judge)
     asked = make_oracle(kind, collection.qrels, errors, seed=seed)
-    ranker = method(way.method).ranker(K, K, False)
+    ranker = method(way.method).bind(RankerSettings(K, K, False))
     found = rerank(collection.candidates, asked, ranker, question=kind)
     rankings = []
     for one in collection.candidates:

@@ -7,29 +7,32 @@ from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference,
 from rankprompt.version import VERSION
 
 if TYPE_CHECKING:
-    from rankprompt.pipeline.rerank import Job, run_job
+    from rankprompt.pipeline.config import RerankConfig
+    from rankprompt.pipeline.rerank import run_rerank
 
 __all__ = [
     "Candidates",
     "Document",
-    "Job",
     "PairwiseQuestion",
     "Preference",
     "Qrels",
     "Query",
+    "RerankConfig",
     "Reranked",
     "Run",
     "as_run",
     "rerank",
-    "run_job",
+    "run_rerank",
 ]
 __version__ = VERSION
 
+# Imported when they are first used: a program with a judge of its own reads and writes no files.
+_LAZY = {"RerankConfig": "rankprompt.pipeline.config", "run_rerank": "rankprompt.pipeline.rerank"}
+
 
 def __getattr__(name: str) -> Any:
-    # Whoever ranks with a judge of their own need not wait for what reads and writes files.
-    if name in ("Job", "run_job"):
-        from rankprompt.pipeline import rerank as job
+    if name in _LAZY:
+        from importlib import import_module
 
-        return getattr(job, name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

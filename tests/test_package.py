@@ -64,8 +64,8 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt",
             [
-                "Candidates", "Document", "Job", "PairwiseQuestion", "Preference", "Qrels", "Query",
-                "Reranked", "Run", "as_run", "rerank", "run_job",
+                "Candidates", "Document", "PairwiseQuestion", "Preference", "Qrels", "Query",
+                "RerankConfig", "Reranked", "Run", "as_run", "rerank", "run_rerank",
             ],
         ),
         (
@@ -78,7 +78,8 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt.rankers",
             [
-                "METHODS", "PAIRWISE", "Method", "Ranker", "Sets", "allpair", "bradley_terry",
+                "METHODS", "PAIRWISE", "Method", "Ranker", "RankerSettings", "allpair",
+                "bradley_terry",
                 "heapsort", "listwise", "method", "pipelined", "pointwise", "prp_graph",
                 "quickselect", "setwise_bubblesort", "setwise_heapsort", "setwise_insertion",
                 "sliding", "stages", "tourrank",

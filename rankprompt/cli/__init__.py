@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -15,6 +16,7 @@ from rankprompt.cli.evaluate import evaluate
 from rankprompt.cli.evolve import evolve
 from rankprompt.cli.export import export
 from rankprompt.cli.fuse import fuse
+from rankprompt.cli.help_page import example
 from rankprompt.cli.index import index
 from rankprompt.cli.inspect import inspect
 from rankprompt.cli.plan import plan
@@ -33,19 +35,35 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (
-    inspect, index, retrieve, fuse, rerank, evaluate, compare, report, plan, export, doctor, demo,
-):  # fmt: skip
-    app.command()(verb)
+_FILES = "--run bm25.trec --queries queries.tsv --docs docs.jsonl"
+_EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
+    inspect: ("rankprompt inspect --dataset beir:DIR",),
+    index: ("rankprompt index --dataset beir:DIR --output index",),
+    retrieve: ("rankprompt retrieve --dataset beir:DIR --depth 100 --output bm25.trec",),
+    fuse: ("rankprompt fuse bm25.trec dense.trec --output fused.trec",),
+    rerank: (
+        f"rankprompt rerank {_FILES} --output better.trec",
+        "rankprompt rerank --from better.json",
+    ),
+    evaluate: ("rankprompt evaluate --qrels qrels.trec bm25.trec better.trec",),
+    compare: ("rankprompt compare --qrels qrels.trec --baseline bm25.trec better.trec",),
+    report: ("rankprompt report --qrels qrels.trec bm25.trec better.trec --output report.html",),
+    plan: (f"rankprompt plan {_FILES} --prompt prp --price-in 0.15",),
+    export: ("rankprompt export --dataset beir:DIR --run bm25.trec --output requests.jsonl",),
+    doctor: ("rankprompt doctor",),
+    demo: ("rankprompt demo",),
+}
+for verb, lines in _EXAMPLES.items():
+    app.command(**example(*lines))(verb)
 app.add_typer(cascade)
 app.add_typer(evolve)
 
 
 def _version(show: bool) -> None:
     if show:
-        from rankprompt import __version__
+        from rankprompt.version import VERSION
 
-        typer.echo(f"rankprompt {__version__}")
+        typer.echo(f"rankprompt {VERSION}")
         raise typer.Exit
 
 
@@ -66,7 +84,8 @@ def with_flags(message: str) -> str:
     while pending:
         one = pending.pop()
         pending += getattr(one, "commands", {}).values()
-        flags |= {param.name: param.opts[0] for param in one.params if param.opts[0][:2] == "--"}
+        names = [param.opts[0] for param in one.params if param.opts[0].startswith("--")]
+        flags |= {name[2:].replace("-", "_"): name for name in names}
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), message)
 
 

@@ -1,7 +1,6 @@
 """``rankprompt demo``: the whole way, on the sample collection."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -29,7 +28,8 @@ def demo(
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measure, score
     from rankprompt.files import read_documents, read_qrels, read_queries, read_run, write_run
-    from rankprompt.pipeline.rerank import Job, run_job
+    from rankprompt.pipeline.config import DataConfig, OutputConfig, RerankConfig
+    from rankprompt.pipeline.rerank import run_rerank
     from rankprompt.retrieval import bm25
 
     source = sample("en")
@@ -43,18 +43,17 @@ def demo(
     found = bm25(queries, documents, depth=DEPTH)
     seconds = time.perf_counter() - started
     write_run(first, {query: list(scores) for query, scores in found.items()}, tag="bm25")
-    job = Job(
-        first, source / "queries.tsv", source / "docs.jsonl", output,
-        depth=DEPTH, journal=folder / "demo.journal",
-    )  # fmt: skip
+    data = DataConfig(first, source / "queries.tsv", source / "docs.jsonl", depth=DEPTH)
+    config = RerankConfig(data, output=OutputConfig(output, folder / "demo.journal"))
+    model = config.model.name
     tell(
         f"{len(queries)} queries, {len(documents)} passages; reranking BM25's first {DEPTH} "
-        f"with {job.model} (its weights are converted once, which takes half a minute)"
+        f"with {model} (its weights are converted once, which takes half a minute)"
     )
     try:
-        costs = run_job(job, lambda what, total: progress_bar(what, total, quiet=quiet))["costs"]
+        costs = run_rerank(config, lambda what, n: progress_bar(what, n, quiet=quiet))["costs"]
     except KeyboardInterrupt:
-        tell("interrupted; the same command, started again, goes on from there")
+        tell("interrupted; the same command, started again, continues from there")
         raise typer.Exit(130) from None
     tell("scoring (ranx compiles itself at its first use)")
     qrels = read_qrels(source / "qrels.trec")
@@ -74,13 +73,12 @@ def demo(
         ("", *(measure.name for measure in measures), "prompts", "tokens", "seconds"),
         [
             row("first stage (BM25)", first, {"seconds": seconds}),
-            row(f"reranked ({job.model})", output, costs),
+            row(f"reranked ({model})", output, costs),
         ],
     )
-    base = replace(job, journal=None)
     tell(
         "the same by hand:\n"
-        f"  rankprompt rerank --run {base.run} --queries {base.queries} --docs {base.docs} "
-        f"--depth {DEPTH} --output {base.output}\n"
+        f"  rankprompt rerank --run {first} --queries {data.queries} --docs {data.docs} "
+        f"--depth {DEPTH} --output {output}\n"
         f"  rankprompt evaluate --qrels {source / 'qrels.trec'} {first} {output}"
     )

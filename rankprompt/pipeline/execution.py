@@ -1,135 +1,268 @@
-"""The ways to have candidates judged: by an oracle, a model, a teacher, a server, a cluster."""
+"""The ways to rerank a job's candidates: by an oracle, a local model, a server or a teacher."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
-from pathlib import Path
-from typing import NamedTuple
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any, Protocol, Self, TypeAlias
 
 from rankprompt.cascade import Cascade
 from rankprompt.cascade.teachers import aggregate_of, load_teacher
 from rankprompt.cascade.window_scores import WindowScores
+from rankprompt.files import read_qrels
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
-from rankprompt.llm import load_model, load_server
-from rankprompt.pipeline.blocks import Outcome, ask, ask_oracle, ask_server
-from rankprompt.pipeline.config import Job
-from rankprompt.prompts.prompt import Prompt
-from rankprompt.types import Candidates, Qrels
+from rankprompt.judges.first_stage_prior import FirstStagePrior
+from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
+from rankprompt.llm import LanguageModel, load_model, load_server
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by
+from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
+from rankprompt.types import Candidates, PairwiseQuestion
 
-__all__ = ["Work"]
+__all__ = [
+    "BaseExecution",
+    "Execution",
+    "LocalExecution",
+    "OracleExecution",
+    "ServerExecution",
+    "TeacherExecution",
+    "load_local",
+    "rerank_locally",
+]
+
+OnJudged: TypeAlias = Callable[[int], None]
 
 
-class Card(NamedTuple):
-    """What a teacher is known by."""
+class Execution(Protocol):
+    """Reranks candidates, with a model that is loaded once."""
 
-    name: str
-    fingerprint: str
+    @property
+    def model(self) -> ModelCard | None:
+        """The model that judges; None for an oracle."""
+
+    @property
+    def costs(self) -> Costs:
+        """What has been asked of the model."""
+
+    @property
+    def workers_replaced(self) -> int:
+        """The workers of a cluster that died, each replaced by another."""
+
+    def rerank(
+        self, candidates: Sequence[Candidates], on_judged: OnJudged
+    ) -> Iterator[BlockResult]:
+        """Reranks the candidates of some queries, and gives results as queries finish.
+
+        Args:
+            candidates: queries with their documents, best first.
+            on_judged: called with the number of questions judged since the last call.
+        """
 
 
-class Work:
-    """A job's candidates, to be judged part by part.
+def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
+    """Loads the local model of a job, on another device than the job's where one is named."""
+    model = job.config.model
+    return load_model(
+        model.name,
+        dtype=model.dtype,
+        device=device or model.device,
+        batch_tokens=model.batch_tokens,
+        trust_remote_code=model.trust_remote_code,
+        threads=model.threads,
+    )
 
-    Args:
-        job: resolved.
-        parts: the candidates, drawn as they are needed; a query is in one part only.
-        comparisons: about how many there will be.
-        show: opens a progress bar; called once the judge is ready, which may have something to say.
-        keep: called with the rankings (document ids, best first, by query id) as they are done.
-    """
 
-    def __init__(
-        self,
-        job: Job,
-        parts: Iterable[Sequence[Candidates]],
-        comparisons: int,
-        *,
-        show: Callable[[str, int], Callable[[int], None]],
-        keep: Callable[[Mapping[str, list[str]]], None],
-    ) -> None:
-        self._job, self._parts, self._total = job, parts, comparisons
-        self._show, self._keep = show, keep
+def rerank_locally(
+    candidates: Sequence[Candidates], model: CachedModel, job: RerankJob, on_judged: OnJudged
+) -> BlockResult:
+    """Reranks candidates by a local model behind its journal."""
+    judge = _judge(job, model, on_judged)
+    return judged_by(judge, _rerank(candidates, judge, job))
 
-    def ask_oracle(self, qrels: Qrels) -> Outcome:
-        """Judges by the grades."""
-        whole = Outcome()
-        progress = self._progress("an oracle")
-        for part in self._parts:
-            judged = ask_oracle(part, qrels, self._job, progress)
-            whole.take(judged)
-            self._keep(judged.rankings)
-        return whole
 
-    def ask_model(self, prompt: Prompt, journal: Journal) -> Outcome:
-        """Asks a model on this machine."""
-        job = self._job
-        model = load_model(job.model, **job.loading)
-        answering = CachedModel(model, journal, job.budget)
-        whole = Outcome(model=model, costs=answering.costs)
-        progress = self._progress(Path(job.model).name)
-        for part in self._parts:
-            judged = ask(part, answering, job, prompt, progress)
-            whole.take(judged)
-            self._keep(judged.rankings)
-        return whole
+class BaseExecution:
+    """The base of executions: a context that loads what is needed, and closes it."""
 
-    def ask_teacher(self, prompt: Prompt | None, journal: Journal, cascade: Cascade) -> Outcome:
-        """Has a teacher score the windows that the cascade's student chooses."""
-        job = self._job
-        name = job.teacher or ""
-        answering = None
-        if prompt:
-            answering = CachedModel(load_model(job.model, **job.loading), journal, job.budget)
-        teacher = load_teacher(name, prompt=job.prompt or "", model=answering)
-        scores = WindowScores(journal, teacher, teacher.fingerprint)
-        aggregate = aggregate_of(name, job.aggregate or "")
-        card = Card(name, teacher.fingerprint)
-        whole = Outcome(model=card, costs=answering.costs if answering else Costs())
-        progress = self._progress(Path(job.model if prompt else name).name)
-        for part in self._parts:
-            for one in part:
-                if teacher.cuts(one.query.text):
-                    cascade.counts.queries_cut.add(one.query.id)
-                ranked = cascade.teacher_scores([one], scores, aggregate)
-                self._keep({query: list(found) for query, found in ranked.items()})
-                progress(len(one.documents))
-        cascade.counts.windows_cut = teacher.windows_cut
-        if answering is None:
-            whole.costs.prompts, whole.costs.tokens = scores.asked, teacher.tokens
-        whole.costs.prompts_from_journal += scores.kept
-        return whole
+    def __init__(self, job: RerankJob) -> None:
+        self._job, self._stack = job, ExitStack()
+        self.model: ModelCard | None = None
+        self.costs = Costs()
+        self.workers_replaced = 0
 
-    async def ask_server(self, prompt: Prompt, journal: Journal) -> Outcome:
-        """Asks a model behind a server, many calls at a time."""
-        job = self._job
-        model = load_server(job.server or "", base_url=job.base_url or "")
-        try:
-            answering = ConcurrentCachedModel(
-                model, journal, job.budget, concurrency=job.concurrency
-            )
-            whole = Outcome(model=model, costs=answering.costs)
-            progress = self._progress(Path(job.model).name)
-            for part in self._parts:
-                judged = await ask_server(part, answering, job, prompt, progress)
-                whole.take(judged)
-                self._keep(judged.rankings)
-        finally:
-            await model.close()
-        return whole
+    def __enter__(self) -> Self:
+        """Loads what is needed; where that fails, what was opened is closed."""
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
 
-    def ask_cluster(self, prompt: Prompt, journal: Journal) -> Outcome:
-        """Asks models on the workers of a Ray cluster."""
-        from rankprompt.pipeline.ray import Cluster, WorkerSettings, scale_out
+    def __exit__(self, *_: object) -> None:
+        """Closes what was opened."""
+        self._stack.close()
 
-        job = self._job
-        return scale_out(
-            chain.from_iterable(self._parts),
-            WorkerSettings(job, prompt),
-            journal,
-            Cluster(job.ray or "local", job.workers, gpus_per_worker=job.gpus_per_worker),
-            keep=self._keep,
-            on_judged=self._progress(f"{Path(job.model).name} on {job.workers} workers"),
+    def _open(self, stack: ExitStack) -> None:
+        """Loads what is needed."""
+
+    def _open_journal(self, stack: ExitStack) -> Journal:
+        journal = Journal(self._job.config.output.journal)
+        stack.callback(journal.close)
+        return journal
+
+
+class OracleExecution(BaseExecution):
+    """Reranks by relevance grades."""
+
+    def _open(self, stack: ExitStack) -> None:
+        del stack
+        self._qrels = read_qrels(self._job.qrels)
+
+    def rerank(
+        self, candidates: Sequence[Candidates], on_judged: OnJudged
+    ) -> Iterator[BlockResult]:
+        """Reranks all candidates, and gives one result."""
+        job, judging = self._job, self._job.config.judge
+        judge = make_oracle(
+            job.question,
+            self._qrels,
+            job.errors,
+            order=judging.order,
+            decide=judging.decide or "agreement",
+            seed=job.config.seed,
+            on_judged=on_judged,
         )
+        yield judged_by(judge, _rerank(candidates, judge, job))
 
-    def _progress(self, judge: str) -> Callable[[int], None]:
-        return self._show(f"{self._job.method} with {judge}", self._total)
+
+class LocalExecution(BaseExecution):
+    """Reranks by a model on this machine."""
+
+    def _open(self, stack: ExitStack) -> None:
+        journal = self._open_journal(stack)
+        model = load_local(self._job)
+        self.model = ModelCard(
+            model.name, model.fingerprint, model.context_length, getattr(model, "dtype", None)
+        )
+        self._cached = CachedModel(model, journal, self._job.budget)
+        self.costs = self._cached.costs
+
+    def rerank(
+        self, candidates: Sequence[Candidates], on_judged: OnJudged
+    ) -> Iterator[BlockResult]:
+        """Reranks all candidates in lock-step, and gives one result."""
+        yield rerank_locally(candidates, self._cached, self._job, on_judged)
+
+
+class ServerExecution(BaseExecution):
+    """Reranks by a model behind a server; queries run independently, many calls at a time."""
+
+    def _open(self, stack: ExitStack) -> None:
+        job, model = self._job, self._job.config.model
+        journal = self._open_journal(stack)
+        self._runner = stack.enter_context(asyncio.Runner())
+        server = load_server(job.model, base_url=model.base_url or "")
+        stack.callback(lambda: self._runner.run(server.close()))
+        self.model = ModelCard(server.name, server.fingerprint, server.context_length)
+        self._cached = ConcurrentCachedModel(
+            server, journal, job.budget, concurrency=model.concurrency
+        )
+        self.costs = self._cached.costs
+
+    def rerank(
+        self, candidates: Sequence[Candidates], on_judged: OnJudged
+    ) -> Iterator[BlockResult]:
+        """Reranks all candidates concurrently, and gives one result."""
+        job, config = self._job, self._job.config
+        judge = _judge(job, self._cached, on_judged)
+        ranking = rerank_concurrently(
+            candidates,
+            judge.ask_concurrently,
+            job.ranker,
+            question=job.question,
+            adjust=_adjust(candidates, job),
+            input_order=config.ranker.input_order,
+            seed=config.seed,
+            concurrency=2 * config.model.concurrency,
+        )
+        yield judged_by(judge, self._runner.run(ranking))
+
+
+class TeacherExecution(BaseExecution):
+    """Ranks by a teacher's scores of the windows that the cascade's student selects."""
+
+    def __init__(self, job: RerankJob, cascade: Cascade) -> None:
+        super().__init__(job)
+        self._cascade = cascade
+
+    def _open(self, stack: ExitStack) -> None:
+        job = self._job
+        journal = self._open_journal(stack)
+        cached = None
+        if job.prompt:
+            cached = CachedModel(load_local(job), journal, job.budget)
+            self.costs = cached.costs
+        self._is_language_model = cached is not None
+        prompt = job.prompt.name if job.prompt else ""
+        self._teacher = load_teacher(job.model, prompt=prompt, model=cached)
+        self._scores = WindowScores(journal, self._teacher, self._teacher.fingerprint)
+        self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")
+        self.model = ModelCard(job.model, self._teacher.fingerprint)
+
+    def rerank(
+        self, candidates: Sequence[Candidates], on_judged: OnJudged
+    ) -> Iterator[BlockResult]:
+        """Ranks one query after the other, and gives a result for each."""
+        counts = self._cascade.counts
+        for query in candidates:
+            if self._teacher.cuts(query.query.text):
+                counts.queries_cut.add(query.query.id)
+            before = self._scores.kept
+            ranked = self._cascade.teacher_scores([query], self._scores, self._aggregate)
+            self.costs.prompts_from_journal += self._scores.kept - before
+            if not self._is_language_model:
+                self.costs.prompts, self.costs.tokens = self._scores.asked, self._teacher.tokens
+            counts.windows_cut = self._teacher.windows_cut
+            yield BlockResult({name: list(scores) for name, scores in ranked.items()})
+            on_judged(len(query.documents))
+
+
+def _judge(
+    job: RerankJob, model: CachedModel | ConcurrentCachedModel, on_judged: OnJudged
+) -> LanguageModelJudge:
+    assert job.prompt is not None, "a language model is asked by a prompt"
+    judge = job.config.judge
+    return make_judge(
+        job.question,
+        model,
+        job.prompt,
+        mode=judge.mode,
+        order=judge.order,
+        decide=judge.decide or "agreement",
+        seed=job.config.seed,
+        passage_tokens=judge.passage_tokens,
+        on_judged=on_judged,
+    )
+
+
+def _rerank(
+    candidates: Sequence[Candidates],
+    judge: Callable[[Sequence[Any]], Sequence[Any]],
+    job: RerankJob,
+) -> Reranked:
+    """Reranks in lock-step, so that the rounds of all queries fill the judge's batches."""
+    return rerank(
+        candidates,
+        judge,
+        job.ranker,
+        question=job.question,
+        adjust=_adjust(candidates, job),
+        input_order=job.config.ranker.input_order,
+        seed=job.config.seed,
+    )
+
+
+def _adjust(candidates: Sequence[Candidates], job: RerankJob) -> Adjust | None:
+    """Adds the first stage's prior to the answers about pairs."""
+    if job.question is not PairwiseQuestion:
+        return None
+    return FirstStagePrior(candidates, job.config.judge.prior or 0.0).adjust

@@ -1,54 +1,83 @@
-"""A run that grows while its queries are judged, in whatever order they are done."""
+"""Writes a run while its queries are reranked, in whatever order they finish."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from hashlib import blake2b
+from pathlib import Path
 
-from rankprompt.files import format_run
+from rankprompt.files import Scratch, format_run, write_together
+from rankprompt.files.manifest import manifest_path
 from rankprompt.rankers.reranking import insert_reranked
 from rankprompt.types import Run
 
-__all__ = ["GrowingRun"]
+__all__ = ["RunWriter"]
+
+TAG = "rankprompt"
 
 
-class GrowingRun:
-    """Writes each query as soon as it and all before it are done, in the first stage's order.
+class RunWriter(AbstractContextManager["RunWriter"]):
+    """Writes each query as soon as it and all queries before it are finished.
+
+    The run appears at its path together with its manifest, when ``commit`` is called; otherwise an
+    older file stays as it is.
 
     Args:
-        write: takes the run's text, piece by piece.
-        tag: the run's name.
+        path: the run's path.
 
     Attributes:
-        queries: how many have been written.
+        queries: the number of queries written.
     """
 
-    def __init__(self, write: Callable[[str], object], tag: str) -> None:
-        self._write, self._tag = write, tag
+    def __init__(self, path: Path) -> None:
+        self._path, self._scratch = path, Scratch(path)
+        self._digest = blake2b(digest_size=16)
         self._order: deque[str] = deque()
-        self._first_stage: dict[str, Sequence[str]] = {}
-        self._done: dict[str, Sequence[str]] = {}
+        self._waiting: dict[str, Sequence[str]] = {}
+        self._finished: dict[str, Sequence[str]] = {}
         self.queries = 0
 
+    def __enter__(self) -> "RunWriter":
+        """Opens a file beside the run's path."""
+        self._scratch.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Removes that file where the run was not committed."""
+        self._scratch.__exit__(*error)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the text written so far, by which a manifest knows its run."""
+        return self._digest.hexdigest()
+
     def expect(self, first_stage: Run, reranked: Collection[str]) -> None:
-        """Takes in the next queries of the first stage.
+        """Takes the next queries of the first stage.
 
         Args:
             first_stage: scores by query and document, best first.
-            reranked: the queries whose rankings will be kept; all others stay as they are.
+            reranked: the queries whose rankings will follow; the others stay as they are.
         """
         self._order.extend(first_stage)
         for query, scores in first_stage.items():
-            kept = self._first_stage if query in reranked else self._done
-            kept[query] = list(scores)
-        self._write_ready()
+            target = self._waiting if query in reranked else self._finished
+            target[query] = list(scores)
+        self._write_finished()
 
-    def keep(self, rankings: Mapping[str, Sequence[str]]) -> None:
-        """Takes in rankings of queries that were expected, in any order."""
+    def write(self, rankings: Mapping[str, Sequence[str]]) -> None:
+        """Takes rankings (document ids, best first) of expected queries, in any order."""
         for query, ranking in rankings.items():
-            self._done[query] = insert_reranked(self._first_stage.pop(query), ranking)
-        self._write_ready()
+            self._finished[query] = insert_reranked(self._waiting.pop(query), ranking)
+        self._write_finished()
 
-    def _write_ready(self) -> None:
-        while self._order and self._order[0] in self._done:
+    def commit(self, manifest: str) -> None:
+        """Puts the run and its manifest in place, both or neither."""
+        write_together({self._path: self._scratch, manifest_path(self._path): manifest})
+
+    def _write_finished(self) -> None:
+        while self._order and self._order[0] in self._finished:
             query = self._order.popleft()
-            self._write(format_run({query: self._done.pop(query)}, self._tag))
+            text = format_run({query: self._finished.pop(query)}, TAG)
+            self._digest.update(text.encode())
+            self._scratch.write(text)
             self.queries += 1

@@ -1,47 +1,29 @@
-"""What questions cost with a model: prompts and tokens counted, its speed measured."""
+"""The price of questions: the prompts and tokens that a judge would send to a model."""
 
-import asyncio
-import time
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from heapq import nsmallest
-from itertools import combinations
 from typing import NamedTuple, TypeAlias, cast
 
 from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.registry import make_judge
-from rankprompt.llm import (
-    AsyncLanguageModel,
-    LanguageModel,
-    Request,
-    Usage,
-    load_model,
-    load_server,
-)
-from rankprompt.pipeline.config import Job
+from rankprompt.llm import AsyncLanguageModel, LanguageModel, Request
+from rankprompt.pipeline.job import RerankJob
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Candidates, PairwiseQuestion, PointwiseQuestion, Question, QuestionKind
+from rankprompt.types import PairwiseQuestion, PointwiseQuestion, Question, QuestionKind
 
-__all__ = ["Meter", "Price", "Speed", "calibrate", "load"]
+__all__ = ["AnyModel", "Price", "PriceMeter"]
 
-Model: TypeAlias = LanguageModel | AsyncLanguageModel
+AnyModel: TypeAlias = LanguageModel | AsyncLanguageModel
 
 _SAMPLE = 16  # questions of a query and a method, whose prompts stand for all of them
-_SECONDS = 2.0  # a set of prompts that takes as long shows a model's speed well enough
-
-
-def load(job: Job) -> Model:
-    """Loads the model of a job, or reaches for its server."""
-    if job.server is not None:
-        return load_server(job.server, base_url=job.base_url or "")
-    return load_model(job.model, **job.loading)
 
 
 class Price(NamedTuple):
-    """Prompts, their tokens (with the longest answers that they allow), and of these the answers'.
+    """Prompts, their tokens with the longest answers that they allow, and the answers' tokens.
 
     Tokens are None where there is no model to count them.
     """
@@ -51,38 +33,50 @@ class Price(NamedTuple):
     written: int | None
 
 
-class Meter:
-    """Renders questions of a kind as the judge of a job does, and counts prompts and tokens.
+class PriceMeter:
+    """Renders questions of a kind as a job's judge does, and counts their prompts and tokens.
 
     Args:
-        job: resolved.
+        job: a validated job.
         kind: of the questions.
         prompt: puts them; None for an oracle, whose plan counts the prompts that a prompt with all
             the passages would take.
         model: None where tokens are not to be counted.
+
+    Attributes:
+        ordered: whether the order in which two passages are shown can matter.
     """
 
     def __init__(
-        self, job: Job, kind: QuestionKind, prompt: Prompt | None, model: Model | None
+        self, job: RerankJob, kind: QuestionKind, prompt: Prompt | None, model: AnyModel | None
     ) -> None:
+        judging = job.config.judge
         self.model, self.kind, self.prompt = model, kind, prompt
         self._pairs = kind is PairwiseQuestion
-        asks = pairwise_adapter(prompt, job.mode) if prompt and self._pairs else None
-        self.ordered = asks is None or asks.ordered
+        adapter = pairwise_adapter(prompt, judging.mode) if prompt and self._pairs else None
+        self.ordered = adapter is None or adapter.ordered
         # A passage by itself has few prompts: each is counted.
         self._exact = not self.ordered or kind is PointwiseQuestion
-        self._seed = job.seed
-        # Of a question; or of a passage, where the passages of a pair are read one at a time.
-        self._prompts = 1 + (job.order == "both") if self._pairs and self.ordered else 1
+        self._seed = job.config.seed
+        # Of a question; or of a passage, where the passages of a pair are shown one at a time.
+        self._prompts = 1 + (judging.order == "both") if self._pairs and self.ordered else 1
         self._lengths: dict[Request, int] = {}
         if prompt and model:
-            if asks and self.ordered:
-                self._prompts *= len(asks.requests("", ("", "")))
-            cached = CachedModel(cast(LanguageModel, model), Journal(None))
-            self._judge = make_judge(kind, cached, prompt, **job.judging)
+            if adapter and self.ordered:
+                self._prompts *= len(adapter.requests("", ("", "")))
+            # The judge renders; nothing is asked of the model.
+            self._judge = make_judge(
+                kind,
+                CachedModel(cast(LanguageModel, model), Journal(None)),
+                prompt,
+                mode=judging.mode,
+                order=judging.order,
+                seed=self._seed,
+                passage_tokens=judging.passage_tokens,
+            )
 
     def parts(self, question: Question) -> tuple[Hashable, ...]:
-        """What a question asks the model about, and need not ask again: its texts, or each."""
+        """The texts that a question shows and need not show again: all of them, or each alone."""
         texts = tuple(document.text for document in question.documents)
         if not self._pairs:
             return (texts,)
@@ -100,7 +94,7 @@ class Meter:
         return list(distinct)
 
     def tokens(self, requests: Iterable[Request]) -> int:
-        """The tokens of requests; each is counted once while ``forget`` is not called."""
+        """The tokens of requests; each request is counted once until ``forget`` is called."""
         total = 0
         for request in requests:
             if request not in self._lengths:
@@ -113,14 +107,14 @@ class Meter:
         self._lengths = {}
 
     def price(self, asked: Mapping[Hashable, Question]) -> Price:
-        """What it takes to ask about one query's parts.
+        """The price of one query's questions.
 
         Args:
-            asked: a question that asks about the part, by part.
+            asked: by each of ``parts``, a question that shows it.
 
         Returns:
-            Exact where passages are read one at a time, and where questions are few; of many, a
-            seeded sample stands for all.
+            Exact where passages are shown one at a time, and where questions are few; of many
+            questions, a seeded sample stands for all.
         """
         prompts = len(asked) * self._prompts
         if not self.model:
@@ -130,7 +124,7 @@ class Meter:
         if sampled:
             questions = nsmallest(_SAMPLE, questions, key=self._draw)
         requests = self.requests(questions)
-        tokens, written = self.tokens(requests), sum(one.max_tokens for one in requests)
+        tokens, written = self.tokens(requests), sum(request.max_tokens for request in requests)
         if not sampled:
             return Price(len(requests), tokens, written)
         share = prompts / len(requests)
@@ -139,86 +133,3 @@ class Meter:
     def _draw(self, question: Question) -> float:
         names = sorted(document.id for document in question.documents)
         return uniform(self._seed, "sample", question.query.id, *names)
-
-
-class Speed(NamedTuple):
-    """What a calibration found with ``prompts`` that took ``seconds`` together.
-
-    ``latency`` is what one pair alone takes, in seconds: a round takes no less. A server's tokens
-    can only be guessed from outside: ``scale`` is how many there were to each one counted, and
-    ``written`` how many of them a prompt had written.
-    """
-
-    tokens_per_second: float
-    latency: float
-    prompts: int
-    seconds: float
-    scale: float = 1.0
-    written: float = 0.0
-
-    def seconds_for(self, tokens: int, rounds: int) -> float:
-        """About how long so many tokens take, in rounds that wait for one another."""
-        return max(tokens / self.tokens_per_second, rounds * self.latency)
-
-
-async def calibrate(meter: Meter, candidates: Sequence[Candidates], job: Job) -> Speed | None:
-    """Measures a model on real prompts, whose answers are thrown away.
-
-    Sets of prompts double in size until one takes a while. A set holds all pairs among a few
-    passages of a query, so that starts of prompts are shared about as often as in a sort of 100.
-
-    Returns:
-        None where there is nothing to compare.
-    """
-    model = meter.model
-    if not model:
-        return None
-    room = asyncio.Semaphore(job.concurrency)
-
-    async def call(server: AsyncLanguageModel, request: Request) -> Usage:
-        async with room:
-            return (await server.answer(request))[1]
-
-    async def timed(requests: Sequence[Request]) -> tuple[float, int, int]:
-        """Seconds, tokens, and of these the written."""
-        start = time.perf_counter()
-        if job.server is not None:
-            server = cast(AsyncLanguageModel, model)
-            used = await asyncio.gather(*(call(server, request) for request in requests))
-            took = time.perf_counter() - start
-            return took, sum(one.tokens for one in used), sum(one.written for one in used)
-        local = cast(LanguageModel, model)
-        for batch in local.plan(requests):
-            local.answer([requests[place] for place in batch])
-        took = time.perf_counter() - start
-        return took, meter.tokens(requests), sum(one.max_tokens for one in requests)
-
-    def drawn(some: Sequence[Candidates], part: slice) -> list[Request]:
-        pairs: list[Question] = []
-        for query, documents, _ in some:
-            mixed = sorted(
-                documents, key=lambda one: uniform(job.seed, "calibration", query.id, one.id)
-            )
-            pairs += [PairwiseQuestion(query, *pair) for pair in combinations(mixed[part], 2)]
-        return meter.requests(pairs)
-
-    order = sorted(
-        (one for one in candidates if len(one.documents) > 1),
-        key=lambda one: uniform(job.seed, "calibration", one.query.id),
-    )
-    if not order:
-        return None
-    await timed(drawn(order[-1:], slice(-2, None)))  # a model's first prompts are slow
-    latency, *_ = await timed(drawn(order[:1], slice(-2, None)))
-    few = slice(5 if meter.ordered else 20)
-    start, width, took, tokens, written = 0, 1, 0.0, 0, 0
-    requests: list[Request] = []
-    # A server is paid for, and is busy with a few times as many calls as may be under way.
-    enough = 4 * job.concurrency if job.server is not None else float("inf")
-    while start < len(order) and took < _SECONDS and len(requests) < enough:
-        requests = drawn(order[start : start + width], few)
-        took, tokens, written = await timed(requests)
-        start, width = start + width, 2 * width
-    scale, each = tokens / meter.tokens(requests), written / len(requests)
-    meter.forget()
-    return Speed(tokens / took, latency, len(requests), took, scale, each)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
-__all__ = ["allpair"]
+__all__ = ["METHOD", "allpair"]
 
 T = TypeVar("T")
 
@@ -28,3 +29,10 @@ def allpair(items: Sequence[T]) -> QuestionGenerator[tuple[T, T], Preference, li
         scores[i] += preference
         scores[j] += 1 - preference
     return [items[i] for i in sorted(range(len(items)), key=lambda i: -scores[i])]
+
+
+def _estimate(n: int, _: RankerSettings) -> int:
+    return n * (n - 1) // 2
+
+
+METHOD = Method(lambda _: allpair, _estimate)

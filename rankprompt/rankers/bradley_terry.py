@@ -1,8 +1,10 @@
 """An adaptive Bradley-Terry tournament: near allpair's quality at a linear price."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.bradley_terry_fit import Strengths, fit_strengths
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["BUDGET", "bradley_terry"]
+__all__ = ["BUDGET", "METHOD", "bradley_terry"]
 
 T = TypeVar("T")
 
@@ -160,3 +162,13 @@ def _doubtful(
             free -= {i, j}
             pairs.append((i, j))
     return pairs
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    return min(settings.comparisons or BUDGET * n, n * (n - 1) // 2) if settings.k > 0 else 0
+
+
+METHOD = Method(
+    lambda settings: partial(bradley_terry, k=settings.k, budget=settings.comparisons),
+    _estimate,
+)

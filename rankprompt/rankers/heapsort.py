@@ -1,13 +1,15 @@
 """Heapsort, stopped after the top k."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator, merge
 from rankprompt.rankers.heap import take_top
 from rankprompt.types import Preference
 
-__all__ = ["heapsort"]
+__all__ = ["METHOD", "heapsort"]
 
 T = TypeVar("T")
 
@@ -42,3 +44,10 @@ def heapsort(items: Sequence[T], *, k: int) -> QuestionGenerator[tuple[T, T], Pr
         )
     top = yield from take_top(heap, k, sift)
     return [items[i] for i in top] + [items[i] for i in sorted(heap)]
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    return round(1.4 * n + 2 * min(settings.k, n) * max(n.bit_length() - 2, 0))
+
+
+METHOD = Method(lambda settings: partial(heapsort, k=settings.k), _estimate)

@@ -1,18 +1,24 @@
 """Listwise windows: from the bottom up, each put in order as a whole."""
 
 from collections.abc import Sequence
+from functools import partial
+from math import ceil
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator
-from rankprompt.types import Permutation
+from rankprompt.types import ListwiseQuestion, Permutation
 
-__all__ = ["listwise"]
+__all__ = ["METHOD", "SIZE", "STEP", "listwise"]
+
+SIZE, STEP = 20, 10
+"""The passages of a window, and how far it moves, unless the settings say otherwise."""
 
 T = TypeVar("T")
 
 
 def listwise(
-    items: Sequence[T], *, size: int = 20, step: int = 10
+    items: Sequence[T], *, size: int = SIZE, step: int = STEP
 ) -> QuestionGenerator[tuple[T, ...], Permutation, list[T]]:
     """Ranks by one pass of overlapping windows (RankGPT, arXiv 2304.09542, section 3.3).
 
@@ -33,3 +39,18 @@ def listwise(
         # No more than all but one, or a window would not see what the one before has found.
         start -= min(max(step, 1), size - 1)
     return ranking
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    if n < 2:
+        return 0
+    size = max(settings.set_size or SIZE, 2)
+    step = min(settings.step or STEP, size - 1)
+    return 1 + max(ceil((n - size) / step), 0)
+
+
+METHOD = Method(
+    lambda settings: partial(listwise, size=settings.set_size or SIZE, step=settings.step or STEP),
+    _estimate,
+    ListwiseQuestion,
+)

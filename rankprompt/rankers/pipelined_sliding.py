@@ -1,12 +1,15 @@
 """Sliding windows whose passes overlap: the same comparisons in far fewer rounds."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method
 from rankprompt.rankers.coroutines import QuestionGenerator
+from rankprompt.rankers.sliding import estimate
 from rankprompt.types import Preference
 
-__all__ = ["pipelined"]
+__all__ = ["METHOD", "pipelined"]
 
 T = TypeVar("T")
 
@@ -39,3 +42,11 @@ def pipelined(
         if early_exit and any(i == p + 1 and not swapped[p] for p, i in front):
             break
     return ranking
+
+
+METHOD = Method(
+    lambda settings: partial(
+        pipelined, passes=settings.sliding_passes, early_exit=settings.early_exit
+    ),
+    estimate,
+)

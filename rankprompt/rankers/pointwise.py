@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator
-from rankprompt.types import Grade
+from rankprompt.types import Grade, PointwiseQuestion
 
-__all__ = ["pointwise"]
+__all__ = ["METHOD", "pointwise"]
 
 T = TypeVar("T")
 
@@ -24,3 +25,10 @@ def pointwise(items: Sequence[T]) -> QuestionGenerator[tuple[T], Grade, list[T]]
     known = {place: grade for place, grade in enumerate(grades) if grade is not None}
     best = iter(sorted(known, key=lambda place: -known[place]))
     return [items[next(best) if place in known else place] for place in range(len(items))]
+
+
+def _estimate(n: int, _: RankerSettings) -> int:
+    return n if n > 1 else 0
+
+
+METHOD = Method(lambda _: pointwise, _estimate, PointwiseQuestion)

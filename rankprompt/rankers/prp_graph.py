@@ -1,12 +1,14 @@
 """PRP-Graph: Swiss rounds of pairs, then PageRank over who lost to whom."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
-__all__ = ["SWISS", "prp_graph"]
+__all__ = ["METHOD", "SWISS", "prp_graph"]
 
 T = TypeVar("T")
 
@@ -57,3 +59,10 @@ def prp_graph(
     flow = np.where(lost > 0, wins / np.maximum(lost, 1e-12), teleport[:, None])
     ranks = np.linalg.solve(np.eye(n) - _DAMPING * flow, (1 - _DAMPING) * teleport)
     return [items[i] for i in np.argsort(-ranks.round(12), kind="stable")]
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    return min(settings.comparisons or SWISS * (n // 2), n * (n - 1) // 2)
+
+
+METHOD = Method(lambda settings: partial(prp_graph, budget=settings.comparisons), _estimate)

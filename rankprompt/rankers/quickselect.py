@@ -1,12 +1,14 @@
 """Quickselect: the top k by batched partitions."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
-__all__ = ["quickselect"]
+__all__ = ["METHOD", "quickselect"]
 
 T = TypeVar("T")
 
@@ -52,3 +54,15 @@ def quickselect(
             split += [(start, middle), (middle + 1, end)]
         parts = split
     return [items[i] for i in order[:k]] + [items[i] for i in sorted(order[k:])]
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    # The mean of partial quicksort over random orders (Martinez 2004, Partial Quicksort).
+    if (k := min(settings.k, n)) < 1:
+        return 0
+    below = sum(1 / i for i in range(1, n - k + 2))
+    whole = below + sum(1 / i for i in range(n - k + 2, n + 1))
+    return round(2 * n + 2 * (n + 1) * whole - 2 * (n + 3 - k) * below - 6 * k + 6)
+
+
+METHOD = Method(lambda settings: partial(quickselect, k=settings.k), _estimate)

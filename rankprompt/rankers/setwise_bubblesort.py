@@ -1,19 +1,22 @@
 """Setwise bubblesort: windows from the bottom up, the best of each moved to its top."""
 
 from collections.abc import Sequence
+from functools import partial
+from math import ceil
 from typing import TypeVar
 
-from rankprompt.rankers.base import best
+from rankprompt.rankers.base import Method, RankerSettings, best
 from rankprompt.rankers.coroutines import QuestionGenerator
-from rankprompt.types import SelectionProbabilities
+from rankprompt.rankers.setwise_heapsort import SIZE
+from rankprompt.types import SelectionProbabilities, SetwiseQuestion
 
-__all__ = ["setwise_bubblesort"]
+__all__ = ["METHOD", "setwise_bubblesort"]
 
 T = TypeVar("T")
 
 
 def setwise_bubblesort(
-    items: Sequence[T], *, k: int, size: int = 4
+    items: Sequence[T], *, k: int, size: int = SIZE
 ) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k by k passes, each of which settles one rank (arXiv 2310.09497, section 3.1).
 
@@ -33,3 +36,15 @@ def setwise_bubblesort(
             ranking[first : last + 1] = [window.pop(chosen), *window]
             last = first
     return ranking
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    step = max(settings.set_size or SIZE, 2) - 1
+    return sum(ceil((n - 1 - top) / step) for top in range(min(settings.k, n - 1)))
+
+
+METHOD = Method(
+    lambda settings: partial(setwise_bubblesort, k=settings.k, size=settings.set_size or SIZE),
+    _estimate,
+    SetwiseQuestion,
+)

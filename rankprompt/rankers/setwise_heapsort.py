@@ -1,20 +1,25 @@
 """Setwise heapsort: a node and its several children are compared in one question."""
 
 from collections.abc import Sequence
+from functools import partial
+from math import log
 from typing import TypeVar
 
-from rankprompt.rankers.base import best
+from rankprompt.rankers.base import Method, RankerSettings, best
 from rankprompt.rankers.coroutines import QuestionGenerator, merge
 from rankprompt.rankers.heap import take_top
-from rankprompt.types import SelectionProbabilities
+from rankprompt.types import SelectionProbabilities, SetwiseQuestion
 
-__all__ = ["setwise_heapsort"]
+__all__ = ["METHOD", "SIZE", "estimate", "setwise_heapsort"]
+
+SIZE = 4
+"""Passages that a setwise question shows, unless the settings say another number."""
 
 T = TypeVar("T")
 
 
 def setwise_heapsort(
-    items: Sequence[T], *, k: int, size: int = 4
+    items: Sequence[T], *, k: int, size: int = SIZE
 ) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k by k extractions from a heap (arXiv 2310.09497, section 3.1).
 
@@ -44,3 +49,18 @@ def setwise_heapsort(
             yield from merge([sift(root, len(heap)) for root in roots])
     top = yield from take_top(heap, k, sift)
     return [items[i] for i in top] + [items[i] for i in sorted(heap)]
+
+
+def estimate(n: int, settings: RankerSettings) -> int:
+    """About how many selections; a sift asks about once a level."""
+    if (k := min(settings.k, n)) < 1 or n < 2:
+        return 0
+    children = max(settings.set_size or SIZE, 2) - 1
+    return round(1.3 * n / children + (k - 1) * max(log(n, children + 1), 1))
+
+
+METHOD = Method(
+    lambda settings: partial(setwise_heapsort, k=settings.k, size=settings.set_size or SIZE),
+    estimate,
+    SetwiseQuestion,
+)

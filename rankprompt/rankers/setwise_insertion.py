@@ -1,20 +1,22 @@
 """Setwise insertion: only what beats the last of the top k is put into it."""
 
 from collections.abc import Sequence
+from functools import partial
+from math import log, log2
 from typing import TypeVar
 
-from rankprompt.rankers.base import best
+from rankprompt.rankers.base import Method, RankerSettings, best
 from rankprompt.rankers.coroutines import QuestionGenerator, map_questions
-from rankprompt.rankers.setwise_heapsort import setwise_heapsort
-from rankprompt.types import SelectionProbabilities
+from rankprompt.rankers.setwise_heapsort import SIZE, estimate, setwise_heapsort
+from rankprompt.types import SelectionProbabilities, SetwiseQuestion
 
-__all__ = ["setwise_insertion"]
+__all__ = ["METHOD", "setwise_insertion"]
 
 T = TypeVar("T")
 
 
 def setwise_insertion(
-    items: Sequence[T], *, k: int, size: int = 4
+    items: Sequence[T], *, k: int, size: int = SIZE
 ) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k, leaning on the order of ``items`` (Setwise Insertion, arXiv 2504.10509).
 
@@ -52,3 +54,18 @@ def setwise_insertion(
                 low = middle + 1
         top = [*top[:low], chosen, *top[low:-1]]
     return [items[i] for i in top] + [items[i] for i in order if i not in set(top)]
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    if (k := min(settings.k, n)) < 1:
+        return 0
+    # In a random order, k ln(n / k) of the others get into the top k, at a binary search each.
+    others = (n - k) / (max(settings.set_size or SIZE, 2) - 1) + k * log(n / k) * (1 + log2(k))
+    return estimate(k, settings) + round(others)
+
+
+METHOD = Method(
+    lambda settings: partial(setwise_insertion, k=settings.k, size=settings.set_size or SIZE),
+    _estimate,
+    SetwiseQuestion,
+)

@@ -1,13 +1,14 @@
 """Sliding windows: K back-to-front passes of adjacent comparisons."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
-from rankprompt.rankers.base import prefers
+from rankprompt.rankers.base import Method, RankerSettings, prefers
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.types import Preference
 
-__all__ = ["sliding"]
+__all__ = ["METHOD", "estimate", "sliding"]
 
 T = TypeVar("T")
 
@@ -35,3 +36,17 @@ def sliding(
         if early_exit and not swapped:
             break
     return ranking
+
+
+def estimate(n: int, settings: RankerSettings) -> int:
+    """The comparisons of all passes, without early exit."""
+    passes = min(settings.sliding_passes, max(n - 1, 0))
+    return passes * (2 * n - passes - 1) // 2
+
+
+METHOD = Method(
+    lambda settings: partial(
+        sliding, passes=settings.sliding_passes, early_exit=settings.early_exit
+    ),
+    estimate,
+)

@@ -1,19 +1,25 @@
 """TourRank: tournaments of groups, whose best go on to the next stage and score points."""
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import TypeVar
 
+from rankprompt.rankers.base import Method, RankerSettings
 from rankprompt.rankers.coroutines import QuestionGenerator, merge
-from rankprompt.types import Permutation
+from rankprompt.rankers.listwise import SIZE
+from rankprompt.types import ListwiseQuestion, Permutation
 
-__all__ = ["schedule", "tourrank"]
+__all__ = ["METHOD", "TOURNAMENTS", "schedule", "tourrank"]
+
+TOURNAMENTS = 2
+"""Tournaments that are played, unless the settings say another number."""
 
 T = TypeVar("T")
 
 
 def tourrank(
-    items: Sequence[T], *, size: int = 20, tournaments: int = 2, seed: int = 0
+    items: Sequence[T], *, size: int = SIZE, tournaments: int = TOURNAMENTS, seed: int = 0
 ) -> QuestionGenerator[tuple[T, ...], Permutation, list[T]]:
     """Ranks by the points of several tournaments side by side (TourRank, arXiv 2406.11678).
 
@@ -57,3 +63,22 @@ def schedule(number: int, size: int) -> list[tuple[int, int, int]]:
     wanted = [max(min(5, field // 2), -(-field // max(size, 2))) for field in fields]
     many = [1 if field <= size else groups for field, groups in zip(fields, wanted, strict=True)]
     return list(zip(fields, many, lefts, strict=False))
+
+
+def _estimate(n: int, settings: RankerSettings) -> int:
+    # A group of one goes on without a question.
+    stages = schedule(n, settings.set_size or SIZE)
+    played = sum(min(groups, field - groups) for field, groups, _ in stages)
+    return played * (settings.tournaments or TOURNAMENTS)
+
+
+METHOD = Method(
+    lambda settings: partial(
+        tourrank,
+        size=settings.set_size or SIZE,
+        tournaments=settings.tournaments or TOURNAMENTS,
+        seed=settings.seed,
+    ),
+    _estimate,
+    ListwiseQuestion,
+)

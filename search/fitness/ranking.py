@@ -17,7 +17,7 @@ from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import serves
 from rankprompt.llm.base import Request
 from rankprompt.prompts.prompt import Prompt, Template, load_prompt, parse_template
-from rankprompt.rankers import method
+from rankprompt.rankers import RankerSettings, method
 from rankprompt.rankers.reranking import as_run, rerank
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search.fitness import Measures
@@ -209,7 +209,7 @@ class RankingProblem:
             decide="agreement" if self.prompt.kind == "choice" else "soft",
             passage_tokens=task.passage_tokens,
         )
-        ranker = method(task.method).ranker(task.k, task.k, False)
+        ranker = method(task.method).bind(RankerSettings(task.k, task.k, False))
         prior = FirstStagePrior(candidates, self.prompt.prior)
         rankings, _ = rerank(candidates, judge, ranker, adjust=prior.adjust)
         run = as_run(rankings)

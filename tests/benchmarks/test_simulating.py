@@ -9,7 +9,7 @@ from benchmarks.simulating import WAYS, Answers, Collection, K, Kept, Way, rank_
 from rankprompt import Candidates, Document, Query, rerank
 from rankprompt.judges.simulated.error_model import parse_error_model
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
-from rankprompt.rankers import method
+from rankprompt.rankers import RankerSettings, method
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_rankings_and_their_price_are_those_of_a_reranking(
     name, order, budget = way
     errors = parse_error_model("gap,bias=0.2")
     judge = PairwiseOracle(collection.qrels, errors=errors, order=order or "", seed=1)
-    ranker = method(name).ranker(K, K, False, budget)
+    ranker = method(name).bind(RankerSettings(K, K, False, budget))
     expected = rerank(collection.candidates, judge, ranker)
     answers = Answers(collection, "gap,bias=0.2", order or "", seed=1)
     rankings, comparisons, rounds = answers.rank(way)

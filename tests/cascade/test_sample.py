@@ -15,8 +15,8 @@ import pytest
 
 from rankprompt.datasets.sample import sample
 from rankprompt.files import read_documents, read_qrels, read_queries, read_run, write_run
-from rankprompt.pipeline.config import Job
-from rankprompt.pipeline.rerank import run_job
+from rankprompt.pipeline.rerank import run_rerank
+from tests.configs import configure
 
 TRUNCATED = 512
 
@@ -31,7 +31,10 @@ def test_what_stands_deep_inside_is_ranked_above_where_truncation_ranks_it(tmp_p
 
     def places(name: str, **settings: Any) -> dict[str, int]:
         output = tmp_path / f"{name}.trec"
-        run_job(Job(run, queries, docs, output, fields="text", **settings))
+        config = configure(
+            run=run, queries=queries, docs=docs, output=output, fields="text", **settings
+        )
+        run_rerank(config)
         manifest = json.loads(output.with_suffix(".json").read_text())
         assert bool(manifest["passages_cut"]) == ("passage_tokens" in settings)
         ranked = {query: list(scores) for query, scores in read_run(output).items()}

@@ -304,11 +304,11 @@ def test_numbers_of_things_start_at_one(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"noise": 1.5}, "--noise is a probability from 0 to 1, not 1.5"),
-        ({"noise": "nan"}, "--noise is a probability from 0 to 1, not nan"),
+        ({"noise": 1.5}, "--noise must be from 0 to 1, not 1.5"),
+        ({"noise": "nan"}, "--noise must be from 0 to 1, not nan"),
         ({"noise": 0.1, "model": "fake"}, "--noise goes with --model oracle:QRELS only"),
-        ({"prior": -1}, "--prior must be 0 or more, not -1"),
-        ({"prior": "inf", "model": "fake"}, "--prior must be 0 or more, not inf"),
+        ({"prior": -1}, "--prior must be at least 0, not -1"),
+        ({"prior": "inf", "model": "fake"}, "--prior must be at least 0, not inf"),
         ({"passage_tokens": 0, "model": "fake"}, "--passage-tokens must be at least 1, not 0"),
         ({"batch_tokens": 0, "model": "fake"}, "--batch-tokens must be at least 1, not 0"),
         (

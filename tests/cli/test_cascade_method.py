@@ -55,8 +55,8 @@ def test_the_manifest_says_what_was_seen_kept_and_asked(
     assert set(cascade["milliseconds_a_query"]) == {"p50", "p95", "p99"}
     assert (made["costs"]["prompts"], made["costs"]["prompts_from_journal"]) == (6, 0)
     assert made["costs"]["prompt_tokens"] > 30
-    settings = made["settings"]
-    assert (settings["cascade"], settings["aggregate"]) == ("bm25", "mean:3")
+    cascade = made["config"]["cascade"]
+    assert (cascade["student"], cascade["aggregate"]) == ("bm25", "mean:3")
 
 
 def test_a_second_run_asks_nothing_and_a_stopped_one_ends_alike(
@@ -88,14 +88,12 @@ def test_a_language_model_is_asked_yes_or_no(
 
     model = FakeModel(answer)
     monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
-    monkeypatch.setattr(
-        "rankprompt.pipeline.candidate_source.teacher_offsets", lambda _: word_offsets
-    )
+    monkeypatch.setattr("rankprompt.pipeline.passages.teacher_offsets", lambda _: word_offsets)
     ran = command(*words(collection, "llm:a/model"))
     assert ran.code == 0
     assert collection.ranking() == BEST
     made = manifest(collection)
-    assert made["settings"]["model"] == "a/model"
+    assert made["config"]["model"]["name"] == "a/model"
     assert made["model"]["prompt"]["name"] == "relevance-yes-no"
     assert made["costs"]["prompts"] == len(model.prompts) == 6
     command(*words(collection, "llm:a/model"))
@@ -157,7 +155,7 @@ def test_windows_that_are_longer_than_the_teacher_reads_are_counted_and_said(
         ({"teacher": "llm:a/b", "prompt": "prp"}, "--prompt prp is of kind choice"),
         ({"keep": 0}, "--keep must be at least 1, not 0"),
         ({"window": 0}, "--window must be at least 1, not 0"),
-        ({"overlap": -1}, "--overlap must be 0 or more, not -1"),
+        ({"overlap": -1}, "--overlap must be at least 0, not -1"),
         ({"window_unit": "sentence"}, "did you mean 'sentences'?"),
         ({"method": "heapsort"}, "--teacher goes with --method cascade"),
     ],
@@ -175,4 +173,4 @@ def test_what_cannot_work_is_told_in_a_line(
 def test_a_plan_prices_pairs_alone(command: Command, collection: Collection, teacher: Path) -> None:
     ran = command(*words(collection, teacher), "--plan")
     assert ran.code == 2
-    assert "cascade is none of them" in ran.err
+    assert "cascade asks none" in ran.err

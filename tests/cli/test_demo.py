@@ -78,7 +78,7 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch.setattr(fake, "answer", interrupt)
     ran = command("demo", "--folder", tmp_path)
     assert (ran.code, ran.out) == (130, "")
-    assert "interrupted; the same command, started again, goes on from there" in ran.err
+    assert "interrupted; the same command, started again, continues from there" in ran.err
     assert not (tmp_path / "reranked.trec").exists()
 
 

@@ -37,7 +37,7 @@ def test_an_interrupted_model_keeps_its_answers_and_says_how_to_go_on(
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == (
         f"rankprompt: interrupted; what was answered is kept in {journal}: "
-        "the same command, started again, goes on from there\n"
+        "the same command, started again, continues from there\n"
     )
     assert collection.files() - {"out.journal-wal", "out.journal-shm"} == {*INPUTS, "out.journal"}
     with closing(Journal(journal)) as kept:

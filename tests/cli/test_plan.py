@@ -16,7 +16,7 @@ from tests.fakes import FakeModel
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """The model that every name but the oracle's loads."""
     model = FakeModel()
-    monkeypatch.setattr("rankprompt.planning.prices.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
     return model
 
 
@@ -84,15 +84,15 @@ def test_no_calibrate_asks_the_model_nothing(
     assert fake.prompts == []
 
 
-def test_invented_grades_are_called_simulated(
+def test_synthetic_grades_are_called_simulated(
     command: Command, collection: Collection, fake: FakeModel
 ) -> None:
     ran = command(*words(collection, "--no-calibrate", model="fake"))
     assert "simulated nDCG@10" in cells(ran)[0]
-    assert "relevant with probability 1/(2 sqrt(r)); --qrels takes real ones" in ran.err
+    assert "relevant with probability 1/(2 sqrt(r)); --qrels takes real grades" in ran.err
     graded = command(*words(collection, "--no-calibrate", model="fake", qrels=collection.qrels))
     assert "simulated nDCG@10" not in graded.out
-    assert "invented" not in graded.err
+    assert "synthetic" not in graded.err
     assert fake.batches == []
 
 
@@ -155,7 +155,7 @@ def test_a_terminal_is_shown_how_far_the_simulation_is(
         ({"model": "smollm2-135"}, "unknown model 'smollm2-135'; did you mean 'smollm2-135m'?"),
         ({"prompt": "prp"}, "--prompt goes with a model"),
         ({"model": "fake", "prompt": "pr"}, "unknown prompt 'pr'; did you mean 'prp'?"),
-        ({"price_in": -1}, "--price-in must be 0 or more"),
+        ({"price_in": -1}, "--price-in must be at least 0"),
         ({"run": "nowhere.trec"}, "nowhere.trec"),
         ({"qrels": "nowhere.qrels"}, "nowhere.qrels"),
         ({"judge_model": "gap"}, "--judge-model goes with --simulate"),

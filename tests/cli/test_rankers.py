@@ -44,8 +44,7 @@ def knowing(request: Request) -> Answer:
 @pytest.fixture
 def knows(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     model = FakeModel(knowing)
-    for place in ("rankprompt.pipeline.execution", "rankprompt.planning.prices"):
-        monkeypatch.setattr(f"{place}.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
     return model
 
 

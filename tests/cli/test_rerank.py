@@ -81,9 +81,10 @@ def test_the_manifest_holds_the_settings_as_resolved_and_the_inputs_digests(
 ) -> None:
     command(*collection.rerank(k=3))
     found = manifest(collection.output)
-    settings = found["settings"]
-    assert (settings["method"], settings["k"], settings["passes"]) == ("heapsort", 3, 3)
-    assert (settings["decide"], settings["prior"], settings["seed"]) == ("agreement", 0.0, 0)
+    config = found["config"]
+    ranker, judge = config["ranker"], config["judge"]
+    assert (ranker["method"], ranker["k"], ranker["passes"]) == ("heapsort", 3, 3)
+    assert (judge["decide"], judge["prior"], config["seed"]) == ("agreement", 0.0, 0)
     assert set(found["inputs"]) == {"run", "queries", "docs", "qrels"}
     assert found["queries"] == 2
     assert found["documents"] == 6
@@ -138,7 +139,7 @@ def test_a_model_is_asked_through_the_journal_and_a_second_run_asks_nothing(
     assert first["costs"]["mean_batch"] == 2.8
     assert first["costs"]["comparisons_asked"] == 7
     assert first["model"]["fingerprint"] == "fake 1"
-    assert first["settings"]["prompt"] == "prp"
+    assert first["config"]["judge"]["prompt"] == "prp"
 
     ran = command(*words)
     assert "7 comparisons (7 from the journal); 0 prompts" in ran.err
@@ -174,7 +175,7 @@ def test_a_prompt_file_is_taken_and_generation_reads_text(
     command(*collection.rerank(model="fake", prompt=prompt, mode="generation", limit=1))
     assert fake.prompts[0].prompt.startswith("why is the sea salt? A: ")
     assert fake.prompts[0].max_tokens == 8
-    assert manifest(collection.output)["settings"]["prompt"] == str(prompt)
+    assert manifest(collection.output)["config"]["judge"]["prompt"] == str(prompt)
 
 
 def test_a_passage_is_cut_where_the_user_says_and_counted(

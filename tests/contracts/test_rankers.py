@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt.rankers import METHODS, PAIRWISE, Ranker
+from rankprompt.rankers import METHODS, PAIRWISE, Ranker, RankerSettings
 from rankprompt.rankers.coroutines import map_questions, merge
 from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
@@ -69,7 +69,9 @@ def test_any_answers_give_a_permutation_within_the_bounds(
 ) -> None:
     # Answers need not even agree with themselves: a pair asked again may get another one.
     ranking, rounds = rank(
-        METHODS[name].ranker(*chosen), items, lambda *_: random.choice([0, 0, 0.3, 0.5, 1, 1])
+        METHODS[name].bind(RankerSettings(*chosen)),
+        items,
+        lambda *_: random.choice([0, 0, 0.3, 0.5, 1, 1]),
     )
     assert sorted(ranking) == sorted(items)
     asked = flat(rounds)
@@ -84,7 +86,9 @@ def test_any_answers_give_a_permutation_within_the_bounds(
 @every_method
 @pytest.mark.parametrize("always", [0.0, 0.5, 1.0])
 def test_one_answer_to_everything_gives_a_permutation(name: str, always: float) -> None:
-    ranking, rounds = rank(METHODS[name].ranker(10, 10, False), range(60), lambda *_: always)
+    ranking, rounds = rank(
+        METHODS[name].bind(RankerSettings(10, 10, False)), range(60), lambda *_: always
+    )
     assert sorted(ranking) == list(range(60))
     assert len(flat(rounds)) <= bound(name, 60, 10, 10)
 
@@ -96,7 +100,7 @@ def test_the_items_are_left_as_they_were(
     name: str, items: list[int], chosen: tuple[int, int, bool]
 ) -> None:
     before = list(items)
-    ranking, _ = rank(METHODS[name].ranker(*chosen), items, lambda a, b: float(a < b))
+    ranking, _ = rank(METHODS[name].bind(RankerSettings(*chosen)), items, lambda a, b: float(a < b))
     assert items == before
     assert ranking is not items
 
@@ -112,7 +116,7 @@ def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_or
         return 0.5 if gap == 0 else float(gap > 0)
 
     items = list(range(len(grades)))
-    ranking, _ = rank(METHODS[name].ranker(*chosen), items, judge)
+    ranking, _ = rank(METHODS[name].bind(RankerSettings(*chosen)), items, judge)
     exact = sorted(items, key=lambda item: -grades[item])
     top = depth(name, len(items), *chosen[:2])
     assert ranking[:top] == exact[:top]
@@ -126,7 +130,9 @@ def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_or
 def test_a_strict_order_gives_the_exact_top(
     name: str, items: list[int], chosen: tuple[int, int, bool]
 ) -> None:
-    ranking, _ = rank(METHODS[name].ranker(*chosen), items, lambda a, b: 0.6 if a < b else 0.4)
+    ranking, _ = rank(
+        METHODS[name].bind(RankerSettings(*chosen)), items, lambda a, b: 0.6 if a < b else 0.4
+    )
     top = depth(name, len(items), *chosen[:2])
     assert ranking[:top] == list(range(top))
 
@@ -137,19 +143,21 @@ def test_a_strict_order_gives_the_exact_top(
 def test_a_judge_who_sees_only_ties_changes_nothing(
     name: str, items: list[int], chosen: tuple[int, int, bool]
 ) -> None:
-    assert rank(METHODS[name].ranker(*chosen), items, lambda *_: 0.5)[0] == items
+    assert rank(METHODS[name].bind(RankerSettings(*chosen)), items, lambda *_: 0.5)[0] == items
 
 
 @every_sort
 def test_a_hundred_ties_change_nothing(name: str) -> None:
     items = list(range(100))
-    assert rank(METHODS[name].ranker(10, 10, False), items, lambda *_: 0.5)[0] == items
+    assert (
+        rank(METHODS[name].bind(RankerSettings(10, 10, False)), items, lambda *_: 0.5)[0] == items
+    )
 
 
 @every_method
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_compare_asks_nothing(name: str, n: int) -> None:
-    assert rank(METHODS[name].ranker(10, 10, False), range(n), lambda *_: 1.0) == (
+    assert rank(METHODS[name].bind(RankerSettings(10, 10, False)), range(n), lambda *_: 1.0) == (
         list(range(n)),
         [],
     )
@@ -159,7 +167,9 @@ def test_nothing_to_compare_asks_nothing(name: str, n: int) -> None:
 @pytest.mark.parametrize("preferred", [0, 1])
 def test_two_items_take_one_comparison(name: str, preferred: int) -> None:
     ranking, rounds = rank(
-        METHODS[name].ranker(10, 10, False), [0, 1], lambda first, _: float(first == preferred)
+        METHODS[name].bind(RankerSettings(10, 10, False)),
+        [0, 1],
+        lambda first, _: float(first == preferred),
     )
     assert ranking == [preferred, 1 - preferred]
     assert len(rounds) == 1
@@ -169,10 +179,18 @@ def test_two_items_take_one_comparison(name: str, preferred: int) -> None:
 @every_method
 @pytest.mark.parametrize(("n", "k"), [(100, 10), (100, 100), (20, 5), (10, 10)])
 def test_the_estimate_is_near_what_random_orders_cost(name: str, n: int, k: int) -> None:
-    estimate = METHODS[name].estimate(n, k, k)
+    estimate = METHODS[name].estimate(n, RankerSettings(k, k))
     orders = [Random(seed).sample(range(n), n) for seed in range(12)]
     costs = [
-        len(flat(rank(METHODS[name].ranker(k, k, False), order, lambda a, b: float(a < b))[1]))
+        len(
+            flat(
+                rank(
+                    METHODS[name].bind(RankerSettings(k, k, False)),
+                    order,
+                    lambda a, b: float(a < b),
+                )[1]
+            )
+        )
         for order in orders
     ]
     assert mean(costs) / 2 <= estimate <= mean(costs) * 2
@@ -184,11 +202,13 @@ def test_the_estimate_is_near_what_random_orders_cost(name: str, n: int, k: int)
 def test_an_estimate_is_no_nonsense_for_small_sizes(name: str) -> None:
     for n in range(4):
         for wanted in (0, 1, 10):
-            assert 0 <= METHODS[name].estimate(n, wanted, wanted) <= 12
+            assert 0 <= METHODS[name].estimate(n, RankerSettings(wanted, wanted)) <= 12
 
 
 def test_allpair_asks_a_hundred_items_4950_times_in_one_round() -> None:
-    _, rounds = rank(METHODS["allpair"].ranker(10, 10, False), range(100), lambda *_: 0.5)
+    _, rounds = rank(
+        METHODS["allpair"].bind(RankerSettings(10, 10, False)), range(100), lambda *_: 0.5
+    )
     assert [len(pairs) for pairs in rounds] == [4950]
 
 
@@ -205,7 +225,7 @@ def by_seed(query: int, first: int, second: int) -> float:
 def test_together_is_as_alone(
     name: str, queries: list[list[int]], chosen: tuple[int, int, bool]
 ) -> None:
-    ranker = METHODS[name].ranker(*chosen)
+    ranker = METHODS[name].bind(RankerSettings(*chosen))
     alone = [
         rank(ranker, items, lambda a, b, query=query: by_seed(query, a, b))  # type: ignore[misc]
         for query, items in enumerate(queries)
@@ -231,7 +251,7 @@ def test_together_is_as_alone(
 
 @every_method
 def test_a_failing_judge_closes_the_ranker(name: str) -> None:
-    ranker = METHODS[name].ranker(5, 5, False)
+    ranker = METHODS[name].bind(RankerSettings(5, 5, False))
     flows = [ranker(range(9)), ranker(range(7))]
     calls = 0
 

@@ -21,7 +21,7 @@ from rankprompt.judges.adapters.setwise import Selected
 from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
 from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.prompts.prompt import Prompt, parse_template
-from rankprompt.rankers import METHODS, PAIRWISE, Ranker
+from rankprompt.rankers import METHODS, PAIRWISE, Ranker, RankerSettings
 from rankprompt.rankers.driver import drive
 from rankprompt.rankers.reranking import rerank, rerank_concurrently
 from rankprompt.types import (
@@ -127,7 +127,9 @@ def test_any_answers_give_a_permutation_within_the_bounds(
     name: str, n: int, k: int, random: Random
 ) -> None:
     items = random.sample(range(n), n)
-    ranking, rounds = rank(METHODS[name].ranker(k, k, False), items, at_random(name, random))
+    ranking, rounds = rank(
+        METHODS[name].bind(RankerSettings(k, k, False)), items, at_random(name, random)
+    )
     assert sorted(ranking) == list(range(n))
     assert ranking is not items
     asked = [one for asked in rounds for one in asked]
@@ -145,7 +147,9 @@ def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_or
 ) -> None:
     items = list(range(len(grades)))
     ranking, _ = rank(
-        METHODS[name].ranker(k, k, False), items, by_grade(name, lambda item: grades[item])
+        METHODS[name].bind(RankerSettings(k, k, False)),
+        items,
+        by_grade(name, lambda item: grades[item]),
     )
     top = depth(name, len(items), k)
     assert ranking[:top] == sorted(items, key=lambda item: -grades[item])[:top]
@@ -154,7 +158,9 @@ def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_or
 @every_method
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_rank_asks_nothing(name: str, n: int) -> None:
-    ranked = rank(METHODS[name].ranker(10, 10, False), range(n), by_grade(name, float))
+    ranked = rank(
+        METHODS[name].bind(RankerSettings(10, 10, False)), range(n), by_grade(name, float)
+    )
     assert ranked == (list(range(n)), [])
 
 
@@ -162,7 +168,7 @@ def test_nothing_to_rank_asks_nothing(name: str, n: int) -> None:
 @pytest.mark.parametrize("preferred", [0, 1])
 def test_two_items_take_one_round(name: str, preferred: int) -> None:
     ranking, rounds = rank(
-        METHODS[name].ranker(10, 10, False),
+        METHODS[name].bind(RankerSettings(10, 10, False)),
         [0, 1],
         by_grade(name, lambda item: float(item == preferred)),
     )
@@ -173,11 +179,13 @@ def test_two_items_take_one_round(name: str, preferred: int) -> None:
 @every_method
 @pytest.mark.parametrize(("n", "k"), [(100, 10), (20, 5), (10, 10), (3, 3)])
 def test_the_estimate_is_near_what_random_orders_cost(name: str, n: int, k: int) -> None:
-    estimate = METHODS[name].estimate(n, k, k)
+    estimate = METHODS[name].estimate(n, RankerSettings(k, k))
     for seed in range(6):
         order = Random(seed).sample(range(n), n)
         _, rounds = rank(
-            METHODS[name].ranker(k, k, False), order, by_grade(name, lambda item: -item)
+            METHODS[name].bind(RankerSettings(k, k, False)),
+            order,
+            by_grade(name, lambda item: -item),
         )
         asked = sum(map(len, rounds))
         assert asked / 2 <= estimate <= asked * 2
@@ -197,7 +205,7 @@ QRELS = {f"q{q}": {f"d{q}-{place}": place * 7 % 4 for place in range(25)} for q 
 
 
 def make(name: str) -> tuple[Ranker, type[Question]]:
-    return METHODS[name].ranker(4, 4, False), METHODS[name].question
+    return METHODS[name].bind(RankerSettings(4, 4, False)), METHODS[name].question
 
 
 @every_method

@@ -12,7 +12,7 @@ from rankprompt.judges.registry import single_order_adapter
 from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.llm import load_model
 from rankprompt.prompts.prompt import load_prompt
-from rankprompt.rankers import METHODS
+from rankprompt.rankers import METHODS, RankerSettings
 from rankprompt.rankers.reranking import rerank
 from rankprompt.retrieval import bm25
 from rankprompt.types import Candidates, Query
@@ -41,7 +41,10 @@ def test_the_embedded_model_answers_every_kind() -> None:
             judge = SingleOrderJudge(
                 answering, single_order_adapter(load_prompt(prompt), mode), passage_tokens=30
             )
-            kind, ranker = METHODS[method].question, METHODS[method].ranker(2, 2, False)
+            kind, ranker = (
+                METHODS[method].question,
+                METHODS[method].bind(RankerSettings(2, 2, False)),
+            )
             rankings, _ = rerank(candidates, judge, ranker, question=kind)
             for one in candidates:
                 assert sorted(rankings[one.query.id]) == sorted(doc.id for doc in one.documents)

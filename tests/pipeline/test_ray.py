@@ -20,24 +20,27 @@ from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError, JournalError, ModelError
 from rankprompt.files import read_documents, read_queries
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal, key
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import Answer, Request, Usage, load_model
-from rankprompt.pipeline.blocks import Outcome, ask
-from rankprompt.pipeline.config import Job
-from rankprompt.pipeline.ray import Cluster, Workers, WorkerSettings, scale_out
+from rankprompt.pipeline.execution import rerank_locally
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.ray import RayCluster, WorkerConfig, Workers
 from rankprompt.pipeline.ray.cluster import connected
-from rankprompt.prompts.prompt import Prompt, load_prompt
-from rankprompt.rankers import method
+from rankprompt.pipeline.results import ModelCard, Totals
+from rankprompt.pipeline.validation import validate
+from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers.reranking import Reranked, rerank
 from rankprompt.retrieval import bm25
 from rankprompt.types import Candidates, Document, Query
+from tests.configs import change, configure
 from tests.fakes import PROMPT, FakeModel
 
 NO_RAY = "Ray is not installed: pip install 'rankprompt[ray]'"
-TWO = Cluster(workers=2, cpus_per_worker=1, together=2)
+TWO = RayCluster(workers=2, cpus_per_worker=1, together=2)
 QUERIES, DEPTH, BATCH = 9, 6, 4
 DEADLY = "q6"
 KILLED_AT = 7  # the batch, of those that all workers have asked together
@@ -71,19 +74,19 @@ class Logged(FakeModel):
         return super().answer(requests)
 
 
-def logged(name: str, *, device: str, **_: Any) -> Logged:
-    return Logged(name, device=device)
+def logged(job: RerankJob, device: str) -> Logged:
+    return Logged(job.model, device=device)
 
 
-def missing(name: str, **_: Any) -> Logged:
-    raise InputError(f"there is no {name}")
+def missing(job: RerankJob, _: str) -> Logged:
+    raise InputError(f"there is no {job.model}")
 
 
-def lacking(_: str, **__: Any) -> Logged:
+def lacking(_: RerankJob, __: str) -> Logged:
     raise ImportError("No module named 'torch'")
 
 
-def broken(_: str, **__: Any) -> Logged:
+def broken(_: RerankJob, __: str) -> Logged:
     os._exit(1)
 
 
@@ -102,30 +105,36 @@ def made(count: int = QUERIES) -> list[Candidates]:
     ]
 
 
-def settings(folder: Path, fate: str = "", load: str = "logged", **changes: Any) -> WorkerSettings:
-    nowhere = folder / "unread"
-    job = Job(nowhere, nowhere, nowhere, nowhere, method="heapsort", k=3, prior=0.1, decide="soft")
-    job = replace(job, model=f"log:{folder}:{fate}", **changes)
-    return WorkerSettings(job, PROMPT, f"tests.pipeline.test_ray:{load}")
+def settings(
+    folder: Path, fate: str = "", load: str = "logged", prompt: Prompt = PROMPT, **changes: Any
+) -> WorkerConfig:
+    options = {
+        **dict.fromkeys(("run", "queries", "docs"), folder / "unread"),
+        "output": folder / "out.trec",
+        "model": f"log:{folder}:{fate}",
+        "method": "heapsort",
+        "k": 3,
+        "prior": 0.1,
+        "decide": "soft",
+        "prompt": "prp",
+        **changes,
+    }
+    job = replace(validate(configure(**options)), prompt=prompt)
+    return WorkerConfig(job, f"tests.pipeline.test_ray:{load}")
 
 
-def alone(
-    candidates: Sequence[Candidates], answering: CachedModel, job: Job, prompt: Prompt
-) -> Any:
+def alone(candidates: Sequence[Candidates], answering: CachedModel, job: RerankJob) -> Any:
     """The run on one machine; gives the judge, too."""
+    assert job.prompt is not None
+    judging = job.config.judge
     judge = PairwiseJudge(
         answering,
-        pairwise_adapter(prompt, job.mode),
-        decide=job.decide or "",
-        passage_tokens=job.passage_tokens,
+        pairwise_adapter(job.prompt, judging.mode),
+        decide=judging.decide or "",
+        passage_tokens=judging.passage_tokens,
     )
-    ranker = method(job.method or "").ranker(job.k, job.k, False)
-    return judge, rerank(
-        candidates,
-        judge,
-        adjust=FirstStagePrior(candidates, job.prior or 0.0).adjust,
-        ranker=ranker,
-    )
+    prior = FirstStagePrior(candidates, judging.prior or 0.0)
+    return judge, rerank(candidates, judge, job.ranker, adjust=prior.adjust)
 
 
 def kept(journal: Path) -> dict[bytes, str]:
@@ -137,20 +146,27 @@ class Far(NamedTuple):
     """What came from the cluster: rankings in the order of the queries' numbers."""
 
     rankings: dict[str, list[str]]
-    outcome: Outcome
+    totals: Totals
+    costs: Costs
+    model: ModelCard
+    replaced: int
 
 
 def gathered(
-    candidates: Sequence[Candidates], chosen: WorkerSettings, journal: Journal, cluster: Cluster
+    candidates: Sequence[Candidates], chosen: WorkerConfig, journal: Journal, cluster: RayCluster
 ) -> Far:
     found: dict[str, list[str]] = {}
-    outcome = scale_out(candidates, chosen, journal, cluster, keep=found.update)
+    totals = Totals()
+    with Workers(chosen, journal, cluster) as workers:
+        for finished in workers.rerank(candidates):
+            found |= finished.result.rankings
+            totals.add(finished.result)
     ordered = {one.query.id: found.pop(one.query.id) for one in candidates}
     assert not found
-    return Far(ordered, outcome)
+    return Far(ordered, totals, workers.costs, workers.model, workers.replaced)
 
 
-def run(folder: Path, fate: str = "", cluster: Cluster = TWO, **changes: Any) -> Far:
+def run(folder: Path, fate: str = "", cluster: RayCluster = TWO, **changes: Any) -> Far:
     with Journals(folder) as journal:
         return gathered(made(), settings(folder, fate, **changes), journal, cluster)
 
@@ -180,17 +196,17 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> tuple[PairwiseJudge, Reran
     chosen = settings(folder)
     with closing(Journal(folder / "near.journal")) as journal:
         answering = CachedModel(Logged(chosen.job.model, device="cpu"), journal)
-        judge, ranked = alone(made(), answering, chosen.job, chosen.prompt)
+        judge, ranked = alone(made(), answering, chosen.job)
     return judge, ranked, folder / "near.journal"
 
 
 def same_run(far: Far, near: tuple[PairwiseJudge, Reranked, Path], folder: Path) -> None:
     judge, ranked, journal = near
     assert far.rankings == ranked.rankings
-    assert far.outcome.rounds == ranked.rounds
-    assert far.outcome.asked + far.outcome.from_journal == judge.asked + judge.cache_hits
-    assert far.outcome.diagnostics == judge.diagnostics.summary()
-    assert far.outcome.cut == len(judge.truncated)
+    assert far.totals.rounds == ranked.rounds
+    assert far.totals.asked + far.totals.cache_hits == judge.asked + judge.cache_hits
+    assert far.totals.diagnostics == judge.diagnostics.summary()
+    assert far.totals.truncated == len(judge.truncated)
     assert kept(folder / "far.journal") == kept(journal)
 
 
@@ -200,34 +216,36 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
 ) -> None:
     far = run(tmp_path)
     same_run(far, near, tmp_path)
-    assert far.outcome.asked == near[0].asked
+    assert far.totals.asked == near[0].asked
     prompts = list(chain(*asked(tmp_path)))
-    assert len(set(prompts)) == len(prompts) == far.outcome.costs.prompts
-    assert far.outcome.costs.batches == len(asked(tmp_path))
-    assert far.outcome.costs.tokens > far.outcome.costs.prompts
-    assert far.outcome.model == ("log:" + str(tmp_path) + ":", "fake 1", 400)
+    assert len(set(prompts)) == len(prompts) == far.costs.prompts
+    assert far.costs.batches == len(asked(tmp_path))
+    assert far.costs.tokens > far.costs.prompts
+    assert far.model == ModelCard(f"log:{tmp_path}:", "fake 1", 400)
     with Journals(tmp_path) as journal:
         assert journal.totals() == (len(prompts), len(prompts))
-    assert far.outcome.replaced == 0
+    assert far.replaced == 0
 
     again = run(tmp_path)
     same_run(again, near, tmp_path)
-    assert again.outcome.asked == again.outcome.costs.prompts == 0
-    assert len(asked(tmp_path)) == far.outcome.costs.batches
+    assert again.totals.asked == again.costs.prompts == 0
+    assert len(asked(tmp_path)) == far.costs.batches
 
 
 @pytest.mark.usefixtures("ray")
 def test_workers_ask_selections_as_one_machine_does(tmp_path: Path) -> None:
-    sets = settings(tmp_path, method="setwise-heapsort", prior=0.0)
-    chosen = replace(sets, prompt=load_prompt("setwise"))
+    options = {"method": "setwise-heapsort", "prior": None, "decide": None, "prompt": "setwise"}
+    chosen = settings(tmp_path)
+    job = validate(change(chosen.job.config, **options))
+    chosen = replace(chosen, job=job)
     with closing(Journal(None)) as journal:
         answering = CachedModel(Logged(chosen.job.model, device="cpu"), journal)
-        near = ask(made(), answering, chosen.job, chosen.prompt, lambda _: None)
+        near = rerank_locally(made(), answering, chosen.job, lambda _: None)
     with Journals(tmp_path) as journal:
         far = gathered(made(), chosen, journal, TWO)
     assert far.rankings == near.rankings
-    assert far.outcome.asked == near.asked
-    assert far.outcome.diagnostics["questions"] == near.tally["questions"] > 0
+    assert far.totals.asked == near.asked
+    assert far.totals.diagnostics["questions"] == near.tally["questions"] > 0
 
 
 @pytest.mark.usefixtures("ray")
@@ -240,7 +258,7 @@ def test_a_worker_killed_half_way_is_replaced_and_only_its_batch_is_asked_again(
     far = run(tmp_path, "once")
     assert (tmp_path / "killed").exists()
     same_run(far, near, tmp_path)
-    assert far.outcome.replaced == 1
+    assert far.replaced == 1
     assert "a worker died" in caplog.text
     assert capfd.readouterr().out == ""  # stdout is for results
     batches = asked(tmp_path)
@@ -251,8 +269,8 @@ def test_a_worker_killed_half_way_is_replaced_and_only_its_batch_is_asked_again(
         answers, paid = journal.totals()
     assert answers == paid == len(set(chain(*batches)))
     # What the dead worker had spent counts, too; only the lost batch cannot.
-    assert far.outcome.costs.prompts == answers
-    assert far.outcome.costs.batches == len(batches) - 1
+    assert far.costs.prompts == answers
+    assert far.costs.batches == len(batches) - 1
 
 
 @pytest.mark.usefixtures("ray")
@@ -283,7 +301,7 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
         nonlocal finished
         with Workers(settings(tmp_path), journal, TWO) as workers:
             for done in workers.rerank(stream(), progress.append):
-                finished += len(done.judged.rankings)
+                finished += len(done.result.rankings)
                 # Under way, waiting, and one group in hand.
                 assert drawn - finished <= (2 + 4 + 1) * TWO.together
                 if finished > 30:
@@ -327,8 +345,8 @@ def test_no_candidates_make_an_empty_run(tmp_path: Path) -> None:
     with Journals(tmp_path) as journal:
         far = gathered([], settings(tmp_path), journal, TWO)
     assert far.rankings == {}
-    assert far.outcome.model.fingerprint == "fake 1"
-    assert far.outcome.diagnostics["position_bias"] is None
+    assert far.model.fingerprint == "fake 1"
+    assert far.totals.diagnostics["position_bias"] is None
 
 
 def test_without_ray_the_pip_line_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,21 +358,24 @@ def test_without_ray_the_pip_line_is_given(tmp_path: Path, monkeypatch: pytest.M
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     for name in ("workers", "together", "cpus_per_worker"):
         with pytest.raises(InputError, match="must be at least 1, not 0"):
-            Cluster(**{name: 0})  # type: ignore[arg-type]
+            RayCluster(**{name: 0})  # type: ignore[arg-type]
     for gpus in (-1.0, 1.5, float("nan")):
         with pytest.raises(InputError, match="a fraction or a whole number"):
-            Cluster(gpus_per_worker=gpus)
+            RayCluster(gpus_per_worker=gpus)
     with pytest.raises(InputError, match="for a Ray client"):
-        Cluster(address="ray://head:10001")
+        RayCluster(address="ray://head:10001")
     with pytest.raises(InputError, match="in memory cannot be shared"):
         Workers(settings(tmp_path), Journal(None), TWO)
     with Journals(tmp_path) as journal:
         with pytest.raises(InputError, match="cannot keep a budget"):
             Workers(settings(tmp_path, max_prompts=1), journal, TWO)
         for name in ("openai:some", "oracle:some.trec"):
-            chosen = settings(tmp_path)
+            more = {"base_url": "http://localhost:1"} if name.startswith("openai") else {}
+            config = change(
+                settings(tmp_path).job.config, model=name, prompt=None, prior=0.0, **more
+            )
             with pytest.raises(InputError, match="hold local models"):
-                Workers(replace(chosen, job=replace(chosen.job, model=name)), journal, TWO)
+                Workers(WorkerConfig(validate(config)), journal, TWO)
 
 
 def test_an_address_where_nobody_answers_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +384,7 @@ def test_an_address_where_nobody_answers_is_told_at_once(monkeypatch: pytest.Mon
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(InputError, match=f"^cannot use Ray at {address}: .*refused"):
-        connected(Cluster(address=address)).__enter__()
+        connected(RayCluster(address=address)).__enter__()
 
 
 @pytest.mark.model
@@ -380,16 +401,16 @@ def test_the_real_model_makes_the_run_of_one_machine(tmp_path: Path) -> None:
         )
         for query, found in bm25(queries, documents, depth=4).items()
     ]
-    prompt = load_prompt("prp")
-    job = settings(tmp_path, dtype="float32", passage_tokens=40, decide="agreement").job
-    job = replace(job, model="smollm2-135m", device="cpu", prior=0.0)
+    options = {"dtype": "float32", "passage_tokens": 40, "decide": "agreement", "device": "cpu"}
+    config = change(settings(tmp_path).job.config, model="smollm2-135m", prior=0.0, **options)
+    job = validate(config)
     with closing(Journal(tmp_path / "near.journal")) as journal:
         model = load_model(job.model, dtype="float32", device="cpu")
-        judge, ranked = alone(candidates, CachedModel(model, journal), job, prompt)
+        judge, ranked = alone(candidates, CachedModel(model, journal), job)
     with Journals(tmp_path) as journal:
-        far = gathered(candidates, WorkerSettings(job, prompt), journal, TWO)
+        far = gathered(candidates, WorkerConfig(job), journal, TWO)
     assert far.rankings == ranked.rankings
-    assert far.outcome.diagnostics == judge.diagnostics.summary()
-    assert far.outcome.asked == judge.asked
+    assert far.totals.diagnostics == judge.diagnostics.summary()
+    assert far.totals.asked == judge.asked
     # Numbers may vary with the batch, prompts and their keys may not.
     assert kept(tmp_path / "far.journal").keys() == kept(tmp_path / "near.journal").keys()

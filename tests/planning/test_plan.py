@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,19 @@ from rankprompt.errors import InputError
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_documents, read_qrels, read_queries, write_run
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.pipeline.config import Job
-from rankprompt.pipeline.rerank import run_job
-from rankprompt.planning.plan import NOISES, invented_grades, plan_job
-from rankprompt.planning.prices import Speed
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.rerank import run_rerank
+from rankprompt.planning.calibration import Speed
+from rankprompt.planning.config import PlanConfig
+from rankprompt.planning.plan import NOISES, plan_rerank
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS, PAIRWISE
 from rankprompt.rankers.reranking import Reranked, rerank
 from rankprompt.retrieval import bm25
 from rankprompt.types import Candidates, Document, Qrels, Query, Run
+from tests.configs import change, configure
 from tests.fakes import FakeModel, by_hash, shows
 
 CHOICE = 'kind = "choice"\noptions = [" Passage A", " Passage B"]\n' + (
@@ -33,41 +35,53 @@ CHOICE = 'kind = "choice"\noptions = [" Passage A", " Passage B"]\n' + (
 NDCG = parse_measure("ndcg@10")
 
 
+QRELS = sample("en") / "qrels.trec"
+
+
 def ndcg(run: Run, truth: Qrels) -> float:
     return score(run, truth, [NDCG]).means[NDCG.name]
 
 
-def planned(job: Job, **settings: Any) -> dict[str, dict[str, Any]]:
-    found = plan_job(job, **{"measure": lambda *_: 0.0, "calibration": False, **settings})
-    return {row["method"]: row for row in found["methods"]}
+def plan(
+    job: RerankConfig,
+    measure: Callable[[Run, Qrels], float] = lambda *_: 0.0,
+    progress: Any = lambda *_: nullcontext(lambda _: None),
+    **settings: Any,
+) -> dict[str, Any]:
+    config = PlanConfig(job, **{"calibrate": False, **settings})
+    return plan_rerank(config, measure, progress).as_dict()
+
+
+def planned(job: RerankConfig, **settings: Any) -> dict[str, dict[str, Any]]:
+    return {row["method"]: row for row in plan(job, **settings)["methods"]}
 
 
 @pytest.fixture(scope="module")
-def english(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def english(tmp_path_factory: pytest.TempPathFactory) -> RerankConfig:
     """The first queries of the sample, with the candidates that BM25 finds."""
     folder, source = tmp_path_factory.mktemp("english"), sample("en")
     run = bm25(read_queries(source / "queries.tsv"), read_documents(source / "docs.jsonl"))
     write_run(folder / "run.trec", {name: list(of) for name, of in run.items()}, tag="bm25")
     (folder / "choice.toml").write_text(CHOICE)
-    return Job(
-        folder / "run.trec",
-        source / "queries.tsv",
-        source / "docs.jsonl",
-        folder / "out.trec",
+    return configure(
+        run=folder / "run.trec",
+        queries=source / "queries.tsv",
+        docs=source / "docs.jsonl",
+        output=folder / "out.trec",
         model=f"oracle:{source / 'qrels.trec'}",
         depth=20,
         limit=3,
     )
 
 
-def run_of(job: Job) -> str:
-    assert job.run is not None
-    return job.run.read_text()
+def run_of(job: RerankConfig) -> str:
+    assert job.data.run is not None
+    return job.data.run.read_text()
 
 
-def folder_of(job: Job) -> Path:
-    assert job.run is not None
-    return job.run.parent
+def folder_of(job: RerankConfig) -> Path:
+    assert job.data.run is not None
+    return job.data.run.parent
 
 
 def start(text: str) -> str:
@@ -91,21 +105,20 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
         return choose(request) if "Which is better?" in request.prompt else by_hash(request)
 
     fake = FakeModel(answer)
-    for place in ("rankprompt.pipeline.execution", "rankprompt.planning.prices"):
-        monkeypatch.setattr(f"{place}.load_model", lambda *_, **__: fake)
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: fake)
     return fake
 
 
-def with_settings(job: Job, folder: Path, **settings: Any) -> Job:
-    return replace(job, **{"output": folder / "out.trec", **settings})
+def with_settings(job: RerankConfig, folder: Path, **settings: Any) -> RerankConfig:
+    return change(job, **{"output": folder / "out.trec", **settings})
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_counts_and_quality_are_those_of_an_oracles_run(
-    english: Job, tmp_path: Path, method: str
+    english: RerankConfig, tmp_path: Path, method: str
 ) -> None:
     job = with_settings(english, tmp_path, k=5, method=method)
-    costs = run_job(job)["costs"]
+    costs = run_rerank(job)["costs"]
     row = planned(job, measure=ndcg)[method]
     assert row["comparisons"] == costs["comparisons_asked"]
     assert row["rounds"] == costs["rounds"]
@@ -115,16 +128,16 @@ def test_counts_and_quality_are_those_of_an_oracles_run(
 @pytest.mark.parametrize("order", ["both", "single"])
 @pytest.mark.parametrize("method", PAIRWISE)
 def test_prompts_and_tokens_are_those_of_a_models_run(
-    english: Job, model: FakeModel, tmp_path: Path, method: str, order: str
+    english: RerankConfig, model: FakeModel, tmp_path: Path, method: str, order: str
 ) -> None:
     settings = {"model": "fake", "prompt": str(folder_of(english) / "choice.toml"), "k": 3}
     # Fifteen pairs a query: few enough to count them all.
     job = with_settings(
         english, tmp_path, **settings, depth=6, order=order, method=method, passage_tokens=9
     )
-    row = planned(job, qrels=english.oracle)[method]
+    row = planned(job, qrels=QRELS)[method]
     assert model.prompts == []
-    costs = run_job(job)["costs"]
+    costs = run_rerank(job)["costs"]
     asked = costs["comparisons_asked"] + costs["comparisons_from_journal"]
     assert row["comparisons"] == asked
     assert row["rounds"] == costs["rounds"]
@@ -134,9 +147,12 @@ def test_prompts_and_tokens_are_those_of_a_models_run(
 
 
 def test_tokens_are_those_of_every_request_by_brute_force(
-    english: Job, model: FakeModel, tmp_path: Path
+    english: RerankConfig, model: FakeModel, tmp_path: Path
 ) -> None:
-    queries, documents = read_queries(english.queries or ""), read_documents(english.docs or "")
+    queries, documents = (
+        read_queries(english.data.queries or ""),
+        read_documents(english.data.docs or ""),
+    )
     run = [line.split() for line in run_of(english).splitlines()]
     for name in ("prp", "contrast", "query-likelihood"):
         asks = pairwise_adapter(load_prompt(name), "scoring")
@@ -156,23 +172,23 @@ def test_tokens_are_those_of_every_request_by_brute_force(
 
 
 def test_a_passage_read_alone_costs_one_prompt_however_many_pairs_are_asked(
-    english: Job, model: FakeModel, tmp_path: Path
+    english: RerankConfig, model: FakeModel, tmp_path: Path
 ) -> None:
     job = with_settings(english, tmp_path, model="fake", prompt="query-likelihood")
-    rows = planned(job, qrels=english.oracle)
+    rows = planned(job, qrels=QRELS)
     rows = {name: rows[name] for name in (*PAIRWISE, "pointwise")}
     assert len({row["comparisons"] for row in rows.values()}) == 6
     assert {row["prompts"] for row in rows.values()} == {3 * 20}
-    run_job(with_settings(job, tmp_path, method="heapsort"))
+    run_rerank(with_settings(job, tmp_path, method="heapsort"))
     assert {row["tokens"] for row in rows.values()} == {sum(map(model.length, model.prompts))}
 
 
 @pytest.mark.usefixtures("model")
-def test_a_sample_of_pairs_stands_for_many(english: Job, tmp_path: Path) -> None:
+def test_a_sample_of_pairs_stands_for_many(english: RerankConfig, tmp_path: Path) -> None:
     job = with_settings(english, tmp_path, model="fake", prompt="prp")
     row = planned(job)["allpair"]
-    run_job(with_settings(job, tmp_path, method="allpair"))
-    costs = run_job(with_settings(job, tmp_path, method="allpair", journal=tmp_path / "new"))
+    run_rerank(with_settings(job, tmp_path, method="allpair"))
+    costs = run_rerank(with_settings(job, tmp_path, method="allpair", journal=tmp_path / "new"))
     assert row["prompts"] == costs["costs"]["prompts"] == 3 * 190 * 2
     assert row["tokens"] == pytest.approx(costs["costs"]["prompt_tokens"], rel=0.02)
     assert planned(job)["allpair"] == row
@@ -184,14 +200,14 @@ def test_a_hundred_documents_cost_what_the_papers_say(tmp_path: Path) -> None:
     lines = [f'{{"id": "d{i}", "text": "Passage {i}."}}\n' for i in range(100)]
     (tmp_path / "docs.jsonl").write_text("".join(lines))
     (tmp_path / "qrels.trec").write_text("q 0 d7 2\nq 0 d50 1\n")
-    job = Job(
-        tmp_path / "run.trec",
-        tmp_path / "queries.tsv",
-        tmp_path / "docs.jsonl",
-        tmp_path / "out.trec",
+    job = configure(
+        run=tmp_path / "run.trec",
+        queries=tmp_path / "queries.tsv",
+        docs=tmp_path / "docs.jsonl",
+        output=tmp_path / "out.trec",
         model=f"oracle:{tmp_path / 'qrels.trec'}",
     )
-    found = plan_job(job, measure=lambda *_: 0.0)
+    found = plan(job, measure=lambda *_: 0.0)
     rows = {row["method"]: (row["comparisons"], row["rounds"]) for row in found["methods"]}
     assert (rows["allpair"], rows["sliding"], rows["pipelined"]) == (
         (4950, 1), (945, 945), (945, 108),
@@ -210,10 +226,13 @@ def test_on_dl19_counts_are_the_runs_and_noise_hurts_heapsort_more_than_allpair(
     source = data / "dl19"
     files = [source / name for name in ("run.bm25.trec", "queries.tsv", "docs.jsonl")]
     oracle = f"oracle:{source / 'qrels.trec'}"
-    job = Job(files[0], files[1], files[2], tmp_path / "out.trec", model=oracle, limit=5)
+    job = configure(
+        run=files[0], queries=files[1], docs=files[2], output=tmp_path / "out.trec", model=oracle,
+        limit=5,
+    )  # fmt: skip
     rows = planned(job, measure=ndcg, seeds=2)
     for method in METHODS:
-        costs = run_job(with_settings(job, tmp_path, method=method))["costs"]
+        costs = run_rerank(with_settings(job, tmp_path, method=method))["costs"]
         assert rows[method]["comparisons"] == costs["comparisons_asked"]
         assert rows[method]["rounds"] == costs["rounds"]
     reached = {method: row["quality"] for method, row in rows.items()}
@@ -226,29 +245,29 @@ def test_on_dl19_counts_are_the_runs_and_noise_hurts_heapsort_more_than_allpair(
 
 
 def test_the_quality_is_what_evaluate_says_of_the_noisy_oracles_run(
-    english: Job, tmp_path: Path
+    english: RerankConfig, tmp_path: Path
 ) -> None:
     row = planned(with_settings(english, tmp_path, seed=4), measure=ndcg, seeds=1)["heapsort"]
-    qrels = read_qrels(english.oracle or Path())
+    qrels = read_qrels(QRELS)
     for noise in NOISES:
         job = with_settings(english, tmp_path, seed=4, noise=noise, method="heapsort")
-        run_job(job)
+        run_rerank(job)
         ranked: dict[str, dict[str, float]] = {}
-        for line in job.output.read_text().splitlines():
+        for line in (tmp_path / "out.trec").read_text().splitlines():
             query, _, document, _, value, _ = line.split()
             ranked.setdefault(query, {})[document] = float(value)
         truth = {query: qrels[query] for query in ranked}
         assert row["quality"][str(noise)] == pytest.approx(ndcg(ranked, truth))
 
 
-def test_the_first_stage_is_measured_as_it_is(english: Job) -> None:
+def test_the_first_stage_is_measured_as_it_is(english: RerankConfig) -> None:
     seen: list[Mapping[str, Mapping[str, float]]] = []
 
     def measure(run: Run, _: Qrels) -> float:
         seen.append(run)
         return 0.25
 
-    assert plan_job(english, measure=measure)["first_stage"] == 0.25
+    assert plan(english, measure=measure)["first_stage"] == 0.25
     first = [line.split()[2] for line in run_of(english).splitlines()[:10]]
     ((_, ranked), *_) = seen[0].items()
     assert sorted(ranked, key=lambda name: -ranked[name]) == first
@@ -259,8 +278,8 @@ def candidates(query: str, n: int) -> Candidates:
     return Candidates(Query(query, "why"), documents, tuple(float(-i) for i in range(n)))
 
 
-def test_invented_grades_are_few_and_most_of_them_high_up() -> None:
-    drawn = [invented_grades(candidates(f"q{i}", 100), seed=1) for i in range(300)]
+def test_synthetic_qrels_are_few_and_most_of_them_high_up() -> None:
+    drawn = [synthetic_qrels(candidates(f"q{i}", 100), seed=1) for i in range(300)]
     relevant = [int(name[1:]) for grades in drawn for name in grades]
     assert len(relevant) / 300 == pytest.approx(9.3, abs=0.6)
     assert sum(rank < 1 for rank in relevant) / 300 == pytest.approx(0.5, abs=0.1)
@@ -269,28 +288,28 @@ def test_invented_grades_are_few_and_most_of_them_high_up() -> None:
     assert {grade: each.count(grade) / len(each) for grade in set(each)} == pytest.approx(
         {1: 1 / 3, 2: 1 / 3, 3: 1 / 3}, abs=0.05
     )
-    assert drawn[0] == invented_grades(candidates("q0", 100), seed=1)
-    assert drawn[0] != invented_grades(candidates("q0", 100), seed=2)
+    assert drawn[0] == synthetic_qrels(candidates("q0", 100), seed=1)
+    assert drawn[0] != synthetic_qrels(candidates("q0", 100), seed=2)
 
 
 def test_there_is_always_something_to_find() -> None:
     for seed in range(20):
-        assert invented_grades(candidates("q", 1), seed).keys() == {"d0"}
+        assert synthetic_qrels(candidates("q", 1), seed).keys() == {"d0"}
 
 
-def test_grades_that_are_given_go_before_the_oracles(english: Job) -> None:
-    job = replace(english, model="oracle:nowhere.trec", limit=1)
+def test_grades_that_are_given_go_before_the_oracles(english: RerankConfig) -> None:
+    job = change(english, model="oracle:nowhere.trec", limit=1)
     with pytest.raises(InputError, match="nowhere"):
-        plan_job(job, measure=ndcg)
-    assert plan_job(job, measure=ndcg, qrels=english.oracle)["grades"] == str(english.oracle)
+        plan(job, measure=ndcg)
+    assert plan(job, measure=ndcg, qrels=QRELS)["grades"] == str(QRELS)
 
 
 @pytest.mark.usefixtures("model")
-def test_a_model_without_qrels_is_planned_with_invented_grades(
-    english: Job, tmp_path: Path
+def test_a_model_without_qrels_is_planned_with_synthetic_qrels(
+    english: RerankConfig, tmp_path: Path
 ) -> None:
-    found = plan_job(with_settings(english, tmp_path, model="fake"), measure=ndcg, seeds=2)
-    assert found["grades"] == "invented"
+    found = plan(with_settings(english, tmp_path, model="fake"), measure=ndcg, seeds=2)
+    assert found["grades"] == "synthetic"
     for row in found["methods"]:
         if row["method"] not in ("prp-graph", "tourrank"):  # the others are exact
             assert row["quality"]["0.0"] == pytest.approx(1)
@@ -299,14 +318,14 @@ def test_a_model_without_qrels_is_planned_with_invented_grades(
 
 
 @pytest.mark.usefixtures("model")
-def test_the_cost_is_the_tokens_at_their_prices(english: Job, tmp_path: Path) -> None:
+def test_the_cost_is_the_tokens_at_their_prices(english: RerankConfig, tmp_path: Path) -> None:
     settings = {"model": "fake", "prompt": "prp", "price_in": 2.0, "price_out": 8.0}
-    row = planned(with_settings(english, tmp_path, **settings), qrels=english.oracle)["quickselect"]
+    row = planned(with_settings(english, tmp_path, **settings), qrels=QRELS)["quickselect"]
     assert row["written_tokens"] == 0
     assert row["cost"] == pytest.approx(row["tokens"] * 2e-6)
-    row = planned(
-        with_settings(english, tmp_path, **settings, mode="generation"), qrels=english.oracle
-    )["quickselect"]
+    row = planned(with_settings(english, tmp_path, **settings, mode="generation"), qrels=QRELS)[
+        "quickselect"
+    ]
     assert row["written_tokens"] == 8 * row["prompts"]  # as many as the prompt allows
     read = row["tokens"] - row["written_tokens"]
     assert row["cost"] == pytest.approx(read * 2e-6 + row["written_tokens"] * 8e-6)
@@ -314,11 +333,9 @@ def test_the_cost_is_the_tokens_at_their_prices(english: Job, tmp_path: Path) ->
 
 
 def test_the_calibration_asks_real_prompts_and_few(
-    english: Job, model: FakeModel, tmp_path: Path
+    english: RerankConfig, model: FakeModel, tmp_path: Path
 ) -> None:
-    found = plan_job(
-        with_settings(english, tmp_path, model="fake", prompt="prp"), measure=lambda *_: 0.0
-    )
+    found = plan(with_settings(english, tmp_path, model="fake", prompt="prp"), calibrate=True)
     speed = found["calibration"]
     assert speed["tokens_per_second"] > 0
     # One pair twice, then all pairs of five passages of one query, and of the two others.
@@ -355,25 +372,25 @@ class Server(FakeModel):
 
 @pytest.mark.parametrize("calibration", [True, False])
 def test_a_server_is_calibrated_at_its_concurrency_and_left(
-    english: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibration: bool
+    english: RerankConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibration: bool
 ) -> None:
     server = Server()
-    monkeypatch.setattr("rankprompt.planning.prices.load_server", lambda *_, **__: server)
+    monkeypatch.setattr("rankprompt.planning.plan.load_server", lambda *_, **__: server)
     job = with_settings(
         english, tmp_path, model="openai:x", base_url="http://localhost:1", concurrency=4
     )
-    found = plan_job(job, measure=lambda *_: 0.0, calibration=calibration)
+    found = plan(job, measure=lambda *_: 0.0, calibrate=calibration)
     assert server.closed == 1
     assert (server.most, server.asked) == ((4, 2 + 2 + 20) if calibration else (0, 0))
     assert found["tokens_guessed"] != calibration
-    guessed = planned(job, calibration=False)
+    guessed = planned(job, calibrate=False)
     for row in found["methods"]:
         assert row["tokens"] == (1 + calibration) * guessed[row["method"]]["tokens"]
         assert row["written_tokens"] == (2 * row["prompts"] if calibration else 0)
     assert all((row["seconds"] is not None) == calibration for row in found["methods"])
 
 
-def test_progress_reaches_about_its_total(english: Job) -> None:
+def test_progress_reaches_about_its_total(english: RerankConfig) -> None:
     told: list[int] = []
 
     @contextmanager
@@ -382,40 +399,44 @@ def test_progress_reaches_about_its_total(english: Job) -> None:
         told.append(total)
         yield lambda steps: told.append(-steps)
 
-    plan_job(english, measure=lambda *_: 0.0, progress=progress)
+    plan(english, measure=lambda *_: 0.0, progress=progress)
     assert -sum(told[1:]) == pytest.approx(told[0], rel=0.1)
 
 
 @pytest.mark.parametrize(
     ("settings", "job", "told"),
     [
-        ({"seeds": 0}, {}, r"--seeds must be at least 1, not 0"),
-        ({}, {"depth": 0}, r"--depth must be at least 1, not 0"),
+        ({"seeds": 0}, {}, r"`seeds` must be at least 1, not 0"),
+        ({}, {"depth": 0}, r"`depth` must be at least 1, not 0"),
         ({"qrels": sample("zh") / "qrels.trec"}, {}, r"no grades for any of the run's 3 queries"),
     ],
 )
 def test_bad_settings_are_told_before_anything_is_asked(
-    english: Job, tmp_path: Path, settings: dict[str, Any], job: dict[str, Any], told: str
+    english: RerankConfig, tmp_path: Path, settings: dict[str, Any], job: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(InputError, match=told):
-        plan_job(with_settings(english, tmp_path, **job), measure=ndcg, **settings)
+        plan(with_settings(english, tmp_path, **job), measure=ndcg, **settings)
 
 
-def test_candidates_without_any_text_cannot_be_planned(english: Job, tmp_path: Path) -> None:
+def test_candidates_without_any_text_cannot_be_planned(
+    english: RerankConfig, tmp_path: Path
+) -> None:
     docs = tmp_path / "docs.jsonl"
     docs.write_text('{"id": "other", "text": "Salt."}\n')
     job = with_settings(english, tmp_path, docs=docs, skip_missing=True)
     with pytest.raises(InputError, match="nothing to plan"):
-        plan_job(job, measure=ndcg)
+        plan(job, measure=ndcg)
 
 
-def test_queries_are_simulated_one_at_a_time(english: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_are_simulated_one_at_a_time(
+    english: RerankConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held: list[int] = []
 
     def counted(some: Sequence[Candidates], *rest: Any, **settings: Any) -> Reranked:
         held.append(len(some))
         return rerank(some, *rest, **settings)
 
-    monkeypatch.setattr("rankprompt.planning.plan.rerank", counted)
-    plan_job(english, measure=lambda *_: 0.0)
+    monkeypatch.setattr("rankprompt.planning.simulation.rerank", counted)
+    plan(english, measure=lambda *_: 0.0)
     assert set(held) == {1}

@@ -13,7 +13,7 @@ from rankprompt import Candidates, Document, Query, rerank
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_qrels, read_run
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
-from rankprompt.rankers import METHODS, bradley_terry
+from rankprompt.rankers import METHODS, RankerSettings, bradley_terry
 from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Qrels
@@ -82,7 +82,11 @@ def test_asked_about_every_pair_a_consistent_judge_gives_the_exact_order() -> No
 
 def test_a_hundred_items_take_700_comparisons_in_some_tens_of_rounds() -> None:
     _, rounds = rank(range(100), circles)
-    assert sum(map(len, rounds)) == METHODS["bradley-terry"].estimate(100, 10, 10) == 700
+    assert (
+        sum(map(len, rounds))
+        == METHODS["bradley-terry"].estimate(100, RankerSettings(10, 10))
+        == 700
+    )
     assert len(rounds) < 50
     # Late in a field, one or two may have met all those that are left.
     assert all(48 <= len(pairs) <= 50 for pairs in rounds[:7])

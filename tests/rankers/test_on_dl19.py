@@ -8,7 +8,7 @@ from statistics import mean
 import pytest
 
 from rankprompt.files import read_qrels, read_run
-from rankprompt.rankers import METHODS
+from rankprompt.rankers import METHODS, RankerSettings
 from rankprompt.rankers.driver import drive
 
 
@@ -46,7 +46,7 @@ def test_every_exact_method_reaches_the_ceiling_of_dl19_at_its_known_price(
             gaps = [grades.get(first, 0) - grades.get(second, 0) for first, second in pairs]
             return [0.5 if gap == 0 else float(gap > 0) for gap in gaps]
 
-        ranking = drive(METHODS[name].ranker(10, 10, False)(list(scores)), answer)
+        ranking = drive(METHODS[name].bind(RankerSettings(10, 10, False))(list(scores)), answer)
         reached.append(ndcg([grades.get(one, 0) for one in ranking], list(grades.values())))
     assert mean(reached) == pytest.approx(0.892, abs=0.0005)
     assert asked / len(results) == pytest.approx(comparisons, abs=0.5)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt.rankers import METHODS
+from rankprompt.rankers import METHODS, RankerSettings
 from rankprompt.rankers.base import prefers
 from rankprompt.rankers.driver import drive
 from rankprompt.rankers.seeded_random import uniform
@@ -32,7 +32,7 @@ def ranked(
         rounds.append(list(pairs))
         return [judge(*pair) for pair in pairs]
 
-    return drive(METHODS[name].ranker(10, passes, early_exit)(items), answer), rounds
+    return drive(METHODS[name].bind(RankerSettings(10, passes, early_exit))(items), answer), rounds
 
 
 ITEMS = st.integers(0, 14).flatmap(lambda n: st.permutations(range(n)))
@@ -87,8 +87,20 @@ def test_an_early_exit_waits_for_a_whole_pass_without_a_swap() -> None:
 
     # The first pass swaps at its first comparison only.
     for name in ("sliding", "pipelined"):
-        assert drive(METHODS[name].ranker(0, 9, True)([9, 8, 7, 5, 6]), higher) == [9, 8, 7, 6, 5]
-        assert drive(METHODS[name].ranker(0, 9, True)([5, 6, 7, 8, 9]), higher) == [9, 8, 7, 6, 5]
+        assert drive(METHODS[name].bind(RankerSettings(0, 9, True))([9, 8, 7, 5, 6]), higher) == [
+            9,
+            8,
+            7,
+            6,
+            5,
+        ]
+        assert drive(METHODS[name].bind(RankerSettings(0, 9, True))([5, 6, 7, 8, 9]), higher) == [
+            9,
+            8,
+            7,
+            6,
+            5,
+        ]
 
 
 def test_ten_passes_over_a_hundred_take_108_rounds_in_place_of_945() -> None:

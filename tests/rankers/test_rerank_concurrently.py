@@ -15,7 +15,7 @@ from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.rankers import METHODS, PAIRWISE, allpair
+from rankprompt.rankers import METHODS, PAIRWISE, RankerSettings, allpair
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.rankers.driver import drive_async
 from rankprompt.rankers.reranking import Reranked, rerank, rerank_concurrently
@@ -42,7 +42,7 @@ def served(
         ranked = await rerank_concurrently(
             CANDIDATES,
             judge.ask_concurrently,
-            METHODS[method].ranker(4, 3, False),
+            METHODS[method].bind(RankerSettings(4, 3, False)),
             adjust=FirstStagePrior(CANDIDATES, 0.3).adjust,
         )
         return ranked, judge, answering
@@ -59,7 +59,7 @@ def test_rankings_and_prompts_are_those_of_lock_step(method: str) -> None:
             CANDIDATES,
             judge,
             adjust=FirstStagePrior(CANDIDATES, 0.3).adjust,
-            ranker=METHODS[method].ranker(4, 3, False),
+            ranker=METHODS[method].bind(RankerSettings(4, 3, False)),
         )
         found, async_judge, async_answering = served(FakeServer(), other, method)
     assert found.rankings == expected.rankings
@@ -228,7 +228,7 @@ def test_queries_under_way_keep_to_their_limit() -> None:
 
     ranked = asyncio.run(
         rerank_concurrently(
-            CANDIDATES, judge, METHODS["sliding"].ranker(4, 2, False), concurrency=2
+            CANDIDATES, judge, METHODS["sliding"].bind(RankerSettings(4, 2, False)), concurrency=2
         )
     )
     assert most == 2

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
-from rankprompt.rankers import METHODS, PAIRWISE, allpair, heapsort, sliding
+from rankprompt.rankers import METHODS, PAIRWISE, RankerSettings, allpair, heapsort, sliding
 from rankprompt.rankers.reranking import Reranked, insert_reranked, rerank
 from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Query
 
@@ -77,7 +77,7 @@ def test_queries_share_their_rounds() -> None:
 
 @pytest.mark.parametrize("method", PAIRWISE)
 def test_together_a_query_is_ranked_as_it_is_alone(method: str) -> None:
-    ranker = METHODS[method].ranker(3, 3, False)
+    ranker = METHODS[method].bind(RankerSettings(3, 3, False))
     many = [candidates(f"q{n}", *"gdbfaec"[:n]) for n in range(8)]
     together = rerank(many, Heard(), ranker)
     alone = [rerank([one], Heard(), ranker) for one in many]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.rankers import METHODS, allpair, heapsort, method
+from rankprompt.rankers import METHODS, RankerSettings, allpair, heapsort, method
 from rankprompt.rankers.driver import drive
 
 Pair = tuple[int, int]
@@ -22,7 +22,7 @@ def ranked(name: str, items: Sequence[int], k: int = 10) -> tuple[list[int], lis
         asked.extend(pairs)
         return [float(first < second) for first, second in pairs]
 
-    return drive(method(name).ranker(k, k, False)(items), answer), asked
+    return drive(method(name).bind(RankerSettings(k, k, False))(items), answer), asked
 
 
 def test_a_stage_reranks_the_head_of_the_one_before() -> None:
@@ -56,7 +56,7 @@ def test_a_stage_shallower_than_k_leaves_the_one_before_to_rank_the_rest() -> No
 
 def test_a_method_alone_is_itself() -> None:
     assert method("allpair") is METHODS["allpair"]
-    assert method("allpair").ranker(10, 10, False) is allpair
+    assert method("allpair").bind(RankerSettings(10, 10, False)) is allpair
 
 
 STAGES = st.sampled_from(
@@ -67,7 +67,7 @@ STAGES = st.sampled_from(
 @given(STAGES, st.integers(0, 14).flatmap(lambda n: st.permutations(range(n))),
        st.integers(-1, 16), st.randoms(use_true_random=False))  # fmt: skip
 def test_any_answers_give_a_permutation(name: str, items: list[int], k: int, random) -> None:  # type: ignore[no-untyped-def]
-    ranker = method(name).ranker(k, k, False)
+    ranker = method(name).bind(RankerSettings(k, k, False))
     ranking = drive(ranker(items), lambda pairs: [random.choice([0, 0.5, 1]) for _ in pairs])
     assert sorted(ranking) == sorted(items)
     assert drive(ranker(items), lambda pairs: [0.5] * len(pairs)) == items
@@ -75,13 +75,13 @@ def test_any_answers_give_a_permutation(name: str, items: list[int], k: int, ran
 
 @pytest.mark.parametrize("name", ["heapsort,allpair@20", "sliding@50,quickselect@30,allpair@12"])
 def test_the_estimate_adds_up(name: str) -> None:
-    estimate = method(name).estimate(100, 10, 10)
+    estimate = method(name).estimate(100, RankerSettings(10, 10))
     _, asked = ranked(name, [(37 * i) % 100 for i in range(100)])
     assert len(asked) / 2 <= estimate <= len(asked) * 2
 
 
 def test_a_ranker_of_stages_travels() -> None:
-    ranker = method("heapsort,allpair@4").ranker(3, 3, False)
+    ranker = method("heapsort,allpair@4").bind(RankerSettings(3, 3, False))
     again = pickle.loads(pickle.dumps(ranker))
     assert drive(again(range(9)), lambda pairs: [float(a > b) for a, b in pairs])[:4] == [
         8,

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rankprompt.rankers import METHODS, Sets, tourrank
+from rankprompt.rankers import METHODS, RankerSettings, tourrank
 from rankprompt.rankers.driver import drive
 
 
@@ -22,7 +22,7 @@ def test_a_hundred_items_play_the_papers_five_stages() -> None:
     assert [[len(group) for group in asked] for asked in rounds] == [
         [20] * 5, [10] * 5, [20], [10], [5],
     ]  # fmt: skip
-    assert METHODS["tourrank"].estimate(100, 10, 10) == 26
+    assert METHODS["tourrank"].estimate(100, RankerSettings(10, 10)) == 26
     # Every stage's survivors stand before those that it left behind.
     for left in (2, 5, 10, 20, 50):
         assert set(ranking[:left]) == set(range(100 - left, 100))
@@ -49,5 +49,5 @@ def test_groups_are_no_larger_than_asked_for_and_counted_before(n: int, size: in
     assert sorted(ranking) == list(range(n))
     asked = [group for each in rounds for group in each]
     assert max(map(len, asked)) <= size
-    counted = METHODS["tourrank"].estimate(n, 10, 10, None, Sets(size, None, 3))
+    counted = METHODS["tourrank"].estimate(n, RankerSettings(set_size=size, tournaments=3))
     assert len(asked) == counted

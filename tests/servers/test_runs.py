@@ -22,7 +22,7 @@ from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.base import Request
 from rankprompt.llm.openai.model import OpenAIModel
 from rankprompt.prompts.prompt import Prompt, parse_template
-from rankprompt.rankers import METHODS, PAIRWISE
+from rankprompt.rankers import METHODS, PAIRWISE, RankerSettings
 from rankprompt.rankers.reranking import Reranked, rerank, rerank_concurrently
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Candidates, Document, Query
@@ -86,7 +86,7 @@ def locally(
     with closing(Journal(None)) as journal:
         answering = CachedModel(fake, journal)
         judge = PairwiseJudge(answering, pairwise_adapter(prompt, mode), decide="soft")
-        ranked = rerank(candidates, judge, METHODS[method].ranker(4, 3, False))
+        ranked = rerank(candidates, judge, METHODS[method].bind(RankerSettings(4, 3, False)))
     return Done(ranked, judge, answering.costs)
 
 
@@ -113,7 +113,9 @@ def served(
                 answering, pairwise_adapter(prompt, mode), decide="soft", on_judged=on_judged
             )
             ranked = await rerank_concurrently(
-                CANDIDATES, judge.ask_concurrently, METHODS[method].ranker(4, 3, False)
+                CANDIDATES,
+                judge.ask_concurrently,
+                METHODS[method].bind(RankerSettings(4, 3, False)),
             )
         finally:
             await model.close()

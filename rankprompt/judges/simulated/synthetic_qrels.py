@@ -1,19 +1,19 @@
-"""Grades where nobody has judged, for a plan to simulate with."""
+"""Synthetic relevance grades, for a plan of queries that nobody has judged."""
 
 from math import sqrt
 
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Candidates
 
-__all__ = ["invented_grades"]
+__all__ = ["synthetic_qrels"]
 
 
-def invented_grades(candidates: Candidates, seed: int) -> dict[str, int]:
-    """Grades where nobody has judged: few documents are relevant, most of these stand high up.
+def synthetic_qrels(candidates: Candidates, seed: int) -> dict[str, int]:
+    """Synthetic grades: few documents are relevant, and most of these are ranked high.
 
     The document at rank r of the first stage is relevant with probability 1/(2 sqrt(r)): one in two
     at the top, one in twenty at rank 100, about 9 of 100. Of the relevant, a third each is graded
-    1, 2 and 3. Where none is, the one that came nearest to it gets a 1.
+    1, 2 and 3. Where no document is, the one that came nearest to it gets a 1.
 
     Args:
         candidates: best first.

@@ -11,14 +11,14 @@ from typing import Any
 
 from rankprompt.errors import InputError, ModelError
 
-__all__ = ["Cluster", "connected"]
+__all__ = ["RayCluster", "connected"]
 
 PIP_LINE = "pip install 'rankprompt[ray]'"
 _STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
 
 
 @dataclass(frozen=True)
-class Cluster:
+class RayCluster:
     """Where the workers run.
 
     Attributes:
@@ -64,7 +64,7 @@ class Cluster:
 
 
 @contextmanager
-def connected(cluster: Cluster) -> Iterator[Any]:
+def connected(cluster: RayCluster) -> Iterator[Any]:
     """Connects this process to Ray, unless it is, and ends what it began.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What runs on Ray's machines: a worker with its model, and the keeper of the driver's journal.
+"""The actors on Ray: a worker with its model, and the driver's journal.
 
 Plain classes, which ``rankprompt.pipeline.ray.workers`` makes actors; importing them needs no Ray.
 """
@@ -14,41 +14,30 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Entry, Journal
 from rankprompt.llm.base import Answer, LanguageModel
-from rankprompt.pipeline.blocks import Judged, ask
-from rankprompt.pipeline.config import Job
-from rankprompt.prompts.prompt import Prompt
+from rankprompt.pipeline.execution import rerank_locally
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.results import BlockResult, ModelCard
 from rankprompt.types import Candidates
 
-__all__ = ["Card", "Finished", "Keeper", "Note", "Worker", "WorkerSettings"]
+__all__ = ["Finished", "JournalActor", "Worker", "WorkerConfig", "WorkerProgress"]
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class WorkerSettings:
-    """All that a worker must know.
+class WorkerConfig:
+    """Everything that a worker must know.
 
     Attributes:
-        job: resolved (``rankprompt.pipeline.validation.resolve``); its files are not read, and its
-            budget is not kept.
-        prompt: what is asked.
-        load: "module:function", which takes what ``rankprompt.llm.load_model`` takes.
+        job: a validated job; its files are not read, and its budget is not kept.
+        load: "module:function", which takes the job and a device, and gives a language model.
     """
 
-    job: Job
-    prompt: Prompt
-    load: str = "rankprompt.llm:load_model"
+    job: RerankJob
+    load: str = "rankprompt.pipeline.execution:load_local"
 
 
-class Card(NamedTuple):
-    """What a model is known by; the same on all workers, or the run would be nobody's."""
-
-    name: str
-    fingerprint: str
-    context_length: int
-
-
-class Note(NamedTuple):
+class WorkerProgress(NamedTuple):
     """How far an attempt at some queries has come."""
 
     attempt: int
@@ -57,42 +46,43 @@ class Note(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """Queries that a worker has reranked together.
+    """The result of queries that a worker has reranked together."""
 
-    ``place`` is the first one's among all candidates, the others follow it.
-    """
-
-    place: int
     costs: Costs
-    judged: Judged
+    result: BlockResult
 
 
-class Keeper:
-    """The driver's journal, open to the workers; and the latest note of each of them.
+class JournalActor:
+    """The driver's journal, open to the workers, and the latest progress of each worker.
 
-    A journal belongs to the thread that opened it, so this opens the file once more, beside the
-    driver.
+    A journal belongs to the thread that opened it, so this actor opens the file once more.
     """
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal(path)
-        self._notes: dict[int, Note] = {}
+        self._progress: dict[int, WorkerProgress] = {}
 
-    def get(self, slot: int, note: Note, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+    def get(self, slot: int, progress: WorkerProgress, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """As ``Journal.get``, for the worker in this slot."""
-        self._notes[slot] = note
+        self._progress[slot] = progress
         return self._journal.get(keys)
 
     def put(
-        self, slot: int, note: Note, answers: Mapping[bytes, Answer], settings: dict[str, Any]
+        self,
+        slot: int,
+        progress: WorkerProgress,
+        answers: Mapping[bytes, Answer],
+        chunk: bytes,
+        tokens: int,
+        padding: int,
     ) -> None:
         """As ``Journal.put``, for the worker in this slot."""
-        self._journal.put(answers, **settings)
-        self._notes[slot] = note
+        self._journal.put(answers, chunk=chunk, tokens=tokens, padding=padding)
+        self._progress[slot] = progress
 
-    def notes(self) -> dict[int, Note]:
-        """The latest note by slot."""
-        return self._notes
+    def progress(self) -> dict[int, WorkerProgress]:
+        """The latest progress by slot."""
+        return self._progress
 
     def close(self) -> None:
         """Closes the file."""
@@ -100,34 +90,34 @@ class Keeper:
 
 
 class _RemoteJournal:
-    """The driver's journal as a worker sees it; each call is a message to the keeper.
+    """The driver's journal as a worker sees it; each call is a message to its actor.
 
-    Both calls wait: no batch is asked before the one before it is committed.
+    Both calls wait: no batch is asked before the batch before it is committed.
     """
 
-    def __init__(self, keeper: Any, slot: int, attempt: int) -> None:
-        self._keeper, self._slot, self._attempt = keeper, slot, attempt
+    def __init__(self, journal_actor: Any, slot: int, attempt: int) -> None:
+        self._actor, self._slot, self._attempt = journal_actor, slot, attempt
         self.costs = Costs()
         self._judged = 0
 
-    def judged(self, number: int) -> None:
+    def count(self, number: int) -> None:
+        """Counts judged questions."""
         self._judged += number
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        found: dict[bytes, Entry] = self._call(self._keeper.get, keys)
+        found: dict[bytes, Entry] = self._call(self._actor.get, keys)
         return found
 
     def put(
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
     ) -> None:
-        sizes = {"chunk": chunk, "tokens": tokens, "padding": padding}
-        self._call(self._keeper.put, answers, sizes)
+        self._call(self._actor.put, answers, chunk, tokens, padding)
 
-    def _call(self, called: Any, *what: Any) -> Any:
+    def _call(self, called: Any, *arguments: Any) -> Any:
         ray = import_module("ray")
-        note = Note(self._attempt, self._judged, self.costs)
+        progress = WorkerProgress(self._attempt, self._judged, self.costs)
         try:
-            return ray.get(called.remote(self._slot, note, *what))
+            return ray.get(called.remote(self._slot, progress, *arguments))
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError as error:
@@ -141,51 +131,48 @@ class Worker:
     """Holds one model, and reranks what it is sent.
 
     Args:
-        settings: the same for all workers.
-        keeper: the journal's actor.
-        slot: this worker's number; the one that replaces it will have the same.
-        device: for the model.
+        config: the same for all workers.
+        journal_actor: the actor of the driver's journal.
+        slot: this worker's number; a worker that replaces it has the same number.
+        device: of the model.
     """
 
-    def __init__(self, settings: WorkerSettings, keeper: Any, slot: int, device: str) -> None:
-        self._settings, self._keeper, self._slot, self._device = settings, keeper, slot, device
+    def __init__(self, config: WorkerConfig, journal_actor: Any, slot: int, device: str) -> None:
+        self._config, self._journal_actor = config, journal_actor
+        self._slot, self._device = slot, device
         self._model: LanguageModel | None = None
 
-    def load(self) -> Card | RankpromptError:
+    def load(self) -> ModelCard | RankpromptError:
         """Loads the model."""
-        return _told(self._load)
+        return _error_as_value(self._load)
 
-    def rerank(
-        self, attempt: int, place: int, candidates: Sequence[Candidates]
-    ) -> Finished | RankpromptError:
+    def rerank(self, attempt: int, candidates: Sequence[Candidates]) -> Finished | RankpromptError:
         """Reranks some queries together."""
-        return _told(lambda: self._rerank(attempt, place, candidates))
+        return _error_as_value(lambda: self._rerank(attempt, candidates))
 
-    def _load(self) -> Card:
-        job = self._settings.job
-        module, _, name = self._settings.load.partition(":")
+    def _load(self) -> ModelCard:
+        module, _, name = self._config.load.partition(":")
+        load: Callable[[RerankJob, str], LanguageModel]
         try:
-            self._model = model = getattr(import_module(module), name)(
-                job.model, **{**job.loading, "device": self._device}
-            )
+            load = getattr(import_module(module), name)
+            self._model = model = load(self._config.job, self._device)
         except ImportError as error:
             raise ModelError(
-                f"a worker cannot load {job.model}: {error}; install the same packages on every "
-                "machine of the cluster"
+                f"a worker cannot load {self._config.job.model}: {error}; install the same "
+                "packages on every machine of the cluster"
             ) from error
-        return Card(model.name, model.fingerprint, model.context_length)
+        return ModelCard(model.name, model.fingerprint, model.context_length)
 
-    def _rerank(self, attempt: int, place: int, candidates: Sequence[Candidates]) -> Finished:
+    def _rerank(self, attempt: int, candidates: Sequence[Candidates]) -> Finished:
         assert self._model is not None, "a worker is sent queries only once it has loaded"
-        job, prompt = self._settings.job, self._settings.prompt
-        journal = _RemoteJournal(self._keeper, self._slot, attempt)
-        answering = CachedModel(self._model, journal)
-        answering.costs = journal.costs
-        judged = ask(candidates, answering, job, prompt, journal.judged)
-        return Finished(place, answering.costs, judged)
+        journal = _RemoteJournal(self._journal_actor, self._slot, attempt)
+        cached = CachedModel(self._model, journal)
+        cached.costs = journal.costs
+        result = rerank_locally(candidates, cached, self._config.job, journal.count)
+        return Finished(cached.costs, result)
 
 
-def _told(work: Callable[[], R]) -> R | RankpromptError:
+def _error_as_value(work: Callable[[], R]) -> R | RankpromptError:
     """Gives an error of ours as a value, of a kind that survives pickling (not all do)."""
     try:
         return work()

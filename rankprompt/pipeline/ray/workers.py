@@ -1,4 +1,4 @@
-"""The driver: hands out queries, hears of rankings and of deaths."""
+"""The driver: it hands out queries to the workers, collects results, and replaces dead workers."""
 
 import logging
 import math
@@ -15,80 +15,82 @@ from typing import Any
 from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
-from rankprompt.pipeline.ray.cluster import Cluster, connected, last_line
-from rankprompt.pipeline.ray.worker import Card, Finished, Keeper, Note, Worker, WorkerSettings
-from rankprompt.rankers import method
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line
+from rankprompt.pipeline.ray.worker import (
+    Finished,
+    JournalActor,
+    Worker,
+    WorkerConfig,
+    WorkerProgress,
+)
+from rankprompt.pipeline.results import ModelCard
 from rankprompt.types import Candidates
 
 __all__ = ["Workers"]
 
 log = logging.getLogger("rankprompt")
 
-# So many workers may die over the same query; then it is taken for the cause.
+# After so many workers have died over a query, the query is taken for the cause.
 _DEATHS = 3
-_PULSE = 1.0  # seconds between two looks at how far the workers are
-_PATIENCE = 30.0  # seconds without a worker, after which we say what is waited for
+_PULSE = 1.0  # seconds between two looks at the workers' progress
+_PATIENCE = 30.0  # seconds without a worker, after which the driver says what it waits for
 
 
 @dataclass
 class _Task:
     """Queries for one worker, and how often a worker has died over them."""
 
-    place: int
     candidates: tuple[Candidates, ...]
     deaths: int = 0
     attempt: int = 0
-    shown: int = 0
+    reported: int = 0
 
 
 class Workers:
     """Workers on a cluster, as a context: they start when it is entered and end with it.
 
     Args:
-        settings: of each worker.
-        journal: a file.
-        cluster: where they run.
+        config: what each worker must know.
+        journal: a journal in a file.
+        cluster: where the workers run.
 
     Attributes:
-        model: what they loaded.
-        replaced: workers that died, each replaced by another.
-        lost: what these had spent on queries that they did not finish.
+        model: the model that the workers loaded.
+        costs: what all workers have asked, the dead among them.
+        replaced: the workers that died, each replaced by another.
     """
 
-    model: Card
+    model: ModelCard
 
-    def __init__(self, settings: WorkerSettings, journal: Journal, cluster: Cluster) -> None:
-        job = settings.job
-        method(job.method or "")
-        if job.server or job.oracle:
+    def __init__(self, config: WorkerConfig, journal: Journal, cluster: RayCluster) -> None:
+        job = config.job
+        if job.source != "local":
             raise InputError("workers on Ray hold local models; a server or an oracle needs none")
         if job.budget.limited:
-            # Each could only keep a share of it, and what was a tie would depend on who was faster.
+            # Each could keep only a share of it, and ties would depend on which worker was faster.
             raise InputError(
                 "workers on Ray spend at the same time and cannot keep a budget: leave out "
-                "--max-prompts, --max-tokens and --max-cost, or rerank fewer queries with --limit"
+                "`max_prompts`, `max_tokens` and `max_cost`, or rerank fewer queries with `limit`"
             )
         if journal.path is None:
             raise InputError("a journal in memory cannot be shared with workers; give it a file")
         self._path, self._cluster = journal.path.resolve(), cluster
-        if Path(job.model).expanduser().exists():
-            # A worker's working directory is not ours.
-            job = replace(job, model=str(Path(job.model).expanduser().resolve()))
-        self._shown_as, self._settings = settings.job.model, replace(settings, job=job)
-        self.replaced, self.lost = 0, Costs()
-        self._stillborn = 0
+        self._name, self._config = job.model, replace(config, job=_with_absolute_model(job))
+        self.costs, self.replaced = Costs(), 0
+        self._failed_loads = 0
         self._attempts = count(1)
         self._actors: dict[int, Any] = {}
         self._idle: list[int] = []
-        self._under_way: dict[Any, tuple[int, _Task | None]] = {}
+        self._in_flight: dict[Any, tuple[int, _Task | None]] = {}
         self._again: deque[_Task] = deque()
 
     def __enter__(self) -> "Workers":
         """Starts the workers and waits for the first; the others may join later."""
         with ExitStack() as stack:
             self._ray = stack.enter_context(connected(self._cluster))
-            self._options, self._device = self._share()
-            self._keeper = self._start_keeper()
+            self._options, self._device = self._reserve()
+            self._journal = self._start_journal()
             stack.callback(self._stop)
             for slot in range(self._cluster.workers):
                 self._start(slot)
@@ -103,123 +105,130 @@ class Workers:
     def rerank(
         self, candidates: Iterable[Candidates], on_judged: Callable[[int], None] = lambda _: None
     ) -> Iterator[Finished]:
-        """Reranks, and gives groups of queries as they are done.
+        """Reranks, and gives groups of queries as they finish, in any order.
 
-        At a time, ``together`` queries a worker are under way and twice as many wait for one, so a
-        million need no more memory than a thousand. Call it once.
+        At a time, each worker has up to ``cluster.together`` queries and twice as many wait for it,
+        so a million queries need no more memory than a thousand.
+
+        Args:
+            candidates: drawn as they are needed; each query once.
+            on_judged: called with the number of questions judged, about every second.
 
         Raises:
-            RankpromptError: as ``scale_out``.
+            InputError: a query id stands twice.
+            ModelError: the model cannot be loaded, or workers keep dying.
+            JournalError: the journal fails.
         """
-        groups = self._groups(iter(candidates))
+        groups = self._groups(_distinct(candidates))
         waiting = next(groups, None)
-        while waiting or self._again or any(task for _, task in self._under_way.values()):
+        while waiting or self._again or any(task for _, task in self._in_flight.values()):
             while self._idle and (task := self._again.popleft() if self._again else waiting):
                 if task is waiting:
                     waiting = next(groups, None)
                 self._send(self._idle.pop(), task)
-            yield from self._hear(on_judged)
+            yield from self._collect(on_judged)
 
     def _groups(self, candidates: Iterator[Candidates]) -> Iterator[_Task]:
-        """Cuts the candidates into groups, the same at every run, whoever is faster."""
+        """Cuts the candidates into groups, the same in every run, whichever worker is faster."""
         shares = 2 * self._cluster.workers
         ahead: deque[Candidates] = deque()
-        place = 0
         while True:
             ahead.extend(islice(candidates, shares * self._cluster.together - len(ahead)))
             size = math.ceil(len(ahead) / shares)
             if not size:
                 return
-            yield _Task(place, tuple(ahead.popleft() for _ in range(size)))
-            place += size
+            yield _Task(tuple(ahead.popleft() for _ in range(size)))
 
     def _send(self, slot: int, task: _Task) -> None:
         task.attempt = next(self._attempts)
-        asked = self._actors[slot].rerank.remote(task.attempt, task.place, task.candidates)
-        self._under_way[asked] = (slot, task)
+        call = self._actors[slot].rerank.remote(task.attempt, task.candidates)
+        self._in_flight[call] = (slot, task)
 
-    def _hear(self, on_judged: Callable[[int], None] = lambda _: None) -> Iterator[Finished]:
-        """Waits for news of the workers, but no longer than a moment."""
+    def _collect(self, on_judged: Callable[[int], None] = lambda _: None) -> Iterator[Finished]:
+        """Waits for results of the workers, but no longer than a moment."""
         ray = self._ray
-        done, _ = ray.wait(list(self._under_way), timeout=_PULSE)
-        notes = self._notes()
-        for slot, task in self._under_way.values():
-            note = notes.get(slot)
-            if task and note and note.attempt == task.attempt and note.judged > task.shown:
-                on_judged(note.judged - task.shown)
-                task.shown = note.judged
-        for asked in done:
-            slot, task = self._under_way.pop(asked)
+        ready, _ = ray.wait(list(self._in_flight), timeout=_PULSE)
+        progress = self._progress()
+        for slot, task in self._in_flight.values():
+            reached = progress.get(slot)
+            if task and reached and reached.attempt == task.attempt:
+                on_judged(max(0, reached.judged - task.reported))
+                task.reported = max(task.reported, reached.judged)
+        for call in ready:
+            slot, task = self._in_flight.pop(call)
             try:
-                outcome = ray.get(asked)
+                outcome = ray.get(call)
             except ray.exceptions.RayTaskError:
-                raise  # not ours, hence a broken system
+                raise  # an error that is not ours, hence a broken system
             except ray.exceptions.RayError as error:
-                self._bury(slot, task, notes.get(slot), last_line(error))
+                self._replace_worker(slot, task, progress.get(slot), last_line(error))
                 continue
             if isinstance(outcome, RankpromptError):
                 raise outcome
             self._idle.append(slot)
-            if isinstance(outcome, Card):
-                self._meet(outcome)
+            if isinstance(outcome, ModelCard):
+                self._register(outcome)
             elif task:
-                judged = outcome.judged
-                on_judged(max(0, judged.asked + judged.from_journal - task.shown))
+                result = outcome.result
+                on_judged(max(0, result.asked + result.cache_hits - task.reported))
+                self.costs.merge(outcome.costs)
                 yield outcome
 
-    def _bury(self, slot: int, task: _Task | None, note: Note | None, reason: str) -> None:
-        """Replaces a dead worker and puts its queries back."""
+    def _replace_worker(
+        self, slot: int, task: _Task | None, reached: WorkerProgress | None, reason: str
+    ) -> None:
+        """Replaces a dead worker, and puts its queries back."""
         self.replaced += 1
         log.warning("a worker died; another takes its place")
         # It may only be out of reach, and must not come back.
         self._ray.kill(self._actors[slot])
         if task is None:
-            self._stillborn += 1
-            if self._stillborn >= _DEATHS:
-                raise ModelError(f"workers die while they load {self._shown_as}: {reason}")
+            self._failed_loads += 1
+            if self._failed_loads >= _DEATHS:
+                raise ModelError(f"workers die while they load {self._name}: {reason}")
         else:
-            if note and note.attempt == task.attempt:
-                self.lost.merge(note.costs)
+            if reached and reached.attempt == task.attempt:
+                self.costs.merge(reached.costs)
             task.deaths += 1
             if task.deaths == _DEATHS:
                 raise ModelError(
                     f"query {task.candidates[0].query.id}: {_DEATHS} workers died over it, one "
-                    "after the other, often for want of memory: try fewer --workers or a smaller "
-                    "--batch-tokens; all that was answered is kept in the journal"
+                    "after the other, often for want of memory: try fewer `workers` or a smaller "
+                    "`batch_tokens`; all that was answered is kept in the journal"
                 )
             if task.deaths < _DEATHS - 1:
-                # As it was: the same group forms the same batches, so numbers stay the same.
+                # As it was: the same group forms the same batches, so the numbers stay the same.
                 self._again.append(task)
             else:
-                # Once more, each on its own, to know which it is.
+                # Once more, each query on its own, to know which one is the cause.
                 self._again.extend(
-                    replace(task, place=task.place + i, candidates=(one,), shown=0)
-                    for i, one in enumerate(task.candidates)
+                    replace(task, candidates=(query,), reported=0) for query in task.candidates
                 )
         self._start(slot)
 
     def _start(self, slot: int) -> None:
         actor = self._ray.remote(Worker).options(**self._options)
-        self._actors[slot] = actor.remote(self._settings, self._keeper, slot, self._device)
-        self._under_way[self._actors[slot].load.remote()] = (slot, None)
+        self._actors[slot] = actor.remote(self._config, self._journal, slot, self._device)
+        self._in_flight[self._actors[slot].load.remote()] = (slot, None)
 
-    def _meet(self, card: Card) -> None:
-        self._stillborn = 0
-        card = card._replace(name=self._shown_as)
+    def _register(self, card: ModelCard) -> None:
+        """Takes the card of a worker that has loaded its model."""
+        self._failed_loads = 0
+        card = card._replace(name=self._name)
         if getattr(self, "model", card) != card:
             raise ModelError(
-                f"the workers' machines load {self._shown_as} in different ways, and their answers "
-                "would differ; name --dtype and --device, and install the same versions on each"
+                f"the workers' machines load {self._name} in different ways, and their answers "
+                "would differ; name `dtype` and `device`, and install the same versions on each"
             )
         self.model = card
 
     def _wait_for_the_first(self) -> None:
-        start, told = time.monotonic(), False
+        start, warned = time.monotonic(), False
         while not self._idle:
-            for _ in self._hear():
+            for _ in self._collect():
                 pass
-            if not told and time.monotonic() - start > _PATIENCE:
-                told = True
+            if not warned and time.monotonic() - start > _PATIENCE:
+                warned = True
                 has = self._ray.cluster_resources()
                 log.warning(
                     "no worker is ready yet; each wants %g CPUs and %g GPUs, the cluster has %g "
@@ -228,47 +237,64 @@ class Workers:
                     *(has.get(kind, 0) for kind in ("CPU", "GPU")),
                 )
 
-    def _share(self) -> tuple[dict[str, Any], str]:
-        """What each worker gets of the machines, and the device of its model."""
-        cluster, device = self._cluster, self._settings.job.device
-        found = self._ray.cluster_resources().get("GPU", 0)
+    def _reserve(self) -> tuple[dict[str, float], str]:
+        """The resources of each worker, and the device of its model."""
+        cluster, device = self._cluster, self._config.job.config.model.device
+        available = self._ray.cluster_resources().get("GPU", 0)
         gpus = cluster.gpus_per_worker
         if gpus is None:
-            gpus = float(found >= 1 and device != "cpu")
-        if cluster.address == "local" and gpus * cluster.workers > found:
-            raise InputError(
-                f"{cluster.workers} workers with {gpus:g} GPUs each need more than the "
-                f"{found:g} of this machine: fewer --workers, or another --gpus-per-worker"
-            )
+            gpus = float(available >= 1 and device != "cpu")
+        if cluster.address == "local" and gpus * cluster.workers > available:
+            needed = f"{cluster.workers} workers with {gpus:g} GPUs each need more"
+            hint = "fewer `workers`, or another `gpus_per_worker`"
+            raise InputError(f"{needed} than the {available:g} of this machine: {hint}")
         if device == "auto" and not gpus:
-            # What is not reserved for it belongs to others.
+            # A GPU that is not reserved for it belongs to others.
             device = "cpu"
         return {"num_cpus": cluster.cores, "num_gpus": gpus}, device
 
-    def _start_keeper(self) -> Any:
+    def _start_journal(self) -> Any:
         ray = self._ray
         here = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(
             node_id=ray.get_runtime_context().get_node_id(), soft=False
         )
-        keeper = ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=here)
-        return keeper.remote(self._path)
+        actor = ray.remote(JournalActor).options(num_cpus=0, scheduling_strategy=here)
+        return actor.remote(self._path)
 
-    def _notes(self) -> dict[int, Note]:
+    def _progress(self) -> dict[int, WorkerProgress]:
         try:
-            notes: dict[int, Note] = self._ray.get(self._keeper.notes.remote())
+            progress: dict[int, WorkerProgress] = self._ray.get(self._journal.progress.remote())
         except self._ray.exceptions.RayError as error:
             raise JournalError(
                 f"{self._path}: the process that keeps the journal died: {last_line(error)}"
             ) from error
-        return notes
+        return progress
 
     def _stop(self) -> None:
         ray = self._ray
         for actor in self._actors.values():
             ray.kill(actor)
         try:
-            ray.get(self._keeper.close.remote(), timeout=10)
-        except ray.exceptions.RayError as error:
-            # Nothing is lost: what was put is committed.
+            ray.get(self._journal.close.remote(), timeout=10)
+        except ray.exceptions.RayError as error:  # nothing is lost: all answers are committed
             log.debug("the journal's process did not close it: %s", error)
-        ray.kill(self._keeper)
+        ray.kill(self._journal)
+
+
+def _with_absolute_model(job: RerankJob) -> RerankJob:
+    """A job whose model's path holds in another working directory."""
+    path = Path(job.model).expanduser()
+    if not path.exists():
+        return job
+    name = str(path.resolve())
+    model = replace(job.config.model, name=name)
+    return replace(job, model=name, config=replace(job.config, model=model))
+
+
+def _distinct(candidates: Iterable[Candidates]) -> Iterator[Candidates]:
+    seen = set()
+    for query in candidates:
+        if query.query.id in seen:
+            raise InputError("a query id stands twice among the candidates")
+        seen.add(query.query.id)
+        yield query

@@ -1,0 +1,150 @@
+"""Configurations as files: TOML that a user writes, and the manifest of an earlier run."""
+
+import json
+import logging
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rankprompt.errors import InputError
+from rankprompt.files.manifest import describe_file
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.rankers import method
+from rankprompt.types import PairwiseQuestion
+
+__all__ = ["as_dict", "config_from_dict", "load_config", "load_manifest", "replace_options"]
+
+log = logging.getLogger("rankprompt")
+
+C = TypeVar("C")
+
+_MANIFESTS = ("rankprompt manifest 1", "rankprompt manifest 2")
+
+
+def as_dict(config: RerankConfig) -> dict[str, Any]:
+    """A configuration as nested dictionaries that JSON and TOML can hold; paths are texts."""
+    content: dict[str, Any] = asdict(
+        config,
+        dict_factory=lambda items: {
+            name: str(value) if isinstance(value, Path) else value for name, value in items
+        },
+    )
+    return content
+
+
+def config_from_dict(content: Mapping[str, Any], source: str) -> RerankConfig:
+    """The configuration that nested dictionaries describe; fields left out have their defaults.
+
+    Args:
+        content: as ``as_dict`` gives it.
+        source: the file, for messages.
+
+    Raises:
+        InputError: an unknown group or field, or a value of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    _check_names(RerankConfig(), content, source, "")
+    try:
+        return TypeAdapter(RerankConfig).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function"))
+        raise InputError(f"{source}: {where}: {first['msg']}") from error
+
+
+def load_config(path: Path) -> RerankConfig:
+    """Reads a configuration from a TOML file, with a table for each group.
+
+    Relative paths are those of the current folder, as on the command line.
+
+    Raises:
+        InputError: the file cannot be read, or as ``config_from_dict``.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise InputError(f"{path}: not a TOML file: {error}") from error
+    return config_from_dict(content, str(path))
+
+
+def load_manifest(path: Path) -> RerankConfig:
+    """Reads the configuration of a run from its manifest, to make the run again.
+
+    A warning names each input that has changed since.
+
+    Raises:
+        InputError: the file cannot be read, or is no manifest of a reranking.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a manifest: {error}") from error
+    if not isinstance(content, dict) or content.get("form") not in _MANIFESTS:
+        raise InputError(f"{path}: not a manifest of rankprompt")
+    if isinstance(content.get("config"), dict):
+        config = config_from_dict(content["config"], str(path))
+    elif isinstance(content.get("settings"), dict) and "model" in content["settings"]:
+        config = _from_settings(content["settings"], str(path))
+    else:
+        raise InputError(f"{path}: the manifest of another command than rerank")
+    _warn_of_changes(content.get("inputs"))
+    return config
+
+
+def replace_options(config: C, options: Mapping[str, Any]) -> C:
+    """A configuration with the values of some options replaced; others' names are left alone."""
+    changes = {}
+    for field in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            changes[field.name] = replace_options(value, options)
+        elif (name := field.metadata["option"].flag or field.name) in options:
+            changes[field.name] = options[name]
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _check_names(config: Any, content: object, source: str, where: str) -> None:
+    if not isinstance(content, Mapping):
+        raise InputError(f"{source}: {where.rstrip('.')} must be a table of fields")
+    known = {field.name: getattr(config, field.name) for field in fields(config)}
+    for name, value in content.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {where}{near[0]}?" if near else f"known: {', '.join(known)}"
+            raise InputError(f"{source}: unknown field {where}{name}; {hint}")
+        if is_dataclass(known[name]):
+            _check_names(known[name], value, source, f"{where}{name}.")
+
+
+def _from_settings(settings: Mapping[str, Any], source: str) -> RerankConfig:
+    """The configuration of a manifest of form 1, whose settings were not grouped."""
+    known = {given.name for given in iterate_options(RerankConfig())}
+    flat = {name: value for name, value in settings.items() if name in known and value is not None}
+    name = flat.get("method")
+    if (
+        isinstance(name, str)
+        and name != "cascade"
+        and method(name).question is not PairwiseQuestion
+    ):
+        # They were filled in although only pairs have them.
+        flat = {name: value for name, value in flat.items() if name not in ("decide", "prior")}
+    return config_from_dict(as_dict(replace_options(RerankConfig(), flat)), source)
+
+
+def _warn_of_changes(inputs: object) -> None:
+    described = inputs.values() if isinstance(inputs, dict) else ()
+    files = [file for part in described for file in (part if isinstance(part, list) else [part])]
+    for file in files:
+        if not isinstance(file, dict) or not Path(str(file.get("path"))).is_file():
+            continue  # what is missing is reported when it is read
+        if describe_file(Path(str(file["path"])))["blake2b"] != file.get("blake2b"):
+            log.warning("%s has changed since the manifest was written", file["path"])

@@ -1,0 +1,77 @@
+"""How a field of a configuration is described: for help pages, completion and validation."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, NamedTuple
+
+from rankprompt.errors import InputError, UnknownNameError
+
+__all__ = ["GivenOption", "Option", "check_values", "iterate_options", "option"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field is.
+
+    Attributes:
+        help: a sentence or more.
+        default: what happens where the field is None.
+        flag: the option's name, where it is not the field's.
+        minimum: the least value of a number.
+        maximum: the largest value of a number.
+        choices: the only values of a text.
+        suggestions: values of a text that the shell completes; others are possible.
+    """
+
+    help: str
+    default: str = ""
+    flag: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    suggestions: Callable[[], Iterable[str]] = tuple
+
+
+class GivenOption(NamedTuple):
+    """An option of a configuration, its value, its default, and what it is."""
+
+    name: str
+    value: Any
+    default: Any
+    about: Option
+
+
+def option(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - as the help page calls it
+    """A field with a default and a description; ``more`` as the attributes of ``Option``."""
+    more["default"] = more.pop("otherwise", "")
+    return field(default=default, metadata={"option": Option(help, **more)})
+
+
+def iterate_options(config: Any) -> Iterator[GivenOption]:
+    """The options of a configuration and its groups."""
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if is_dataclass(value):
+            yield from iterate_options(value)
+        else:
+            about: Option = one.metadata["option"]
+            yield GivenOption(about.flag or one.name, value, one.default, about)
+
+
+def check_values(config: Any) -> None:
+    """Checks each value of a configuration against its bounds and choices.
+
+    Raises:
+        InputError: a value that is out of bounds, or not one of the choices.
+    """
+    for name, value, _, about in iterate_options(config):
+        if value is None:
+            continue
+        if about.choices and value not in about.choices:
+            raise UnknownNameError(name.replace("_", " "), value, about.choices)
+        low, high = about.minimum, about.maximum
+        if low is not None and high is not None and not low <= value <= high:
+            raise InputError(f"`{name}` must be from {low:g} to {high:g}, not {value}")
+        if low is not None and not (low <= value and math.isfinite(value)):
+            raise InputError(f"`{name}` must be at least {low:g}, not {value}")

@@ -1,0 +1,89 @@
+"""A reranking job: a configuration that was validated, with what its fields stand for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from rankprompt.journal.budget import Budget
+from rankprompt.judges.simulated.error_model import ErrorModel
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers import Method, Ranker, RankerSettings, method
+from rankprompt.types import QuestionKind
+
+__all__ = ["JudgeSource", "RerankJob", "field_names"]
+
+JudgeSource: TypeAlias = Literal["oracle", "local", "server", "teacher"]
+"""Who judges: relevance grades, a model on this machine or behind a server, a cascade's teacher."""
+
+
+@dataclass(frozen=True)
+class RerankJob:
+    """A configuration that was validated, with what its fields stand for.
+
+    Attributes:
+        config: the configuration with every gap filled, as the manifest shows it.
+        source: who judges: an oracle, a local model, a server, or a cascade's teacher.
+        model: the model's name, the oracle's qrels or the teacher's name, without a prefix.
+        prompt: puts the questions; None for an oracle, and for a teacher that reads no prompt.
+        errors: how an oracle's answers err.
+    """
+
+    config: RerankConfig
+    source: JudgeSource
+    model: str
+    prompt: Prompt | None
+    errors: ErrorModel
+
+    @property
+    def method(self) -> Method | None:
+        """The ranking method; None for a cascade's teacher, which asks no questions."""
+        return None if self.source == "teacher" else method(self.config.ranker.method or "")
+
+    @property
+    def question(self) -> QuestionKind:
+        """The kind of question that the method asks."""
+        return method(self.config.ranker.method or "").question
+
+    @property
+    def settings(self) -> RankerSettings:
+        """The settings of the ranker."""
+        ranker = self.config.ranker
+        return RankerSettings(
+            ranker.k, ranker.passes, ranker.early_exit, ranker.comparisons, ranker.set_size,
+            ranker.step, ranker.tournaments, self.config.seed,
+        )  # fmt: skip
+
+    @property
+    def ranker(self) -> Ranker:
+        """The method with its settings bound."""
+        return method(self.config.ranker.method or "").bind(self.settings)
+
+    @property
+    def qrels(self) -> Path:
+        """The relevance grades of an oracle."""
+        assert self.source == "oracle", "only an oracle reads grades"
+        return Path(self.model)
+
+    @property
+    def budget(self) -> Budget:
+        """The most that may be spent."""
+        budget = self.config.budget
+        return Budget(
+            budget.max_prompts, budget.max_tokens, budget.max_cost, budget.price_in,
+            budget.price_out,
+        )  # fmt: skip
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a document that make its passage, in this order."""
+        return field_names(self.config.data.fields)
+
+    def estimate(self, documents: int) -> int:
+        """About how many questions are asked over so many documents; a teacher's are documents."""
+        return self.method.estimate(documents, self.settings) if self.method else documents
+
+
+def field_names(text: str) -> tuple[str, ...]:
+    """The names in a text such as "title,text"."""
+    return tuple(text.replace(",", " ").split())

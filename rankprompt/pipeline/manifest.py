@@ -1,0 +1,159 @@
+"""The manifest of a reranking: how the run was made, and what it cost."""
+
+import json
+import time
+from typing import Any, NamedTuple
+
+from rankprompt.cascade import Cascade
+from rankprompt.files.manifest import describe_file, format_manifest, versions
+from rankprompt.journal.budget import Budget
+from rankprompt.journal.costs import Costs
+from rankprompt.pipeline.candidate_source import CandidateSource
+from rankprompt.pipeline.config_file import as_dict
+from rankprompt.pipeline.execution import Execution
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.results import ModelCard, Totals
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.stages import split_stages
+from rankprompt.types import QUESTION_NOUNS
+
+__all__ = ["Manifest", "describe_costs", "describe_judge", "rerank_manifest"]
+
+_PACKAGES = (
+    "rankprompt", "torch", "transformers", "tokenizers", "numpy", "safetensors", "onnxruntime",
+    "ray",
+)  # fmt: skip
+
+
+class Manifest(NamedTuple):
+    """A manifest as text, and as JSON reads it."""
+
+    text: str
+    content: dict[str, Any]
+
+
+def rerank_manifest(
+    job: RerankJob,
+    source: CandidateSource,
+    cascade: Cascade | None,
+    totals: Totals,
+    execution: Execution,
+    *,
+    digest: str,
+    started: float,
+) -> Manifest:
+    """Describes a reranking that is finished.
+
+    Args:
+        job: the validated job.
+        source: the candidates.
+        cascade: selected the windows that were read.
+        totals: the results of all queries.
+        execution: the way in which they were reranked.
+        digest: of the run's text.
+        started: when the reranking began, by ``time.perf_counter``.
+    """
+    noun = "window" if job.source == "teacher" else QUESTION_NOUNS[job.question]
+    content: dict[str, Any] = {
+        # By the digest, a report knows whose manifest this is.
+        "output": {"path": str(job.config.output.run), "blake2b": digest},
+        "inputs": _inputs(job, source),
+        "versions": versions(_PACKAGES),
+        "model": describe_judge(
+            execution.model, job.prompt, "teacher" if job.source == "teacher" else noun
+        ),
+        "queries": source.queries,
+        "documents": source.documents,
+        "skipped_documents": source.skipped,
+        "too_few_comparisons": _too_few_comparisons(job, source),
+        "costs": {
+            "question": noun,
+            "comparisons_asked": totals.asked,
+            "comparisons_from_journal": totals.cache_hits,
+            "comparisons_unasked": totals.unasked,
+            "rounds": totals.rounds,
+            **(describe_costs(execution.costs, job.budget) if execution.model else {}),
+            "seconds": round(time.perf_counter() - started, 3),
+        },
+        "passages_cut": totals.truncated,
+        "texts_with_special_tokens": totals.escaped,
+        "diagnostics": totals.diagnostics,
+    }
+    if cascade:
+        content["cascade"] = cascade.counts.summary()
+    if job.config.ray.address:
+        content["workers_replaced"] = execution.workers_replaced
+    text = format_manifest({"config": as_dict(job.config)}, content)
+    return Manifest(text, json.loads(text))
+
+
+def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:
+    """Whether a tournament's budget is less than a comparison for every two documents."""
+    ranker = job.config.ranker
+    (first, depth), *_ = split_stages(ranker.method or "")
+    if ranker.comparisons is None or first != "bradley-terry" or not source.queries:
+        return False
+    documents = source.documents / source.queries
+    return 2 * ranker.comparisons < min(depth or documents, documents)
+
+
+def _inputs(job: RerankJob, source: CandidateSource) -> dict[str, Any]:
+    data = job.config.data
+    files = {"run": data.run, "queries": data.queries, "docs": data.docs}
+    inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path}
+    if job.source == "oracle":
+        inputs["qrels"] = describe_file(job.qrels)
+    if data.dataset:
+        inputs["dataset"] = [describe_file(path) for path in source.dataset.paths]
+    return inputs
+
+
+def describe_judge(model: ModelCard | None, prompt: Prompt | None, noun: str) -> dict[str, Any]:
+    """Describes who judged: an oracle (None), or a model and its prompt.
+
+    Args:
+        model: the model.
+        prompt: what it was asked; None where it reads no prompt.
+        noun: the questions' noun, such as "comparison"; "teacher" where it scored windows.
+    """
+    if model is None:
+        return {"judge": "oracle"}
+    return {
+        "judge": "pairwise" if noun == "comparison" else noun,
+        **model._asdict(),
+        "prompt": _describe_prompt(prompt) if prompt else None,
+    }
+
+
+def _describe_prompt(prompt: Prompt) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": prompt.name,
+        "kind": prompt.kind,
+        "text": str(prompt.text),
+        "target": str(prompt.target),
+        "options": prompt.options,
+        "chat": prompt.chat,
+    }
+    if prompt.grades:
+        described["grades"] = prompt.grades
+    if prompt.labels:
+        described |= {"passage": str(prompt.passage), "answer": str(prompt.answer)}
+    return described
+
+
+def describe_costs(costs: Costs, budget: Budget) -> dict[str, Any]:
+    """Describes what was asked of a model, and its price."""
+    return {
+        "prompts": costs.prompts,
+        "prompts_from_journal": costs.prompts_from_journal,
+        "model_batches": costs.batches,
+        "largest_batch": costs.largest_batch,
+        "mean_batch": round(costs.prompts / costs.batches, 1) if costs.batches else 0,
+        "prompt_tokens": costs.tokens,
+        "padding_tokens": costs.padding,
+        "reused_tokens": costs.reused,
+        "written_tokens": costs.written,
+        "retries": costs.retries,
+        "cost": round(budget.price(costs), 6),
+        "model_seconds": round(costs.seconds, 3),
+    }

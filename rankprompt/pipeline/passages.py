@@ -1,0 +1,33 @@
+"""The cascade of a job: it selects the windows of long documents that a judge or teacher reads."""
+
+from rankprompt.cascade import Cascade, WindowSettings, load_student
+from rankprompt.cascade.teachers import teacher_offsets
+from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
+from rankprompt.pipeline.job import RerankJob
+
+__all__ = ["open_cascade"]
+
+
+def open_cascade(job: RerankJob) -> Cascade | None:
+    """Loads the student of a job's cascade; None where documents are shown whole.
+
+    Raises:
+        InputError: no such student.
+        ModelError: the student or the tokenizer cannot be loaded.
+    """
+    config = job.config.cascade
+    if config.student is None:
+        return None
+    if job.source == "teacher":
+        offsets = teacher_offsets(job.model)
+    elif job.source == "local":
+        offsets = model_offsets(job.model)
+    else:
+        offsets = word_offsets  # an oracle or a server does not tell its tokens
+    return Cascade(
+        load_student(config.student, seed=job.config.seed),
+        offsets,
+        keep=config.keep,
+        settings=WindowSettings(config.window, config.overlap, unit=config.window_unit),
+        passage_tokens=job.config.judge.passage_tokens,
+    )

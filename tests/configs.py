@@ -1,0 +1,21 @@
+"""Configurations by the names of their options."""
+
+from typing import Any
+
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.config_file import replace_options
+from rankprompt.pipeline.config_option import iterate_options
+
+__all__ = ["change", "configure"]
+
+
+def configure(**options: Any) -> RerankConfig:
+    """A configuration with these options, the others at their defaults."""
+    return change(RerankConfig(), **options)
+
+
+def change(config: RerankConfig, **options: Any) -> RerankConfig:
+    """A configuration with these options replaced; a wrong name is an error."""
+    changed = replace_options(config, options)
+    assert {*options} <= {given.name for given in iterate_options(config)}, options
+    return changed

@@ -1,0 +1,63 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankprompt.errors import InputError
+from rankprompt.pipeline.validation import validate
+from rankprompt.rankers import RankerSettings
+from rankprompt.types import SetwiseQuestion
+from tests.configs import change, configure
+
+JOBS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "oracle": {"model": "oracle:qrels.trec", "noise": 0.2},
+    "setwise oracle": {"model": "oracle:qrels.trec", "method": "setwise-heapsort"},
+    "prompt of one passage": {"prompt": "query-likelihood"},
+    "listwise": {"method": "listwise", "model": "org/model"},
+    "server": {"model": "openai:gpt", "base_url": "http://localhost:1/v1"},
+    "stages": {"method": "heapsort,allpair@20", "model": "org/model"},
+    "cascade of a language model": {"method": "cascade", "teacher": "llm:org/model"},
+    "windows": {"cascade": "bm25", "model": "org/model"},
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    names = {"run": "run.trec", "queries": "q.tsv", "docs": "d.jsonl", "output": "out.trec"}
+    return {name: tmp_path / file for name, file in names.items()}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_validated_configuration_is_valid_and_stays_as_it_is(
+    files: dict[str, Path], name: str
+) -> None:
+    job = validate(configure(**files, **JOBS[name]))
+    assert validate(job.config) == job
+
+
+def test_a_job_has_what_its_fields_stand_for(files: dict[str, Path]) -> None:
+    job = validate(configure(**files, **JOBS["setwise oracle"], k=3, set_size=5, seed=2))
+    assert (job.source, job.model, job.prompt) == ("oracle", "qrels.trec", None)
+    assert job.question is SetwiseQuestion
+    assert job.settings == RankerSettings(k=3, passes=3, set_size=5, seed=2)
+    assert (job.config.judge.decide, job.config.output.journal) == (None, None)
+    server = validate(configure(**files, **JOBS["server"], max_prompts=4, price_in=1.0))
+    assert (server.source, server.model) == ("server", "gpt")
+    assert server.budget.limited
+    assert server.prompt is not None
+    assert server.prompt.name == server.config.judge.prompt == "prp"
+    assert server.config.output.journal == files["output"].with_suffix(".journal")
+
+
+def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
+    for options, problem in (
+        ({"output": None}, "give `output`"),
+        ({"set_size": 1}, "`set_size` must be at least 2, not 1"),
+        ({"order": "twice"}, "unknown order 'twice'"),
+        ({"ray": "local", "max_prompts": 3}, "`ray` knows no budget"),
+        ({"base_url": "http://x"}, "`base_url` goes with `model` openai:MODEL"),
+    ):
+        with pytest.raises(InputError, match=problem) as raised:
+            validate(change(configure(**files), **options))
+        assert "--" not in str(raised.value)
