@@ -53,6 +53,7 @@ check: lint ## Run the fast checks and tests, without a model or Java (about 2 m
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
