@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rankprompt.datasets.base import Collection
 from rankprompt.errors import InputError
+from rankprompt.eval.limitations import notes_on_grades
 from rankprompt.eval.measures import Measure
-from rankprompt.eval.notes import notes_on_grades
 from rankprompt.eval.scoring import Scorer, Scores, pairs_of
 from rankprompt.types import Qrels, Run
 

@@ -1,6 +1,6 @@
 """The report's plots, by matplotlib.
 
-``rankprompt.eval.pictures`` makes files and page elements of them.
+``rankprompt.eval.figures`` makes files and page elements of them.
 """
 
 import math
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from rankprompt.eval.movement import BANDS, Movement
-from rankprompt.eval.pictures import GAIN, INK, LOSS, MUTED, SERIES, STYLE
+from rankprompt.eval.figures import GAIN, INK, LOSS, MUTED, SERIES, STYLE
+from rankprompt.eval.rank_movement import BANDS, Movement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

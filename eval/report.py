@@ -9,10 +9,10 @@ from rankprompt.errors import InputError
 from rankprompt.eval.comparison import Comparison, Interval, compare, draws_for, interval
 from rankprompt.eval.cost import Cost, read_cost
 from rankprompt.eval.grades import Grades
+from rankprompt.eval.limitations import notes_on
 from rankprompt.eval.measures import Measure
-from rankprompt.eval.movement import Movement, movement
-from rankprompt.eval.notes import notes_on
-from rankprompt.eval.queries import Change, changes
+from rankprompt.eval.query_changes import Change, changes
+from rankprompt.eval.rank_movement import Movement, movement
 from rankprompt.eval.scoring import Scores, keep_order, score
 from rankprompt.files import read_run
 from rankprompt.files.manifest import beside

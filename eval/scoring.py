@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
-from rankprompt.eval.judged import bpref, judged_share
+from rankprompt.eval.bpref_and_judged import bpref, judged_share
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
 from rankprompt.types import Qrels, Run

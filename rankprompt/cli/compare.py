@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
-from rankprompt.cli.grades import TIES_HELP, grades_of, score_runs
+from rankprompt.cli.scoring_options import TIES_HELP, grades_of, score_runs
 
 if TYPE_CHECKING:
     from rankprompt.eval.comparison import Comparison, Interval

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table
-from rankprompt.cli.grades import TIES_HELP, grades_of, score_runs
+from rankprompt.cli.scoring_options import TIES_HELP, grades_of, score_runs
 
 __all__ = ["evaluate"]
 

@@ -207,7 +207,7 @@ def _print_simulation(found: dict[str, Any]) -> None:
 
 
 def _draw(found: dict[str, Any], path: Path) -> None:
-    from rankprompt.eval.pictures import to_png, to_svg
+    from rankprompt.eval.figures import to_png, to_svg
     from rankprompt.eval.plots import draw_costs
 
     points = {

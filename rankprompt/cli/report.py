@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rankprompt.cli.console import tell
-from rankprompt.cli.grades import TIES_HELP, check_ties
+from rankprompt.cli.scoring_options import TIES_HELP, check_ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,8 @@ def report(
     run, they are unknown.
     """
     from rankprompt.eval import parse_measures
-    from rankprompt.eval.exports import write_report
     from rankprompt.eval.report import build_report, name_runs
+    from rankprompt.eval.report_files import write_report
     from rankprompt.files import check_writable
 
     check_ties(ties)

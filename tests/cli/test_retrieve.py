@@ -227,7 +227,7 @@ def test_an_index_of_lucenes_is_asked_for_all_queries(
 
 
 def test_chinese_passages_are_found(command: Command, data: Path, tmp_path: Path) -> None:
-    from rankprompt.cli.grades import grades_of
+    from rankprompt.cli.scoring_options import grades_of
 
     dataset = f"t2ranking:{data / 't2ranking-sample'}"
     output = tmp_path / "zh.trec"

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from rankprompt.eval import Grades, parse_measures
-from rankprompt.eval.page import format_page
 from rankprompt.eval.report import build_report, name_runs
+from rankprompt.eval.report_page import format_page
 from rankprompt.files import write_run
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,9 +11,9 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.eval import Grades, parse_measures
-from rankprompt.eval.exports import write_report
-from rankprompt.eval.page import format_page
 from rankprompt.eval.report import Report, build_report, name_runs
+from rankprompt.eval.report_files import write_report
+from rankprompt.eval.report_page import format_page
 from rankprompt.files import write_run
 
 EVIL = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>]]><!-- $x$ & \u202edcba"

@@ -10,10 +10,10 @@ from typing import Any
 
 from rankprompt.errors import InputError
 from rankprompt.eval.comparison import Comparison
-from rankprompt.eval.movement import BANDS
-from rankprompt.eval.page import format_page, plots_of
-from rankprompt.eval.pictures import to_png, to_svg
+from rankprompt.eval.figures import to_png, to_svg
+from rankprompt.eval.rank_movement import BANDS
 from rankprompt.eval.report import Report
+from rankprompt.eval.report_page import format_page, plots_of
 from rankprompt.files import write_together
 
 __all__ = ["write_report"]

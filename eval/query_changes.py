@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rankprompt.eval.movement import ranks_of
+from rankprompt.eval.rank_movement import ranks_of
 from rankprompt.types import Qrels, Run
 
 __all__ = ["Change", "Moved", "changes", "largest"]

@@ -10,8 +10,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from rankprompt.eval import plots
-from rankprompt.eval.movement import BANDS
-from rankprompt.eval.pictures import to_element
+from rankprompt.eval.figures import to_element
+from rankprompt.eval.rank_movement import BANDS
 from rankprompt.eval.report import Report, RunReport
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.eval.movement import BANDS, band, movement, ranks_of
+from rankprompt.eval.rank_movement import BANDS, band, movement, ranks_of
 
 names = st.sampled_from([f"d{place}" for place in range(8)])
 rankings = st.dictionaries(names, st.integers(0, 5).map(float), max_size=8)
