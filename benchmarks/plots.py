@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from rankprompt.eval.svg import COLOURS, GREY, MARKERS, STYLE, to_svg
+from rankprompt.eval.figures import COLOURS, GREY, MARKERS, STYLE, to_svg
 from rankprompt.files import write_atomically
 
 

@@ -1,96 +1,111 @@
-"""From a plot to a file or to an element of a page; the same bytes from the same plot.
+"""The style and the colours of all figures, and their writers: SVG, PNG, elements of a page.
 
-Text stays text. In the page a plot takes its colours and its font from the page's, so that it
-reads on light and on dark; as a file it stands on white.
+The same figure gives the same bytes, and text stays text. A file is drawn on white; in the report's
+page a figure takes the page's colours and font, so that it can be read on light and dark grounds.
 """
 
 import re
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
-    "GAIN",
-    "GRID",
-    "INK",
-    "LOSS",
-    "MUTED",
-    "SERIES",
-    "STYLE",
-    "to_element",
-    "to_png",
-    "to_svg",
-]
+    "COLOURS", "GAIN", "GREY", "GRID", "INK", "LOSS", "MARKERS", "STYLE", "drawing_style",
+    "to_element", "to_png", "to_svg",
+]  # fmt: skip
 
-# On white; templates/report.css has a twin of each for dark grounds, by the names below.
-INK, MUTED, GRID, GAIN, LOSS = "#1b1f24", "#57606a", "#d0d7de", "#1a7f5a", "#b8462f"
-SERIES = ("#2563a8", "#a8590c", "#6d4fb3", "#0f7680", "#a03470", "#5d6b1e")
-_ROLES = {
-    INK: "ink", MUTED: "muted", GRID: "grid", GAIN: "gain", LOSS: "loss",
-    **{colour: f"series-{place}" for place, colour in enumerate(SERIES)},
+# On white. templates/report.css defines the variables below for light and for dark grounds.
+INK, GREY, GRID, GAIN, LOSS = "#1b1f24", "#57606a", "#d0d7de", "#1a7f5a", "#b8462f"
+COLOURS = ("#2563a8", "#a8590c", "#6d4fb3", "#0f7680", "#a03470", "#5d6b1e")
+"""The colours of series, in order."""
+MARKERS = "os^Dv"
+"""The markers of series, in order."""
+_CSS_VARIABLES = {
+    INK: "ink", GREY: "muted", GRID: "grid", GAIN: "gain", LOSS: "loss",
+    **{colour: f"series-{number}" for number, colour in enumerate(COLOURS)},
 }  # fmt: skip
 STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rankprompt",
-    "text.parse_math": False,  # a run may be called $x$
-    "font.family": "sans-serif",
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "text.color": INK,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-}
-"""How plots are drawn."""
+    "svg.fonttype": "none", "svg.hashsalt": "rankprompt",
+    "text.parse_math": False,  # A run may be called $x$.
+    "font.family": "sans-serif", "font.size": 9.5, "axes.titlesize": 9.5,
+    "axes.spines.top": False, "axes.spines.right": False,
+    "axes.axisbelow": True, "axes.grid": True, "grid.linewidth": 0.6,
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), GRID),
+    **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), GREY),
+    "text.color": INK, "legend.frameon": False,
+    "figure.facecolor": "none", "axes.facecolor": "none",
+}  # fmt: skip
+"""matplotlib's rcParams under which every figure is drawn and written; see ``drawing_style``."""
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
-def to_svg(figure: "Figure") -> str:
-    """A file of its own, on white."""
-    return _text(_parse(figure, facecolor="white")) + "\n"
+@contextmanager
+def drawing_style() -> Iterator[None]:
+    """Applies ``STYLE``; as a decorator, to a function that draws a figure.
+
+    matplotlib reads the style as each artist is added.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        yield
+
+
+def to_svg(figure: "Figure", axes: Iterable["Axes"] = ()) -> str:
+    """Writes a figure as the text of an SVG file, on white.
+
+    Args:
+        figure: drawn under ``STYLE``.
+        axes: those whose series are named in one legend below the figure; by default none.
+    """
+    legend: dict[str, Artist] = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            legend.setdefault(label, handle)
+    if legend:
+        with drawing_style():
+            figure.legend(
+                list(legend.values()), list(legend), loc="outside lower center", ncols=len(legend)
+            )
+    return _serialise(_svg_tree(figure, facecolor="white")) + "\n"
 
 
 def to_png(figure: "Figure") -> bytes:
-    """A picture on white, twice as fine as a screen."""
+    """Writes a figure as PNG on white, with twice the resolution of a screen."""
     return _save(figure, "png", facecolor="white", dpi=192, metadata={"Software": None})
 
 
 def to_element(figure: "Figure", name: str, title: str, description: str) -> str:
-    """An ``svg`` element for the page: in the page's colours and font, and read out as an image.
+    """Writes a figure as an ``svg`` element in the page's colours and font.
+
+    Screen readers announce it as an image with its title and description.
 
     Args:
-        figure: the plot.
-        name: a word that no other plot of the page has; it keeps the ids apart.
-        title: what it is, in plain text.
-        description: what it shows, in plain text.
+        figure: drawn under ``STYLE``.
+        name: prefix of all ids, so that no two figures of a page share one.
+        title: what the figure is, in plain text.
+        description: what the figure shows, in plain text.
     """
-    root = _parse(figure)
-    for one in root.iter():
-        _adapt(one, name)
+    root = _svg_tree(figure)
+    for element in root.iter():
+        _adapt(element, name)
     for defs in list(root.findall(f"{_SVG}defs")):
         if defs.find(f"{_SVG}style") is not None:
-            root.remove(defs)  # it would style the whole page
-    for place, (tag, words) in enumerate((("title", title), ("desc", description))):
+            root.remove(defs)  # Its rules would apply to the whole page.
+    for position, (tag, text) in enumerate((("title", title), ("desc", description))):
         child = ElementTree.Element(f"{_SVG}{tag}", {"id": f"{name}-{tag}"})
-        child.text = words
-        root.insert(place, child)
+        child.text = text
+        root.insert(position, child)
     root.attrib = {
         "class": "plot",
         "role": "img",
@@ -98,47 +113,45 @@ def to_element(figure: "Figure", name: str, title: str, description: str) -> str
         "aria-labelledby": f"{name}-title",
         "aria-describedby": f"{name}-desc",
     }
-    return _text(root)
+    return _serialise(root)
 
 
-def _adapt(one: ElementTree.Element, name: str) -> None:
-    for key, value in list(one.attrib.items()):
+def _adapt(element: ElementTree.Element, name: str) -> None:
+    """Prefixes ids and references, and replaces colours and fonts by the page's variables."""
+    for key, value in list(element.attrib.items()):
         if key == "id":
-            one.set(key, f"{name}-{value}")
+            element.set(key, f"{name}-{value}")
         elif key == _HREF:
-            del one.attrib[key]
-            one.set("href", f"#{name}-{value[1:]}")
+            del element.attrib[key]
+            element.set("href", f"#{name}-{value[1:]}")
         elif key == "clip-path":
-            one.set(key, value.replace("url(#", f"url(#{name}-"))
+            element.set(key, value.replace("url(#", f"url(#{name}-"))
         elif key == "style":
-            style = re.sub("#[0-9a-f]{6}", lambda found: _role(found[0]), value)
-            one.set(key, re.sub("'DejaVu Sans'[^;]*", "var(--font)", style))
+            style = re.sub("#[0-9a-f]{6}", lambda match: _css_colour(match[0]), value)
+            element.set(key, re.sub("'DejaVu Sans'[^;]*", "var(--font)", style))
 
 
-def _role(colour: str) -> str:
-    return f"var(--{_ROLES[colour]})" if colour in _ROLES else colour
+def _css_colour(colour: str) -> str:
+    return f"var(--{_CSS_VARIABLES[colour]})" if colour in _CSS_VARIABLES else colour
 
 
-def _parse(figure: "Figure", **options: Any) -> ElementTree.Element:
-    # The parser leaves out comments, where matplotlib puts texts that may not stand in one.
-    written = _save(figure, "svg", metadata={"Date": None}, **options)
-    root = ElementTree.fromstring(written)
+def _svg_tree(figure: "Figure", **options: Any) -> ElementTree.Element:
+    # The parser drops comments, in which matplotlib puts texts that no comment may contain.
+    root = ElementTree.fromstring(_save(figure, "svg", metadata={"Date": None}, **options))
     for metadata in root.findall(f"{_SVG}metadata"):
         root.remove(metadata)
     return root
 
 
-def _text(root: ElementTree.Element) -> str:
+def _serialise(root: ElementTree.Element) -> str:
     ElementTree.register_namespace("", _SVG.strip("{}"))
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _save(figure: "Figure", form: str, **options: Any) -> bytes:
-    from matplotlib import rc_context
-
+def _save(figure: "Figure", file_format: str, **options: Any) -> bytes:
     file = BytesIO()
-    with rc_context(STYLE), warnings.catch_warnings():
-        # In SVG the reader's own fonts draw the names; a picture shows boxes for what ours lacks.
+    with drawing_style(), warnings.catch_warnings():
+        # In SVG the reader's own fonts draw such glyphs; a PNG shows boxes in their place.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(file, format=form, **options)
+        figure.savefig(file, format=file_format, **options)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""What a reader has to know to read the numbers right, found in the runs and the grades."""
+"""Sentences on what limits an evaluation, derived from the runs and the grades."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,25 +6,16 @@ from rankprompt.eval.measures import Measure
 from rankprompt.eval.scoring import Scores
 from rankprompt.types import Qrels
 
-__all__ = ["notes_on", "notes_on_grades"]
+__all__ = ["comparison_limitations", "grade_limitations", "run_limitations"]
 
 
-def notes_on(
-    scored: Mapping[str, Scores], qrels: Qrels, measures: Sequence[Measure], baseline: str
-) -> Iterator[str]:
-    """Says what limits the evaluation.
+def comparison_limitations(scored: Mapping[str, Scores]) -> Iterator[str]:
+    """Yields what the numbers of runs and queries do not allow, then each run's limitations.
 
     Args:
-        scored: by run.
-        qrels: the grades that they were scored by.
-        measures: in the order asked.
-        baseline: one of the runs.
-
-    Yields:
-        Sentences, those on the grades first.
+        scored: scores by the run's name, all over the same queries.
     """
-    queries = scored[baseline].queries
-    yield from notes_on_grades(qrels, measures)
+    queries = next(iter(scored.values())).queries
     if len(scored) == 1:
         yield "There is a single run, so nothing is compared."
     elif queries == 1:
@@ -35,20 +26,19 @@ def notes_on(
     elif queries < 10:
         yield f"There are {queries} queries only: the intervals and tests are rough."
     for name, scores in scored.items():
-        yield from _on_run(name, scores)
+        yield from run_limitations(name, scores)
 
 
-def notes_on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
-    """Says which measures the grades do not support, and how many queries they say nothing of.
+def grade_limitations(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
+    """Yields which measures the grades do not support, and how many queries have nothing relevant.
 
     Args:
         qrels: grades by query and document.
-        measures: in the order asked.
-
-    Yields:
-        Sentences.
+        measures: those that read these grades.
     """
-    highest = max((grade for of in qrels.values() for grade in of.values()), default=0)
+    grades = [grade for by_document in qrels.values() for grade in by_document.values()]
+    highest = max(grades, default=0)
+    lowest = min((grade for grade in grades if grade >= 0), default=0)
     without = sum(not any(grade > 0 for grade in of.values()) for of in qrels.values())
     if highest < 1:
         yield (
@@ -60,28 +50,32 @@ def notes_on_grades(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
             f"{without} of {len(qrels)} queries have no relevant document; they count 0 for every "
             "run."
         )
-    if highest == 1 and (graded := [one.name for one in measures if one.graded]):
+    if highest == 1 and (graded := _names(measure for measure in measures if measure.graded)):
         yield (
-            f"The grades are binary: {', '.join(graded)} can tell relevant documents from others, "
+            f"The grades are binary: {graded} can tell relevant documents from others, "
             "but not the more from the less relevant."
         )
-    lowest = min((g for of in qrels.values() for g in of.values() if g >= 0), default=0)
-    if one_sided := [
-        one.name for one in measures if one.kind == "bpref" and one.level <= lowest <= highest
-    ]:
+    one_sided = (m for m in measures if m.kind == "bpref" and m.level <= lowest <= highest)
+    if names := _names(one_sided):
         yield (
-            f"No document is judged not relevant, so {', '.join(one_sided)} has nothing to prefer "
+            f"No document is judged not relevant, so {names} has nothing to prefer "
             "relevant documents to: it is the share of them that a run has."
         )
-    if highest > 0 and (beyond := [one.name for one in measures if one.level > highest]):
+    if highest > 0 and (beyond := _names(m for m in measures if m.level > highest)):
         yield (
-            f"No grade is as high as {', '.join(beyond)} asks for (the highest is {highest}): "
+            f"No grade is as high as {beyond} asks for (the highest is {highest}): "
             "the values are 0 and say nothing."
         )
 
 
-def _on_run(name: str, scores: Scores) -> Iterator[str]:
-    missing, others = len(scores.missing), len(scores.unjudged_queries)
+def run_limitations(name: str, scores: Scores) -> Iterator[str]:
+    """Yields how many queries a run lacks, and how many of its queries have no grades.
+
+    Args:
+        name: what to call the run.
+        scores: of the run.
+    """
+    missing, ungraded = len(scores.missing), len(scores.unjudged_queries)
     if missing:
         shared = scores.queries - missing
         few = "only " if shared < missing else ""
@@ -89,6 +83,10 @@ def _on_run(name: str, scores: Scores) -> Iterator[str]:
             f"{name} shares {few}{shared} of {scores.queries} queries with the grades; the "
             f"{missing} that it lacks count 0."
         )
-    if others:
-        what = "1 query" if others == 1 else f"{others} queries"
+    if ungraded:
+        what = "1 query" if ungraded == 1 else f"{ungraded} queries"
         yield f"{name} has {what} without grades, left out."
+
+
+def _names(measures: Iterator[Measure]) -> str:
+    return ", ".join(measure.name for measure in measures)

@@ -1,4 +1,4 @@
-"""One run against another query by query: the largest gains and losses, and what made them."""
+"""The queries on which a run differs most from the baseline, and the documents that moved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from rankprompt.eval.rank_movement import ranks_of
 from rankprompt.types import Qrels, Run
 
-__all__ = ["Change", "Moved", "changes", "largest"]
+__all__ = ["MOST", "Change", "Moved", "changes", "largest"]
+
+MOST = 10
+"""How many gains, and how many losses, ``changes`` describes."""
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A document with its ranks, from 1; None is absent, and a grade of None is unjudged."""
+    """A document with its grade, None if unjudged, and its ranks, from 1, None if absent."""
 
     document: str
     grade: int | None
@@ -21,16 +24,16 @@ class Moved:
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to a query.
+    """A query on which the run and the baseline differ.
 
     Attributes:
         query: its id.
         text: None where it is not known.
         before: the measure's value in the baseline; higher is better.
-        after: the same in the run.
-        moved: the documents of either top whose rank changed, the most relevant first.
-        unjudged_before: how many documents of the baseline's top have no grade.
-        unjudged_after: the same of the run's.
+        after: the measure's value in the run.
+        moved: the documents in either top k whose rank changed, the highest grade first.
+        unjudged_before: how many documents of the baseline's top k have no grade.
+        unjudged_after: how many documents of the run's top k have no grade.
     """
 
     query: str
@@ -43,19 +46,22 @@ class Change:
 
     @property
     def difference(self) -> float:
-        """What the query gained, below 0 what it lost."""
+        """The gain of the query, a loss if below 0."""
         return self.after - self.before
 
 
 def largest(
     before: Mapping[str, float], after: Mapping[str, float], most: int
 ) -> tuple[list[str], list[str]]:
-    """The queries with the largest gains and those with the largest losses, largest first.
+    """Finds the queries with the largest gains and those with the largest losses.
 
     Args:
         before: a measure's values by query id.
         after: the same of the other run, over the same queries.
-        most: how many of each there may be; queries that stay the same are in neither.
+        most: the maximum number of gains and of losses; unchanged queries are neither.
+
+    Returns:
+        The ids of the gains and of the losses, the largest first.
     """
     gaps = {query: after[query] - before[query] for query in before}
     order = sorted(gaps, key=lambda query: gaps[query])
@@ -73,53 +79,40 @@ def changes(
     *,
     texts: Mapping[str, str] | None = None,
     k: int = 10,
-    most: int = 10,
 ) -> tuple[list[Change], list[Change]]:
-    """Looks into the queries that changed most.
+    """Describes the queries that changed most.
 
     Args:
-        baseline: its scores by query and document.
-        run: the other run's.
+        baseline: scores by query and document.
+        run: scores of the other run.
         qrels: grades by query and document.
         before: the baseline's values of a measure, by query id.
-        after: the run's, over the same queries.
+        after: the run's values, over the same queries.
         texts: of the queries, as far as they are known.
-        k: how many documents from the top are looked at.
-        most: how many gains, and how many losses, there may be.
+        k: how many top documents are compared.
 
     Returns:
-        Gains and losses, each the largest first.
+        At most ``MOST`` gains and as many losses, the largest first.
     """
 
-    def look(query: str) -> Change:
+    def describe(query: str) -> Change:
         old, new = ranks_of(baseline.get(query, {})), ranks_of(run.get(query, {}))
         grades = qrels.get(query, {})
+        old_top, new_top = ([d for d, rank in ranks.items() if rank <= k] for ranks in (old, new))
+        moved = [
+            Moved(document, grades.get(document), old.get(document), new.get(document))
+            for document in dict.fromkeys([*new_top, *old_top])
+            if old.get(document) != new.get(document)
+        ]
         return Change(
             query=query,
             text=(texts or {}).get(query),
             before=before[query],
             after=after[query],
-            moved=_moved(old, new, grades, k),
-            unjudged_before=sum(name not in grades for name in _top(old, k)),
-            unjudged_after=sum(name not in grades for name in _top(new, k)),
+            moved=tuple(sorted(moved, key=lambda m: (m.grade is None, -(m.grade or 0)))),
+            unjudged_before=sum(document not in grades for document in old_top),
+            unjudged_after=sum(document not in grades for document in new_top),
         )
 
-    gains, losses = largest(before, after, most)
-    return [look(query) for query in gains], [look(query) for query in losses]
-
-
-def _moved(
-    old: Mapping[str, int], new: Mapping[str, int], grades: Mapping[str, int], k: int
-) -> tuple[Moved, ...]:
-    seen = dict.fromkeys([*_top(new, k), *_top(old, k)])
-    moved = [Moved(name, grades.get(name), old.get(name), new.get(name)) for name in seen]
-    return tuple(
-        sorted(
-            (one for one in moved if one.before != one.after),
-            key=lambda one: (one.grade is None, -(one.grade or 0)),
-        )
-    )
-
-
-def _top(ranks: Mapping[str, int], k: int) -> list[str]:
-    return [name for name, rank in ranks.items() if rank <= k]
+    gains, losses = largest(before, after, MOST)
+    return [describe(query) for query in gains], [describe(query) for query in losses]

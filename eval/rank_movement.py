@@ -1,5 +1,7 @@
-"""Where the relevant documents of a run went in another one."""
+"""How the ranks of relevant documents change from one run to another."""
 
+import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,9 +12,9 @@ from rankprompt.types import Qrels, Run
 __all__ = ["BANDS", "Movement", "band", "movement", "ranks_of"]
 
 BANDS = ("1", "2-3", "4-5", "6-10", "11-20", "21-50", "51-100", "over 100", "absent")
-"""The ranges of ranks that documents are counted in, best first."""
+"""The ranges of ranks in which documents are counted, best first."""
 
-_LAST = (1, 3, 5, 10, 20, 50, 100)
+_LAST_RANKS = (1, 3, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,11 @@ class Movement:
     """Relevant documents by their ranks before and after.
 
     Attributes:
-        counts: how many there are, by the two bands; a row a band before, a column a band after,
+        counts: numbers of documents, a row for each band before and a column for each band after,
             both in the order of ``BANDS``.
-        up: how many stand higher than before; those that come in count, too.
-        down: how many stand lower than before; those that are lost count, too.
-        same: how many stand at the same rank; those in neither run count nowhere but in ``counts``.
+        up: how many rank higher than before, those that were absent included.
+        down: how many rank lower than before, those that are now absent included.
+        same: how many keep their rank; documents in neither run are only in ``counts``.
     """
 
     counts: tuple[tuple[int, ...], ...]
@@ -34,20 +36,18 @@ class Movement:
 
 
 def band(rank: int | None) -> int:
-    """The place in ``BANDS`` of a rank, which is from 1; None is a document that is absent."""
-    if rank is None:
-        return len(BANDS) - 1
-    return next((place for place, last in enumerate(_LAST) if rank <= last), len(_LAST))
+    """Gives the index in ``BANDS`` of a rank, from 1; None is the rank of an absent document."""
+    return len(BANDS) - 1 if rank is None else bisect_left(_LAST_RANKS, rank)
 
 
 def ranks_of(scores: Mapping[str, float], wanted: Iterable[str] | None = None) -> dict[str, int]:
-    """Ranks from 1, in trec_eval's order, by document id.
+    """Ranks a query's documents from 1, in trec_eval's order.
 
     Args:
-        scores: of one query, by document id.
-        wanted: only these documents, of which some may be absent; None for all.
+        scores: by document id.
+        wanted: the documents whose ranks are returned, as far as they are there; None for all.
     """
-    ranks = {name: place for place, name in enumerate(trec_order(scores), start=1)}
+    ranks = {document: rank for rank, document in enumerate(trec_order(scores), start=1)}
     return ranks if wanted is None else {name: ranks[name] for name in wanted if name in ranks}
 
 
@@ -57,24 +57,20 @@ def movement(before: Run, after: Run, qrels: Qrels) -> Movement:
     Args:
         before: such as the first stage's run.
         after: such as the reranked run.
-        qrels: a document is relevant from grade 1.
+        qrels: grades by query and document; a document is relevant from grade 1.
     """
     counts: Counter[tuple[int, int]] = Counter()
-    ways: Counter[int] = Counter()
+    up = down = same = 0
     for query, grades in qrels.items():
-        relevant = [name for name, grade in grades.items() if grade > 0]
-        old = ranks_of(before.get(query, {}), relevant)
-        new = ranks_of(after.get(query, {}), relevant)
-        for name in relevant:
-            one, other = old.get(name), new.get(name)
-            counts[band(one), band(other)] += 1
-            if one is not None or other is not None:
-                first, second = (float("inf") if rank is None else rank for rank in (one, other))
-                ways[(first > second) - (first < second)] += 1
+        relevant = [document for document, grade in grades.items() if grade > 0]
+        old_ranks = ranks_of(before.get(query, {}), relevant)
+        new_ranks = ranks_of(after.get(query, {}), relevant)
+        for document in relevant:
+            counts[band(old_ranks.get(document)), band(new_ranks.get(document))] += 1
+            old, new = (ranks.get(document, math.inf) for ranks in (old_ranks, new_ranks))
+            up += new < old
+            down += new > old
+            same += new == old < math.inf
     size = range(len(BANDS))
-    return Movement(
-        counts=tuple(tuple(counts[row, column] for column in size) for row in size),
-        up=ways[1],
-        down=ways[-1],
-        same=ways[0],
-    )
+    table = tuple(tuple(counts[row, column] for column in size) for row in size)
+    return Movement(table, up, down, same)

@@ -50,7 +50,7 @@ def report(tmp_path: Path) -> Report:
         write_run(path, run, "t")
     measures = parse_measures(["ndcg@10", "mrr"])
     return build_report(
-        name_runs(paths), Grades(QRELS, measures), QRELS, measures, source=EVIL,
+        name_runs(paths), Grades(QRELS, measures), source=EVIL,
         texts={"q1": EVIL, "<q2>": "control \x00\x1b and \ud800"},
     )  # fmt: skip
 
@@ -165,7 +165,7 @@ def test_the_name_of_a_manifest_turns_no_text_around(tmp_path: Path) -> None:
         '{"form": "rankprompt manifest 1", "output": {"blake2b": "0"}}'
     )
     measures = parse_measures(["ndcg@10", "judged@10"])
-    report = build_report(name_runs([run]), Grades(QRELS, measures), QRELS, measures, source="q")
+    report = build_report(name_runs([run]), Grades(QRELS, measures), source="q")
     html = format_page(report)
     assert "\u202e" not in html
     assert r"turned\u202e.json belongs to another run" in html
