@@ -161,7 +161,8 @@ def compare(
             gaps = [after[query] - before[query] for query in before]
             comparisons.append(_compare(measure, name, baseline, gaps, seed, resamples))
     corrected = holm([comparison.randomisation for comparison in comparisons])
-    return [replace(one, holm=p) for one, p in zip(comparisons, corrected, strict=True)]
+    pairs = zip(comparisons, corrected, strict=True)
+    return [replace(comparison, holm=p) for comparison, p in pairs]
 
 
 def mean_scores(

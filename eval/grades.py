@@ -5,7 +5,7 @@ A collection may have binary judgements of its own beside its grades.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
 from rankprompt.eval.limitations import grade_limitations
@@ -13,18 +13,10 @@ from rankprompt.eval.measures import Measure
 from rankprompt.eval.scoring import Scores, score_by_readers
 from rankprompt.types import Qrels, Run
 
-__all__ = ["Grades", "JudgedCollection"]
+if TYPE_CHECKING:
+    from rankprompt.datasets.base import Collection
 
-
-class JudgedCollection(Protocol):
-    """What ``Grades.of`` reads of a collection; see ``rankprompt.datasets.base.Collection``."""
-
-    @property
-    def name(self) -> str:
-        """The collection's name in messages."""
-
-    def qrels(self, kind: str = "graded") -> Qrels | None:
-        """The "graded" or the "binary" judgements; None where there are none."""
+__all__ = ["Grades"]
 
 
 class Grades:
@@ -54,7 +46,7 @@ class Grades:
             self._readers = [reader for reader in readers if reader[1]]
 
     @classmethod
-    def of(cls, collection: JudgedCollection, measures: Sequence[Measure]) -> "Grades":
+    def of(cls, collection: "Collection", measures: Sequence[Measure]) -> "Grades":
         """Reads the judgements of a collection.
 
         Raises:

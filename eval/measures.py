@@ -142,28 +142,27 @@ def _parameters(kind: str, arguments: str | None, suffixes: str) -> dict[str, st
 
 
 def _build(kind: str, parameters: dict[str, str]) -> Measure:
-    level, k = int(parameters.get("level", 1)), parameters.get("cutoff")
-    if level < 1:
-        raise InputError("give a relevance level of 1 or more")
-    if k is not None and int(k) < 1:
-        raise InputError(f"the cutoff must be 1 or more, not {k}")
-    if k is None and kind in _NEED_CUTOFF:
-        raise InputError(f"{kind} needs a cutoff, as in {kind}@10")
-    if k is not None and kind in _WITHOUT_CUTOFF:
-        hint = f"; its persistence is written as in rbp.{k}" if kind == "rbp" else ""
-        raise InputError(f"{kind} takes no cutoff{hint}")
-    if kind == "ndcg" and level > 1:
-        raise InputError(
-            "nDCG reads the grades themselves and takes no relevance level "
-            "(ranx would zero the gains below it, trec_eval would not); ask for ndcg"
-        )
-    if kind == "judged" and level > 1:
-        raise InputError("a document is judged or not, whatever its grade; ask for judged@10")
+    level = int(parameters.get("level", 1))
+    k = int(parameters["cutoff"]) if "cutoff" in parameters else None
     persistence = float(parameters["persistence"]) if "persistence" in parameters else None
-    if persistence is not None and kind != "rbp":
-        raise InputError("only rbp takes a persistence")
-    if persistence == 0:
-        raise InputError("the persistence must be above 0 and below 1")
-    if kind == "rbp":
-        persistence = persistence or _PERSISTENCE
-    return Measure(kind, level, int(k) if k else None, persistence)
+    hint = f"; its persistence is written as in rbp.{k}" if kind == "rbp" else ""
+    for wrong, problem in (
+        (level < 1, "give a relevance level of 1 or more"),
+        (k is not None and k < 1, f"the cutoff must be 1 or more, not {k}"),
+        (k is None and kind in _NEED_CUTOFF, f"{kind} needs a cutoff, as in {kind}@10"),
+        (k is not None and kind in _WITHOUT_CUTOFF, f"{kind} takes no cutoff{hint}"),
+        (
+            kind == "ndcg" and level > 1,
+            "nDCG reads the grades themselves and takes no relevance level "
+            "(ranx would zero the gains below it, trec_eval would not); ask for ndcg",
+        ),
+        (
+            kind == "judged" and level > 1,
+            "a document is judged or not, whatever its grade; ask for judged@10",
+        ),
+        (persistence is not None and kind != "rbp", "only rbp takes a persistence"),
+        (persistence == 0, "the persistence must be above 0 and below 1"),
+    ):
+        if wrong:
+            raise InputError(problem)
+    return Measure(kind, level, k, persistence or (_PERSISTENCE if kind == "rbp" else None))

@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rankprompt.eval.scoring import trec_order
@@ -40,15 +40,9 @@ def band(rank: int | None) -> int:
     return len(BANDS) - 1 if rank is None else bisect_left(_LAST_RANKS, rank)
 
 
-def ranks_of(scores: Mapping[str, float], wanted: Iterable[str] | None = None) -> dict[str, int]:
-    """Ranks a query's documents from 1, in trec_eval's order.
-
-    Args:
-        scores: by document id.
-        wanted: the documents whose ranks are returned, as far as they are there; None for all.
-    """
-    ranks = {document: rank for rank, document in enumerate(trec_order(scores), start=1)}
-    return ranks if wanted is None else {name: ranks[name] for name in wanted if name in ranks}
+def ranks_of(scores: Mapping[str, float]) -> dict[str, int]:
+    """Ranks a query's documents from 1 in trec_eval's order, by document id."""
+    return {document: rank for rank, document in enumerate(trec_order(scores), start=1)}
 
 
 def movement(before: Run, after: Run, qrels: Qrels) -> Movement:
@@ -62,10 +56,8 @@ def movement(before: Run, after: Run, qrels: Qrels) -> Movement:
     counts: Counter[tuple[int, int]] = Counter()
     up = down = same = 0
     for query, grades in qrels.items():
-        relevant = [document for document, grade in grades.items() if grade > 0]
-        old_ranks = ranks_of(before.get(query, {}), relevant)
-        new_ranks = ranks_of(after.get(query, {}), relevant)
-        for document in relevant:
+        old_ranks, new_ranks = (ranks_of(run.get(query, {})) for run in (before, after))
+        for document in (document for document, grade in grades.items() if grade > 0):
             counts[band(old_ranks.get(document)), band(new_ranks.get(document))] += 1
             old, new = (ranks.get(document, math.inf) for ranks in (old_ranks, new_ranks))
             up += new < old

@@ -190,7 +190,7 @@ def build_report(
             },
             judged=score(run, qrels, [judged_at_k]).means[judged_at_k.name],
             cost=replace(cost, problem=cost.problem and _printable(cost.problem)),
-            comparisons={one.measure: one for one in compared if one.run == name},
+            comparisons={c.measure: c for c in compared if c.run == name},
             movement=moved,
             gains=gains,
             losses=losses,

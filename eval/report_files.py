@@ -121,7 +121,7 @@ def _score_table(report: Report) -> list[list[str]]:
     """Means with a star where a run differs from the baseline, as papers print them."""
     rows = [["Run", *report.measures]]
     for run in report.runs:
-        stars = {name: "*" * one.significant for name, one in run.comparisons.items()}
+        stars = {name: "*" * c.significant for name, c in run.comparisons.items()}
         means = run.scores.means
         cells = [f"{means[name]:.4f}{stars.get(name, '')}" for name in report.measures]
         rows.append([run.name, *cells])

@@ -48,13 +48,12 @@ def format_page(report: Report) -> str:
         .render(
             report=report,
             heading=title or report.main_measure,
-            sections=_sections(report),
             plots={
                 name: Markup(to_element(plot.draw(), name, plot.title, plot.description))
                 for name, plot in plots.items()
             },
             costs=[name for name in COSTS if f"cost-{name}" in plots],
-            tests=sum(one.randomisation is not None for one in report.comparisons),
+            tests=sum(c.randomisation is not None for c in report.comparisons),
             listed=_listed_queries(report),
             diagnosed=[run for run in report.runs if run.cost.diagnostics],
             judge_of=_judge_of,
@@ -77,20 +76,6 @@ def _listed_queries(report: Report) -> list[str]:
         return max((abs(by_query[query]) for by_query in differences), default=0.0)
 
     return sorted(queries, key=largest, reverse=True)[:_LISTED_QUERIES]
-
-
-def _sections(report: Report) -> list[tuple[str, str]]:
-    """The anchors and names of the page's sections."""
-    compared = [("queries", "Query by query"), ("movement", "Relevant documents")]
-    return [
-        ("short", "In short"),
-        ("scores", "Scores"),
-        ("cost", "Quality and cost"),
-        *(compared if report.others else []),
-        ("ceiling", "Ceiling"),
-        ("judge", "The judge"),
-        ("made", "How the runs were made"),
-    ]
 
 
 def _judge_of(run: RunReport) -> str:

@@ -36,7 +36,7 @@ def plots_of(report: Report) -> dict[str, Plot]:
     named: dict[str, Plot] = {}
     if report.others:
         comparisons = [run.comparisons[measure] for run in report.others]
-        values = "; ".join(f"{one.run} {one.difference:+.4f}" for one in comparisons)
+        values = "; ".join(f"{c.run} {c.difference:+.4f}" for c in comparisons)
         named["intervals"] = Plot(
             f"Differences from the baseline by {measure}",
             f"{values}. A table follows.",

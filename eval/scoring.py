@@ -20,10 +20,7 @@ from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
 from rankprompt.types import Qrels, Run
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Table = npt.NDArray[np.float64]
+    from rankprompt.eval.ranx_import import Table
 
 __all__ = ["Scores", "keep_order", "ndcg_at_10", "score", "score_by_readers", "trec_order"]
 
