@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from rankprompt.eval.svg import COLOURS, GREY, MARKERS, STYLE, to_svg
+from rankprompt.eval.figures import COLOURS, GREY, MARKERS, STYLE, to_svg
 from rankprompt.files import write_atomically
 
 
@@ -37,7 +37,7 @@ def draw_lines(path: Path, panels: Sequence[Panel], *, log: bool) -> None:
             for name, points in panel.lines.items():
                 axes.plot(
                     *zip(*points, strict=True), label=name, color=_colours(names)[name], lw=1.8,
-                    marker=MARKERS[names.index(name)], ms=5,
+                    marker=MARKERS[names.index(name) % len(MARKERS)], ms=5,
                 )  # fmt: skip
             ticks = sorted({x for points in panel.lines.values() for x, _ in points})
             axes.set_xscale("log")

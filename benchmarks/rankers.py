@@ -30,7 +30,7 @@ from benchmarks.simulating import (
 )
 from benchmarks.tables import table
 from rankprompt.datasets.sample import sample
-from rankprompt.eval.pictures import to_svg
+from rankprompt.eval.figures import to_svg
 from rankprompt.eval.plots import draw_costs
 from rankprompt.files import write_atomically
 

@@ -1,6 +1,6 @@
-"""Evaluation with ranx: measures by name, scores by query, comparisons.
+"""Evaluation: measures by name, scores by ranx, paired tests, and a report of several runs.
 
-Importing this package costs next to nothing; ranx is imported by the first call of ``score``.
+Importing this package loads nothing heavy; ranx is imported by the first call of ``score``.
 """
 
 from rankprompt.eval.comparison import Comparison, compare
@@ -12,7 +12,7 @@ from rankprompt.eval.measures import (
     parse_measure,
     parse_measures,
 )
-from rankprompt.eval.scoring import Scores, score, trec_order
+from rankprompt.eval.scoring import Scores, ndcg_at_10, score, trec_order
 
 __all__ = [
     "DEFAULT_MEASURES",
@@ -22,6 +22,7 @@ __all__ = [
     "Measure",
     "Scores",
     "compare",
+    "ndcg_at_10",
     "parse_measure",
     "parse_measures",
     "score",

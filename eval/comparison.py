@@ -1,38 +1,53 @@
-"""Comparison of runs, query by query: what differs, by how much, and whether it may be chance.
+"""Paired comparison of runs over the queries of the qrels: differences, intervals and tests.
 
-All tests are paired, over the queries of the qrels. They are scipy's; Holm's correction (Scand. J.
-Statist. 6, 1979) is ours, for scipy has none.
+The tests are scipy's, and so is the bootstrap. scipy lacks Holm's correction (Scandinavian Journal
+of Statistics 6, 1979), which is implemented here.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from rankprompt.errors import InputError
 from rankprompt.eval.scoring import Scores
 
-__all__ = ["Comparison", "Interval", "compare", "draws_for", "holm", "interval"]
+__all__ = [
+    "RESAMPLES", "Comparison", "Interval", "MeanScore", "compare", "draws_for", "holm", "interval",
+    "mean_scores",
+]  # fmt: skip
 
-# Of 20,000 draws, a p of .05 comes out within .003 of it, nineteen times in twenty.
 RESAMPLES = 20_000
-# Queries times draws: drawing from 10,000 queries 20,000 times takes minutes.
-_DRAWS = 20_000_000
-POWER = 0.8
-# Differences of sums of floats: two runs that agree must not differ in the last bit.
-_SAME = 1e-12
-# Sign flips of equal size must tie, though their means differ in the last bits: means are counted
-# in grains. Irrational, for means are fractions, and none may lie half-way between two grains.
+"""Draws up to 1,000 queries: a p of .05 then comes out within .003 of it 19 times in 20."""
+
+# Queries times draws: 20,000 draws of 10,000 queries would take minutes.
+_MAX_DRAWN = 20_000_000
+# Array cells at a time: 10,000 queries times all draws would take 1.6 GB.
+_BATCH_CELLS = 4_000_000
+_POWER = 0.8
+# Differences of float sums: two runs that agree must not differ in the last bit.
+_EQUAL = 1e-12
+# Sign flips of equal size must tie, though their means differ in the last bits: means are rounded
+# to multiples of this. It is irrational, so that no mean, a fraction, lies half-way between two.
 _GRAIN = math.sqrt(2) * 1e-10
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: with its level, 0.95 unless another was asked for."""
+    """A confidence interval with its level."""
 
     low: float
     high: float
     level: float = 0.95
+
+
+@dataclass(frozen=True)
+class MeanScore:
+    """A run's mean by a measure, higher is better, with its interval as ``interval`` gives it."""
+
+    run: str
+    measure: str
+    mean: float
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -43,20 +58,20 @@ class Comparison:
         measure: its name; higher is better.
         run: the run's name.
         baseline: the baseline's name.
-        queries: how many pairs there are.
+        queries: the number of pairs.
         difference: the run's mean less the baseline's.
         interval: of the difference (bootstrap, BCa); None with one query or no difference.
         wins: queries for which the run is better.
-        ties: queries for which both are the same.
+        ties: queries for which both are equal.
         losses: queries for which the baseline is better.
         effect: the mean difference in standard deviations of the differences (Cohen's d for pairs);
             None where they do not vary.
         t_test: p of the paired t-test, two-sided; None with one query or no variation.
         randomisation: p of Fisher's randomisation test, two-sided: the share of sign flips that
             give as large a difference, the observed one among them; None with one query.
-        holm: ``randomisation`` corrected for all comparisons asked together.
-        detectable: the smallest true difference that a t-test at .05 would find four times in five
-            with so many queries and this variation; None where it cannot be told.
+        holm: ``randomisation`` corrected for all comparisons that are made together.
+        detectable: the smallest true difference that a t-test at .05 would detect four times in
+            five with so many queries and this variation; None where there is no variation.
     """
 
     measure: str
@@ -76,28 +91,34 @@ class Comparison:
 
     @property
     def counts(self) -> str:
-        """How many queries are better, worse and equal, in words."""
+        """The numbers of queries that are better, worse and equal, in words."""
         queries = "query" if self.wins == 1 else "queries"
         return f"{self.wins:,} {queries} better, {self.losses:,} worse, {self.ties:,} equal"
 
-    def in_words(self, alpha: float = 0.05) -> str:
-        """One plain sentence."""
-        of = f"{self.run} against {self.baseline} by {self.measure}"
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p is below .05."""
+        return self.holm is not None and self.holm < 0.05
+
+    def in_words(self) -> str:
+        """The result in one plain sentence."""
+        subject = f"{self.run} against {self.baseline} by {self.measure}"
         if self.queries < 2:
-            return f"{of}: a single query allows no test."
+            return f"{subject}: a single query allows no test."
         if self.difference == 0 and not self.wins and not self.losses:
-            return f"{of}: the same on all {self.queries} queries."
-        way = "better" if self.difference > 0 else "worse"
+            return f"{subject}: the same on all {self.queries} queries."
+        direction = "better" if self.difference > 0 else "worse"
         p = self.holm if self.holm is not None else 1.0
-        size = f"{abs(self.difference):.4f} {way} ({self.counts})"
-        if p < alpha:
-            return f"{of}: {size}; unlikely to be chance (corrected p {_p(p)})."
+        corrected = f"(corrected p {f'{p:.3f}' if p >= 0.001 else 'below .001'})"
+        size = f"{abs(self.difference):.4f} {direction} ({self.counts})"
+        if self.significant:
+            return f"{subject}: {size}; unlikely to be chance {corrected}."
         least = (
             f"; with so many queries, differences below about {self.detectable:.3f} go unnoticed"
             if self.detectable is not None
             else ""
         )
-        return f"{of}: {size}; may well be chance (corrected p {_p(p)}){least}."
+        return f"{subject}: {size}; may well be chance {corrected}{least}."
 
 
 def compare(
@@ -111,44 +132,68 @@ def compare(
     """Compares each run with a baseline.
 
     Args:
-        scored: scores of the same qrels by run name.
+        scored: scores by the run's name, all by the same qrels.
         baseline: one of the names.
-        measures: names of measures that all were scored by.
+        measures: names of measures that all runs were scored by.
         seed: of the bootstrap and the sign flips.
-        resamples: draws of each; where all sign flips are fewer, they are all tried. None for as
-            many as ``draws_for`` gives.
+        resamples: draws of each; where there are fewer sign flips than that, each is tried once.
+            By default, as many as ``draws_for`` gives.
 
     Returns:
-        Measure by measure, each run in the order given; Holm's correction is over all of them.
+        By measure, then by run in the order given. Holm's correction is over all of them.
 
     Raises:
-        InputError: no such baseline, no other run, or scores over different queries.
+        InputError: the baseline is unknown or the only run, or the scores are over different
+            queries.
     """
     if baseline not in scored:
         raise InputError(f"the baseline {baseline!r} is none of the runs: {', '.join(scored)}")
     others = [name for name in scored if name != baseline]
     if not others:
         raise InputError("there is nothing to compare: give a run beside the baseline")
-    found = []
+    comparisons = []
     for measure in measures:
         before = scored[baseline].by_query[measure]
         for name in others:
             after = scored[name].by_query[measure]
             if after.keys() != before.keys():
                 raise InputError(f"{name} and {baseline} were scored over different queries")
-            pairs = [after[query] - before[query] for query in before]
-            found.append(_compare(measure, name, baseline, pairs, seed, resamples))
-    corrected = holm([one.randomisation for one in found])
-    return [Comparison(**{**vars(one), "holm": p}) for one, p in zip(found, corrected, strict=True)]
+            gaps = [after[query] - before[query] for query in before]
+            comparisons.append(_compare(measure, name, baseline, gaps, seed, resamples))
+    corrected = holm([comparison.randomisation for comparison in comparisons])
+    pairs = zip(comparisons, corrected, strict=True)
+    return [replace(comparison, holm=p) for comparison, p in pairs]
+
+
+def mean_scores(
+    scored: Mapping[str, Scores], measures: Sequence[str], *, seed: int = 0
+) -> list[MeanScore]:
+    """Gives each run's means with their intervals, by measure, then by run.
+
+    Args:
+        scored: scores by the run's name.
+        measures: names of measures that all runs were scored by.
+        seed: of the bootstrap.
+    """
+    return [
+        MeanScore(
+            run=name,
+            measure=measure,
+            mean=scores.means[measure],
+            interval=interval(list(scores.by_query[measure].values()), seed=seed),
+        )
+        for measure in measures
+        for name, scores in scored.items()
+    ]
 
 
 def draws_for(queries: int) -> int:
-    """How many draws are taken from so many queries: 20,000, and fewer from more than 1,000.
+    """Gives the number of draws for so many queries: 20,000, and fewer for more than 1,000.
 
-    Of 10,000 queries 2,000 are taken: then a p of .05 comes out within .01 of it, nineteen times in
-    twenty, and the least that there can be, two-sided, is .001.
+    For 10,000 queries it is 2,000: a p of .05 then comes out within .01 of it 19 times in 20, and
+    the smallest two-sided p is .001.
     """
-    return min(RESAMPLES, max(1000, _DRAWS // max(1, queries)))
+    return min(RESAMPLES, max(1000, _MAX_DRAWN // max(1, queries)))
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
@@ -160,94 +205,87 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     Returns:
         Corrected values, at most 1, in the same order.
     """
-    tested = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    tested = sorted((p, index) for index, p in enumerate(ps) if p is not None)
     corrected: list[float | None] = [None] * len(ps)
     largest = 0.0
-    for step, (p, place) in enumerate(tested):
+    for step, (p, index) in enumerate(tested):
         largest = max(largest, min(1.0, p * (len(tested) - step)))
-        corrected[place] = largest
+        corrected[index] = largest
     return corrected
 
 
 def interval(
-    values: Sequence[float], *, level: float = 0.95, seed: int = 0, resamples: int | None = None
+    values: Sequence[float], *, seed: int = 0, resamples: int | None = None
 ) -> Interval | None:
-    """The confidence interval of a mean, by bias-corrected and accelerated bootstrap.
+    """Gives the 95% confidence interval of a mean, by bias-corrected and accelerated bootstrap.
 
     Args:
-        values: one a query.
-        level: how sure, between 0 and 1.
+        values: one of each query.
         seed: of the draws.
-        resamples: how many; None for as many as ``draws_for`` gives.
+        resamples: the number of draws; by default as many as ``draws_for`` gives.
 
     Returns:
-        None where fewer than two values, or no two that differ, leave nothing to draw.
+        None with fewer than two values, or where all values are equal.
     """
     import numpy as np
     from scipy.stats import bootstrap
 
-    if len(values) < 2 or max(values) - min(values) <= _SAME:
+    if len(values) < 2 or max(values) - min(values) <= _EQUAL:
         return None
-    found = bootstrap(
+    ends = bootstrap(
         (np.asarray(values),),
         np.mean,
         n_resamples=resamples or draws_for(len(values)),
-        # Bounds the memory: 10,000 queries times all resamples would be 1.6 GB.
-        batch=max(1, 4_000_000 // len(values)),
-        confidence_level=level,
+        batch=max(1, _BATCH_CELLS // len(values)),
+        confidence_level=Interval.level,
         method="BCa",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(float(found.low), float(found.high), level)
+    return Interval(float(ends.low), float(ends.high))
 
 
 def _compare(
-    measure: str, name: str, baseline: str, pairs: Sequence[float], seed: int, resamples: int | None
+    measure: str, name: str, baseline: str, gaps: Sequence[float], seed: int, resamples: int | None
 ) -> Comparison:
     import numpy as np
     from scipy import stats
 
-    gaps = np.asarray([0.0 if abs(gap) <= _SAME else gap for gap in pairs])
-    count, mean = len(gaps), float(gaps.mean())
-    deviation = float(gaps.std(ddof=1)) if count > 1 else 0.0
-    varies = deviation > _SAME
+    differences = np.asarray([0.0 if abs(gap) <= _EQUAL else gap for gap in gaps])
+    count, mean = len(differences), float(differences.mean())
+    deviation = float(differences.std(ddof=1)) if count > 1 else 0.0
     t_test = randomisation = effect = detectable = None
-    if varies:
-        t_test = float(stats.ttest_1samp(gaps, 0.0).pvalue)
+    if deviation > _EQUAL:
+        t_test = float(stats.ttest_1samp(differences, 0.0).pvalue)
         effect = mean / deviation
         # Both quantiles of t: close to the exact, non-central form from ten queries on.
-        quantiles = stats.t.ppf([0.975, POWER], count - 1)
+        quantiles = stats.t.ppf([0.975, _POWER], count - 1)
         detectable = float(quantiles.sum()) * deviation / math.sqrt(count)
     if count > 1:
         # With one sample, "samples" flips signs; scipy counts the observed one among the draws.
-        drawn: Any = stats.permutation_test(
-            (gaps,),
+        test = stats.permutation_test(
+            (differences,),
             lambda flipped, axis: np.round(flipped.mean(axis=axis) / _GRAIN),
             permutation_type="samples",
             vectorized=True,
             n_resamples=resamples or draws_for(count),
-            batch=max(1, 4_000_000 // count),
+            batch=max(1, _BATCH_CELLS // count),
             alternative="two-sided",
             rng=np.random.default_rng(seed),
         )
-        randomisation = min(1.0, float(drawn.pvalue))
+        randomisation = min(1.0, float(test.pvalue))
     return Comparison(
         measure=measure,
         run=name,
         baseline=baseline,
         queries=count,
         difference=mean,
-        interval=interval(gaps.tolist(), seed=seed, resamples=resamples),
-        wins=int((gaps > 0).sum()),
-        ties=int((gaps == 0).sum()),
-        losses=int((gaps < 0).sum()),
+        interval=interval(differences.tolist(), seed=seed, resamples=resamples),
+        wins=int((differences > 0).sum()),
+        ties=int((differences == 0).sum()),
+        losses=int((differences < 0).sum()),
         effect=effect,
         t_test=t_test,
         randomisation=randomisation,
         holm=None,
         detectable=detectable,
     )
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "below .001"

@@ -1,10 +1,9 @@
-"""What a run cost, from the manifest beside it; what the manifest does not say is unknown."""
+"""The cost of a run by the manifest beside it; what the manifest does not say is unknown."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rankprompt.errors import InputError
 from rankprompt.files.manifest import describe_file, manifest_path
@@ -14,17 +13,17 @@ __all__ = ["Cost", "read_cost"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What making a run took; None is unknown, and never a guess.
+    """The cost of making a run; None is unknown, and never an estimate.
 
     Attributes:
-        problem: why all is unknown; None where the manifest is the run's.
-        comparisons: that asked the judge.
-        prompts: asked of the model.
-        from_journal: prompts that the journal answered: what they had cost before is not known.
-        tokens: read and written by the model, padding left out.
-        seconds: of the whole job, on the clock.
+        problem: why the whole cost is unknown; None where the manifest is that of the run.
+        comparisons: questions to the judge.
+        prompts: sent to the model.
+        from_journal: prompts that the journal answered; what they had cost before is unknown.
+        tokens: read and written by the model, without padding.
+        seconds: wall-clock time of the whole job.
         diagnostics: of the judge, as ``rankprompt.judges.diagnostics.summarise`` gives them.
-        manifest: the whole of it.
+        manifest: the whole manifest.
     """
 
     problem: str | None = None
@@ -34,17 +33,17 @@ class Cost:
     tokens: int | None = None
     seconds: float | None = None
     diagnostics: Mapping[str, float | None] = field(default_factory=dict)
-    manifest: Mapping[str, Any] | None = None
+    manifest: Mapping[str, object] | None = None
 
 
 def read_cost(run: Path) -> Cost:
-    """Reads the manifest beside a run, if it is that of just this run.
+    """Reads the manifest beside a run, if it was written for this very run.
 
-    A manifest lies at a name, and a run of that name may be another by now: only the digest of
-    the run in it counts.
+    The manifest is found by the file's name, and another run may have that name by now: it counts
+    only if it holds the digest of the run.
 
     Args:
-        run: the run's file; its manifest is better.json beside better.trec.
+        run: the run's file; the manifest of better.trec is better.json.
     """
     try:
         path = manifest_path(run)
@@ -52,41 +51,35 @@ def read_cost(run: Path) -> Cost:
         return Cost("the file beside it is no manifest")
     if not path.exists():
         return Cost(f"no manifest beside it ({path.name})")
-    manifest = json.loads(path.read_text("utf-8"))
-    written = _table(manifest.get("output")).get("blake2b")
-    if written is None:
+    manifest = _mapping(json.loads(path.read_text("utf-8")))
+    digest = _mapping(manifest.get("output")).get("blake2b")
+    if digest is None:
         return Cost(f"{path.name} does not say which run it belongs to")
-    if written != describe_file(run)["blake2b"]:
+    if digest != describe_file(run)["blake2b"]:
         return Cost(f"{path.name} belongs to another run")
-    costs = _table(manifest.get("costs"))
-    tokens = [_whole(costs.get(name)) for name in ("prompt_tokens", "written_tokens")]
+    costs = _mapping(manifest.get("costs"))
+    read, written = _count(costs.get("prompt_tokens")), _count(costs.get("written_tokens"))
+    diagnostics = _mapping(manifest.get("diagnostics"))
     return Cost(
-        comparisons=_whole(costs.get("comparisons_asked")),
-        prompts=_whole(costs.get("prompts")),
-        from_journal=_whole(costs.get("prompts_from_journal")),
-        tokens=None if None in tokens else sum(filter(None, tokens)),
-        seconds=_cost(costs.get("seconds")),
-        diagnostics={
-            name: _number(value) for name, value in _table(manifest.get("diagnostics")).items()
-        },
+        comparisons=_count(costs.get("comparisons_asked")),
+        prompts=_count(costs.get("prompts")),
+        from_journal=_count(costs.get("prompts_from_journal")),
+        tokens=None if read is None or written is None else read + written,
+        seconds=_number(costs.get("seconds"), least=0),
+        diagnostics={name: _number(value) for name, value in diagnostics.items()},
         manifest=manifest,
     )
 
 
-def _table(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: Any) -> float | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if number and -1e300 < value < 1e300 else None
+def _number(value: object, least: float = -1e300) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if least <= value < 1e300 else None
 
 
-def _cost(value: Any) -> float | None:
-    found = _number(value)
-    return found if found is not None and found >= 0 else None
-
-
-def _whole(value: Any) -> int | None:
-    found = _cost(value)
-    return found if isinstance(found, int) else None
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and _number(value, least=0) is not None else None

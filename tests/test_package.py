@@ -72,7 +72,7 @@ def test_python_itself_reports_no_heavy_import() -> None:
             "rankprompt.eval",
             [
                 "DEFAULT_MEASURES", "GROUPS", "Comparison", "Grades", "Measure", "Scores",
-                "compare", "parse_measure", "parse_measures", "score", "trec_order",
+                "compare", "ndcg_at_10", "parse_measure", "parse_measures", "score", "trec_order",
             ],
         ),
         (

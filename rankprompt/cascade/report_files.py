@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rankprompt.eval.svg import COLOURS, GREY, MARKERS, STYLE, to_svg
+from rankprompt.eval.figures import COLOURS, GREY, MARKERS, STYLE, to_svg
 
 __all__ = ["draw_lines", "quality_plots", "to_csv"]
 

@@ -2,67 +2,61 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
-from rankprompt.cli.grades import TIES_HELP, grades_of, score_runs
-
-if TYPE_CHECKING:
-    from rankprompt.eval.comparison import Comparison, Interval
+from rankprompt.cli.scoring_options import (
+    MEASURES_HELP,
+    GradesDataset,
+    QrelsFile,
+    RunFiles,
+    Seed,
+    Split,
+    Ties,
+    read_grades,
+    score_runs,
+)
+from rankprompt.errors import InputError
+from rankprompt.eval import comparison
+from rankprompt.eval.measures import parse_measures
 
 __all__ = ["compare"]
 
 
 def compare(
-    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Runs in TREC form."),
+    runs: RunFiles,
     baseline: Path = typer.Option(..., help="The run that the others are compared with."),
-    qrels: Path | None = typer.Option(None, help="Relevance grades in TREC form."),
-    dataset: str | None = typer.Option(
-        None, help="In place of --qrels: the grades of a collection; as in evaluate."
-    ),
-    split: str | None = typer.Option(None, help="Of the dataset, such as dev; as in evaluate."),
+    qrels: QrelsFile = None,
+    dataset: GradesDataset = None,
+    split: Split = None,
     measures: list[str] | None = typer.Option(
         None,
-        help="As in evaluate. Left out: ndcg@10 alone, for each measure more asks for a "
-        "stricter correction.",
+        help=f"{MEASURES_HELP} Default: ndcg@10 only, because each further measure makes the "
+        "correction stricter.",
     ),
-    ties: str = typer.Option("docid", help=TIES_HELP),
-    seed: int = typer.Option(0, help="Seed of the bootstrap and the randomisation test."),
+    ties: Ties = "docid",
+    seed: Seed = 0,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Compare runs with a baseline, query by query.
 
     Means with 95% confidence intervals; paired t-test and Fisher's randomisation test, two-sided;
-    Holm's correction of the latter over all comparisons asked at once.
+    Holm's correction of the latter over all comparisons that are made at once.
     """
-    from rankprompt.errors import InputError
-    from rankprompt.eval import parse_measures
-    from rankprompt.eval.comparison import RESAMPLES, draws_for, interval
-    from rankprompt.eval.comparison import compare as compare_scores
-
-    asked = parse_measures(measures or ("ndcg@10",))
+    parsed = parse_measures(measures or ("ndcg@10",))
+    names = [measure.name for measure in parsed]
     paths = (baseline, *runs)
-    names = [str(path) for path in paths]
-    if len(set(names)) < len(names):
+    if len(set(map(str, paths))) < len(paths):
         raise InputError("each run, and the baseline, may be given once")
-    grades = grades_of(qrels, dataset, split, asked)
-    scored = dict(zip(names, score_runs(paths, grades, ties), strict=True))
-    found = compare_scores(scored, str(baseline), [one.name for one in asked], seed=seed)
+    grades, _ = read_grades(qrels, dataset, split, parsed)
+    scored = dict(zip(map(str, paths), score_runs(paths, grades, ties), strict=True))
+    comparisons = comparison.compare(scored, str(baseline), names, seed=seed)
     queries = scored[str(baseline)].queries
-    if (draws := draws_for(queries)) < RESAMPLES:
-        tell(f"for {queries:,} queries intervals and tests take {draws:,} draws, not {RESAMPLES:,}")
-    means: list[dict[str, Any]] = [
-        {
-            "run": name,
-            "measure": one.name,
-            "mean": scores.means[one.name],
-            "interval": interval(list(scores.by_query[one.name].values()), seed=seed),
-        }
-        for one in asked
-        for name, scores in scored.items()
-    ]
+    draws, most = comparison.draws_for(queries), comparison.RESAMPLES
+    if draws < most:
+        tell(f"for {queries:,} queries intervals and tests take {draws:,} draws, not {most:,}")
+    means = comparison.mean_scores(scored, names, seed=seed)
     if as_json:
         print_json(
             {
@@ -70,44 +64,38 @@ def compare(
                 "ties": ties,
                 "baseline": str(baseline),
                 "resamples": draws,
-                "means": [
-                    {**one, "interval": one["interval"] and asdict(one["interval"])}
-                    for one in means
-                ],
-                "comparisons": [asdict(one) for one in found],
+                "means": [asdict(mean) for mean in means],
+                "comparisons": [asdict(compared) for compared in comparisons],
             }
         )
         return
     print_table(
         ["run", "measure", "mean", "95% interval"],
-        [
-            [one["run"], one["measure"], f"{one['mean']:.4f}", _between(one["interval"])]
-            for one in means
-        ],
+        [[mean.run, mean.measure, f"{mean.mean:.4f}", _between(mean.interval)] for mean in means],
         texts=2,
     )
     columns = [
         "run", "measure", "difference", "95% interval", "better", "equal", "worse", "effect",
         "t-test", "randomisation", "Holm",
     ]  # fmt: skip
-    print_table(columns, [_row(one) for one in found], texts=2)
-    for one in found:
-        typer.echo(one.in_words())
+    print_table(columns, [_row(compared) for compared in comparisons], texts=2)
+    for compared in comparisons:
+        typer.echo(compared.in_words())
 
 
-def _row(one: "Comparison") -> list[str]:
+def _row(compared: comparison.Comparison) -> list[str]:
     return [
-        one.run,
-        one.measure,
-        f"{one.difference:+.4f}",
-        _between(one.interval),
-        *map(str, (one.wins, one.ties, one.losses)),
-        "-" if one.effect is None else f"{one.effect:+.2f}",
-        *map(_p, (one.t_test, one.randomisation, one.holm)),
+        compared.run,
+        compared.measure,
+        f"{compared.difference:+.4f}",
+        _between(compared.interval),
+        *map(str, (compared.wins, compared.ties, compared.losses)),
+        "-" if compared.effect is None else f"{compared.effect:+.2f}",
+        *map(_p, (compared.t_test, compared.randomisation, compared.holm)),
     ]
 
 
-def _between(interval: "Interval | None") -> str:
+def _between(interval: comparison.Interval | None) -> str:
     return "-" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
 
 

@@ -1,44 +1,43 @@
 """``rankprompt evaluate``: scores of runs."""
 
-from pathlib import Path
-from typing import Any
-
 import typer
 
 from rankprompt.cli.console import print_json, print_table
-from rankprompt.cli.grades import TIES_HELP, grades_of, score_runs
+from rankprompt.cli.scoring_options import (
+    DEFAULT_HELP,
+    MEASURES_HELP,
+    GradesDataset,
+    QrelsFile,
+    RunFiles,
+    Split,
+    Ties,
+    read_grades,
+    score_runs,
+)
+from rankprompt.eval.measures import parse_measures
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Runs in TREC form."),
-    qrels: Path | None = typer.Option(None, help="Relevance grades in TREC form."),
-    dataset: str | None = typer.Option(
-        None, help="In place of --qrels: the grades of a collection; as in retrieve."
-    ),
-    split: str | None = typer.Option(None, help="Of the dataset, such as dev; as in retrieve."),
-    measures: list[str] | None = typer.Option(
-        None,
-        help="Such as ndcg@10, map, map-l2@100, RR(rel=2)@10, P@10, recall@100, rbp.8, bpref, "
-        "judged@10, or the groups trec-dl, beir and t2ranking; repeat the option or put several "
-        "between quotes. -lN is the lowest grade that counts as relevant, .8 the persistence.",
-    ),
-    ties: str = typer.Option("docid", help=TIES_HELP),
+    runs: RunFiles,
+    qrels: QrelsFile = None,
+    dataset: GradesDataset = None,
+    split: Split = None,
+    measures: list[str] | None = typer.Option(None, help=f"{MEASURES_HELP} {DEFAULT_HELP}"),
+    ties: Ties = "docid",
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every query's values."),
 ) -> None:
     """Score runs against relevance grades, with ranx and by trec_eval's rules.
 
-    Means are over all queries of the qrels: one that a run lacks counts 0. Where a dataset has
+    Means are over all queries of the qrels: a query that a run lacks counts 0. Where a dataset has
     binary judgements of its own beside its grades (T2Ranking), all measures but nDCG read these.
     """
-    from rankprompt.eval import parse_measures
-
-    asked = parse_measures(measures or ())
-    grades = grades_of(qrels, dataset, split, asked)
+    parsed = parse_measures(measures or ())
+    grades, _ = read_grades(qrels, dataset, split, parsed)
     scored = score_runs(runs, grades, ties)
     if as_json:
-        result: list[dict[str, Any]] = [
+        entries = [
             {
                 "run": str(path),
                 "queries": scores.queries,
@@ -49,10 +48,11 @@ def evaluate(
             }
             for path, scores in zip(runs, scored, strict=True)
         ]
-        print_json({"qrels": str(qrels or dataset), "ties": ties, "runs": result})
+        print_json({"qrels": str(qrels or dataset), "ties": ties, "runs": entries})
         return
+    names = [measure.name for measure in parsed]
     rows = [
-        [str(path), *(f"{scores.means[one.name]:.4f}" for one in asked), str(scores.queries)]
+        [str(path), *(f"{scores.means[name]:.4f}" for name in names), str(scores.queries)]
         for path, scores in zip(runs, scored, strict=True)
     ]
-    print_table(["run", *(one.name for one in asked), "queries"], rows)
+    print_table(["run", *names, "queries"], rows)

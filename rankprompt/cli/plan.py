@@ -183,7 +183,7 @@ def _print_simulation(made: Plan) -> None:
 
 
 def _draw(made: Plan, path: Path) -> None:
-    from rankprompt.eval.pictures import to_png, to_svg
+    from rankprompt.eval.figures import to_png, to_svg
     from rankprompt.eval.plots import draw_costs
 
     points = {

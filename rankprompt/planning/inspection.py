@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from hashlib import blake2b
 from itertools import chain, islice
 from statistics import fmean
@@ -10,11 +11,11 @@ from typing import Any, NamedTuple
 from rankprompt.datasets.base import Collection
 from rankprompt.datasets.passages import FIELDS, join_fields
 from rankprompt.errors import InputError
+from rankprompt.eval.ceiling import DEPTHS, ceilings_by_depth
 from rankprompt.types import Qrels, Run
 
-__all__ = ["DEPTHS", "Lengths", "at_depth", "inspect_collection"]
+__all__ = ["DEPTHS", "Lengths", "inspect_collection"]
 
-DEPTHS = (10, 20, 50, 100, 1000)
 # Documents whose texts are in memory at a time.
 _BLOCK = 1000
 
@@ -95,9 +96,8 @@ def inspect_collection(
             "by_grade": _by_grade(grades),
         }
     if run is not None and grades is not None:
-        deepest = max(map(len, run.values()))
-        asked = [depth for depth in sorted(set(depths)) if depth < deepest] + [deepest]
-        found["depths"] = [at_depth(depth, run, grades, measure) for depth in asked]
+        ceilings = ceilings_by_depth(run, grades, lambda best: measure(best, grades), depths)
+        found["depths"] = [asdict(ceiling) for ceiling in ceilings]
     return found
 
 
@@ -147,31 +147,3 @@ def _lengths(numbers: Sequence[int]) -> Lengths:
 def _by_grade(qrels: Qrels) -> dict[str, int]:
     grades = Counter(chain.from_iterable(of.values() for of in qrels.values()))
     return {str(grade): number for grade, number in sorted(grades.items())}
-
-
-def at_depth(depth: int, run: Run, qrels: Qrels, measure: Measure) -> dict[str, Any]:
-    """What the first ``depth`` candidates hold; as in ``inspect_collection``'s ``depths``."""
-    judged = taken = 0
-    relevant: list[int] = []
-    recall: list[float] = []
-    best: dict[str, dict[str, float]] = {}
-    for query, grades in qrels.items():
-        top = list(run.get(query, {}))[:depth]
-        taken += len(top)
-        judged += sum(name in grades for name in top)
-        hits = sum(grades.get(name, 0) > 0 for name in top)
-        relevant.append(hits)
-        known = sum(grade > 0 for grade in grades.values())
-        if known:
-            recall.append(hits / known)
-        # Below the depth nothing moves.
-        rest = list(run.get(query, {}))[depth:]
-        order = sorted(top, key=lambda name: -grades.get(name, 0)) + rest
-        best[query] = {name: float(len(order) - place) for place, name in enumerate(order)}
-    return {
-        "depth": depth,
-        "judged_share": judged / taken if taken else 0.0,
-        "relevant": fmean(relevant),
-        "recall": fmean(recall) if recall else 0.0,
-        "ceiling": measure({query: found for query, found in best.items() if found}, qrels),
-    }

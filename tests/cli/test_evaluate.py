@@ -75,8 +75,9 @@ def test_queries_that_a_run_lacks_count_nothing_and_are_said(
     assert ran.code == 0
     assert ran.out.strip().splitlines()[2].split() == [str(collection.run), "0.5000", "2"]
     assert ran.err == (
-        f"rankprompt: {collection.run}: 1 of 2 queries are missing, count 0\n"
-        f"rankprompt: {collection.run}: 1 queries without grades are left out\n"
+        f"rankprompt: {collection.run} shares 1 of 2 queries with the grades; "
+        "the 1 that it lacks count 0.\n"
+        f"rankprompt: {collection.run} has 1 query without grades, left out.\n"
     )
     found = json.loads(command("evaluate", *words, "--json", collection.run).out)["runs"][0]
     assert (found["missing"], found["unjudged_queries"]) == (["q1"], ["q7"])
@@ -139,8 +140,8 @@ def test_few_queries_in_common_are_counted_and_warned_of(
     collection.qrels.write_text("q1 0 d3 2\nx 0 d1 1\ny 0 d1 1\n")
     ran = command("evaluate", "--qrels", collection.qrels, collection.run)
     assert ran.code == 0
-    assert "2 of 3 queries are missing, count 0 (only few are shared)" in ran.err
-    assert "1 queries without grades are left out" in ran.err
+    assert "shares only 1 of 3 queries with the grades; the 2 that it lacks count 0." in ran.err
+    assert "has 1 query without grades, left out." in ran.err
 
 
 def test_a_bad_second_run_prints_nothing_of_the_first(

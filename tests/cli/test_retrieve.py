@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rankprompt.datasets import open_collection
-from rankprompt.eval import parse_measure
+from rankprompt.eval import Grades, parse_measure
 from rankprompt.files import read_run
 from tests.cli.conftest import Collection, Command
 
@@ -227,8 +227,6 @@ def test_an_index_of_lucenes_is_asked_for_all_queries(
 
 
 def test_chinese_passages_are_found(command: Command, data: Path, tmp_path: Path) -> None:
-    from rankprompt.cli.grades import grades_of
-
     dataset = f"t2ranking:{data / 't2ranking-sample'}"
     output = tmp_path / "zh.trec"
     ran = command("retrieve", "--dataset", dataset, "--output", output)
@@ -236,7 +234,7 @@ def test_chinese_passages_are_found(command: Command, data: Path, tmp_path: Path
     assert "language zh, guessed from the queries" in ran.err
     assert "47 queries; 60 documents" in ran.err
     measures = [parse_measure(name) for name in ("mrr@10", "recall@10")]
-    means = grades_of(None, dataset, None, measures).score(read_run(output)).means
+    means = Grades.of(open_collection(dataset), measures).score(read_run(output)).means
     assert means["mrr@10"] > 0.85
     assert means["recall@10"] > 0.94
     assert len(open_collection(dataset).queries()) == 47

@@ -28,22 +28,22 @@ def report(
     for name, rankings in runs.items():
         write_run(paths[name], rankings, "t")
     asked = parse_measures([measures])
-    return build_report(paths, Grades(qrels, asked), qrels, asked, source="qrels")
+    return build_report(paths, Grades(qrels, asked), source="qrels")
 
 
 def test_runs_are_described_against_the_baseline(tmp_path: Path) -> None:
     found = report(tmp_path, {"first": FIRST, "better": BETTER})
     (better,) = found.others
-    assert (found.first.name, found.main, found.k) == ("first", "ndcg@10", 10)
-    assert (found.first.comparisons, found.first.movement) == ({}, None)
+    assert (found.baseline_run.name, found.main_measure, found.k) == ("first", "ndcg@10", 10)
+    assert (found.baseline_run.comparisons, found.baseline_run.movement) == ({}, None)
     assert {one.query for one in better.gains} == {"q1", "q2"}
     assert better.losses == []
     assert better.movement is not None
     assert (better.movement.up, better.movement.same, better.movement.down) == (2, 1, 0)
     assert better.judged == pytest.approx(5 / 6)
     assert better.cost.problem == "no manifest beside it (better.json)"
-    assert [one["depth"] for one in found.ceiling] == [2]
-    assert found.ceiling[0]["ceiling"] == 1.0
+    assert [row.depth for row in found.ceiling] == [2]
+    assert found.ceiling[0].ceiling == 1.0
     assert found.notes == ("There are 3 queries only: the intervals and tests are rough.",)
     again = json.loads(json.dumps(found.as_data()))
     assert again["runs"][1]["scores"]["by_query"]["mrr"] == {"q1": 1.0, "q2": 1.0, "q3": 0.5}
@@ -59,12 +59,12 @@ def test_the_tests_are_those_of_compare(data: Path, tmp_path: Path) -> None:
     other.write_text("".join(f"{q} Q0 {d} {r} {int(r) % 7} t\n" for q, _, d, r, *_ in rows))
     asked = parse_measures(["ndcg@10", "map-l2"])
     grades = Grades(qrels, asked)
-    found = build_report({"a": first, "b": other}, grades, qrels, asked, source="q")
+    found = build_report({"a": first, "b": other}, grades, source="q")
     scored = {run.name: run.scores for run in found.runs}
     assert found.comparisons == compare(scored, "a", ["ndcg@10", "map-l2"])
-    assert found.first.scores.means["ndcg@10"] == pytest.approx(0.5058, abs=5e-5)
+    assert found.baseline_run.scores.means["ndcg@10"] == pytest.approx(0.5058, abs=5e-5)
     # docs of `inspect`: what a perfect judge of the first 20 reaches
-    assert found.ceiling[1]["ceiling"] == pytest.approx(0.7262, abs=5e-5)
+    assert found.ceiling[1].ceiling == pytest.approx(0.7262, abs=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,13 @@ def test_equal_scores_may_keep_the_order_of_the_file(tmp_path: Path) -> None:
         path.write_text("".join(lines if name == "tied" else reversed(lines)))
     asked = parse_measures(["mrr"])
     found = {
-        ties: build_report(paths, Grades(QRELS, asked), QRELS, asked, source="qrels", ties=ties)
+        ties: build_report(paths, Grades(QRELS, asked), source="qrels", ties=ties)
         for ties in ("docid", "order")
     }
-    assert found["order"].first.scores.means["mrr"] == pytest.approx((1 + 1 + 1 / 2) / 3)
-    assert found["docid"].first.scores.means["mrr"] == pytest.approx((1 / 2 + 1 / 2 + 1 / 2) / 3)
+    assert found["order"].baseline_run.scores.means["mrr"] == pytest.approx((1 + 1 + 1 / 2) / 3)
+    assert found["docid"].baseline_run.scores.means["mrr"] == pytest.approx(
+        (1 / 2 + 1 / 2 + 1 / 2) / 3
+    )
     moved = found["order"].others[0].movement
     assert moved is not None
     assert (moved.up, moved.down) == (0, 0)

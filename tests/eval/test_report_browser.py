@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from rankprompt.eval import Grades, parse_measures
-from rankprompt.eval.page import format_page
 from rankprompt.eval.report import build_report, name_runs
+from rankprompt.eval.report_page import format_page
 from rankprompt.files import write_run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,7 +54,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(path, ranking, "t")
     measures = parse_measures(["ndcg@10", "mrr-l2"])
     report = build_report(
-        name_runs(paths), Grades(qrels, measures), qrels, measures, source="qrels",
+        name_runs(paths), Grades(qrels, measures), source="qrels",
         texts={"q3": EVIL, "q4": "\u202eright to left"},
     )  # fmt: skip
     path = folder / "report.html"

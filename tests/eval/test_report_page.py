@@ -1,26 +1,14 @@
-"""The page and the files: what they hold, and that nothing in them runs or is fetched."""
+"""The page: what it holds, and that nothing in it runs or is fetched."""
 
-import csv
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from xml.etree import ElementTree
 
-import pytest
-
-from rankprompt.errors import InputError
 from rankprompt.eval import Grades, parse_measures
-from rankprompt.eval.exports import write_report
-from rankprompt.eval.page import format_page
 from rankprompt.eval.report import Report, build_report, name_runs
+from rankprompt.eval.report_page import format_page
 from rankprompt.files import write_run
-
-EVIL = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>]]><!-- $x$ & \u202edcba"
-SAFE_FILE = "<b>a--b&$x$_%'\"重排"
-QRELS = {"q1": {"<i>d</i>": 3, "b": 0}, "<q2>": {"c": 1, "d": 0}}
-FIRST = {"q1": ["b", "<i>d</i>"], "<q2>": ["c", "d"]}
-BETTER = {"q1": ["<i>d</i>", "b"], "<q2>": ["d", "c"]}
+from tests.eval.conftest import EVIL, FIRST, QRELS, SAFE_FILE
 
 
 class Page(HTMLParser):
@@ -40,19 +28,6 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> Report:
-    """Two runs whose names, queries and documents try to be more than text."""
-    paths = [tmp_path / "first.trec", tmp_path / f"{SAFE_FILE}.trec"]
-    for path, run in zip(paths, (FIRST, BETTER), strict=True):
-        write_run(path, run, "t")
-    measures = parse_measures(["ndcg@10", "mrr"])
-    return build_report(
-        name_runs(paths), Grades(QRELS, measures), QRELS, measures, source=EVIL,
-        texts={"q1": EVIL, "<q2>": "control \x00\x1b and \ud800"},
-    )  # fmt: skip
 
 
 def test_whatever_things_are_called_shows_as_text(report: Report) -> None:
@@ -109,55 +84,6 @@ def test_plots_take_the_pages_colours(report: Report) -> None:
     assert all(f"--{name}:" in dark for name in named - {"font"})
 
 
-def test_the_same_runs_make_the_same_bytes(report: Report, tmp_path: Path) -> None:
-    first = {path.name: path.read_bytes() for path in write(report, tmp_path / "one")}
-    again = {path.name: path.read_bytes() for path in write(report, tmp_path / "two")}
-    assert first == again
-
-
-def write(report: Report, folder: Path) -> list[Path]:
-    """All files, in a folder of their own."""
-    folder.mkdir()
-    return write_report(report, folder / "report.html", folder / "files")
-
-
-def test_the_files_hold_the_data_the_tables_and_the_plots(report: Report, tmp_path: Path) -> None:
-    written = {path.name: path for path in write(report, tmp_path / "out")}
-    with written["queries.csv"].open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 4
-    assert rows[0]["text"] == EVIL
-    assert [float(row["mrr"]) for row in rows] == [0.5, 1.0, 1.0, 0.5]
-    with written["comparisons.csv"].open(encoding="utf-8", newline="") as file:
-        assert {row["measure"] for row in csv.DictReader(file)} == {"ndcg@10", "mrr"}
-    assert json.loads(written["report.json"].read_text("utf-8"))["baseline"] == "first"
-    assert r"<b>a--b\&\$x\$\_\%'" in written["scores.tex"].read_text("utf-8")
-    assert r"| \<b\>a--b&$x$\_%'" in written["scores.md"].read_text("utf-8")
-    pictures = [path for path in written.values() if path.suffix == ".svg"]
-    assert {path.stem for path in pictures} == {
-        "intervals", "differences-1", "movement-1", "ceiling",
-    }  # fmt: skip
-    for path in pictures:
-        root = ElementTree.fromstring(path.read_text("utf-8"))
-        assert root.tag.endswith("svg")
-        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    shown = ElementTree.fromstring(written["intervals.svg"].read_text("utf-8"))
-    assert SAFE_FILE in {one.text for one in shown.iter() if one.tag.endswith("text")}
-
-
-def test_all_files_are_written_or_none(report: Report, tmp_path: Path) -> None:
-    (tmp_path / "out" / "files" / "scores.md").mkdir(parents=True)
-    with pytest.raises(InputError, match="it is a directory"):
-        write_report(report, tmp_path / "out" / "report.html", tmp_path / "out" / "files")
-    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["files", "scores.md"]
-
-
-def test_a_folder_that_cannot_be_made_is_one_line(report: Report, tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match="cannot make the folder"):
-        write_report(report, tmp_path / "report.html", tmp_path / "taken" / "files")
-
-
 def test_the_name_of_a_manifest_turns_no_text_around(tmp_path: Path) -> None:
     run = tmp_path / "turned\u202e.trec"
     write_run(run, FIRST, "t")
@@ -165,7 +91,7 @@ def test_the_name_of_a_manifest_turns_no_text_around(tmp_path: Path) -> None:
         '{"form": "rankprompt manifest 1", "output": {"blake2b": "0"}}'
     )
     measures = parse_measures(["ndcg@10", "judged@10"])
-    report = build_report(name_runs([run]), Grades(QRELS, measures), QRELS, measures, source="q")
+    report = build_report(name_runs([run]), Grades(QRELS, measures), source="q")
     html = format_page(report)
     assert "\u202e" not in html
     assert r"turned\u202e.json belongs to another run" in html

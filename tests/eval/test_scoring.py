@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.eval import DEFAULT_MEASURES, parse_measure, score, trec_order
+from rankprompt.eval import DEFAULT_MEASURES, ndcg_at_10, parse_measure, score, trec_order
+from rankprompt.eval.scoring import score_by_readers
 
 MRR = [parse_measure("mrr")]
 ALL = [parse_measure(text) for text in DEFAULT_MEASURES]
@@ -27,6 +28,11 @@ def test_values_by_query_and_mean() -> None:
     assert scores.means == {"mrr": 0.75}
     assert (scores.queries, scores.missing, scores.unjudged_queries) == (2, (), ())
     assert list(score(RUN, QRELS, ALL).means) == list(DEFAULT_MEASURES)
+
+
+def test_ndcg_at_10_is_a_function_of_the_run() -> None:
+    ndcg = score(RUN, QRELS, [parse_measure("ndcg@10")]).means["ndcg@10"]
+    assert ndcg_at_10(QRELS)(RUN) == ndcg > 0
 
 
 def test_values_are_plain_floats_in_the_order_of_the_qrels() -> None:
@@ -118,7 +124,7 @@ def test_rbp_reads_relevant_or_not() -> None:
     assert found["ndcg"] == pytest.approx((1 + 3 / 2) / (3 + 1 / math.log2(3)))
 
 
-def test_queries_may_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_may_come_one_at_a_time() -> None:
     rng = random.Random(1)
     names = [f"d{number}" for number in range(90)]
     run = {
@@ -128,8 +134,8 @@ def test_queries_may_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
     qrels = {f"q{n}": {name: rng.randint(0, 2) for name in rng.sample(names, 9)} for n in range(70)}
     wanted = [*ALL, *(parse_measure(name) for name in ("bpref", "judged@5", "rbp"))]
     whole = score(run, qrels, wanted)
-    monkeypatch.setattr("rankprompt.eval.scoring._CELLS", 400)
     assert score(iter(run.items()), qrels, wanted) == whole
+    assert score_by_readers(iter(run.items()), [(qrels, wanted)], max_cells=400) == whole
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -192,7 +198,7 @@ def test_the_rest_of_ranx_is_loaded_when_somebody_asks_for_it() -> None:
     assert found.stdout.splitlines() == said, found.stderr
 
 
-IMPORT = "from rankprompt.eval.scoring import import_ranx_measures; import_ranx_measures()"
+IMPORT = "from rankprompt.eval.ranx_import import import_ranx_measures; import_ranx_measures()"
 
 
 def test_compiled_code_goes_to_our_cache(tmp_path: Path) -> None:

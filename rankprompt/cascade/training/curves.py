@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from rankprompt.eval.svg import COLOURS, GREY, STYLE, to_svg
+from rankprompt.eval.figures import COLOURS, GREY, STYLE, to_svg
 from rankprompt.files import write_atomically
 
 __all__ = ["write_curves"]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.eval.movement import BANDS, band, movement, ranks_of
+from rankprompt.eval.rank_movement import BANDS, band, movement, ranks_of
 
 names = st.sampled_from([f"d{place}" for place in range(8)])
 rankings = st.dictionaries(names, st.integers(0, 5).map(float), max_size=8)
@@ -53,5 +53,5 @@ def test_the_counts_add_up_and_turn_round_with_the_runs(
     assert found.counts == tuple(zip(*back.counts, strict=True))
 
 
-def test_wanted_documents_that_are_absent_have_no_rank() -> None:
-    assert ranks_of({"a": 1.0, "b": 2.0}, ["a", "z"]) == {"a": 2}
+def test_ranks_are_from_one_in_the_order_of_trec_eval() -> None:
+    assert ranks_of({"a": 1.0, "b": 2.0, "c": 1.0}) == {"b": 1, "c": 2, "a": 3}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.eval.queries import Moved, changes, largest
+from rankprompt.eval.query_changes import Moved, changes, largest
 
 BASELINE = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"a": 2.0, "b": 1.0}, "q3": {"x": 1.0}}
 RUN = {"q1": {"c": 3.0, "a": 2.0, "d": 1.0}, "q2": {"b": 2.0, "a": 1.0}}

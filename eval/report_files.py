@@ -1,100 +1,101 @@
-"""The report's data, tables and plots as files, for papers and further work."""
+"""The report on disk: the page, and its data, tables and plots as files of their own."""
 
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import asdict, fields
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from rankprompt.errors import InputError
-from rankprompt.eval.comparison import Comparison
-from rankprompt.eval.movement import BANDS
-from rankprompt.eval.page import format_page, plots_of
-from rankprompt.eval.pictures import to_png, to_svg
+from rankprompt.eval.ceiling import Ceiling
+from rankprompt.eval.comparison import Comparison, Interval
+from rankprompt.eval.figures import to_png, to_svg
+from rankprompt.eval.rank_movement import BANDS
 from rankprompt.eval.report import Report
+from rankprompt.eval.report_page import format_page
+from rankprompt.eval.report_plots import plots_of
 from rankprompt.files import write_together
 
 __all__ = ["write_report"]
 
+_Rows = Iterator[Iterable[object]]
+
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-        **{one: f"\\{one}" for one in "&%$#_{}"},
+        **{char: f"\\{char}" for char in "&%$#_{}"},
     }
 )  # fmt: skip
-_MARKDOWN = str.maketrans({one: f"\\{one}" for one in "\\`*_[]<>|#"})
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
 
 def write_report(report: Report, output: Path, folder: Path | None = None) -> list[Path]:
-    """Writes the page, and the files where a folder is named: all of them or none.
+    """Writes the page, and with a folder the data, tables and plots: all files or none.
 
     Args:
-        report: what to say.
+        report: the evaluation.
         output: the page.
-        folder: is made where it is missing; what else it holds stays.
+        folder: is made where it is missing; other files in it stay.
 
     Returns:
         The files written, the page first.
 
     Raises:
-        InputError: one cannot be written; the old ones are untouched.
+        InputError: a file cannot be written; files that were there are unchanged.
     """
-    texts: dict[Path, str | bytes] = {output: format_page(report)}
+    contents: dict[Path, str | bytes] = {output: format_page(report)}
     if folder is not None:
-        texts |= {folder / name: text for name, text in _files(report)}
+        contents |= {folder / name: content for name, content in _files(report)}
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
-    write_together(texts)
-    return list(texts)
+    write_together(contents)
+    return list(contents)
 
 
 def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
     yield "report.json", json.dumps(report.as_data(), indent=1) + "\n"
-    means, queries, compared = _means(report), _queries(report), _comparisons(report)
-    yield "means.csv", _csv(means)
-    yield "comparisons.csv", _csv(compared)
-    yield "queries.csv", _csv(queries)
-    yield "movement.csv", _csv(_movements(report))
-    yield "ceiling.csv", _csv(_ceiling(report))
-    yield "costs.csv", _csv(_costs(report))
-    rows = _summary(report)
-    yield "scores.tex", _latex(rows)
-    yield "scores.md", _markdown(rows)
+    for rows_of in (_means, _comparisons, _queries, _movement, _ceiling, _costs):
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows_of(report))
+        yield f"{rows_of.__name__.removeprefix('_')}.csv", text.getvalue()
+    table = _score_table(report)
+    yield "scores.tex", _latex(table)
+    yield "scores.md", _markdown(table)
     for name, plot in plots_of(report).items():
         yield f"{name}.svg", to_svg(plot.draw())
         yield f"{name}.png", to_png(plot.draw())
 
 
-def _means(report: Report) -> Iterator[Sequence[Any]]:
+def _means(report: Report) -> _Rows:
     yield "run", "measure", "mean", "low", "high"
     for run in report.runs:
         for name in report.measures:
-            one = run.intervals[name]
-            ends = (one.low, one.high) if one else (None, None)
-            yield run.name, name, run.scores.means[name], *ends
+            yield run.name, name, run.scores.means[name], *_ends(run.intervals[name])
 
 
-def _comparisons(report: Report) -> Iterator[Sequence[Any]]:
-    names = [one.name for one in fields(Comparison) if one.name != "interval"]
+def _comparisons(report: Report) -> _Rows:
+    names = [field.name for field in fields(Comparison) if field.name != "interval"]
     yield *names, "low", "high"
-    for one in report.comparisons:
-        ends = astuple(one.interval)[:2] if one.interval else (None, None)
-        yield *(getattr(one, name) for name in names), *ends
+    for comparison in report.comparisons:
+        yield *(getattr(comparison, name) for name in names), *_ends(comparison.interval)
 
 
-def _queries(report: Report) -> Iterator[Sequence[Any]]:
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (interval.low, interval.high) if interval else (None, None)
+
+
+def _queries(report: Report) -> _Rows:
     yield "query", "text", "run", *report.measures
-    for query in report.first.scores.by_query[report.main]:
+    for query in report.baseline_run.scores.by_query[report.main_measure]:
         for run in report.runs:
             values = (run.scores.by_query[name][query] for name in report.measures)
             yield query, report.texts.get(query), run.name, *values
 
 
-def _movements(report: Report) -> Iterator[Sequence[Any]]:
+def _movement(report: Report) -> _Rows:
     yield "run", "before", "after", "documents"
     for run in report.others:
         assert run.movement is not None
@@ -103,36 +104,28 @@ def _movements(report: Report) -> Iterator[Sequence[Any]]:
                 yield run.name, before, after, count
 
 
-def _ceiling(report: Report) -> Iterator[Sequence[Any]]:
-    yield tuple(report.ceiling[0])
-    for one in report.ceiling:
-        yield tuple(one.values())
+def _ceiling(report: Report) -> _Rows:
+    yield [field.name for field in fields(Ceiling)]
+    for row in report.ceiling:
+        yield asdict(row).values()
 
 
-def _costs(report: Report) -> Iterator[Sequence[Any]]:
+def _costs(report: Report) -> _Rows:
     names = ("comparisons", "prompts", "from_journal", "tokens", "seconds", "problem")
     yield "run", *names
     for run in report.runs:
         yield run.name, *(getattr(run.cost, name) for name in names)
 
 
-def _summary(report: Report) -> list[list[str]]:
-    """Means with a star where a run differs from the baseline, as a paper prints them."""
+def _score_table(report: Report) -> list[list[str]]:
+    """Means with a star where a run differs from the baseline, as papers print them."""
     rows = [["Run", *report.measures]]
     for run in report.runs:
-        row = [run.name]
-        for name in report.measures:
-            one = run.comparisons.get(name)
-            sure = one is not None and one.holm is not None and one.holm < 0.05
-            row.append(f"{run.scores.means[name]:.4f}{'*' if sure else ''}")
-        rows.append(row)
+        stars = {name: "*" * c.significant for name, c in run.comparisons.items()}
+        means = run.scores.means
+        cells = [f"{means[name]:.4f}{stars.get(name, '')}" for name in report.measures]
+        rows.append([run.name, *cells])
     return rows
-
-
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _latex(rows: Sequence[Sequence[str]]) -> str:
