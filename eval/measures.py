@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.eval.measure_kinds import KINDS
 
 __all__ = ["DEFAULT_MEASURES", "GROUPS", "Measure", "parse_measure", "parse_measures"]
 
@@ -24,7 +25,7 @@ class Measure(NamedTuple):
     """A measure of a ranking; higher is better for all of them.
 
     Attributes:
-        kind: "ndcg", "map", "mrr", "precision", "recall", "rbp", "bpref" or "judged".
+        kind: a name in ``rankprompt.eval.measure_kinds.KINDS``, such as "ndcg".
         level: the lowest grade that counts as relevant.
         k: the cutoff, the number of top documents that are read; None reads all.
         persistence: of "rbp" only: the probability that a reader goes on to the next document.
@@ -49,19 +50,8 @@ class Measure(NamedTuple):
         return self.kind == "ndcg"
 
 
-# The names of trec_eval, ir_measures and ranx in lower case; ranx's are canonical where it has one.
-_ALIASES = {
-    "ndcg": ("ndcg_cut",),
-    "map": ("ap", "map_cut"),
-    "mrr": ("rr", "recip_rank"),
-    "precision": ("p",),
-    "recall": ("r",),
-    "rbp": (),
-    "bpref": (),
-    "judged": (),
-}
-_KINDS = {alias: kind for kind, aliases in _ALIASES.items() for alias in (kind, *aliases)}
-_NEED_CUTOFF, _WITHOUT_CUTOFF = ("precision", "judged"), ("rbp", "bpref")
+# By every name, in lower case.
+_KINDS = {alias: name for name, kind in KINDS.items() for alias in (name, *kind.aliases)}
 _PERSISTENCE = 0.8  # ir_measures has the same default.
 
 _SPELLING = re.compile(
@@ -93,7 +83,7 @@ def parse_measure(text: str) -> Measure:
             "A cutoff is written as in ndcg@10, a relevance level as in map-l2@100, a persistence "
             "as in rbp.8."
         )
-        raise UnknownNameError("measure", name, (*_ALIASES, *GROUPS), hint)
+        raise UnknownNameError("measure", name, (*KINDS, *GROUPS), hint)
     kind = _KINDS[name]
     try:
         return _build(kind, _parameters(kind, match["arguments"], match["suffixes"]))
@@ -149,8 +139,8 @@ def _build(kind: str, parameters: dict[str, str]) -> Measure:
     for wrong, problem in (
         (level < 1, "give a relevance level of 1 or more"),
         (k is not None and k < 1, f"the cutoff must be 1 or more, not {k}"),
-        (k is None and kind in _NEED_CUTOFF, f"{kind} needs a cutoff, as in {kind}@10"),
-        (k is not None and kind in _WITHOUT_CUTOFF, f"{kind} takes no cutoff{hint}"),
+        (k is None and KINDS[kind].cutoff == "required", f"{kind} needs a cutoff, as in {kind}@10"),
+        (k is not None and KINDS[kind].cutoff == "none", f"{kind} takes no cutoff{hint}"),
         (
             kind == "ndcg" and level > 1,
             "nDCG reads the grades themselves and takes no relevance level "

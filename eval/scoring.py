@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
-from rankprompt.eval.bpref_and_judged import bpref, judged_share
+from rankprompt.eval.measure_kinds import KINDS
 from rankprompt.eval.measures import Measure, parse_measure
 from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
 from rankprompt.types import Qrels, Run
@@ -183,10 +183,9 @@ def _score_block(
         tables = None
         for measure in measures:
             pairs = zip(rankings.values(), grades, strict=True)
-            if measure.kind == "bpref":
-                scores = [bpref(ranking, of, measure.level) for ranking, of in pairs]
-            elif measure.kind == "judged":
-                scores = [judged_share(top, of, measure.k or len(top)) for top, of in pairs]
+            if KINDS[measure.kind].function:
+                compute = KINDS[measure.kind].load()
+                scores = [compute(ranking, of, measure) for ranking, of in pairs]
             else:
                 tables = tables or _tables(list(rankings.values()), grades)
                 scores = _ask_ranx(measure, *tables).tolist()
