@@ -28,7 +28,7 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.pairwise import PairwiseJudge
-from rankprompt.llm.embedded import converted
+from rankprompt.llm.embedded import converted_folder
 from rankprompt.llm.local.encoding import encode
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
@@ -149,7 +149,7 @@ def main() -> None:
         sys.exit(f"{arguments.data} is absent; give DL19's folder with --data")
     # Two, for our engine lays out the weights of its own.
     pair, own = (
-        load_pair(str(converted()), dtype=torch.float32, device=torch.device("cpu"))
+        load_pair(str(converted_folder()), dtype=torch.float32, device=torch.device("cpu"))
         for _ in range(2)
     )
     model = LocalModel(*own, name="smollm2-135m")

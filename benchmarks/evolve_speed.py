@@ -21,7 +21,7 @@ from benchmarks.tables import replace_part, table
 from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.embedded import EMBEDDED, converted
+from rankprompt.llm.embedded import EMBEDDED, converted_folder
 from rankprompt.llm.local.batches import read_options
 from rankprompt.llm.local.encoding import encode
 from rankprompt.llm.local.loading import load_pair
@@ -64,7 +64,7 @@ class Plain:
 
 
 def network() -> Any:
-    return load_pair(str(converted()), dtype=torch.float32, device=torch.device("cpu"))
+    return load_pair(str(converted_folder()), dtype=torch.float32, device=torch.device("cpu"))
 
 
 def local(**loading: Any) -> Callable[[], LocalModel]:

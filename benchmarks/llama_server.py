@@ -34,7 +34,7 @@ from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import Choice
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import load_server
-from rankprompt.llm.embedded import converted, find_gguf
+from rankprompt.llm.embedded import converted_folder, find_gguf
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
@@ -181,7 +181,7 @@ def measure(data: Path, server: Path, folder: Path) -> str:
     copy_gguf(source, twin)
     cpu = torch.device("cpu")
     pair = load_pair(str(twin), dtype=torch.float32, device=cpu)
-    embedded, _ = load_pair(str(converted()), dtype=torch.float32, device=cpu)
+    embedded, _ = load_pair(str(converted_folder()), dtype=torch.float32, device=cpu)
     weights = pair[0].state_dict()
     # So that one run of ours stands beside both files.
     if not all(torch.equal(one, weights[name]) for name, one in embedded.state_dict().items()):

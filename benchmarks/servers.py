@@ -37,7 +37,7 @@ from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Preference
 from tests.fakes import PROMPT
 from tests.servers.protocol import ProtocolServer
-from tests.servers.speaking import Speaker
+from tests.servers.speaker import Speaker
 
 CHAT = Prompt("chat", "choice", PROMPT.text, PROMPT.target, PROMPT.options, chat=True)
 PASSES = 10

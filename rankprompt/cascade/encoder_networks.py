@@ -123,7 +123,7 @@ def _from_transformers(path: Path, kind: str) -> Callable[[Arrays], npt.NDArray[
     import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
 
-    from rankprompt.llm.local.onednn_linear import few_outputs, lay_out
+    from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 
     quieten_transformers()
     make: Any = AutoModel if kind == "encoder" else AutoModelForSequenceClassification
@@ -134,7 +134,7 @@ def _from_transformers(path: Path, kind: str) -> Callable[[Arrays], npt.NDArray[
         raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
     typed = getattr(model.config, "type_vocab_size", 0) > 1
     names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
-    lay_out(model, few_outputs)
+    prepack(model, trial_outputs)
 
     def forward(arrays: Arrays) -> npt.NDArray[np.float32]:
         with torch.inference_mode():

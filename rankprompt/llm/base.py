@@ -1,4 +1,4 @@
-"""What a language model is to a judge, whatever runs it."""
+"""The protocol of a language model: requests, answers, token usage, and what a back end offers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -7,13 +7,17 @@ __all__ = ["Answer", "AsyncLanguageModel", "LanguageModel", "Request", "Usage"]
 
 
 class Request(NamedTuple):
-    """One prompt to a model.
+    """One prompt for a model.
 
-    With ``options``, the model gives their log-likelihoods as continuations of ``prompt``; without,
-    it writes up to ``max_tokens`` tokens greedily. ``chat`` puts the prompt into the model's chat
-    template as the user's turn; otherwise the prompt is continued as it stands. ``breaks`` are the
-    places in the prompt, ascending, up to which other prompts may be the same: a hint of what to
-    compute once, which changes no answer.
+    Attributes:
+        prompt: the text.
+        options: continuations of ``prompt`` whose log-likelihoods are wanted; without options, the
+            model generates text greedily.
+        max_tokens: the longest text to generate, in tokens.
+        chat: whether the prompt is the user's turn in the model's chat template; otherwise the
+            model continues the prompt as it is.
+        breaks: character offsets in ``prompt``, ascending, up to which other prompts may be equal.
+            A hint of which prefixes to compute only once; it changes no answer.
     """
 
     prompt: str
@@ -26,8 +30,10 @@ class Request(NamedTuple):
 class Answer(NamedTuple):
     """A model's answer to one request.
 
-    ``loglikelihoods`` are sums over an option's tokens in nats, ``tokens`` the options' numbers of
-    tokens, both in the order of the request's options; ``text`` is what was generated.
+    Attributes:
+        loglikelihoods: for each option, in the request's order, the sum over its tokens, in nats.
+        tokens: for each option, in the request's order, how many tokens it has.
+        text: the generated text.
     """
 
     loglikelihoods: tuple[float, ...] = ()
@@ -38,9 +44,13 @@ class Answer(NamedTuple):
 class Usage(NamedTuple):
     """What answering cost, in tokens.
 
-    ``tokens`` were run through the model, ``padding`` beside them; ``reused`` needed not be run
-    again, since they were computed for an earlier prompt that starts the same. Of the tokens,
-    ``written`` were the model's own. ``retries`` are calls that a server did not answer.
+    Attributes:
+        tokens: tokens that ran through the model, without padding.
+        padding: padding that ran through the model.
+        reused: prompt tokens that were not run, because an earlier prompt with the same prefix had
+            computed them.
+        written: of ``tokens``, those that the model generated.
+        retries: calls that failed and were repeated.
     """
 
     tokens: int
@@ -50,8 +60,8 @@ class Usage(NamedTuple):
     retries: int = 0
 
 
-class _Described(Protocol):
-    """What every model tells of itself, wherever it runs."""
+class _AnyLanguageModel(Protocol):
+    """What local models and models behind servers have in common."""
 
     @property
     def name(self) -> str:
@@ -59,57 +69,57 @@ class _Described(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the answers may: weights, tokenizer, template, number format.
+        """Changes whenever answers may change: weights, tokenizer, template, number format.
 
-        Of a model behind a server, as far as one can tell from outside.
+        For a model behind a server, only as far as a client can tell.
         """
 
     @property
     def context_length(self) -> int:
-        """The most tokens that prompt and continuation may have together."""
+        """The maximum length of prompt and continuation together, in tokens."""
 
     def length(self, request: Request) -> int:
-        """The tokens of a request: prompt, template and the longest answer together.
+        """Counts a request's tokens: prompt, chat template and the longest answer together.
 
-        Where the tokenizer is not known, a safe guess.
+        Without access to the tokenizer, an estimate that is rather too large.
         """
 
     def truncate(self, text: str, tokens: int) -> str:
-        """The longest start of a text with at most ``tokens`` tokens, on a character's bound.
+        """Returns the longest prefix of whole characters with at most ``tokens`` tokens.
 
-        Where the tokenizer is not known, a safe guess.
+        Without access to the tokenizer, an estimate that is rather too short.
         """
 
     def escape(self, text: str) -> str:
-        """A text of others, so written that none of it is taken for a special token.
+        """Rewrites untrusted text so that the tokenizer reads no special token in it.
 
-        Where the tokenizer is not known, that none of it looks like one.
+        Without access to the tokenizer, so that nothing in it looks like a special token.
         """
 
 
-class LanguageModel(_Described, Protocol):
+class LanguageModel(_AnyLanguageModel, Protocol):
     """A model that answers requests in batches."""
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Splits requests into the batches to answer them in, as indices; deterministic."""
+        """Splits requests into batches, as lists of indices into ``requests``; deterministic."""
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         """Answers one batch, in the same order.
 
         Raises:
-            ModelError: a request is longer than the context, or asks what the model cannot do.
+            ModelError: a request exceeds the context length, or the model cannot answer its kind.
         """
 
 
-class AsyncLanguageModel(_Described, Protocol):
-    """A model behind a server, which answers many requests at a time."""
+class AsyncLanguageModel(_AnyLanguageModel, Protocol):
+    """A model behind a server, which answers many requests concurrently."""
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
         """Answers one request.
 
         Raises:
-            ModelError: the server cannot be reached, refuses, or cannot do what was asked.
+            ModelError: the server cannot be reached, refuses, or cannot answer this kind.
         """
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Closes the connections."""

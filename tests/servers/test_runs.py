@@ -28,7 +28,7 @@ from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Candidates, Document, Query
 from tests.fakes import PROMPT, FakeModel, shows
 from tests.servers.protocol import FAULTS, ProtocolServer, Reply, reply
-from tests.servers.speaking import Speaker, heard
+from tests.servers.speaker import Speaker, echo_answer
 
 KEY = "sk-a-secret-of-the-user"
 CHAT = Prompt("chat", "choice", PROMPT.text, PROMPT.target, PROMPT.options, chat=True)
@@ -82,7 +82,7 @@ def locally(
     way: str, method: str = "heapsort", candidates: Sequence[Candidates] = CANDIDATES
 ) -> Done:
     prompt, mode = WAYS[way]
-    fake = FakeModel(heard if prompt is LIKELIHOOD else shows(prefer))
+    fake = FakeModel(echo_answer if prompt is LIKELIHOOD else shows(prefer))
     with closing(Journal(None)) as journal:
         answering = CachedModel(fake, journal)
         judge = PairwiseJudge(answering, pairwise_adapter(prompt, mode), decide="soft")

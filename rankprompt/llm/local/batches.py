@@ -1,4 +1,4 @@
-"""What goes into a batch, and what is read off it."""
+"""Plans batches of requests, pads them, and reads answers from logits or generated tokens."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,92 +6,93 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.local.encoding import Encoded
+from rankprompt.llm.local.encoding import EncodedRequest
 
 __all__ = ["pad_rows", "plan_batches", "read_options", "read_texts"]
 
-# Of a shared start that is copied into a batch, so many tokens cost about as much as one to run.
+# Copying this many tokens of a cached prefix into a batch costs about as much as running one.
 _COPIES = 8
 
 
 def plan_batches(
     requests: Sequence[Request],
-    encoded: Mapping[Request, Encoded],
+    encoded: Mapping[Request, EncodedRequest],
     batch_tokens: int,
-    together: int | None,
-    most_padding: int | None = None,
+    prefix_tokens: int | None,
+    max_padding: int | None = None,
 ) -> list[list[int]]:
-    """Splits requests into batches of alike length, longest first; deterministic.
+    """Splits requests into batches of similar length, longest first; deterministic.
 
-    Requests with the same start stay near each other: first they are parted into stretches whose
-    starts fit into memory together, then each stretch into batches.
+    Requests with the same prefix stay near each other: they are first split into groups whose
+    prefixes fit into the cache together, and each group then into batches.
 
     Args:
-        requests: what is asked.
-        encoded: each of them in tokens.
-        batch_tokens: padded tokens a batch, at the most (a longer request stands alone).
-        together: tokens of starts that may be kept at a time; None where none are shared.
-        most_padding: tokens that a batch of scored requests may waste on padding, about what one
-            more batch costs; None where only its size counts.
+        requests: the requests.
+        encoded: the tokens of each request.
+        batch_tokens: maximum padded tokens of a batch (a longer request is a batch of its own).
+        prefix_tokens: how many tokens of prefixes the cache may hold for a group; None if prefixes
+            are not cached.
+        max_padding: how many tokens of padding a batch of scored requests may have, about what one
+            more batch costs; None for no limit.
 
     Returns:
-        Places in ``requests``, batch by batch; each place once.
+        Batches of indices into ``requests``, each index once.
     """
     whole = [list(range(len(requests)))]
-    stretches = whole if together is None else _stretches(requests, encoded, together)
+    groups = whole if prefix_tokens is None else _groups(requests, encoded, prefix_tokens)
     return [
         batch
-        for stretch in stretches
-        for batch in _batches(requests, encoded, stretch, batch_tokens, most_padding)
+        for group in groups
+        for batch in _batches(requests, encoded, group, batch_tokens, max_padding)
     ]
 
 
-def _stretches(
-    requests: Sequence[Request], encoded: Mapping[Request, Encoded], limit: int
+def _groups(
+    requests: Sequence[Request], encoded: Mapping[Request, EncodedRequest], limit: int
 ) -> list[list[int]]:
-    keyed = sorted((encoded[request].start, place) for place, request in enumerate(requests))
-    stretches: list[list[int]] = [[]]
+    keyed = sorted((encoded[request].start, index) for index, request in enumerate(requests))
+    groups: list[list[int]] = [[]]
     room = limit
-    before: tuple[int, ...] = ()
-    for start, place in keyed:
-        if start != before:
+    previous: tuple[int, ...] = ()
+    for start, index in keyed:
+        if start != previous:
             room -= len(start)
-            before = start
-        if room < 0 and stretches[-1]:
-            stretches.append([])
+            previous = start
+        if room < 0 and groups[-1]:
+            groups.append([])
             room = limit - len(start)
-        stretches[-1].append(place)
-    return stretches
+        groups[-1].append(index)
+    return groups
 
 
 def _batches(
     requests: Sequence[Request],
-    encoded: Mapping[Request, Encoded],
-    places: Sequence[int],
+    encoded: Mapping[Request, EncodedRequest],
+    indices: Sequence[int],
     batch_tokens: int,
-    most_padding: int | None,
+    max_padding: int | None,
 ) -> list[list[int]]:
-    def run(place: int) -> int:
-        one = encoded[requests[place]]
-        return one.length - len(one.start)
-
-    keyed = sorted(places, key=lambda i: (not requests[i].options, -run(i), i))
+    # Tokens of a request's longest row that no cached prefix has.
+    lengths = {
+        index: encoded[requests[index]].length - len(encoded[requests[index]].start)
+        for index in indices
+    }
     batches: list[list[int]] = []
-    rows = written = longest = copied = wasted = 0
-    for i in keyed:
-        request = requests[i]
-        start, more = len(encoded[request].start), max(1, len(encoded[request].rows))
-        same = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
+    rows = written = longest = copied = padding = 0
+    for index in sorted(indices, key=lambda i: (not requests[i].options, -lengths[i], i)):
+        request = requests[index]
+        start, new_rows = len(encoded[request].start), max(1, len(encoded[request].rows))
+        same_kind = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
         width = longest + max(written, request.max_tokens) + max(copied, start) // _COPIES
-        padding = more * (longest - run(i))
-        wasteful = request.options and most_padding is not None and wasted + padding > most_padding
-        if not same or wasteful or (rows + more) * width > batch_tokens:
+        padded = padding + new_rows * (longest - lengths[index])
+        wasteful = request.options and max_padding is not None and padded > max_padding
+        if not same_kind or wasteful or (rows + new_rows) * width > batch_tokens:
             batches.append([])
-            rows = written = copied = wasted = padding = 0
-            longest = run(i)
-        batches[-1].append(i)
-        rows += more
-        wasted += padding
+            rows = written = copied = padded = 0
+            longest = lengths[index]
+        batches[-1].append(index)
+        rows += new_rows
+        padding = padded
         written, copied = max(written, request.max_tokens), max(copied, start)
     return batches
 
@@ -102,72 +103,73 @@ def pad_rows(
     """Puts token sequences into one tensor, padded on the left or the right.
 
     Returns:
-        The tokens and their mask, both [sequences, longest], and what is run.
+        The tokens and their mask, both [sequences, longest], and the usage of running them.
     """
     longest = max(map(len, sequences))
     ids = torch.full((len(sequences), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, sequence in enumerate(sequences):
-        place = slice(0, len(sequence)) if right else slice(longest - len(sequence), longest)
-        ids[row, place] = torch.tensor(sequence)
-        mask[row, place] = 1
+        columns = slice(0, len(sequence)) if right else slice(longest - len(sequence), longest)
+        ids[row, columns] = torch.tensor(sequence)
+        mask[row, columns] = 1
     tokens = sum(map(len, sequences))
     return ids.to(device), mask.to(device), Usage(tokens, ids.numel() - tokens)
 
 
 def read_options(
-    encoded: Sequence[Encoded], logits: torch.Tensor, starts: Sequence[int]
+    encoded: Sequence[EncodedRequest], logits: torch.Tensor, starts: Sequence[int]
 ) -> list[Answer]:
-    """Reads the options' log-likelihoods off the logits.
+    """Reads the options' log-likelihoods from logits.
 
     Args:
-        encoded: the requests, whose rows stand in order.
+        encoded: the requests, whose rows are the rows of ``logits``, in order.
         logits: [rows, positions, vocabulary].
-        starts: each row's position whose logits predict the first token after the context.
+        starts: for each row, the position whose logits predict the first token after the context.
     """
     answers = []
     index = 0
-    for one in encoded:
-        found = [0.0] * len(one.counts)
-        for row in one.rows:
+    for request in encoded:
+        loglikelihoods = [0.0] * len(request.counts)
+        for row in request.rows:
             start = starts[index]
             # [stem + 1, vocabulary]
             scores = logits[index, start : start + len(row.stem) + 1].float()
             norms = scores.logsumexp(-1)
             stem = sum(
-                float(scores[place, token] - norms[place]) for place, token in enumerate(row.stem)
+                float(scores[position, token] - norms[position])
+                for position, token in enumerate(row.stem)
             )
             for option, token in row.lasts:
-                found[option] = stem + float(scores[-1, token] - norms[-1])
+                loglikelihoods[option] = stem + float(scores[-1, token] - norms[-1])
             index += 1
-        answers.append(Answer(tuple(found), one.counts))
+        answers.append(Answer(tuple(loglikelihoods), request.counts))
     return answers
 
 
 def read_texts(
     requests: Sequence[Request],
-    written: Sequence[Sequence[int]],
+    generated: Sequence[Sequence[int]],
     tokenizer: PreTrainedTokenizerBase,
-    ends: int | list[int] | None,
+    end_tokens: int | list[int] | None,
 ) -> tuple[list[Answer], int]:
-    """Reads texts off what was generated.
+    """Decodes generated tokens.
 
     Args:
-        requests: what was asked.
-        written: each request's tokens, without its prompt's; a batch goes on for its slowest row.
+        requests: the requests.
+        generated: for each request, its tokens after the prompt; they may go on after its end,
+            because a batch runs until its slowest row ends.
         tokenizer: the model's.
-        ends: the tokens at which a text ends.
+        end_tokens: the tokens that end a text.
 
     Returns:
-        The answers, and how many tokens are theirs together, an end token among them.
+        The answers, and how many generated tokens belong to them, end tokens included.
     """
-    marks = ends if isinstance(ends, list) else [ends]
+    ends = end_tokens if isinstance(end_tokens, list) else [end_tokens]
     answers, total = [], 0
-    for request, tokens in zip(requests, written, strict=True):
+    for request, tokens in zip(requests, generated, strict=True):
         length = min(request.max_tokens, len(tokens))
-        end = next((place for place in range(length) if tokens[place] in marks), length)
+        end = next((index for index in range(length) if tokens[index] in ends), length)
         total += min(end + 1, length)
-        answers.append(
-            Answer(text=str(tokenizer.decode(list(tokens[:end]), skip_special_tokens=True)))
-        )
+        text = tokenizer.decode(list(tokens[:end]), skip_special_tokens=True)
+        answers.append(Answer(text=str(text)))
     return answers, total

@@ -1,34 +1,40 @@
-"""From a request to token sequences, exactly: what is read, and where."""
+"""Encodes requests as token sequences: what the model reads, and which logits are scored."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import takewhile
+from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request
 
-__all__ = ["Encoded", "Row", "encode"]
+__all__ = ["EncodedRequest", "Row", "encode"]
 
 
 class Row(NamedTuple):
-    """A sequence to run: the prompt with the tokens that some options begin with.
+    """A sequence to run: the context, and the tokens that some options begin with.
 
-    ``lasts`` are the (option, token) that may come next: options that differ in their last token
-    alone share one row. This is the one-token short cut, and it is exact.
+    Attributes:
+        stem: the tokens after the context, without the options' last tokens.
+        lasts: (option, token) of each option that ends with one more token after ``stem``. Options
+            that differ only in their last token share a row, and no last token is run; this
+            shortcut is exact.
     """
 
     stem: tuple[int, ...]
     lasts: tuple[tuple[int, int], ...]
 
 
-class Encoded(NamedTuple):
-    """A request in tokens.
+class EncodedRequest(NamedTuple):
+    """A request as tokens.
 
-    ``context`` is what the options have in common with the prompt; ``counts`` are the options'
-    tokens beyond it; ``rows`` is empty where text is to be generated. ``bounds`` are where starts
-    of the context end that other prompts may share, ascending, in tokens.
+    Attributes:
+        context: the tokens that all options follow.
+        counts: for each option, how many tokens it has after the context.
+        rows: what is run to score the options; empty if text is to be generated.
+        bounds: lengths, ascending, of the prefixes of ``context`` that other prompts may share.
     """
 
     context: tuple[int, ...]
@@ -38,7 +44,7 @@ class Encoded(NamedTuple):
 
     @property
     def start(self) -> tuple[int, ...]:
-        """The longest start of the context that other prompts may share."""
+        """The longest prefix of the context that other prompts may share."""
         return self.context[: self.bounds[-1]] if self.bounds else ()
 
     @property
@@ -53,25 +59,25 @@ def encode(
     *,
     encoder_decoder: bool = False,
     shortest_start: int | None = None,
-) -> Encoded:
+) -> EncodedRequest:
     """Encodes a request.
 
-    A tokenizer may merge the prompt's end with an option's start. So prompt and option are encoded
-    together, and what all encodings begin with is the context: every option is then scored on the
-    same ground. An encoder-decoder's options are encoded alone, for the decoder starts anew.
-    Where the context is empty, the tokenizer's start or end token stands for it: the first token
-    must follow something.
+    A tokenizer may merge the end of the prompt with the start of an option. So prompt and option
+    are encoded together, and the context is what all encodings have in common: every option is then
+    scored after the same tokens. The options of an encoder-decoder are encoded alone, since the
+    decoder has a sequence of its own. An empty context is replaced by the tokenizer's start or end
+    token, because the first scored token must follow another.
 
     Args:
         tokenizer: the model's.
-        request: what to encode.
-        encoder_decoder: whether the model is one.
-        shortest_start: the fewest tokens of a shared start, or of what one adds to another; None
-            to look for none.
+        request: the request.
+        encoder_decoder: whether the model is an encoder-decoder.
+        shortest_start: the fewest tokens that a shared prefix must have, or add to a shorter one;
+            None ignores the request's breaks.
 
     Raises:
-        ModelError: an option has no tokens, or another's; or the context none and the tokenizer
-            no start token.
+        ModelError: an option has no tokens, or the same ones as another; or the context is empty
+            and the tokenizer has no start token.
     """
     prompt, options, special = request.prompt, request.options, True
     if request.chat and tokenizer.chat_template:
@@ -79,65 +85,70 @@ def encode(
         prompt = str(
             tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         )
-        # The template holds the special tokens, and the assistant's turn starts on a new line.
+        # The template contains the special tokens, and the assistant's turn starts on a new line.
         options, special = tuple(option.lstrip() for option in options), False
 
     def ids(text: str, special: bool = special) -> tuple[int, ...]:
         return tuple(tokenizer(text, add_special_tokens=special).input_ids)
 
-    shared_starts = shortest_start and request.breaks and tokenizer.is_fast
-    if shared_starts:
-        found = tokenizer(prompt, add_special_tokens=special, return_offsets_mapping=True)
-        context, ends = tuple(found["input_ids"]), [end for _, end in found["offset_mapping"]]
+    ends: list[int] = []
+    if shortest_start and request.breaks and tokenizer.is_fast:
+        encoding = tokenizer(prompt, add_special_tokens=special, return_offsets_mapping=True)
+        context = tuple(encoding["input_ids"])
+        ends = [end for _, end in encoding["offset_mapping"]]
     else:
-        context, ends = ids(prompt), []
+        context = ids(prompt)
     if encoder_decoder:
         tails = [ids(option, special=False) for option in options]
     else:
-        whole = [ids(prompt + option) for option in options]
-        shared = _shared([context, *whole]) if whole else len(context)
-        context, tails = context[:shared], [one[shared:] for one in whole]
-    if not (all(options) and all(tails)):
-        raise ModelError("an option is empty: there is nothing to score")
-    first: dict[tuple[int, ...], str] = {}
-    for text, tail in zip(options, tails, strict=True):
-        if (other := first.setdefault(tail, text)) != text:
-            raise ModelError(
-                f"the options {other!r} and {text!r} are the same tokens to this model"
-            )
+        sequences = [ids(prompt + option) for option in options]
+        shared = _shared_length([context, *sequences])
+        context, tails = context[:shared], [sequence[shared:] for sequence in sequences]
+    _check_options(options, tails)
     if not context:
-        marks: tuple[Any, ...] = (tokenizer.bos_token_id, tokenizer.eos_token_id)
-        context = tuple(mark for mark in marks if mark is not None)[:1]
-        if not context:
-            raise ModelError("the prompt is empty, and this model has no token to start from")
+        context = _start_token(tokenizer)
     lasts: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for option, tail in enumerate(tails):
         lasts.setdefault(tail[:-1], []).append((option, tail[-1]))
-    rows = tuple(Row(stem, tuple(found)) for stem, found in lasts.items())
+    rows = tuple(Row(stem, tuple(pairs)) for stem, pairs in lasts.items())
     bounds: tuple[int, ...] = ()
-    moved = prompt.find(request.prompt)  # where a chat template has put it
+    moved = prompt.find(request.prompt)  # by what the chat template writes before it
     if shortest_start and ends and moved >= 0:
-        # At least one token of the context is left to run: its logits are read.
-        breaks = [moved + place for place in request.breaks]
+        # At least one token of the context is left to run, because its logits are read.
+        breaks = [moved + offset for offset in request.breaks]
         bounds = _bounds(ends[: len(context) - 1], breaks, shortest_start)
-    return Encoded(context, tuple(map(len, tails)), rows, bounds)
+    return EncodedRequest(context, tuple(map(len, tails)), rows, bounds)
+
+
+def _check_options(options: Sequence[str], tails: Sequence[tuple[int, ...]]) -> None:
+    if not (all(options) and all(tails)):
+        raise ModelError("an option is empty: there is nothing to score")
+    first: dict[tuple[int, ...], str] = {}
+    for option, tail in zip(options, tails, strict=True):
+        if (other := first.setdefault(tail, option)) != option:
+            raise ModelError(
+                f"the options {other!r} and {option!r} are the same tokens to this model"
+            )
+
+
+def _start_token(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if isinstance(token, int):
+            return (token,)
+    raise ModelError("the prompt is empty, and this model has no token to start from")
 
 
 def _bounds(ends: Sequence[int], breaks: Sequence[int], shortest: int) -> tuple[int, ...]:
-    """How many tokens end at or before each break, where that is worth a start of its own."""
+    """Counts the tokens that end at or before each break, if enough of them are new."""
     bounds: list[int] = []
-    for place in breaks:
-        bound = bisect_right(ends, place)
+    for offset in breaks:
+        bound = bisect_right(ends, offset)
         if bound - (bounds[-1] if bounds else 0) >= shortest:
             bounds.append(bound)
     return tuple(bounds)
 
 
-def _shared(sequences: Sequence[Sequence[int]]) -> int:
-    """How many tokens the sequences begin with in common."""
-    most = min(map(len, sequences))
-    first = sequences[0]
-    for place in range(most):
-        if any(one[place] != first[place] for one in sequences):
-            return place
-    return most
+def _shared_length(sequences: Sequence[Sequence[int]]) -> int:
+    """Counts the tokens that all sequences begin with."""
+    columns = zip(*sequences, strict=False)
+    return sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, columns))

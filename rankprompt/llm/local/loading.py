@@ -1,6 +1,5 @@
 """Loads a local model: a folder, a GGUF file or a hub id, decoder-only or encoder-decoder."""
 
-import logging
 from typing import Any
 
 import torch
@@ -19,20 +18,18 @@ from rankprompt.llm.local.processor import quicker_format
 
 __all__ = ["DTYPES", "load_pair", "resolve_device", "resolve_dtype"]
 
-log = logging.getLogger("rankprompt")
-
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of this name; "auto" takes an accelerator where there is one.
+    """Returns the device of this name; "auto" prefers an accelerator to the CPU.
 
     Raises:
-        InputError: torch knows no such device, or it is not here.
+        InputError: torch does not know the device, or this machine does not have it.
     """
     if name == "auto":
-        found = torch.accelerator.current_accelerator(check_available=True)
-        return found or torch.device("cpu")
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -42,13 +39,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The number format of this name; "auto" takes the one that the device is fast at.
+    """Returns the number format of this name; "auto" means the one that the device is fast at.
 
-    A processor is tried, once (``rankprompt.llm.local.processor``); an accelerator is taken to have
-    bfloat16 where it says so.
+    A CPU is measured once (``rankprompt.llm.local.processor``); an accelerator computes in bfloat16
+    if it says that it can, or else in float16.
 
     Raises:
-        UnknownNameError: none of this name.
+        UnknownNameError: no number format has this name.
     """
     if name != "auto":
         if name not in DTYPES:
@@ -68,30 +65,37 @@ def load_pair(
 
     Args:
         name: a folder, a ``.gguf`` file, or a hub id such as ``org/model``.
-        dtype: the number format of the weights.
-        device: where they go.
-        trust_remote_code: run code that comes with the model; never on by default.
+        dtype: number format of the weights.
+        device: where the weights go.
+        trust_remote_code: run code that comes with the model; never the default.
 
     Raises:
-        ModelError: not found, not a language model, or weights are missing.
+        ModelError: no such model, not a language model, or weights are missing.
     """
-    source, found = locate(name)
-    where: dict[str, Any] = {"trust_remote_code": trust_remote_code, **found}
+    source, gguf = locate(name)
     quieten_transformers()
     try:
-        config = AutoConfig.from_pretrained(source, **where)
-        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        tokenizer = AutoTokenizer.from_pretrained(source, **where)
-        model, report = auto.from_pretrained(
-            source, config=config, dtype=dtype, output_loading_info=True, **where
+        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code, **gguf)
+        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=trust_remote_code, **gguf
         )
-    except Exception as error:  # whatever a broken file makes transformers raise
+        loaded: Any = auto.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype,
+            output_loading_info=True,
+            trust_remote_code=trust_remote_code,
+            **gguf,
+        )
+    except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
         if not trust_remote_code and "trust_remote_code" in str(error):
             raise ModelError(
                 f"the model {name!r} comes with code of its own; read that code, and if you "
-                "trust it, allow it with --trust-remote-code"
+                "trust it, allow it with `trust_remote_code`"
             ) from error
         raise ModelError(f"cannot load the model {name!r}: {first_line(error)}") from error
+    model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"the model {name!r} lacks weights of a language model ({missing[0]}"
@@ -99,20 +103,20 @@ def load_pair(
             "It would answer at random."
         )
     model = model.to(device).eval()
-    if not config.is_encoder_decoder and not _reads_forward(model):
+    if not config.is_encoder_decoder and not _is_causal(model):
         raise ModelError(
-            f"the model {name!r} is an encoder: its words look at the words after them, "
+            f"the model {name!r} is an encoder: its tokens attend to the tokens after them, "
             "so it cannot continue a text"
         )
     return model, tokenizer
 
 
 @torch.inference_mode()
-def _reads_forward(model: Any) -> bool:
-    """Whether the first token's logits are the same whatever the second token is.
+def _is_causal(model: PreTrainedModel) -> bool:
+    """Tests whether the first token's logits are the same whatever the second token is.
 
-    An encoder's masked-word head loads as a causal model without a complaint, and answers nonsense.
+    transformers loads an encoder's masked-language-model head as a causal model without complaint.
     """
     pairs = torch.tensor([[0, 1], [0, 2]], device=model.device)
-    one, other = model(input_ids=pairs, attention_mask=torch.ones_like(pairs)).logits[:, 0].float()
-    return not bool((one - other).abs().max() > 0.1 * one.std())
+    logits = model(input_ids=pairs, attention_mask=torch.ones_like(pairs)).logits[:, 0].float()
+    return not bool((logits[0] - logits[1]).abs().max() > 0.1 * logits[0].std())

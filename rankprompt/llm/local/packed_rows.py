@@ -1,101 +1,102 @@
-"""Short prompts that share a start run in one row with it: nothing is padded, copied or run twice.
+"""Packs short prompts with the same prefix into one row: no padding, no copies, no token run twice.
 
-A prompt sees its own tokens and the start's, by a mask of the attention. That pays where no later
-prompt has the same start, as in a search over prompts, and where a row stays short: attention costs
-the square of its length, whatever the mask leaves out.
+An attention mask lets each prompt see only the prefix and its own tokens. That pays if no later
+prompt has the same prefix, as in a search over prompts, and if rows stay short: attention costs the
+square of a row's length, whatever is masked.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local.batches import read_options
-from rankprompt.llm.local.encoding import Encoded
+from rankprompt.llm.local.encoding import EncodedRequest
 
-__all__ = ["Packing", "packing_of"]
+__all__ = ["LONGEST", "RowPacker", "row_packer_for"]
 
 log = logging.getLogger("rankprompt")
 
-# Beyond it, attention costs more on a CPU than a run of the start alone, copies and padding.
+# In longer rows, attention costs more on a CPU than running the prefix alone, copies and padding.
 LONGEST = 512
-# Groups join in a row up to here: weights are read once for them, but attention grows.
-TOGETHER = 256
+# Prefixes share a row up to this length: the weights are read once for them, but attention grows.
+SHARED = 256
 
 
-class Packing:
-    """Runs prompts that share starts as one row.
+class RowPacker:
+    """Runs prompts with the same prefix as one row.
 
     Args:
-        model: decoder-only, tried by ``packing_of``.
+        model: decoder-only, tested by ``row_packer_for``.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
 
     def plan(
-        self, requests: Sequence[Request], encoded: Mapping[Request, Encoded]
+        self, requests: Sequence[Request], encoded: Mapping[Request, EncodedRequest]
     ) -> tuple[list[list[int]], list[int]]:
         """Finds the requests that make short rows together; deterministic.
 
         Returns:
-            Batches of them, and what is left; as places in ``requests``, each place once.
+            Batches of requests to pack, and the other requests; as indices into ``requests``, each
+            index once.
         """
         groups: dict[tuple[int, ...], list[int]] = {}
-        for place, request in enumerate(requests):
-            groups.setdefault(encoded[request].start, []).append(place)
+        for index, request in enumerate(requests):
+            groups.setdefault(encoded[request].start, []).append(index)
         batches: list[list[int]] = []
-        left: list[int] = []
+        others: list[int] = []
         room = 0
-        for start, places in groups.items():
-            asked = [requests[place] for place in places]
-            size = len(start) + sum(_beyond(encoded[one]) for one in asked)
-            scored = all(one.options for one in asked)
-            if not start or not scored or len(places) == 1 or size > LONGEST:
-                left += places
+        for start, indices in groups.items():
+            members = [requests[index] for index in indices]
+            size = len(start) + sum(_tokens_after_start(encoded[member]) for member in members)
+            scored = all(member.options for member in members)
+            if not start or not scored or len(indices) == 1 or size > LONGEST:
+                others += indices
                 continue
             if size > room:
                 batches.append([])
-                room = TOGETHER
-            batches[-1] += places
+                room = SHARED
+            batches[-1] += indices
             room -= size
-        return batches, sorted(left)
+        return batches, sorted(others)
 
-    def score(self, encoded: Sequence[Encoded]) -> tuple[list[Answer], Usage]:
-        """Answers one of the batches, in the same order."""
-        rows = [row for one in encoded for row in one.rows]
+    def score(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Answer], Usage]:
+        """Answers one of the planned batches, in the same order."""
+        rows = [row for request in encoded for row in request.rows]
         width = 1 + max(len(row.stem) for row in rows)
         ids: list[int] = []
-        places: list[int] = []
-        groups: list[int] = []
-        parts: list[int] = []  # of a start, -1
+        positions: list[int] = []
+        groups: list[int] = []  # which prefix a token belongs to
+        prompts: list[int] = []  # which prompt a token belongs to; -1 for a prefix
         read: list[int] = []
-        reused = part = 0
+        reused = prompt = 0
 
-        def add(tokens: Sequence[int], first: int, group: int, part: int) -> None:
+        def add(tokens: Sequence[int], first: int, group: int, prompt: int) -> None:
             ids.extend(tokens)
-            places.extend(range(first, first + len(tokens)))
+            positions.extend(range(first, first + len(tokens)))
             groups.extend([group] * len(tokens))
-            parts.extend([part] * len(tokens))
+            prompts.extend([prompt] * len(tokens))
 
         for group, (start, members) in enumerate(groupby(encoded, lambda one: one.start)):
             add(start, 0, group, -1)
-            first = part
-            for one in members:
-                for row in one.rows:
-                    add([*one.context[len(start) :], *row.stem], len(start), group, part)
-                    # A short row's first places are others', and are not looked at.
+            first = prompt
+            for member in members:
+                for row in member.rows:
+                    add([*member.context[len(start) :], *row.stem], len(start), group, prompt)
+                    # The first positions of a short row belong to others and are not used.
                     read += [max(0, len(ids) - back) for back in range(width, 0, -1)]
-                    part += 1
-            reused += (part - first - 1) * len(start)
+                    prompt += 1
+            reused += (prompt - first - 1) * len(start)
         device = self._model.device
         logits = self._model(
             input_ids=torch.tensor([ids], device=device),
-            attention_mask=self._mask(groups, parts),
-            position_ids=torch.tensor([places], device=device),
+            attention_mask=_attention_mask(self._model, groups, prompts),
+            position_ids=torch.tensor([positions], device=device),
             logits_to_keep=torch.tensor(read, device=device),
             use_cache=False,
         ).logits
@@ -103,47 +104,49 @@ class Packing:
         answers = read_options(encoded, logits.view(len(rows), width, -1), firsts)
         return answers, Usage(len(ids), 0, reused)
 
-    def _mask(self, groups: Sequence[int], parts: Sequence[int]) -> torch.Tensor:
-        """What is added to the attention: [1, 1, tokens, tokens], 0 for what a token sees."""
-        group, part = (torch.tensor(one, device=self._model.device) for one in (groups, parts))
-        own = (part[:, None] == part) | (part == -1)
-        seen = (own & (group[:, None] == group)).tril()
-        dtype = self._model.dtype
-        mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-        return mask.masked_fill(~seen, torch.finfo(dtype).min)[None, None]
+
+def _attention_mask(
+    model: PreTrainedModel, groups: Sequence[int], prompts: Sequence[int]
+) -> torch.Tensor:
+    """Returns what is added to attention scores: [1, 1, tokens, tokens], 0 for a visible token."""
+    group, prompt = (torch.tensor(ids, device=model.device) for ids in (groups, prompts))
+    own = (prompt[:, None] == prompt) | (prompt == -1)
+    visible = (own & (group[:, None] == group)).tril()
+    mask = torch.zeros(visible.shape, dtype=model.dtype, device=visible.device)
+    return mask.masked_fill(~visible, torch.finfo(model.dtype).min)[None, None]
 
 
-def _beyond(one: Encoded) -> int:
-    """The tokens of a request's rows beyond its start."""
-    return sum(len(one.context) - len(one.start) + len(row.stem) for row in one.rows)
+def _tokens_after_start(request: EncodedRequest) -> int:
+    beyond = len(request.context) - len(request.start)
+    return sum(beyond + len(row.stem) for row in request.rows)
 
 
-def packing_of(model: Any) -> Packing | None:
-    """Rows of many prompts for a model, if it heeds such a mask.
+def row_packer_for(model: PreTrainedModel) -> RowPacker | None:
+    """Returns a row packer for a model that obeys such a mask.
 
-    Positions or masks of its own would make a wrong answer, silently. So it is tried, on a few
-    tokens.
+    A model with positions or masks of its own would give wrong answers unnoticed, so it is tested
+    on a few tokens.
 
     Args:
-        model: decoder-only, and able to go on from kept starts (``prefixes_of``).
+        model: decoder-only, and able to continue from cached prefixes (``prefix_cache_for``).
     """
-    known = model.config.get_text_config().vocab_size - 1
+    last_id = model.config.get_text_config().vocab_size - 1
     start, ends = [2, 3, 4], ([5, 6], [7, 8])
-    packed = torch.tensor([[*start, *ends[0], *ends[1]]], device=model.device).clamp(max=known)
-    alone = torch.tensor([[*start, *ends[1]]], device=model.device).clamp(max=known)
-    found = Packing(model)
+    packed = torch.tensor([[*start, *ends[0], *ends[1]]], device=model.device).clamp(max=last_id)
+    alone = torch.tensor([[*start, *ends[1]]], device=model.device).clamp(max=last_id)
     try:
         with torch.inference_mode():
-            whole = model(input_ids=alone).logits[0, -1]
-            parts = model(
+            expected = model(input_ids=alone).logits[0, -1]
+            logits = model(
                 input_ids=packed,
-                attention_mask=found._mask([0] * 7, [-1, -1, -1, 0, 0, 1, 1]),
+                attention_mask=_attention_mask(model, [0] * 7, [-1, -1, -1, 0, 0, 1, 1]),
                 position_ids=torch.tensor([[0, 1, 2, 3, 4, 3, 4]], device=model.device),
                 logits_to_keep=torch.tensor([6], device=model.device),
                 use_cache=False,
             ).logits[0, -1]
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        log.debug("no rows of many prompts with this model: %s", error)
+        log.debug("this model cannot run several prompts in a row: %s", error)
         return None
-    close = torch.allclose(whole, parts, rtol=0.05, atol=0.05 * float(whole.float().std()))
-    return found if close else None
+    tolerance = 0.05 * float(expected.float().std())
+    close = torch.allclose(expected, logits, rtol=0.05, atol=tolerance)
+    return RowPacker(model) if close else None

@@ -1,35 +1,37 @@
-"""Shared prompt starts are computed once: a tree of keys and values, kept within a memory bound.
+"""Computes shared prompt prefixes only once: a tree of keys and values with a memory limit.
 
-Comparisons of one query share everything up to the first passage, those with the same first passage
-everything up to the second, and all prompts the demonstrations before them. Each such start runs
-through the model once, alone, so that what is kept never depends on a batch or on what was evicted
-before; then only the suffixes are run, in batches, on copies of what they have in common.
+All questions about a query share the text before the first passage, those with the same first
+passage the text before the second, and all prompts their demonstrations. Each such prefix runs
+through the model once and alone, so that its states depend neither on a batch nor on what was
+evicted before; then only the suffixes run, in batches, on copies of the cached states.
 """
 
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from rankprompt.llm.local.encoding import Encoded
+from rankprompt.llm.local.encoding import EncodedRequest
 
-__all__ = ["PREFIX_BYTES", "SHORTEST", "Prefix", "Prefixes", "prefixes_of"]
+__all__ = ["PREFIX_BYTES", "SHORTEST", "Prefix", "PrefixCache", "prefix_cache_for"]
 
 log = logging.getLogger("rankprompt")
 
-# A shorter start is not worth a run of its own.
+# A shorter prefix is not worth a run of its own.
 SHORTEST = 16
 PREFIX_BYTES = 1 << 30
 
 
 class Prefix:
-    """The keys and values of a prompt's start, as an addition to a shorter start.
+    """The keys and values of a prompt's prefix, as an extension of a shorter prefix.
 
-    ``states`` is [layers, 2, heads, tokens, size], of the tokens after the parent's alone.
+    Attributes:
+        parent: the shorter prefix.
+        states: [layers, 2, heads, tokens, size], of the tokens after the parent's only.
+        length: tokens of the whole prefix.
     """
 
     def __init__(self, parent: "Prefix | None", states: torch.Tensor) -> None:
@@ -37,135 +39,136 @@ class Prefix:
         self.length: int = states.shape[3] + (parent.length if parent else 0)
 
     def copy_into(self, target: torch.Tensor) -> None:
-        """Copies the whole start to the end of ``target``, [layers, 2, heads, longest, size]."""
-        part: Prefix | None = self
+        """Copies the whole prefix to the end of ``target``, [layers, 2, heads, longest, size]."""
+        prefix: Prefix | None = self
         end = target.shape[3]
-        while part is not None:
-            start = end - part.states.shape[3]
-            target[:, :, :, start:end] = part.states
-            part, end = part.parent, start
+        while prefix is not None:
+            start = end - prefix.states.shape[3]
+            target[:, :, :, start:end] = prefix.states
+            prefix, end = prefix.parent, start
 
 
-class Prefixes:
-    """Prompt starts by their tokens, the least recently used forgotten first.
+class PrefixCache:
+    """Prefixes by their tokens; the least recently used is evicted first.
 
     Args:
-        model: decoder-only, tried by ``prefixes_of``.
-        tokens: to keep, at the most. A start whose parent was forgotten stays whole.
+        model: decoder-only, tested by ``prefix_cache_for``.
+        capacity: how many tokens to hold. A prefix whose parent was evicted stays whole.
+
+    Attributes:
+        capacity: how many tokens to hold.
+        held: how many tokens are held.
     """
 
-    def __init__(self, model: Any, tokens: int) -> None:
-        self._model, self.tokens = model, tokens
-        self._kept: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
-        self._held = 0
+    def __init__(self, model: PreTrainedModel, capacity: int) -> None:
+        self._model, self.capacity = model, capacity
+        self._prefixes: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
+        self.held = 0
 
     def clear(self) -> None:
-        """Forgets all starts."""
-        self._kept.clear()
-        self._held = 0
+        """Evicts all prefixes."""
+        self._prefixes.clear()
+        self.held = 0
 
     def get(self, tokens: tuple[int, ...], bounds: Sequence[int]) -> tuple[Prefix, int]:
-        """The start of ``tokens`` up to the last of ``bounds``.
+        """Returns the prefix of ``tokens`` up to the last of ``bounds``.
 
         Args:
-            tokens: of a prompt.
-            bounds: where starts end that other prompts may share, ascending.
+            tokens: a prompt's tokens.
+            bounds: lengths of the prefixes that other prompts may share, ascending; at least one.
 
         Returns:
-            The start, and how many tokens had to be run for it.
+            The prefix, and how many tokens had to be run for it.
         """
-        found: Prefix | None = None
+        prefix: Prefix | None = None
         computed = 0
         for bound in bounds:
-            name = tokens[:bound]
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                found = self._kept[name]
-                continue
-            found = self._extend(found, name)
-            computed += found.states.shape[3]
-            self._keep(name, found)
-        assert found is not None
-        return found, computed
+            key = tokens[:bound]
+            if key in self._prefixes:
+                self._prefixes.move_to_end(key)
+                prefix = self._prefixes[key]
+            else:
+                prefix = self._extend(prefix, key)
+                computed += prefix.states.shape[3]
+                self._hold(key, prefix)
+        assert prefix is not None
+        return prefix, computed
 
-    def starts(self, encoded: Sequence[Encoded]) -> tuple[list[Prefix | None], int, int]:
-        """Each row's shared start, the tokens of all of them, and how many had to be run."""
+    def starts(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Prefix | None], int, int]:
+        """Returns each row's prefix, the tokens of all of them, and how many had to be run."""
         starts: list[Prefix | None] = []
         known = computed = 0
-        for one in encoded:
-            start, new = None, 0
-            if one.bounds:
-                start, new = self.get(one.context, one.bounds)
-                known += start.length * max(1, len(one.rows))
-            starts += [start] * max(1, len(one.rows))
+        for request in encoded:
+            rows = max(1, len(request.rows))
+            prefix, new = None, 0
+            if request.bounds:
+                prefix, new = self.get(request.context, request.bounds)
+                known += prefix.length * rows
+            starts += [prefix] * rows
             computed += new
         return starts, known, computed
 
     def assemble(self, starts: Sequence[Prefix | None]) -> tuple[DynamicCache, torch.Tensor]:
-        """Copies starts into one batch, padded on the left.
+        """Copies prefixes into one batch, padded on the left.
 
         Args:
-            starts: one a row; None for a row without.
+            starts: one for each row; None for a row without a prefix.
 
         Returns:
-            The cache to go on from, and its mask, [rows, longest].
+            The keys and values for the model to continue from, and their mask, [rows, longest].
         """
-        longest = max(start.length if start else 0 for start in starts)
-        like = next(start for start in starts if start).states
+        longest = max(prefix.length if prefix else 0 for prefix in starts)
+        like = next(prefix for prefix in starts if prefix).states
         layers, _, heads, _, size = like.shape
         states = like.new_zeros((len(starts), layers, 2, heads, longest, size))
         mask = torch.zeros((len(starts), longest), dtype=torch.long, device=like.device)
-        for row, start in enumerate(starts):
-            if start:
-                start.copy_into(states[row])
-                mask[row, longest - start.length :] = 1
-        return DynamicCache([(one[:, 0], one[:, 1]) for one in states.unbind(1)]), mask
+        for row, prefix in enumerate(starts):
+            if prefix:
+                prefix.copy_into(states[row])
+                mask[row, longest - prefix.length :] = 1
+        return DynamicCache([(layer[:, 0], layer[:, 1]) for layer in states.unbind(1)]), mask
 
     def _extend(self, parent: Prefix | None, tokens: tuple[int, ...]) -> Prefix:
-        past: Any = DynamicCache()
+        past = DynamicCache()
         known = 0
         if parent:
             past, _ = self.assemble([parent])
             known = parent.length
         ids = torch.tensor([tokens[known:]], device=self._model.device)
         self._model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
-        states = torch.stack(
-            [torch.stack([one.keys[0, :, known:], one.values[0, :, known:]]) for one in past.layers]
-        )
-        return Prefix(parent, states)
+        states = [torch.stack([one[0, :, known:] for one in layer]) for layer in _layers(past)]
+        return Prefix(parent, torch.stack(states))
 
-    def _keep(self, name: tuple[int, ...], prefix: Prefix) -> None:
-        self._kept[name] = prefix
-        self._held += prefix.states.shape[3]
-        while self._held > self.tokens and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._held -= oldest.states.shape[3]
+    def _hold(self, key: tuple[int, ...], prefix: Prefix) -> None:
+        self._prefixes[key] = prefix
+        self.held += prefix.states.shape[3]
+        while self.held > self.capacity and len(self._prefixes) > 1:
+            _, oldest = self._prefixes.popitem(last=False)
+            self.held -= oldest.states.shape[3]
 
 
-def prefixes_of(model: Any, limit: int) -> Prefixes | None:
-    """A store of prompt starts for a model, if it can go on from kept keys and values.
+def prefix_cache_for(model: PreTrainedModel, limit: int) -> PrefixCache | None:
+    """Returns a prefix cache for a model that can continue from cached keys and values.
 
-    Models with sliding windows, recurrent states or layers of unlike shapes cannot, or not so
-    simply; and a wrong answer would be silent. So it is tried, on a few tokens.
+    Models with sliding windows, recurrent states or layers of different shapes cannot, or not as
+    simply, and their wrong answers would go unnoticed. So the model is tested on a few tokens.
 
     Args:
         model: decoder-only.
-        limit: bytes to keep, at the most.
+        limit: how many bytes to hold.
     """
-    known = model.config.get_text_config().vocab_size - 1
-    ids = torch.arange(2, 10, device=model.device).clamp(max=known)[None]
+    last_id = model.config.get_text_config().vocab_size - 1
+    ids = torch.arange(2, 10, device=model.device).clamp(max=last_id)[None]
     try:
         with torch.inference_mode():
-            past: Any = DynamicCache(config=model.config)
-            whole = model(input_ids=ids, past_key_values=past, use_cache=True).logits[0, -1]
-            layers = past.layers
-            shapes = {one.shape for layer in layers for one in (layer.keys, layer.values)}
-            if len(shapes) != 1 or any(type(layer) is not DynamicLayer for layer in layers):
+            past = DynamicCache(config=model.config)
+            expected = model(input_ids=ids, past_key_values=past, use_cache=True).logits[0, -1]
+            if len({states.shape for layer in _layers(past) for states in layer}) != 1:
                 return None
-            prefixes = Prefixes(model, tokens=8)
-            start, _ = prefixes.get(tuple(ids[0].tolist()), [5])
-            half, mask = prefixes.assemble([start])
-            parts = model(
+            cache = PrefixCache(model, capacity=8)
+            prefix, _ = cache.get(tuple(ids[0].tolist()), [5])
+            half, mask = cache.assemble([prefix])
+            continued = model(
                 input_ids=ids[:, 5:],
                 attention_mask=torch.cat([mask, torch.ones_like(ids[:, 5:])], dim=1),
                 position_ids=torch.arange(5, 8, device=model.device)[None],
@@ -173,10 +176,25 @@ def prefixes_of(model: Any, limit: int) -> Prefixes | None:
                 use_cache=True,
             ).logits[0, -1]
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        log.debug("no reuse of prompt starts with this model: %s", error)
+        log.debug("this model cannot continue from cached prefixes: %s", error)
         return None
-    if not torch.allclose(whole, parts, rtol=0.05, atol=0.05 * float(whole.float().std())):
+    tolerance = 0.05 * float(expected.float().std())
+    if not torch.allclose(expected, continued, rtol=0.05, atol=tolerance):
         return None
-    prefixes.clear()
-    prefixes.tokens = limit // (start.states.nbytes // start.length)
-    return prefixes
+    cache.clear()
+    cache.capacity = limit // (prefix.states.nbytes // prefix.length)
+    return cache
+
+
+def _layers(past: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Returns each layer's keys and values, [rows, heads, tokens, size].
+
+    Raises:
+        TypeError: a layer does not simply keep the keys and values of all tokens.
+    """
+    layers = []
+    for layer in past.layers:
+        if type(layer) is not DynamicLayer or layer.keys is None or layer.values is None:
+            raise TypeError(f"a layer's cache is a {type(layer).__name__}")
+        layers.append((layer.keys, layer.values))
+    return layers

@@ -1,9 +1,9 @@
-"""Makes a loaded model ready to answer: what its answers depend on, and what they must not."""
+"""Prepares a loaded model for answering, and describes it by fingerprint and context length."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -11,41 +11,48 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rankprompt.errors import ModelError
 
 __all__ = [
+    "GenerationSettings",
     "context_length",
     "fingerprint",
-    "greedy",
-    "out_of_memory",
+    "greedy_settings",
+    "is_out_of_memory",
     "project_in_float32",
     "special_tokens",
     "truncate",
 ]
 
+GenerationSettings: TypeAlias = dict[str, int | list[int]]
+"""Names and ids of the tokens that start and end a generated text."""
 
-def project_in_float32(model: Any) -> None:
-    """Does the last projection in float32.
 
-    In bfloat16 a logit of 20 moves in steps of an eighth, and the gap between two labels is often
-    lost in the rounding.
+def project_in_float32(model: PreTrainedModel) -> None:
+    """Makes the model compute its last projection, to logits, in float32.
+
+    In bfloat16, logits around 20 are multiples of 1/8, and rounding often hides the difference
+    between two labels.
     """
     head = model.get_output_embeddings()
-    if head is None or not hasattr(head, "weight"):
-        raise ModelError("this model shows no output embeddings; load it with --dtype float32")
-    if head.weight.dtype != torch.float32:
+    weight, bias = (getattr(head, name, None) for name in ("weight", "bias"))
+    if head is None or weight is None:
+        raise ModelError("this model has no output embeddings; load it with `dtype` float32")
+    if weight.dtype != torch.float32:
         # A new parameter: the input embeddings may share the old one.
-        head.weight = torch.nn.Parameter(head.weight.detach().float(), requires_grad=False)
-    if getattr(head, "bias", None) is not None:
-        head.bias = torch.nn.Parameter(head.bias.detach().float(), requires_grad=False)
+        head.weight = torch.nn.Parameter(weight.detach().float(), requires_grad=False)
+    if bias is not None:
+        head.bias = torch.nn.Parameter(bias.detach().float(), requires_grad=False)
     head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
 
-def greedy(model: Any, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """The settings of plain greedy generation.
+def greedy_settings(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> GenerationSettings:
+    """Returns the settings of plain greedy generation, and resets the model's own.
 
-    A model may bring others (penalties, beams, a least length), which ``generate`` would take up
-    silently: of these only the marks of start and end are kept.
+    A model may come with others (penalties, beams, a minimum length), which ``generate`` would use
+    without a word: only the tokens that start and end a text are kept.
     """
     own = model.generation_config
-    kept = {
+    settings = {
         name: getattr(own, name, None)
         for name in (
             "bos_token_id",
@@ -55,57 +62,61 @@ def greedy(model: Any, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
             "forced_eos_token_id",
         )
     }
-    if kept["eos_token_id"] is None:
-        kept["eos_token_id"] = tokenizer.eos_token_id
+    if settings["eos_token_id"] is None:
+        settings["eos_token_id"] = tokenizer.eos_token_id
     model.generation_config = type(own)()
-    return {name: value for name, value in kept.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The most tokens that a prompt and its answer may have together."""
+    """Returns the maximum length of prompt and answer together, in tokens."""
     config = model.config.get_text_config()
     limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
     limits.append(tokenizer.model_max_length)
-    # A tokenizer without a limit says 10^30.
-    return min((one for one in limits if isinstance(one, int) and 0 < one < 10**9), default=2**20)
+    # A tokenizer without a limit has 10^30.
+    usable = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
+    return min(usable, default=2**20)
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """The spellings that a tokenizer takes for special tokens wherever they stand in a text."""
-    added = {str(one) for one in tokenizer.added_tokens_decoder.values() if one.special}
+    """Returns the texts that a tokenizer reads as special tokens anywhere in its input."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     return added | set(map(str, tokenizer.all_special_tokens))
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch failed for want of memory; on a CPU it has no exception of its own for it."""
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch lacked memory; on a CPU it has no class of its own for that."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def truncate(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
-    """The longest start of a text with at most ``tokens`` tokens, on a character's bound."""
+    """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
 
-    def count(part: str) -> int:
-        return len(tokenizer(part, add_special_tokens=False).input_ids)
+    def count(prefix: str) -> int:
+        return len(tokenizer(prefix, add_special_tokens=False).input_ids)
 
     if count(text) <= tokens:
         return text
-    fits, over = 0, len(text)
-    while over - fits > 1:
-        middle = (fits + over) // 2
+    fits, exceeds = 0, len(text)
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
         if count(text[:middle]) <= tokens:
             fits = middle
         else:
-            over = middle
+            exceeds = middle
     return text[:fits]
 
 
 def fingerprint(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, writing: dict[str, Any]
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    generation: Mapping[str, int | list[int]],
 ) -> str:
-    """A digest of what the answers depend on: weights, format, settings, tokenizer, template.
+    """Digests all that answers depend on: weights, number format, config, tokenizer, template.
 
-    Of each tensor every number counts, through an integer sum over its raw bits (memory's speed;
-    hashing 10 GB would take half a minute), and the order through a sample of 1,024 of them.
+    Every number of a tensor counts, through the integer sum of the tensor's raw bits, which is as
+    fast as memory (hashing 10 GB would take half a minute); their order counts through a sample of
+    1,024 numbers.
     """
     digest = blake2b(digest_size=16)
     for name, tensor in _tensors(model):
@@ -115,18 +126,19 @@ def fingerprint(
         total = int(flat.sum(dtype=torch.int64))
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {total} ".encode() + sample)
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    words = backend.to_str() if backend else str(sorted(tokenizer.get_vocab().items()))
-    digest.update(words.encode("utf-8", "surrogatepass"))
+    vocabulary = backend.to_str() if backend else str(sorted(tokenizer.get_vocab().items()))
+    digest.update(vocabulary.encode("utf-8", "surrogatepass"))
     digest.update(str(tokenizer.chat_template).encode())
-    settings = json.loads(model.config.to_json_string())
-    settings.pop("transformers_version", None)
-    digest.update(json.dumps([settings, writing], sort_keys=True).encode())
+    config = json.loads(model.config.to_json_string())
+    config.pop("transformers_version", None)
+    digest.update(json.dumps([config, generation], sort_keys=True).encode())
     return digest.hexdigest()
 
 
 def _tensors(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, laid in sorted(model.state_dict().items()):
-        tensor = laid.to_dense() if laid.is_mkldnn else laid
+    """The weights by name, as they were before prepacking, of 2 or 4 bytes a number."""
+    for name, weight in sorted(model.state_dict().items()):
+        tensor = weight.to_dense() if weight.is_mkldnn else weight
         if tensor.element_size() in (2, 4):
             yield name, tensor.contiguous()
         else:

@@ -1,8 +1,13 @@
-"""Reads a choice among options off the likeliest tokens that a server lists."""
+"""Reads a choice among options from the most likely tokens that a server lists.
+
+A token is compared with the options at the position where they differ: of " Passage A" and
+" Passage B", at "A" or "B". Everything is compared as bytes, because a token may be a fragment of a
+character.
+"""
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -11,34 +16,31 @@ __all__ = [
     "Options",
     "Position",
     "answer_start",
-    "parted",
+    "parse_options",
     "read_next",
     "read_options",
     "read_positions",
 ]
 
-# A letter that goes on a word; Chinese and Japanese put no spaces between theirs.
+# A letter that continues a word; Chinese and Japanese write no spaces between words.
 _LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
-# What may stand around a bare "A".
-_MARKS = "*_`'\"()[]"
+# What may surround a bare "A".
+_MARKUP = "*_`'\"()[]"
 _THINKING = re.compile(r"[<\[](/?)(?:seed:)?(?:think|thinking|thought|reasoning)[>\]]", re.I)
 
 
 class Position(NamedTuple):
-    """A generated token, and the tokens likely in its place with their log-probabilities.
-
-    As bytes: a token may be a part of a character.
-    """
+    """A generated token, and the likely tokens at its position with their log-probabilities."""
 
     token: bytes
     tops: tuple[tuple[bytes, float], ...]
 
 
 def answer_start(text: str) -> int | None:
-    """Where the answer begins after a model's thinking; None where the thinking does not end.
+    """Finds where the answer begins after a model's thinking; None if the thinking does not end.
 
-    Thinking stands between <think> and </think>; where a chat template writes the first of them,
-    only the second is seen, and nothing tells thinking that was cut off from an answer.
+    Thinking is text between <think> and </think>. If a chat template writes the opening mark, only
+    the closing one is generated, and thinking that was cut off looks like an answer.
     """
     marks = list(_THINKING.finditer(text))
     if not marks:
@@ -47,54 +49,61 @@ def answer_start(text: str) -> int | None:
 
 
 def read_positions(logprobs: Any) -> list[Position] | None:
-    """Reads the ``logprobs`` of a reply, in the form of chat or of completions.
+    """Parses the ``logprobs`` of a reply, in the form of chat or of completions.
 
     Returns:
-        None where there are none, or no more than the generated tokens' own.
+        None if there are none, or only those of the generated tokens themselves.
     """
     try:
         if logprobs.get("content"):
-            found = [_of_chat(entry) for entry in logprobs["content"]]
+            positions = [
+                _position(
+                    _token_bytes(entry),
+                    entry["logprob"],
+                    [(_token_bytes(top), top["logprob"]) for top in entry["top_logprobs"]],
+                )
+                for entry in logprobs["content"]
+            ]
         else:
             lists = (logprobs[name] for name in ("tokens", "token_logprobs", "top_logprobs"))
-            found = [
-                _position(token.encode(), own, [(text.encode(), one) for text, one in tops.items()])
-                for token, own, tops in zip(*lists, strict=True)
+            positions = [
+                _position(token.encode(), logprob, [(top.encode(), p) for top, p in tops.items()])
+                for token, logprob, tops in zip(*lists, strict=True)
             ]
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return found if any(len(one.tops) > 1 for one in found) else None
+    return positions if any(len(position.tops) > 1 for position in positions) else None
 
 
-def _of_chat(entry: dict[str, Any]) -> Position:
-    tops = [(_bytes(top), top["logprob"]) for top in entry["top_logprobs"]]
-    return _position(_bytes(entry), entry["logprob"], tops)
-
-
-def _bytes(entry: dict[str, Any]) -> bytes:
+def _token_bytes(entry: Mapping[str, Any]) -> bytes:
     listed = entry.get("bytes")
     return bytes(listed) if listed else str(entry["token"]).encode()
 
 
-def _position(token: bytes, own: Any, tops: list[tuple[bytes, Any]]) -> Position:
-    if all(text != token for text, _ in tops):
-        tops = [(token, own), *tops]
-    known = [(text, float(one)) for text, one in tops if one is not None and math.isfinite(one)]
-    return Position(token, tuple(known))
+def _position(
+    token: bytes, logprob: float | None, tops: list[tuple[bytes, float | None]]
+) -> Position:
+    if all(top != token for top, _ in tops):
+        tops = [(token, logprob), *tops]
+    finite = [(top, float(p)) for top, p in tops if p is not None and math.isfinite(p)]
+    return Position(token, tuple(finite))
 
 
 class Options:
-    """Options, and where they part.
+    """Options, and where they differ.
 
-    "Passage A" and "Passage B" share the word "Passage"; what tells them apart, "A" and "B", is
-    their bare form. A single letter keeps its case ("a" is an article), other words need not.
+    " Passage A" and " Passage B" share the word "Passage"; the rest, "A" and "B", is their bare
+    form. A single letter must match in case ("a" is an article), other words need not.
+
+    Args:
+        options: at least two.
 
     Attributes:
-        stem: what all options begin with, up to a space: it can be put at a prompt's end.
-        rests: the options without it.
-        parting: what must be written before one option is told from another.
-        same_letters: of the first word that differs, how many letters do not.
-        alone: what tokens are compared with where nothing of an option stands before them.
+        stem: what all options begin with, up to a space; it can be moved to the prompt's end.
+        rests: the options without the stem.
+        prefix: what is generated at most before the options can be told apart.
+        same_letters: how many letters of the first word that differs are the same.
+        bare: the options' bare forms, to compare tokens with.
     """
 
     def __init__(self, options: Sequence[str]) -> None:
@@ -102,82 +111,82 @@ class Options:
         same = 0
         while all(same < len(one) - 1 and one[same] == words[0][same] for one in words):
             same += 1
-        common = _common(options)
-        spaces = [found.start() for found in re.finditer(r"\s+", common)]
+        common = _common_prefix(options)
+        spaces = [match.start() for match in re.finditer(r"\s+", common)]
         self.stem = common[: spaces[-1]] if spaces else ""
         self.rests = tuple(option[len(self.stem) :] for option in options)
         shared = _pattern(words[0][:same])
-        self.parting = " ".join(words[0][: same + 1])
-        # Written out up to the first word that differs.
-        self._full = [
+        self.prefix = " ".join(words[0][: same + 1])
+        # Written out, up to the first word that differs.
+        self._full_patterns = [
             re.compile(rf"(?<!{_LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{_LETTER})")
             for one in words
         ]
-        self._bare = [
+        self._bare_patterns = [
             re.compile(
-                rf"[\s{re.escape(_MARKS)}]*({_pattern(one[same:])})"
-                rf"\s*?(?:[\s{re.escape(_MARKS)}]*$|\n|[.,:;!?)\]。，：])"
+                rf"[\s{re.escape(_MARKUP)}]*({_pattern(one[same:])})"
+                rf"\s*?(?:[\s{re.escape(_MARKUP)}]*$|\n|[.,:;!?)\]。，：])"
             )
             for one in words
         ]
-        self.same_letters = len(_common([one[same].lower() for one in words]))
-        self._whole = [_Written("".join(one[:same]), "".join(one[same:])) for one in words]
-        self.alone = [_Written("", "".join(one[same:])) for one in words]
+        self.same_letters = len(_common_prefix([one[same].lower() for one in words]))
+        self._full = [_Spelling("".join(one[:same]), "".join(one[same:])) for one in words]
+        self.bare = [_Spelling("", "".join(one[same:])) for one in words]
 
-    def find(self, text: str) -> tuple[int, int, Sequence["_Written"]] | None:
-        """Finds where one option is written.
+    def find(self, text: str) -> tuple[int, int, Sequence["_Spelling"]] | None:
+        """Finds where an option is written.
 
-        Where the text begins with something else, and names several options, it chooses none.
+        A text that begins with something else and names several options chooses none.
 
         Returns:
-            Where it begins, and where it parts from the others, in characters; with what the
-            tokens at that place are to be compared.
+            Where the option begins and where it differs from the others, in characters; and the
+            spellings to compare the tokens at that position with.
         """
-        if bare := next(filter(None, (one.match(text) for one in self._bare)), None):
-            return bare.start(1), bare.start(1) + self.same_letters, self.alone
-        found = [match for one in self._full if (match := one.search(text))]
-        if not found:
+        if bare := next(filter(None, (one.match(text) for one in self._bare_patterns)), None):
+            return bare.start(1), bare.start(1) + self.same_letters, self.bare
+        matches = [match for one in self._full_patterns if (match := one.search(text))]
+        if not matches:
             return None
-        first = min(found, key=lambda match: match.start())
-        if len(found) > 1 and text[: first.start()].strip(_MARKS + " \n\t"):
+        first = min(matches, key=lambda match: match.start())
+        if len(matches) > 1 and text[: first.start()].strip(_MARKUP + " \n\t"):
             return None
-        return first.start(), first.start(1) + self.same_letters, self._whole
+        return first.start(), first.start(1) + self.same_letters, self._full
 
-    def weigh(
-        self, position: Position, written: bytes, among: Sequence["_Written"]
+    def logprobs_at(
+        self, position: Position, written: bytes, spellings: Sequence["_Spelling"]
     ) -> tuple[float, ...] | None:
-        """The options' log-probabilities at the position where they part.
+        """Returns the options' log-probabilities at the position where they differ.
 
         Args:
-            position: its tokens.
-            written: what of the option was written before it.
-            among: what to compare with.
+            position: the likely tokens there.
+            written: what was generated of the option before the position.
+            spellings: what to compare the tokens with.
 
         Returns:
-            None where no listed token means an option, or nothing is there to compare it with.
+            None if no listed token means an option, or only one token is listed.
         """
 
-        def is_meant(place: int, token: bytes) -> bool:
-            text = written + token if written else token.lstrip(_MARKS.encode() + b" \n\t")
-            return among[place].is_meant_by(text)
+        def means(option: int, token: bytes) -> bool:
+            text = written + token if written else token.lstrip(_MARKUP.encode() + b" \n\t")
+            return spellings[option].is_meant_by(text)
 
-        return _sums(position, len(among), is_meant)
+        return _sum_by_option(position, len(spellings), means)
 
-    def weigh_exactly(self, position: Position) -> tuple[float, ...] | None:
-        """As ``weigh``, of the tokens alone with which an option begins to the letter."""
+    def exact_logprobs(self, position: Position) -> tuple[float, ...] | None:
+        """As ``logprobs_at``, but counts only tokens that an option begins with to the letter."""
         rests = [rest.encode() for rest in self.rests]
-        return _sums(
+        return _sum_by_option(
             position,
             len(rests),
-            lambda place, token: bool(token.strip()) and rests[place].startswith(token),
+            lambda option, token: bool(token.strip()) and rests[option].startswith(token),
         )
 
 
-class _Written:
+class _Spelling:
     """An option without its spaces, to compare tokens with."""
 
     def __init__(self, shared: str, rest: str) -> None:
-        # A single letter keeps its case.
+        # A single letter must match in case.
         self._any_case = len(shared.encode()) if len(rest) == 1 else None
         self._option = self._fold((shared + rest).encode())
 
@@ -189,85 +198,84 @@ class _Written:
         return text.startswith(self._option) and not after.isalnum()
 
     def _fold(self, text: bytes) -> bytes:
-        return text[: self._any_case].lower() + (
-            text[self._any_case :] if self._any_case is not None else b""
-        )
+        if self._any_case is None:
+            return text.lower()
+        return text[: self._any_case].lower() + text[self._any_case :]
 
 
 @lru_cache(maxsize=256)
-def parted(options: tuple[str, ...]) -> Options:
-    """The options' common start and where they part; a run has few different ones."""
+def parse_options(options: tuple[str, ...]) -> Options:
+    """Returns the options and where they differ, cached: a run has only a few different ones."""
     return Options(options)
 
 
 def read_options(
     options: Options, positions: Sequence[Position], start: int = 0
 ) -> tuple[float, ...]:
-    """Reads the options' log-likelihoods, up to a constant, where the model chose one.
+    """Reads the options' log-likelihoods, up to a constant, at the position of the model's choice.
 
     Args:
-        options: to choose from.
+        options: the options.
         positions: the generated tokens.
-        start: where the answer begins, in bytes; before it there is thinking.
+        start: where the answer begins, in bytes; thinking comes before it.
 
     Returns:
-        In the order of the options. Tokens that mean the same option are added up; an option that
-        is not among those listed gets the least log-probability of these, which is an upper bound.
-        NaN for all where the model wrote none of the options.
+        In the options' order. Tokens that mean the same option are added up. An option that is not
+        listed gets the lowest log-probability that is, which is an upper bound. NaN for all options
+        if the model wrote none of them.
     """
-    stream = b"".join(one.token for one in positions)
+    stream = b"".join(position.token for position in positions)
     text = stream[start:].decode("utf-8", "replace")
-    if found := options.find(text):
-        begins, parts, among = found
-        first = start + len(text[:begins].encode())
-        place = start + len(text[:parts].encode())
-        before = 0
+    if choice := options.find(text):
+        begin, differs, spellings = choice
+        first = start + len(text[:begin].encode())
+        target = start + len(text[:differs].encode())
+        offset = 0
         for position in positions:
-            if before <= place < before + len(position.token):
-                weighed = options.weigh(position, stream[first:before], among)
-                if weighed:
-                    return weighed
-            before += len(position.token)
+            if offset <= target < offset + len(position.token):
+                logprobs = options.logprobs_at(position, stream[first:offset], spellings)
+                if logprobs:
+                    return logprobs
+            offset += len(position.token)
     return (math.nan,) * len(options.rests)
 
 
 def read_next(options: Options, positions: Sequence[Position]) -> tuple[float, ...]:
-    """As ``read_options``, where the prompt ends right before the options part.
+    """As ``read_options``, for a prompt that ends right where the options begin to differ.
 
-    What the model would rather have written there does not matter, as long as the options are
-    among what is likely. After the prompt, "A" is another text than " A": as in a local model, only
-    what continues it to the letter counts, unless the server lists nothing of that kind (some list
-    tokens without their spaces).
+    It does not matter whether the model would rather write something else, as long as the options
+    are listed. After the prompt, "A" is another text than " A": as for a local model, only what
+    continues it to the letter counts, unless no such token is listed (some servers list tokens
+    without their spaces).
     """
     if not options.same_letters:
-        exact = options.weigh_exactly(positions[0])
-        if weighed := exact or options.weigh(positions[0], b"", options.alone):
-            return weighed
+        exact = options.exact_logprobs(positions[0])
+        if logprobs := exact or options.logprobs_at(positions[0], b"", options.bare):
+            return logprobs
     return read_options(options, positions)
 
 
-def _sums(
-    position: Position, number: int, is_meant: Callable[[int, bytes], bool]
+def _sum_by_option(
+    position: Position, number: int, means: Callable[[int, bytes], bool]
 ) -> tuple[float, ...] | None:
-    """The log-probabilities of what means one option alone; the least listed where nothing does."""
+    """Adds up the tokens that mean a single option; the lowest listed for an option without any."""
     sums = [0.0] * number
     for token, logprob in position.tops:
-        meant = [place for place in range(number) if is_meant(place, token)]
+        meant = [option for option in range(number) if means(option, token)]
         if len(meant) == 1:
             sums[meant[0]] += math.exp(logprob)
     if not any(sums) or len(position.tops) < 2:
         return None
-    least = min(logprob for _, logprob in position.tops)
-    return tuple(math.log(one) if one else least for one in sums)
+    lowest = min(logprob for _, logprob in position.tops)
+    return tuple(math.log(total) if total else lowest for total in sums)
 
 
 def _pattern(words: Sequence[str]) -> str:
-    # A single letter keeps its case.
+    # A single letter must match in case.
     cased = (re.escape(one) if len(one) == 1 else f"(?i:{re.escape(one)})" for one in words)
     return r"\s*".join(cased)
 
 
-def _common(texts: Sequence[str]) -> str:
-    """The letters that all texts begin with."""
+def _common_prefix(texts: Sequence[str]) -> str:
     same = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
     return "".join(letters[0] for letters in same)

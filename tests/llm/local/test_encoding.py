@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request
-from rankprompt.llm.local.encoding import Encoded, Row, encode
+from rankprompt.llm.local.encoding import EncodedRequest, Row, encode
 from tests.llm.tiny import SENTENCES, TEMPLATE, tokenizer
 
 PLAIN = tokenizer()
@@ -22,21 +22,21 @@ def ids(text: str, words: PreTrainedTokenizerFast = PLAIN) -> tuple[int, ...]:
     return tuple(words(text, add_special_tokens=False).input_ids)
 
 
-def tails(encoded: Encoded) -> list[tuple[int, ...]]:
+def tails(encoded: EncodedRequest) -> list[tuple[int, ...]]:
     """The options' tokens after the context, put together again from the rows."""
     found = {option: (*row.stem, last) for row in encoded.rows for option, last in row.lasts}
     assert sorted(found) == list(range(len(encoded.counts)))
     return [found[option] for option in sorted(found)]
 
 
-def whole(encoded: Encoded) -> list[tuple[int, ...]]:
+def whole(encoded: EncodedRequest) -> list[tuple[int, ...]]:
     return [(*encoded.context, *tail) for tail in tails(encoded)]
 
 
 def test_one_token_options_share_one_row() -> None:
     (a,), (b,) = ids(" A"), ids(" B")
     encoded = encode(PLAIN, Request(PROMPT, (" A", " B")))
-    assert encoded == Encoded(ids(PROMPT), (1, 1), (Row((), ((0, a), (1, b))),))
+    assert encoded == EncodedRequest(ids(PROMPT), (1, 1), (Row((), ((0, a), (1, b))),))
     assert encoded.length == len(ids(PROMPT))
 
 
@@ -44,7 +44,7 @@ def test_options_with_a_shared_stem_share_a_row() -> None:
     options = (" Passage A", " Passage B", " A", " Passage A?")
     encoded = encode(PLAIN, Request(PROMPT, options))
     (passage,), (a,), (b,), (mark,) = ids(" Passage"), ids(" A"), ids(" B"), ids("?")
-    assert encoded == Encoded(
+    assert encoded == EncodedRequest(
         ids(PROMPT),
         (2, 2, 1, 3),
         (
@@ -117,7 +117,7 @@ def test_context_and_tails_are_the_encoding_of_the_whole(prompt: str, options: l
 
 
 def test_a_text_to_be_continued_is_all_context() -> None:
-    assert encode(PLAIN, Request(PROMPT, max_tokens=5)) == Encoded(ids(PROMPT), (), ())
+    assert encode(PLAIN, Request(PROMPT, max_tokens=5)) == EncodedRequest(ids(PROMPT), (), ())
 
 
 @pytest.mark.parametrize("options", [(), (" A", " B")])

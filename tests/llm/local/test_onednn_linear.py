@@ -8,7 +8,7 @@ import torch
 from rankprompt.llm.base import Request
 from rankprompt.llm.local import onednn_linear as products
 from rankprompt.llm.local.model import LocalModel
-from rankprompt.llm.local.onednn_linear import lay_out
+from rankprompt.llm.local.onednn_linear import prepack
 from rankprompt.llm.local.preparation import fingerprint
 from tests.llm import tiny
 
@@ -44,7 +44,7 @@ def logits(model: Any) -> torch.Tensor:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_laid_out_model_answers_as_before(name: str, dtype: torch.dtype) -> None:
     plain, laid = (MODELS[name]().to(dtype).eval() for _ in range(2))
-    assert lay_out(laid)
+    assert prepack(laid)
     assert laid.dtype == dtype
     rel = 1e-5 if dtype == torch.float32 else 0.02
     torch.testing.assert_close(logits(laid), logits(plain), rtol=rel, atol=rel * 10)
@@ -64,7 +64,7 @@ def test_a_bias_is_added_and_a_hook_is_kept() -> None:
     rows = torch.randn(2, 3, 8)
     with torch.inference_mode():
         before = layer(rows)
-        assert lay_out(layer)
+        assert prepack(layer)
         torch.testing.assert_close(layer(rows), before)
         assert layer(rows[:, :0]).shape == (2, 0, 5)
     assert seen == [rows.shape, rows.shape, (2, 0, 8)]
@@ -76,7 +76,7 @@ def test_the_fingerprint_is_that_of_the_weights_as_they_came(dtype: torch.dtype)
     network, words = tiny.llama(tie_word_embeddings=True), tiny.tokenizer()
     network.to(dtype)  # type: ignore[arg-type]
     before = fingerprint(network, words, {})
-    assert lay_out(network)
+    assert prepack(network)
     assert fingerprint(network, words, {}) == before
     with torch.no_grad():
         network.model.embed_tokens.weight[7, 7] += 1
@@ -103,9 +103,9 @@ def wrong(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -
     ("where", "name", "change"),
     [
         (platform, "machine", lambda: "aarch64"),
-        (products, "_reordered", no_operator),
-        (products, "_product", no_operator),
-        (products, "_product", wrong),
+        (products, "reorder", no_operator),
+        (products, "product", no_operator),
+        (products, "product", wrong),
     ],
 )
 def test_without_good_operators_the_layers_stay(
@@ -113,7 +113,7 @@ def test_without_good_operators_the_layers_stay(
 ) -> None:
     monkeypatch.setattr(where, name, change)
     model, other = tiny.llama(), tiny.llama()
-    assert not lay_out(model)
+    assert not prepack(model)
     assert {type(one) for one in model.modules() if isinstance(one, torch.nn.Linear)} == {
         torch.nn.Linear
     }
@@ -135,7 +135,7 @@ class Reaching(torch.nn.Module):
 def test_a_model_that_reaches_for_a_weight_stays_as_it_was() -> None:
     model, rows = Reaching(), torch.randn(3, 8)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert not lay_out(model, lambda one: one(rows))
+    assert not prepack(model, lambda one: one(rows))
     assert {type(one) for one in (model.one, model.other)} == {torch.nn.Linear}
     after = model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
@@ -148,17 +148,17 @@ def test_a_model_that_reaches_for_a_weight_stays_as_it_was() -> None:
 @pytest.mark.parametrize("later", [torch.tensor([1.0, 9.0]), torch.tensor([1.0, float("nan")])])
 def test_a_model_that_answers_otherwise_stays_as_it_was(later: torch.Tensor) -> None:
     layer, answers = torch.nn.Linear(8, 8), [torch.tensor([1.0, 2.0]), later]
-    assert not lay_out(layer, lambda _: answers.pop(0))
+    assert not prepack(layer, lambda _: answers.pop(0))
     assert answers == []
     assert type(layer) is torch.nn.Linear
     assert not layer.weight.is_mkldnn
-    assert lay_out(layer, lambda _: torch.ones(2))
+    assert prepack(layer, lambda _: torch.ones(2))
 
 
 def test_another_format_and_layers_of_another_kind_stay() -> None:
     half = torch.nn.Linear(4, 4).half()
-    assert not lay_out(half)
+    assert not prepack(half)
     assert type(half) is torch.nn.Linear
     own = type("Own", (torch.nn.Linear,), {})(4, 4)
-    assert not lay_out(own)
+    assert not prepack(own)
     assert not own.weight.is_mkldnn

@@ -1,7 +1,6 @@
 import functools
 import random
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +9,10 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from rankprompt.journal.store import key
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
-from rankprompt.llm import load_model
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.local.model import LocalModel
-from rankprompt.llm.local.prefix_cache import prefixes_of
+from rankprompt.llm.embedded import resolve
+from rankprompt.llm.local.model import LocalModel, load
+from rankprompt.llm.local.prefix_cache import prefix_cache_for
 from rankprompt.prompts.prompt import load_prompt
 from tests.llm import tiny
 
@@ -33,12 +32,13 @@ WORDS = [
 ]
 
 
-def model_of(folder: Path, make: Any, **settings: Any) -> LocalModel:
+def model_of(make: Callable[[], Any], **settings: Any) -> LocalModel:
     words = tiny.tokenizer(template=tiny.TEMPLATE)
-    tiny.save(folder, make(), words)
-    model = load_model(str(folder), dtype="float32", device="cpu", **settings)
-    assert isinstance(model, LocalModel)
-    return model
+    return LocalModel(make().eval(), words, name="tiny", **settings)
+
+
+# Bytes of a token's keys and values: layers, both, heads, size, float32.
+STATES = 2 * 2 * 2 * 8 * 4
 
 
 def long_llama() -> Any:
@@ -75,12 +75,11 @@ def answered(model: LocalModel, requests: Sequence[Request]) -> tuple[list[Answe
 
 
 @pytest.mark.parametrize("name", ["prp", "contrast", "query-likelihood-demonstrations"])
-def test_reuse_changes_no_answer_and_saves_tokens(tmp_path: Path, name: str) -> None:
-    model = model_of(tmp_path, long_llama)
+def test_reuse_changes_no_answer_and_saves_tokens(name: str) -> None:
+    model = model_of(long_llama)
     requests = pairs(name)
     with_reuse, usage = answered(model, requests)
-    model._prefixes = None
-    without, whole = answered(model, requests)
+    without, whole = answered(model_of(long_llama, prefix_bytes=0), requests)
     for one, other in zip(with_reuse, without, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
         assert one.tokens == other.tokens
@@ -89,8 +88,8 @@ def test_reuse_changes_no_answer_and_saves_tokens(tmp_path: Path, name: str) -> 
     assert usage.tokens + usage.reused == whole.tokens
 
 
-def test_what_was_computed_is_kept_for_later_rounds(tmp_path: Path) -> None:
-    model = model_of(tmp_path, long_llama)
+def test_what_was_computed_is_kept_for_later_rounds() -> None:
+    model = model_of(long_llama)
     requests = pairs("prp")
     _, first = answered(model, requests)
     _, again = answered(model, requests)
@@ -98,24 +97,23 @@ def test_what_was_computed_is_kept_for_later_rounds(tmp_path: Path) -> None:
     assert again.tokens + again.reused == first.tokens + first.reused
 
 
-def test_a_small_store_forgets_but_runs_no_start_twice(tmp_path: Path) -> None:
-    model = model_of(tmp_path, long_llama)
+def test_a_small_store_forgets_but_runs_no_start_twice() -> None:
+    model = model_of(long_llama)
     requests = pairs("prp")
     expected, usage = answered(model, requests)
-    assert model._prefixes is not None
-    model._prefixes.clear()
-    model._prefixes.tokens = 150
+    model = model_of(long_llama, prefix_bytes=150 * STATES)
+    assert model.prefix_cache is not None
+    assert model.prefix_cache.capacity == 150
     found, more = answered(model, requests)
     for one, other in zip(found, expected, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
-    assert model._prefixes._held <= 150
+    assert model.prefix_cache.held <= 150
     # The plan keeps prompts with the same start together, so each start is still run once.
     assert more.tokens == usage.tokens
 
 
-def test_a_start_is_the_same_to_the_bit_whatever_came_before(tmp_path: Path) -> None:
-    model = model_of(tmp_path, long_llama)
-    store = model._prefixes
+def test_a_start_is_the_same_to_the_bit_whatever_came_before() -> None:
+    store = prefix_cache_for(long_llama().eval(), 1 << 20)
     assert store is not None
     tokens = tuple(range(3, 90))
     with torch.inference_mode():
@@ -140,27 +138,25 @@ def test_breaks_stand_where_slots_begin() -> None:
     assert [start[:3] for start in starts] == ["q {", "one", "two"]
 
 
-def test_a_break_inside_a_chat_template_is_found(tmp_path: Path) -> None:
-    model = model_of(tmp_path, long_llama)
+def test_a_break_inside_a_chat_template_is_found() -> None:
+    model = model_of(long_llama)
     requests = [request._replace(chat=True) for request in pairs("contrast")]
     found, usage = answered(model, requests)
-    model._prefixes = None
-    expected, _ = answered(model, requests)
+    expected, _ = answered(model_of(long_llama, prefix_bytes=0), requests)
     assert usage.reused > 0
     for one, other in zip(found, expected, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
 
 
-def test_absolute_positions_go_on_after_the_start(tmp_path: Path) -> None:
-    model = model_of(tmp_path, tiny.gpt2)
+def test_absolute_positions_go_on_after_the_start() -> None:
+    model = model_of(tiny.gpt2)
     shared = " ".join(WORDS)
     requests = [
         Request(f"{shared} {word}", (" A", " old mill"), breaks=(len(shared) + 1,))
         for word in WORDS
     ]
     found, usage = answered(model, requests)
-    model._prefixes = None
-    expected, _ = answered(model, requests)
+    expected, _ = answered(model_of(tiny.gpt2, prefix_bytes=0), requests)
     assert usage.reused > 0
     for one, other in zip(found, expected, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
@@ -174,28 +170,29 @@ def test_a_sliding_window_is_not_gone_on_from() -> None:
     )  # fmt: skip
     sliding: Any = MistralForCausalLM(config)
     whole: Any = tiny.llama()
-    assert prefixes_of(sliding.eval(), 1 << 20) is None
-    assert prefixes_of(whole.eval(), 1 << 20) is not None
+    assert prefix_cache_for(sliding.eval(), 1 << 20) is None
+    assert prefix_cache_for(whole.eval(), 1 << 20) is not None
 
 
 def test_out_of_memory_halves_the_batch_and_asks_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = model_of(tmp_path, long_llama, batch_tokens=8192)
+    network = long_llama()
+    model = model_of(lambda: network, batch_tokens=8192)
     requests = pairs("prp")[:12]
     expected, _ = answered(model, requests)
-    plain = model._model.forward
+    plain = network.forward
 
     def crowded(**inputs: Any) -> Any:
         if len(inputs["input_ids"]) > 4:
             raise torch.OutOfMemoryError("no room")
         return plain(**inputs)
 
-    monkeypatch.setattr(model._model, "forward", crowded)
+    monkeypatch.setattr(network, "forward", crowded)
     answers, _ = model.answer(requests)
     for one, other in zip(answers, expected, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
-    assert model._batch_tokens < 8192
+    assert model.batch_tokens < 8192
 
 
 # Generation
@@ -210,12 +207,10 @@ def written(prompt: str, tokens: int = 8) -> list[Request]:
 
 @pytest.mark.parametrize("make", [long_llama, lambda: tiny.gpt2(n_positions=2048)])
 @pytest.mark.parametrize("name", ["prp", "contrast"])
-def test_reuse_changes_no_text_and_saves_tokens(tmp_path: Path, make: Any, name: str) -> None:
-    model = model_of(tmp_path, make)
+def test_reuse_changes_no_text_and_saves_tokens(make: Any, name: str) -> None:
     requests = written(name)
-    with_reuse, usage = answered(model, requests)
-    model._prefixes = None
-    without, whole = answered(model, requests)
+    with_reuse, usage = answered(model_of(make), requests)
+    without, whole = answered(model_of(make, prefix_bytes=0), requests)
     assert with_reuse == without
     assert len({one.text for one in without}) > len(without) / 4
     assert whole.reused == 0
@@ -223,22 +218,23 @@ def test_reuse_changes_no_text_and_saves_tokens(tmp_path: Path, make: Any, name:
     assert usage.tokens + usage.reused == whole.tokens
 
 
-def test_scoring_and_generation_share_their_starts(tmp_path: Path) -> None:
-    model = model_of(tmp_path, long_llama)
+def test_scoring_and_generation_share_their_starts() -> None:
+    model = model_of(long_llama)
     _, first = answered(model, pairs("prp"))
-    _, alone = answered(model_of(tmp_path, long_llama), written("prp"))
+    _, alone = answered(model_of(long_llama), written("prp"))
     _, after = answered(model, written("prp"))
     assert first.reused > 0
     assert after.tokens < alone.tokens
 
 
 def test_out_of_memory_in_generation_halves_the_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = model_of(tmp_path, long_llama, batch_tokens=8192)
+    network = long_llama()
+    model = model_of(lambda: network, batch_tokens=8192)
     requests = written("prp")[:12]
     expected, _ = answered(model, requests)
-    plain = model._model.forward
+    plain = network.forward
 
     @functools.wraps(plain)  # generate reads the signature
     def crowded(**inputs: Any) -> Any:
@@ -246,19 +242,20 @@ def test_out_of_memory_in_generation_halves_the_batch(
             raise torch.OutOfMemoryError("no room")
         return plain(**inputs)
 
-    monkeypatch.setattr(model._model, "forward", crowded)
+    monkeypatch.setattr(network, "forward", crowded)
     assert model.answer(requests)[0] == expected
-    assert model._batch_tokens < 8192
+    assert model.batch_tokens < 8192
+
+
+def embedded(**settings: Any) -> LocalModel:
+    return load(resolve("smollm2-135m"), dtype="float32", device="cpu", **settings)
 
 
 @pytest.mark.model
 def test_reuse_changes_no_text_of_the_real_model() -> None:
-    model = load_model("smollm2-135m", dtype="float32", device="cpu")
-    assert isinstance(model, LocalModel)
     requests = written("prp")[:10]
-    with_reuse, usage = answered(model, requests)
-    model._prefixes = None
-    without, whole = answered(model, requests)
+    with_reuse, usage = answered(embedded(), requests)
+    without, whole = answered(embedded(prefix_bytes=0), requests)
     assert with_reuse == without
     assert usage.tokens < 0.8 * whole.tokens
     assert usage.tokens + usage.reused == whole.tokens
@@ -266,12 +263,9 @@ def test_reuse_changes_no_text_of_the_real_model() -> None:
 
 @pytest.mark.model
 def test_reuse_changes_no_answer_of_the_real_model() -> None:
-    model = load_model("smollm2-135m", dtype="float32", device="cpu")
-    assert isinstance(model, LocalModel)
     requests = pairs("prp")[:12]
-    with_reuse, usage = answered(model, requests)
-    model._prefixes = None
-    without, whole = answered(model, requests)
+    with_reuse, usage = answered(embedded(), requests)
+    without, whole = answered(embedded(prefix_bytes=0), requests)
     for one, other in zip(with_reuse, without, strict=True):
         assert one.loglikelihoods == pytest.approx(other.loglikelihoods, abs=1e-4)
     assert usage.tokens < 0.75 * whole.tokens

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rankprompt.llm.local import processor as machine
+from rankprompt.llm.local import processor
 from rankprompt.llm.local.loading import resolve_dtype
 from rankprompt.llm.local.processor import quicker_format, use_threads
 
@@ -20,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def ratio(monkeypatch: pytest.MonkeyPatch, *found: float) -> None:
     left = iter(found)
-    monkeypatch.setattr(machine, "_ratio", lambda: next(left))
+    monkeypatch.setattr(processor, "measure_ratio", lambda: next(left))
 
 
 def test_the_choice_is_measured_once_and_then_kept(
@@ -72,7 +72,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 
 def test_the_real_ratio_is_measured_and_leaves_the_threads_alone() -> None:
     before = torch.get_num_threads()
-    assert 0.01 < machine._ratio() < 1000
+    assert 0.01 < processor.measure_ratio() < 1000
     assert torch.get_num_threads() == before
 
 
@@ -86,7 +86,7 @@ def test_threads_are_the_ones_asked_for_or_those_of_the_environment(
         assert use_threads(None) == 1
         monkeypatch.delenv("OMP_NUM_THREADS")
         torch.set_num_threads(max(2, os.cpu_count() or 1))
-        monkeypatch.setattr(machine, "_cores", lambda: 1)
+        monkeypatch.setattr(processor, "available_cores", lambda: 1)
         assert use_threads(None) == 1
     finally:
         torch.set_num_threads(before)
@@ -96,9 +96,9 @@ def test_a_containers_quota_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     quota = {"text": "150000 100000"}
     monkeypatch.setattr(Path, "read_text", lambda *_: quota["text"])
-    assert machine._cores() == 2
+    assert processor.available_cores() == 2
     quota["text"] = "max 100000"
-    assert machine._cores() == 16
+    assert processor.available_cores() == 16
 
 
 def test_processors_of_one_name_are_told_apart_by_what_they_can_do(
@@ -106,7 +106,7 @@ def test_processors_of_one_name_are_told_apart_by_what_they_can_do(
 ) -> None:
     def named(content: str) -> str:
         monkeypatch.setattr(Path, "read_text", lambda *_: content)
-        return machine._processor()
+        return processor.processor_name()
 
     info = (
         "processor\t: {}\nmodel name\t: AMD EPYC\ncpu MHz\t\t: 2{}00.1\nflags\t\t: fpu {}\nodd\n\n"

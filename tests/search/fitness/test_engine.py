@@ -71,10 +71,10 @@ def test_prefix_reuse_changes_no_score(tmp_path: Path) -> None:
 def test_nor_with_the_real_model(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    from rankprompt.llm.embedded import converted
+    from rankprompt.llm.embedded import converted_folder
 
     path = write_task(tmp_path, TASK.replace("search = 4", "search = 8"))
-    name = str(converted())
+    name = str(converted_folder())
     check(path, name, AutoTokenizer.from_pretrained(name), 4)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.seeded_random import uniform
 
-__all__ = ["Speaker", "heard", "split"]
+__all__ = ["Speaker", "echo_answer", "split"]
 
 _SHOWN = re.compile(r"^A: (.*)\nB: (.*)$", re.MULTILINE)
 _TOKEN = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
@@ -72,7 +72,7 @@ class Speaker:
         return said, [{**one, **rare} for one in tops]
 
 
-def heard(request: Request) -> Answer:
+def echo_answer(request: Request) -> Answer:
     """What is read off the echo of a request with one option."""
     tokens = split(request.prompt + request.options[0])
     begin = len(request.prompt)

@@ -1,0 +1,101 @@
+"""The table of back ends, each imported at its first use.
+
+To add a back end, write a module that offers ``load`` and add its line to ``BACK_ENDS``: a model
+name that begins with the line's key and a colon then chooses it. Other names belong to the local
+back end in ``load_model``, and to OpenAI-compatible servers in ``load_server``.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
+
+__all__ = ["BACK_ENDS", "BackEnd", "load_model", "load_server"]
+
+
+class BackEnd(NamedTuple):
+    """Where a back end is implemented.
+
+    Attributes:
+        module: its ``load`` takes the arguments of ``load_model`` and ``shown_as``, the name to
+            show, and returns a LanguageModel; or, of a server, those of ``load_server``, and
+            returns an AsyncLanguageModel.
+        server: whether its models run behind a server.
+    """
+
+    module: str
+    server: bool = False
+
+
+BACK_ENDS = {
+    "local": BackEnd("rankprompt.llm.local.model"),
+    "openai": BackEnd("rankprompt.llm.openai.model", server=True),
+}
+
+
+def load_model(
+    name: str,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    batch_tokens: int | None = None,
+    trust_remote_code: bool = False,
+    threads: int | None = None,
+    starts_end: bool = False,
+) -> LanguageModel:
+    """Loads a model that runs in this process.
+
+    Args:
+        name: ``smollm2-135m`` (the embedded model), a folder, a ``.gguf`` file or a hub id.
+        dtype: "auto", "float32", "bfloat16" or "float16".
+        device: "auto", or a torch device such as "cpu" or "cuda:0".
+        batch_tokens: maximum padded tokens of a batch; None for the device's default.
+        trust_remote_code: run code that comes with the model; never the default.
+        threads: CPU threads; None for as many as this process may use.
+        starts_end: prompts that are planned together share no prefix with later prompts.
+
+    Raises:
+        ModelError: the model cannot be loaded; the message says what to install or to check.
+        InputError: no such device or dtype.
+    """
+    from rankprompt.llm.embedded import resolve
+
+    load, source = _back_end(name, "local")
+    model: LanguageModel = load(
+        resolve(source),
+        dtype=dtype,
+        device=device,
+        batch_tokens=batch_tokens,
+        trust_remote_code=trust_remote_code,
+        shown_as=name,
+        threads=threads,
+        starts_end=starts_end,
+    )
+    return model
+
+
+def load_server(name: str, *, base_url: str) -> AsyncLanguageModel:
+    """Returns a model behind a server; the first request connects.
+
+    Args:
+        name: the model's name at the server.
+        base_url: such as ``http://localhost:8080/v1``.
+
+    Raises:
+        ModelError: the address or the API key cannot be used.
+    """
+    load, source = _back_end(name, "openai")
+    model: AsyncLanguageModel = load(source, base_url=base_url)
+    return model
+
+
+def _back_end(name: str, default: str) -> tuple[Callable[..., Any], str]:
+    """Returns the ``load`` of the back end for a model name, and the name without its prefix."""
+    key, _, source = name.partition(":")
+    back_end = BACK_ENDS[default]
+    chosen = BACK_ENDS.get(key)
+    # The default's own key is left in the name: names at a server may contain colons.
+    if source and chosen and chosen.server == back_end.server and key != default:
+        back_end, name = chosen, source
+    return import_module(back_end.module).load, name
