@@ -16,6 +16,7 @@ from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
+from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.pipeline.config import (
     EMBEDDED,
     ORACLE,
@@ -153,7 +154,8 @@ def _source(name: str) -> tuple[JudgeSource, str]:
         return "oracle", name.removeprefix(ORACLE)
     if name.startswith(SERVER):
         return "server", name.removeprefix(SERVER)
-    return "local", name
+    back_end = BACK_ENDS.get(name.partition(":")[0])
+    return "server" if back_end and back_end.server else "local", name
 
 
 def _limits(config: RerankConfig) -> bool:
