@@ -29,8 +29,8 @@ def export(
     depth: int | None = typer.Option(None, help="For requests: the first DEPTH candidates."),
 ) -> None:
     """Write candidates as rank_llm's requests, or a collection as a BEIR folder."""
+    from rankprompt.datasets import name_collection
     from rankprompt.datasets.beir import write_beir
-    from rankprompt.datasets.named_dataset import name_collection
     from rankprompt.datasets.rank_llm_requests import write_requests
     from rankprompt.errors import InputError
     from rankprompt.files import read_qrels, read_run

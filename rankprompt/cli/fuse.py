@@ -58,9 +58,9 @@ def fuse(
     from rankprompt.errors import InputError
     from rankprompt.files import Scratch, check_writable, read_run, write_together
     from rankprompt.files.manifest import describe_file, format_manifest, manifest_path, versions
+    from rankprompt.files.trec_run import format_scores
     from rankprompt.retrieval.fusion import RRF_K
     from rankprompt.retrieval.fusion import fuse as fuse_runs
-    from rankprompt.retrieval.scored_run import format_scores
 
     started = time.perf_counter()
     if len({path.resolve() for path in runs}) < len(runs):

@@ -71,12 +71,12 @@ def index(
 
 def _open(dataset: str | None, docs: Path | None) -> "Documents":
     from rankprompt.datasets import open_collection
-    from rankprompt.datasets.open_documents import open_documents
-    from rankprompt.datasets.source_file import Source
+    from rankprompt.datasets.document_file import DocumentFile
+    from rankprompt.datasets.documents import open_documents
     from rankprompt.errors import InputError
 
     if docs and not dataset:
-        return open_documents(Source(docs))
+        return open_documents(DocumentFile(docs))
     if dataset and not docs:
         return open_collection(dataset).documents()
     raise InputError("give either --dataset or --docs")

@@ -37,7 +37,7 @@ def inspect(
     Counts, lengths in tokens, candidates without text, doubled texts, shares of judged and relevant
     candidates by depth, and the ceiling: the nDCG@10 that a perfect judge would reach there.
     """
-    from rankprompt.datasets.named_dataset import name_collection
+    from rankprompt.datasets import name_collection
     from rankprompt.errors import InputError
     from rankprompt.eval import parse_measure, score
     from rankprompt.files import read_qrels, read_run

@@ -1,4 +1,4 @@
-"""The manifest: how a run was made, beside the run."""
+"""The manifest of a run: a JSON file beside the run that records how the run was made."""
 
 import json
 import platform
@@ -8,41 +8,53 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from rankprompt.errors import InputError
-from rankprompt.files import check_writable
-from rankprompt.journal.budget import Budget
-from rankprompt.journal.costs import Costs
-from rankprompt.prompts.prompt import Prompt
+from rankprompt.files.atomic_write import check_writable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
+    "FileDescription",
     "beside",
     "check_paths",
-    "describe_costs",
     "describe_file",
-    "describe_judge",
     "format_manifest",
     "manifest_path",
     "versions",
 ]
 
 _FORM = "rankprompt manifest 1"
-# Endings that say "a run"; any other belongs to the name, as in dl19.k10.
-_RUN_ENDINGS = {".trec", ".run", ".res", ".txt", ".tsv"}
+# Suffixes of run files; any other suffix belongs to the name, as in dl19.k10.
+_RUN_SUFFIXES = {".trec", ".run", ".res", ".txt", ".tsv"}
 
 
-def beside(run: Path, ending: str) -> Path:
-    """The file of this ending that belongs to a run, such as better.json to better.trec."""
-    stem = run.stem if run.suffix.lower() in _RUN_ENDINGS else run.name
-    return run.with_name(stem + ending)
+class FileDescription(TypedDict):
+    """A file's path, its size in bytes, and the BLAKE2b digest of its content."""
+
+    path: str
+    bytes: int
+    blake2b: str
+
+
+def beside(run: Path, suffix: str) -> Path:
+    """Returns the companion file of a run, such as better.json of better.trec.
+
+    Args:
+        run: the run file.
+        suffix: the companion's suffix, with its dot.
+    """
+    stem = run.stem if run.suffix.lower() in _RUN_SUFFIXES else run.name
+    return run.with_name(stem + suffix)
 
 
 def manifest_path(run: Path) -> Path:
-    """Where the manifest of a run file lies.
+    """Returns the path of a run's manifest.
 
     Raises:
-        InputError: there is a file that is no manifest of ours; it is left alone.
+        InputError: a file that is not our manifest is in its place; or the run ends in .json.
     """
     path = beside(run, ".json")
     if run.suffix.lower() == ".json":
@@ -55,40 +67,45 @@ def manifest_path(run: Path) -> Path:
         if not ours:
             raise InputError(
                 f"{path}: the run's manifest would replace this file, which is no manifest; "
-                "name another --output"
+                "name another `output`"
             )
     return path
 
 
 def check_paths(run: Path, journal: Path | None, inputs: Iterable[Path | None]) -> None:
-    """Makes sure that a run, its manifest and its journal can be written, and harm no input.
+    """Checks that a run, its manifest and its journal can be written without touching an input.
+
+    Args:
+        run: the run to write.
+        journal: the journal to write; None if there is none.
+        inputs: the files that are read.
 
     Raises:
-        InputError: they cannot, or would.
+        InputError: a file cannot be written, or an input would be overwritten.
     """
     outputs = [run, manifest_path(run), *([journal] if journal else [])]
     read = {path.resolve() for path in inputs if path}
     for path in outputs:
         if path.resolve() in read:
-            raise InputError(f"{path}: this input would be overwritten; name another --output")
+            raise InputError(f"{path}: this input would be overwritten; name another `output`")
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise InputError(f"{run}: run, manifest and journal need names that differ")
     check_writable(run)
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of Python and of these packages, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    """Returns the versions of Python and of those packages that are installed."""
+    installed = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def describe_file(path: Path) -> dict[str, Any]:
-    """A file's path, size in bytes and digest, by which an input is known again."""
+def describe_file(path: Path) -> FileDescription:
+    """Describes a file by its path, size and digest, by which an input can be recognised."""
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -96,70 +113,17 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def describe_judge(model: Any, prompt: Prompt | None, question: str) -> dict[str, Any]:
-    """What judged: an oracle where there is no model, else the model and its prompt.
+def format_manifest(config: "DataclassInstance", content: Mapping[str, object]) -> str:
+    """Returns the JSON text of a manifest.
 
     Args:
-        model: has a name, a fingerprint and, unless it is a teacher, a context length.
-        prompt: what it was asked; None where it reads no prompt.
-        question: of which kind, such as "comparison"; "teacher" where it scores windows.
+        config: the resolved configuration: no value is left to a default that may change.
+        content: the other entries.
     """
-    if model is None:
-        return {"judge": "oracle"}
-    return {
-        "judge": "pairwise" if question == "comparison" else question,
-        "name": model.name,
-        "fingerprint": model.fingerprint,
-        "context_length": getattr(model, "context_length", None),
-        # Of a model on this machine; a server or a cluster does not say.
-        "dtype": getattr(model, "dtype", None),
-        "prompt": prompt
-        and {
-            "name": prompt.name,
-            "kind": prompt.kind,
-            "text": str(prompt.text),
-            "target": str(prompt.target),
-            "options": prompt.options,
-            "chat": prompt.chat,
-            **({"grades": prompt.grades} if prompt.grades else {}),
-            **(
-                {"passage": str(prompt.passage), "answer": str(prompt.answer)}
-                if prompt.labels
-                else {}
-            ),
-        },
-    }
-
-
-def describe_costs(costs: Costs, budget: Budget) -> dict[str, Any]:
-    """What was asked of a model, and its price."""
-    return {
-        "prompts": costs.prompts,
-        "prompts_from_journal": costs.prompts_from_journal,
-        "model_batches": costs.batches,
-        "largest_batch": costs.largest_batch,
-        "mean_batch": round(costs.prompts / costs.batches, 1) if costs.batches else 0,
-        "prompt_tokens": costs.tokens,
-        "padding_tokens": costs.padding,
-        "reused_tokens": costs.reused,
-        "written_tokens": costs.written,
-        "retries": costs.retries,
-        "cost": round(budget.price(costs), 6),
-        "model_seconds": round(costs.seconds, 3),
-    }
-
-
-def format_manifest(settings: Any, content: Mapping[str, Any]) -> str:
-    """Gives the text of a manifest, as JSON.
-
-    Args:
-        settings: a dataclass, resolved: no setting is left to a default that may change.
-        content: what else there is to say.
-    """
-    whole = {
+    manifest = {
         "form": _FORM,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": asdict(settings),
+        "settings": asdict(config),
         **content,
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from rankprompt.cascade import Cascade, WindowSettings, load_student, model_offsets, word_offsets
 from rankprompt.cascade.teachers import teacher_offsets
+from rankprompt.datasets import name_collection
 from rankprompt.datasets.base import Collection
-from rankprompt.datasets.candidate_blocks import Block, candidates_of
-from rankprompt.datasets.named_dataset import name_collection
+from rankprompt.datasets.candidates import Block, candidates_of
 from rankprompt.errors import InputError
 from rankprompt.files import RunNeedsReadingWholeError, iterate_run, read_run
 from rankprompt.pipeline.config import Job

@@ -8,21 +8,15 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from hashlib import blake2b
 from typing import Any
 
-from rankprompt.datasets.candidate_blocks import Block
+from rankprompt.datasets.candidates import Block
 from rankprompt.files import Scratch, read_qrels, write_together
-from rankprompt.files.manifest import (
-    describe_costs,
-    describe_file,
-    describe_judge,
-    format_manifest,
-    manifest_path,
-    versions,
-)
+from rankprompt.files.manifest import describe_file, format_manifest, manifest_path, versions
 from rankprompt.journal.store import Journal
 from rankprompt.pipeline.blocks import Outcome
 from rankprompt.pipeline.candidate_source import Supply
 from rankprompt.pipeline.config import Job
 from rankprompt.pipeline.execution import Work
+from rankprompt.pipeline.manifest import describe_costs, describe_judge
 from rankprompt.pipeline.run_writer import GrowingRun
 from rankprompt.pipeline.validation import resolve
 from rankprompt.prompts.prompt import Prompt

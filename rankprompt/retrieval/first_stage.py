@@ -18,9 +18,9 @@ from rankprompt.datasets.plain_files import PlainCollection
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import Scratch, check_writable, read_queries, write_together
 from rankprompt.files.manifest import describe_file, format_manifest, manifest_path, versions
+from rankprompt.files.trec_run import format_scores
 from rankprompt.retrieval.analyzer import guess_language
 from rankprompt.retrieval.bm25 import K1, B, Index
-from rankprompt.retrieval.scored_run import format_scores
 from rankprompt.types import Document
 
 __all__ = ["AUTO", "Retrieval", "retrieve"]

@@ -213,7 +213,7 @@ def test_malformed_files_of_the_users_own_are_told(files: dict[str, Path]) -> No
     with pytest.raises(FormatError, match=r"docs:2: expected 2 columns .*, found 3"):
         open_collection("ir:my/set").documents()
     files["queries"].write_text("q\ta\nq\ta\n")
-    with pytest.raises(FormatError, match="queries:2: query q stands on line 1 already"):
+    with pytest.raises(FormatError, match="queries:2: query q is already on line 1"):
         open_collection("ir:my/set").queries()
 
 
@@ -260,7 +260,7 @@ def test_what_a_record_lacks_is_told(tmp_path: Path) -> None:
         dataset(local_json(path, BareDoc)).documents().get(["d1"])
     path = tmp_path / "more.jsonl"
     path.write_text('{"doc_id": "a b", "title": "", "abstract": "", "year": 1}\n')
-    with pytest.raises(InputError, match="'a b' is no word"):
+    with pytest.raises(InputError, match="'a b' is not one word"):
         list(dataset(local_json(path)).documents())
     path.write_text('{"doc_id": "d", "title": "\\ud83d", "abstract": "", "year": 1}\n')
     with pytest.raises(InputError, match="surrogate"):
@@ -295,7 +295,7 @@ def test_the_field_that_is_a_querys_text_is_told(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.INFO, "rankprompt"):
         assert dataset(Queries("a", "b")).queries() == {"a": "what?", "b": "what?"}
     assert "ir:x: a query's text is its field query" in caplog.text
-    with pytest.raises(InputError, match="query a comes twice"):
+    with pytest.raises(InputError, match="query a occurs twice"):
         dataset(Queries("a", "a")).queries()
 
 
