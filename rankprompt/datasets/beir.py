@@ -8,8 +8,6 @@ header).
 import filecmp
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from rankprompt.datasets.base import Documents, Fields
 from rankprompt.datasets.document_file import DocumentFile, find_file, require_file
 from rankprompt.datasets.documents import open_documents
 from rankprompt.errors import FormatError, InputError, UnknownNameError
+from rankprompt.files.atomic_folder import build_beside
 from rankprompt.files.json_objects import JsonLocation, check_id
 from rankprompt.files.queries_and_documents import LineParser
 from rankprompt.files.text_lines import read_lines
@@ -133,23 +132,21 @@ def write_beir(
         ValueError: an id is empty or contains white space, or a query of ``qrels`` has no grade.
     """
     target = Path(folder).resolve()
-    temporary = target.with_name(f".rankprompt-{secrets.token_hex(8)}.tmp")
     try:
-        temporary.mkdir()
-        (temporary / "qrels").mkdir()
-        _write(temporary / "queries.jsonl", _query_lines(queries))
-        _write(temporary / "corpus.jsonl", _document_lines(documents))
-        _write(temporary / "qrels" / f"{split}.tsv", _grade_lines(qrels))
-        if target.is_dir() and not any(target.iterdir()):
-            target.rmdir()
-        if not target.exists():
-            temporary.rename(target)
-        elif not _equal(temporary, target):
-            raise InputError(f"{folder} has other content; name a new folder, or empty it")
+        with build_beside(target) as temporary:
+            written = temporary / "beir"
+            (written / "qrels").mkdir(parents=True)
+            _write(written / "queries.jsonl", _query_lines(queries))
+            _write(written / "corpus.jsonl", _document_lines(documents))
+            _write(written / "qrels" / f"{split}.tsv", _grade_lines(qrels))
+            if target.is_dir() and not any(target.iterdir()):
+                target.rmdir()
+            if not target.exists():
+                written.rename(target)
+            elif not _equal(written, target):
+                raise InputError(f"{folder} has other content; name a new folder, or empty it")
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _splits(folder: Path) -> dict[str, Path]:

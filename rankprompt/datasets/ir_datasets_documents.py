@@ -5,10 +5,11 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rankprompt.datasets.base import Fields
 from rankprompt.datasets.document_file import DocumentFile
-from rankprompt.datasets.ir_datasets_library import IrDataset, IrDocumentStore, IrRecord, guarded
+from rankprompt.datasets.ir_datasets_library import IrDataset, IrRecord, guarded
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.cache_directory import cache_dir
 
@@ -61,7 +62,7 @@ class IrDocuments:
             return sum(1 for _ in self._dataset.docs_iter()) if count is None else int(count)
 
 
-def _fresh_store(dataset: IrDataset) -> IrDocumentStore:
+def _fresh_store(dataset: IrDataset) -> Any:
     """Returns the document store of a dataset, rebuilt if the user's file has changed.
 
     ir_datasets writes the store of a user's file beside the file, and does not notice changes of

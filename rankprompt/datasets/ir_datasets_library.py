@@ -10,16 +10,16 @@ import importlib
 import io
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from traceback import walk_tb
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import Any, TypeAlias
 
 from rankprompt.errors import InputError, RankpromptError
 
-__all__ = ["IrDataset", "IrDocumentStore", "IrRecord", "guarded", "library"]
+__all__ = ["IrDataset", "IrRecord", "guarded", "library"]
 
 log = logging.getLogger("rankprompt")
 
@@ -27,76 +27,10 @@ _NOISE = ("opening ", "download error", "download failed")
 _MAX_REASON = 300  # characters
 
 
-class IrRecord(Protocol):
-    """A query or document of ir_datasets: a named tuple whose fields depend on the dataset."""
-
-    query_id: str  # of a query alone
-    _fields: tuple[str, ...]
-
-    def _asdict(self) -> dict[str, object]: ...
-
-    def default_text(self) -> str:
-        """Returns the text that ir_datasets recommends; some records lack this method."""
-
-
-class IrQrel(NamedTuple):
-    """A relevance judgement of ir_datasets."""
-
-    query_id: str
-    doc_id: str
-    relevance: int
-
-
-class IrScoredDocument(NamedTuple):
-    """A scored document of ir_datasets."""
-
-    query_id: str
-    doc_id: str
-    score: float
-
-
-class IrDocumentStore(Protocol):
-    """The documents of a dataset, in a store that ir_datasets makes on disk."""
-
-    def get_many_iter(self, ids: Sequence[str]) -> Iterable[IrRecord]:
-        """Returns the documents with these ids, in any order."""
-
-    def clear_cache(self) -> None:
-        """Deletes the store."""
-
-
-class IrDataset(Protocol):
-    """What ``ir_datasets.load`` returns, as far as it is used here."""
-
-    def has(self, entity: str) -> bool:
-        """Returns whether there are "docs", "queries", "qrels" or "scoreddocs"."""
-
-    def queries_cls(self) -> type[IrRecord]:
-        """Returns the class of the queries."""
-
-    def queries_iter(self) -> Iterable[IrRecord]:
-        """Iterates over the queries."""
-
-    def docs_iter(self) -> Iterable[IrRecord]:
-        """Iterates over the documents."""
-
-    def docs_count(self) -> int | None:
-        """Returns the number of documents; None if it is unknown."""
-
-    def docs_store(self) -> IrDocumentStore:
-        """Returns the store of the documents, and makes it if it does not exist."""
-
-    def qrels_iter(self) -> Iterable[IrQrel]:
-        """Iterates over the judgements."""
-
-    def scoreddocs_iter(self) -> Iterable[IrScoredDocument]:
-        """Iterates over the candidates."""
-
-
-class _Download(Protocol):
-    mirrors: Sequence[object]
-    expected_md5: str | None
-    _cache_path: str | None
+IrDataset: TypeAlias = Any
+"""A dataset of ir_datasets, which publishes no types."""
+IrRecord: TypeAlias = Any
+"""A query or document of ir_datasets: a named tuple whose fields depend on the dataset."""
 
 
 def library() -> ModuleType:
@@ -201,7 +135,7 @@ def _explain(error: Exception) -> str:
     return _reason(error)
 
 
-def _explain_download(util: ModuleType, download: _Download, error: Exception) -> str:
+def _explain_download(util: ModuleType, download: Any, error: Exception) -> str:
     urls = [mirror.url for mirror in download.mirrors if hasattr(mirror, "url")]
     if not urls:
         return _reason(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NotRequired, TypedDict
 
-from rankprompt.datasets.base import Collection, Fields
+from rankprompt.datasets.base import Collection, Documents
 from rankprompt.datasets.passages import FIELDS, join_fields, parse_fields
 from rankprompt.errors import InputError
 from rankprompt.types import Qrels, Run
@@ -67,16 +67,7 @@ class GradeStatistics(TypedDict):
     by_grade: dict[str, int]
 
 
-class _TextStatistics(TypedDict):
-    documents: int
-    candidate_documents: int | None
-    unknown_documents: int | None
-    blank_documents: int
-    doubled_texts: int
-    document_tokens: Lengths | None
-
-
-class Inspection(_TextStatistics):
+class Inspection(TypedDict):
     """The result of an inspection, as JSON can hold it.
 
     Without candidates, the statistics of texts are those of all documents. ``candidates`` and
@@ -88,6 +79,12 @@ class Inspection(_TextStatistics):
     queries: int
     blank_queries: int
     query_tokens: Lengths | None
+    documents: int
+    candidate_documents: int | None
+    unknown_documents: int | None
+    blank_documents: int
+    doubled_texts: int
+    document_tokens: Lengths | None
     candidates: NotRequired[CandidateStatistics]
     grades: NotRequired[GradeStatistics]
     depths: NotRequired[list[dict[str, float]]]
@@ -161,18 +158,26 @@ def inspect_collection(
     queries = collection.queries()
     if run is not None and not run.keys() & queries.keys():
         raise InputError(f"no query of the run is among the queries of {collection.name}")
-    texts = _inspect_texts(collection, run, count, fields)
+    documents = collection.documents()
+    wanted = None if run is None else list(dict.fromkeys(chain.from_iterable(run.values())))
+    lengths: list[int] = []
+    blank = 0
+    digests: Counter[bytes] = Counter()
+    for batch in _passages(documents, wanted, fields):
+        blank += sum(not text.strip() for text in batch)
+        lengths += count(batch)
+        digests.update(blake2b(text.encode(), digest_size=8).digest() for text in batch)
     inspection: Inspection = {
         "collection": collection.name,
         "queries": len(queries),
         "blank_queries": sum(not text.strip() for text in queries.values()),
         "query_tokens": _lengths(count(list(queries.values()))),
-        "documents": texts["documents"],
-        "candidate_documents": texts["candidate_documents"],
-        "unknown_documents": texts["unknown_documents"],
-        "blank_documents": texts["blank_documents"],
-        "doubled_texts": texts["doubled_texts"],
-        "document_tokens": texts["document_tokens"],
+        "documents": len(documents),
+        "candidate_documents": None if wanted is None else len(wanted),
+        "unknown_documents": None if wanted is None else len(wanted) - len(lengths),
+        "blank_documents": blank,
+        "doubled_texts": digests.total() - len(digests),
+        "document_tokens": _lengths(lengths),
     }
     if run is not None:
         sizes = [len(scores) for scores in run.values()]
@@ -236,39 +241,19 @@ def at_depth(depth: int, run: Run, qrels: Qrels, measure: Measure) -> dict[str, 
     }
 
 
-def _inspect_texts(
-    collection: Collection, run: Run | None, count: Count, fields: Sequence[str]
-) -> _TextStatistics:
-    """Inspects the texts of the run's documents, or of all documents."""
-    documents = collection.documents()
-    wanted = None if run is None else list(dict.fromkeys(chain.from_iterable(run.values())))
-
-    def stream() -> Iterator[tuple[str, Fields]]:
-        if wanted is None:
-            yield from documents
-            return
-        for start in range(0, len(wanted), _BATCH):
-            yield from documents.get(wanted[start : start + _BATCH]).items()
-
-    lengths: list[int] = []
-    blank = known = 0
-    digests: Counter[bytes] = Counter()
-    source = stream()
-    while batch := [
-        join_fields(name, texts, fields).text for name, texts in islice(source, _BATCH)
-    ]:
-        known += len(batch)
-        blank += sum(not text.strip() for text in batch)
-        lengths += count(batch)
-        digests.update(blake2b(text.encode(), digest_size=8).digest() for text in batch)
-    return {
-        "documents": len(documents),
-        "candidate_documents": None if wanted is None else len(wanted),
-        "unknown_documents": None if wanted is None else len(wanted) - known,
-        "blank_documents": blank,
-        "doubled_texts": sum(number - 1 for number in digests.values()),
-        "document_tokens": _lengths(lengths),
-    }
+def _passages(
+    documents: Documents, wanted: Sequence[str] | None, fields: Sequence[str]
+) -> Iterator[list[str]]:
+    """Yields the texts of the wanted documents, or of all documents, in batches."""
+    if wanted is None:
+        source = iter(documents)
+    else:
+        starts = range(0, len(wanted), _BATCH)
+        source = chain.from_iterable(
+            documents.get(wanted[start : start + _BATCH]).items() for start in starts
+        )
+    while batch := list(islice(source, _BATCH)):
+        yield [join_fields(name, texts, fields).text for name, texts in batch]
 
 
 def _lengths(lengths: Sequence[int]) -> Lengths | None:
