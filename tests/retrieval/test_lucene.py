@@ -213,10 +213,10 @@ build(endless(), Path(sys.argv[1]))
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"depth": 0}, "depth >= 1"),
-        ({"k1": -1.0}, "k1 >= 0"),
-        ({"b": 1.5}, "b <= 1"),
-        ({"b": float("nan")}, "b <= 1"),
+        ({"depth": 0}, "`depth` >= 1"),
+        ({"k1": -1.0}, "`k1` >= 0"),
+        ({"b": 1.5}, "`b` <= 1"),
+        ({"b": float("nan")}, "`b` <= 1"),
         ({"language": "zh"}, "was indexed as 'en', not 'zh'"),
     ],
 )
