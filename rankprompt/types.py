@@ -1,6 +1,7 @@
 """The values that rooms hand to each other: queries, documents, runs, questions and answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Self, TypeAlias
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Permutation",
     "PointwiseQuestion",
     "Preference",
+    "Progress",
     "Qrels",
     "Query",
     "Question",
@@ -20,6 +22,7 @@ __all__ = [
     "Run",
     "SelectionProbabilities",
     "SetwiseQuestion",
+    "no_progress",
 ]
 
 Run: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -139,3 +142,13 @@ QUESTION_NOUNS: Mapping[QuestionKind, str] = {
     ListwiseQuestion: "listing",
 }
 """What a question of each kind is called in manifests, plans and messages."""
+
+Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Opens a progress bar, given a description and about how many steps there will be; the bar is a
+context whose value is called with the number of steps done since the last call."""
+
+
+def no_progress(description: str, steps: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Opens a progress bar that shows nothing."""
+    del description, steps
+    return nullcontext(lambda _: None)

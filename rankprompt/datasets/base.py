@@ -1,4 +1,4 @@
-"""What a collection is to the rest of the program, in whatever form it comes."""
+"""The protocols of test collections and their documents, which every format implements."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -6,62 +6,79 @@ from typing import Protocol, TypeAlias
 
 from rankprompt.types import Qrels, Run
 
-__all__ = ["Collection", "Documents", "Fields"]
+__all__ = ["Collection", "DatasetFormat", "Documents", "Fields"]
 
 Fields: TypeAlias = Mapping[str, str]
 """A document's texts by field name, such as ``title`` and ``text``; every value is a string."""
 
 
 class Documents(Protocol):
-    """A collection's documents by id, in memory or on disk."""
+    """The documents of a collection by id, in memory or on disk."""
 
     def get(self, ids: Iterable[str]) -> dict[str, Fields]:
-        """The documents of these ids; unknown ids are left out."""
+        """Returns the documents with these ids, in their order; unknown ids are left out."""
 
     def __iter__(self) -> Iterator[tuple[str, Fields]]:
-        """All documents with their ids, in the collection's order."""
+        """Iterates over all ids and documents, in the collection's order."""
 
     def __len__(self) -> int:
-        """How many documents there are."""
+        """Returns the number of documents."""
 
 
 class Collection(Protocol):
-    """Queries, documents, relevance grades and perhaps candidates; each is read when asked for.
+    """A test collection: queries, documents, relevance grades and perhaps candidates.
 
-    Every method raises an ``InputError`` where its part cannot be read, or is not there and no
-    other meaning is stated.
+    Nothing is read before its method is called. Every method raises an ``InputError`` if the files
+    cannot be read or do not exist, unless it documents another meaning.
     """
 
     @property
     def name(self) -> str:
-        """What the user called it, such as ``beir:DIR``."""
+        """The name by which the user chose it, such as ``beir:DIR``."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files that it is read from, for the record of how a run was made."""
+        """The files that it is read from; a run's manifest records them."""
 
     @property
     def document_paths(self) -> tuple[Path, ...]:
-        """Of these, the files of its documents, which its splits may share."""
+        """Those of the files that hold the documents, which several splits may share."""
 
     def queries(self) -> Mapping[str, str]:
-        """Texts by query id, in the collection's order."""
+        """Returns the query texts by id, in the collection's order."""
 
     def documents(self, wanted: Iterable[str] | None = None) -> Documents:
-        """The documents.
+        """Returns the documents.
 
         Args:
-            wanted: ids, where only these will be asked for: a collection that is no more than a
-                file may then keep these alone. None where all of them may be.
+            wanted: the only ids that will be used, so that documents read from a file into memory
+                can be limited to them; None if every document may be used.
         """
 
     def qrels(self, kind: str = "graded") -> Qrels | None:
-        """Relevance grades; None where the collection has none.
+        """Returns the relevance grades; None if the collection has none.
 
         Args:
-            kind: "graded", or "binary" where the collection has judgements of its own for
-                measures on binary relevance (T2Ranking); others give the graded ones for both.
+            kind: "graded", or "binary" for the separate judgements that a collection may have for
+                measures of binary relevance (T2Ranking); all others return the same for both.
         """
 
     def run(self) -> Run | None:
-        """The candidates that come with the collection; None where none do."""
+        """Returns the candidates that come with the collection; None if there are none."""
+
+
+class DatasetFormat(Protocol):
+    """A module that opens the datasets of one format.
+
+    Attributes:
+        LAYOUT: the files by which the format is recognised, for messages; empty if its datasets
+            are not paths.
+    """
+
+    LAYOUT: str
+
+    def open_collection(self, where: str, *, split: str | None = None) -> Collection:
+        """Opens a dataset by what follows the prefix of its name."""
+
+    def recognise(self, path: Path) -> bool:
+        """Returns whether a file or folder has this format."""

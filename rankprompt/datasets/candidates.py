@@ -1,28 +1,42 @@
-"""Joins a first stage's run with the texts of its queries and documents."""
+"""Candidates: a first-stage run joined with the texts of its queries and documents."""
 
 import logging
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
+from rankprompt.datasets.base import Collection
+from rankprompt.datasets.passages import FIELDS, join_fields
 from rankprompt.errors import InputError, MissingTextError
 from rankprompt.files.queries_and_documents import read_documents, read_queries
 from rankprompt.files.trec_run import read_run
 from rankprompt.types import Candidates, Document, Query, Run
 
-__all__ = [
-    "build_candidates",
-    "check_extent",
-    "describe_missing",
-    "join_texts",
-    "read_candidates",
-    "require_queries",
-    "warn_without",
-]
+__all__ = ["BLOCK", "Block", "build_candidates", "candidates_of", "read_candidates"]
 
-_NAMED = 3  # how many ids a message names before it only counts
+BLOCK = 64
+"""How many queries have their texts in memory at the same time."""
 
-logger = logging.getLogger("rankprompt")
+_MAX_NAMES = 3  # how many ids a message lists
+
+log = logging.getLogger("rankprompt")
+
+_Scores: TypeAlias = Mapping[str, float]
+
+
+class Block(NamedTuple):
+    """Some queries of a run with their candidates.
+
+    Attributes:
+        run: the scores of the queries, at full depth.
+        candidates: the candidates with text, in the run's order of queries and documents.
+        skipped: the (query id, document id) pairs without text, in the same order.
+    """
+
+    run: dict[str, _Scores]
+    candidates: list[Candidates]
+    skipped: list[tuple[str, str]]
 
 
 def read_candidates(
@@ -33,34 +47,30 @@ def read_candidates(
     depth: int | None = None,
     limit: int | None = None,
     skip_missing: bool = False,
-) -> tuple[dict[str, dict[str, float]], list[Candidates], list[tuple[str, str]]]:
-    """Read a run with the texts that its top documents need.
+) -> Block:
+    """Reads a run and the texts that its top documents need.
 
     Args:
         run: TREC run.
         queries: TSV or JSONL.
-        docs: JSONL or TSV; only what the run needs is kept.
+        docs: JSONL or TSV; only the documents that the run needs are kept.
         depth: as in ``build_candidates``.
         limit: as in ``build_candidates``.
         skip_missing: as in ``build_candidates``.
 
     Returns:
-        The whole run; the candidates and what was left out, as in ``build_candidates``.
+        The whole run; and the candidates and skipped pairs as in ``build_candidates``.
 
     Raises:
-        InputError: a file cannot be read, or as ``build_candidates``.
+        InputError: a file cannot be read; or as in ``build_candidates``.
     """
     first_stage = read_run(run)
     wanted = {name for scores in first_stage.values() for name in islice(scores, depth)}
-    candidates, skipped = build_candidates(
-        first_stage,
-        read_queries(queries),
-        read_documents(docs, wanted),
-        depth=depth,
-        limit=limit,
-        skip_missing=skip_missing,
+    texts = read_queries(queries), read_documents(docs, wanted)
+    joined = build_candidates(
+        first_stage, *texts, depth=depth, limit=limit, skip_missing=skip_missing
     )
-    return first_stage, candidates, skipped
+    return Block(dict(first_stage), *joined)
 
 
 def build_candidates(
@@ -72,19 +82,19 @@ def build_candidates(
     limit: int | None = None,
     skip_missing: bool = False,
 ) -> tuple[list[Candidates], list[tuple[str, str]]]:
-    """Give the documents of a run, and its queries, their texts.
+    """Joins a run with the texts of its queries and documents, which are in memory.
 
-    Queries left without any candidate are not in the result; one warning counts them, together
-    with the queries that the run does not know.
+    Queries without any candidate are left out of the result. One warning counts them, together
+    with the queries that the run does not have.
 
     Args:
-        run: the first stage's scores, a query's documents best first.
+        run: the first stage's scores, the documents of each query best first.
         queries: texts by query id.
         documents: documents by id.
-        depth: the first documents of each query to take; None takes all.
-        limit: the first queries of the run to take; None takes all.
-        skip_missing: leave out documents without text, instead of raising. They count in
-            ``depth``: no deeper document takes their place.
+        depth: how many documents of each query to take, from the top; None takes all.
+        limit: how many queries of the run to take, from its start; None takes all.
+        skip_missing: leave out documents without text instead of raising an error. They count
+            towards ``depth``: no deeper document takes their place.
 
     Returns:
         The candidates, in the run's order of queries and documents; and the (query id, document
@@ -94,67 +104,128 @@ def build_candidates(
         InputError: ``depth`` or ``limit`` is below 1, or a query of the run has no text.
         MissingTextError: a document is unknown or blank, and ``skip_missing`` is off.
     """
-    check_extent(depth, limit)
+    _check_positive(depth, limit)
     taken = dict(islice(run.items(), limit))
-    require_queries(taken, queries)
-    candidates, skipped = join_texts(taken, queries, documents, depth)
-    if skipped and not skip_missing:
-        raise MissingTextError(describe_missing(skipped))
-    warn_without(len(taken) - len(candidates) + sum(query not in run for query in queries))
-    return candidates, skipped
+    block = _join(taken, queries, documents, depth, skip_missing)
+    _warn(len(taken) - len(block.candidates) + sum(query not in run for query in queries))
+    return block.candidates, block.skipped
 
 
-def check_extent(depth: int | None, limit: int | None) -> None:
-    """Refuse a depth or a limit below 1."""
-    for name, value in (("depth", depth), ("limit", limit)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
+def candidates_of(
+    collection: Collection,
+    run: Run | Iterable[tuple[str, _Scores]],
+    *,
+    depth: int | None = None,
+    limit: int | None = None,
+    skip_missing: bool = False,
+    fields: Sequence[str] = FIELDS,
+    block: int = BLOCK,
+) -> Iterator[Block]:
+    """Joins a run with the texts of a collection, block by block, in bounded memory.
+
+    The result is that of ``build_candidates``, but documents without text are reported when their
+    block is yielded. The warning about queries without candidates comes after the last block; it
+    does not count queries that ``limit`` cuts off a stream.
+
+    Args:
+        collection: the collection with the texts.
+        run: the first stage's scores, the documents of each query best first; or a stream of
+            queries with their scores, as ``iterate_run`` yields.
+        depth: as in ``build_candidates``.
+        limit: as in ``build_candidates``.
+        skip_missing: as in ``build_candidates``.
+        fields: the fields of a document that make its passage, as in ``join_fields``.
+        block: the number of queries in a block.
+
+    Raises:
+        InputError: ``depth`` or ``limit`` is below 1; a query of the run has no text, or a document
+            has none of the fields; or the collection cannot be read.
+        MissingTextError: a document is unknown or blank, and ``skip_missing`` is off.
+    """
+    _check_positive(depth, limit)
+    queries = collection.queries()
+    wanted: Iterable[str] | None = None
+    absent: int | None = None
+    if isinstance(run, Mapping):
+        taken = dict(islice(run.items(), limit))
+        _require_texts(taken, queries)
+        # Consumed only by a collection that keeps no other documents in memory.
+        wanted = chain.from_iterable(islice(scores, depth) for scores in taken.values())
+        absent = sum(query not in run for query in queries)
+        stream: Iterator[tuple[str, _Scores]] = iter(taken.items())
+    else:
+        stream = islice(run, limit)
+    documents = collection.documents(wanted)
+
+    def blocks() -> Iterator[Block]:
+        seen = ranked = 0
+        while scores := dict(islice(stream, block)):
+            names = chain.from_iterable(islice(of_query, depth) for of_query in scores.values())
+            passages = {
+                name: join_fields(name, texts, fields)
+                for name, texts in documents.get(names).items()
+            }
+            joined = _join(scores, queries, passages, depth, skip_missing)
+            seen, ranked = seen + len(joined.run), ranked + len(joined.candidates)
+            yield joined
+        # The rest of a stream that was cut off is unknown.
+        cut_off = limit is not None and seen >= limit
+        unseen = absent if absent is not None else 0 if cut_off else len(queries) - seen
+        _warn(seen - ranked + unseen)
+
+    return blocks()
 
 
-def join_texts(
-    run: Run, queries: Mapping[str, str], documents: Mapping[str, Document], depth: int | None
-) -> tuple[list[Candidates], list[tuple[str, str]]]:
-    """As ``build_candidates`` with ``skip_missing``, of queries that all have texts; no warning."""
-    candidates, skipped = [], []
-    for query, scores in run.items():
-        found: list[tuple[Document, float]] = []
-        for name, score in islice(scores.items(), depth):
+def _join(
+    run: dict[str, _Scores],
+    queries: Mapping[str, str],
+    documents: Mapping[str, Document],
+    depth: int | None,
+    skip_missing: bool,
+) -> Block:
+    _require_texts(run, queries)
+    candidates: list[Candidates] = []
+    skipped: list[tuple[str, str]] = []
+    for query, of_query in run.items():
+        present: list[tuple[Document, float]] = []
+        for name, score in islice(of_query.items(), depth):
             document = documents.get(name)
             if document is None or not document.text.strip():
                 skipped.append((query, name))
             else:
-                found.append((document, score))
-        if found:
-            texts, kept = zip(*found, strict=True)
-            candidates.append(Candidates(Query(query, queries[query]), texts, kept))
-    return candidates, skipped
+                present.append((document, score))
+        if present:
+            texts, scores = zip(*present, strict=True)
+            candidates.append(Candidates(Query(query, queries[query]), texts, scores))
+    if skipped and not skip_missing:
+        first = skipped[0][0]
+        names = [document for query, document in skipped if query == first]
+        raise MissingTextError(
+            f"query {first}: no text for {_list(names)}; {len(skipped)} candidates lack text in "
+            "all. Add them to the documents, or leave them out with `skip_missing`"
+        )
+    return Block(run, candidates, skipped)
 
 
-def require_queries(run: Run, queries: Mapping[str, str]) -> None:
-    """Refuse a run with queries that have no text."""
+def _check_positive(depth: int | None, limit: int | None) -> None:
+    for name, value in (("depth", depth), ("limit", limit)):
+        if value is not None and value < 1:
+            raise InputError(f"`{name}` must be at least 1, not {value}")
+
+
+def _require_texts(run: Run, queries: Mapping[str, str]) -> None:
     missing = [query for query in run if not queries.get(query, "").strip()]
     if missing:
         raise InputError(
             f"{len(missing)} of the run's {len(run)} queries have no text in the queries: "
-            f"{_name(missing)}"
+            f"{_list(missing)}"
         )
 
 
-def describe_missing(skipped: list[tuple[str, str]]) -> str:
-    """Say which candidates, as (query id, document id), lack text, and what to do."""
-    first = skipped[0][0]
-    names = [document for query, document in skipped if query == first]
-    return (
-        f"query {first}: no text for {_name(names)}; {len(skipped)} candidates lack text in all. "
-        "Add them to the documents, or leave them out with --skip-missing"
-    )
+def _list(ids: list[str]) -> str:
+    return ", ".join(ids[:_MAX_NAMES]) + (", ..." if len(ids) > _MAX_NAMES else "")
 
 
-def _name(ids: list[str]) -> str:
-    return ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
-
-
-def warn_without(without: int) -> None:
-    """Warn of so many queries without candidates."""
-    if without:
-        logger.warning("queries without candidates, left out of the ranking: %d", without)
+def _warn(count: int) -> None:
+    if count:
+        log.warning("queries without candidates, left out of the ranking: %d", count)

@@ -1,4 +1,4 @@
-"""Makes the store of a big file of documents, once."""
+"""Imports a big file of documents into its document store, once."""
 
 import contextlib
 import logging
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from rankprompt.datasets.base import Fields
+from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.datasets.document_store import (
     APPLICATION_ID,
     BLOCK,
@@ -18,16 +19,16 @@ from rankprompt.datasets.document_store import (
     is_complete,
     pack,
 )
-from rankprompt.datasets.source_file import Source
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.files.text_lines import LineReader
 
-__all__ = ["open_store", "watching"]
+__all__ = ["COMMIT_BYTES", "open_store", "watching"]
 
 log = logging.getLogger("rankprompt")
 
-_COMMIT = 2**24  # unpacked bytes of the source between two commits
+COMMIT_BYTES = 2**24
+"""Uncompressed bytes of the source between two commits."""
 _SCHEMA = f"""
 begin immediate;
 pragma application_id = {APPLICATION_ID};
@@ -44,19 +45,19 @@ commit;
 _Progress = Callable[[int, int], None]
 
 
-def _unseen(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
-_progress: ContextVar[_Progress] = ContextVar("progress", default=_unseen)
+_progress: ContextVar[_Progress] = ContextVar("progress", default=_no_progress)
 
 
 @contextlib.contextmanager
-def watching(progress: Callable[[int, int], None]) -> Iterator[None]:
-    """Has imports that start within the context tell how far they are.
+def watching(progress: _Progress) -> Iterator[None]:
+    """Reports the progress of every import that starts within the context.
 
     Args:
-        progress: called now and then with the bytes of the file that are read, and all it has.
+        progress: called repeatedly with the number of bytes read and the size of the file.
     """
     token = _progress.set(progress)
     try:
@@ -65,52 +66,54 @@ def watching(progress: Callable[[int, int], None]) -> Iterator[None]:
         _progress.reset(token)
 
 
-def open_store(source: Source) -> StoredDocuments:
-    """Opens the store of a file of documents; makes it if it is not there.
+def open_store(source: DocumentFile) -> StoredDocuments:
+    """Opens the document store of a file, and imports the file first if there is no store.
 
-    It lies in the cache, under ``collections``, and is found by the file's place, form, size, time
-    of change and samples of its content. An import that was killed goes on where it last committed
-    (in a gzip file after unpacking what lies before); of several processes one imports and the
-    others wait. Once a changed file is imported, the store of its older content is deleted.
+    The store is in the cache, under ``collections``; its name depends on the file's path, form,
+    size, modification time and samples of its content. An import that was killed continues from
+    its last commit (a gzip file is decompressed again up to there). If several processes need the
+    store, one imports and the others wait. The store of a file's older content is deleted.
 
     Args:
         source: the file.
 
     Raises:
-        InputError: the file cannot be read, changed meanwhile, or the cache cannot be written.
-        FormatError: a malformed line, an id twice with different texts, or an empty file.
+        InputError: the file cannot be read or changes during the import, or the cache cannot be
+            written.
+        FormatError: a line is malformed, an id occurs twice with different texts, or the file is
+            empty.
     """
-    path = cache_dir("collections") / f"{source.place()}-{source.content()}.sqlite"
+    path = cache_dir("collections") / f"{source.location_key()}-{source.content_key()}.sqlite"
     if not is_complete(path):
-        _make(source, path)
-    return StoredDocuments(path, partial(_make, source, path, anew=True))
+        _build(source, path)
+    return StoredDocuments(path, partial(_build, source, path, rebuild=True))
 
 
-def _make(source: Source, path: Path, *, anew: bool = False) -> None:
+def _build(source: DocumentFile, path: Path, *, rebuild: bool = False) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(source, path.with_name(f"{source.place()}.lock")):
-            if anew:
-                log.warning("%s was damaged; it is made anew", path)
+        with _exclusive(source, path.with_name(f"{source.location_key()}.lock")):
+            if rebuild:
+                log.warning("%s was damaged; it is rebuilt", path)
                 _delete(path)
             if not is_complete(path):
                 _import(source, path)
-                for old in path.parent.glob(f"{source.place()}-*.sqlite"):
+                for old in path.parent.glob(f"{source.location_key()}-*.sqlite"):
                     if old != path:
                         _delete(old)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"cannot keep the documents of {source.path} in {path.parent}: {reason}; make room "
-            "there, or set RANKPROMPT_CACHE to another folder. What is done is kept"
+            f"cannot store the documents of {source.path} in {path.parent}: {reason}; free some "
+            "space there, or set RANKPROMPT_CACHE to another folder. The import can be resumed"
         ) from error
 
 
 @contextlib.contextmanager
-def _alone(source: Source, lock: Path) -> Iterator[None]:
-    # A lock of SQLite's: on every system it ends with the process that holds it, killed or not.
+def _exclusive(source: DocumentFile, lock: Path) -> Iterator[None]:
+    # Locked through SQLite, because every system releases that lock when the process ends.
     database = sqlite3.connect(lock, timeout=0.5, isolation_level=None)
-    told = False
+    logged = False
     try:
         while True:
             try:
@@ -119,46 +122,46 @@ def _alone(source: Source, lock: Path) -> Iterator[None]:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
-            if not told:
+            if not logged:
                 log.info("another process imports %s; waiting for it", source.path)
-                told = True
+                logged = True
         yield
     finally:
         database.close()
 
 
-def _import(source: Source, path: Path) -> None:
+def _import(source: DocumentFile, path: Path) -> None:
     try:
         _fill(source, path)
-    except sqlite3.OperationalError:  # a full disk and the like
+    except sqlite3.OperationalError:  # such as a full disk
         raise
     except sqlite3.DatabaseError:
-        log.warning("%s was damaged; it is made anew", path)
+        log.warning("%s was damaged; it is rebuilt", path)
         _delete(path)
         _fill(source, path)
 
 
-def _fill(source: Source, path: Path) -> None:
+def _fill(source: DocumentFile, path: Path) -> None:
     database = sqlite3.connect(path)
     try:
-        database.execute("pragma cache_size = -65536")  # ids may come in any order
+        database.execute("pragma cache_size = -65536")  # 64 MB, because ids come in any order
         database.executescript(_SCHEMA)
-        imported = _Import(source, database)
-        started, before = time.monotonic(), imported.documents
+        importer = _Importer(source, database)
+        started, before = time.monotonic(), importer.documents
         log.info(
             "importing %s into %s, once%s",
             source.path,
             path,
-            f"; going on after {before:,} documents" if before else "",
+            f"; resuming after {before:,} documents" if before else "",
         )
-        imported.run()
-        if not path.name.endswith(f"-{source.content()}.sqlite"):
+        importer.run()
+        if not path.name.endswith(f"-{source.content_key()}.sqlite"):
             raise InputError(f"{source.path} changed while it was read; start again")
         database.execute("update state set complete = 1")
         database.commit()
         log.info(
             "imported %s documents of %s in %.0f s",
-            f"{imported.documents - before:,}",
+            f"{importer.documents - before:,}",
             source.path,
             time.monotonic() - started,
         )
@@ -167,15 +170,15 @@ def _fill(source: Source, path: Path) -> None:
 
 
 def _delete(path: Path) -> None:
-    # The journal first: a fresh store must never be opened beside an old one's.
-    for part in (path.with_name(f"{path.name}-journal"), path):
-        part.unlink(missing_ok=True)
+    # The rollback journal first: a new store must never be opened with the journal of an old one.
+    for file in (path.with_name(f"{path.name}-journal"), path):
+        file.unlink(missing_ok=True)
 
 
-class _Import:
-    """Reads on from where the store ends."""
+class _Importer:
+    """Imports the source from the store's last commit onwards."""
 
-    def __init__(self, source: Source, database: sqlite3.Connection) -> None:
+    def __init__(self, source: DocumentFile, database: sqlite3.Connection) -> None:
         self._source, self._database = source, database
         offset, line, self.documents = database.execute(
             "select offset, line, documents from state"
@@ -184,7 +187,7 @@ class _Import:
         self._block: dict[str, tuple[int, Fields]] = {}
 
     def run(self) -> None:
-        """Reads to the end; what came since the last commit is still to be committed."""
+        """Reads the source to its end; the caller commits the last transaction."""
         progress, total = _progress.get(), self._source.path.stat().st_size
         size, committed = 0, self._reader.offset
         for line, name, fields in self._source.records(self._reader):
@@ -196,20 +199,20 @@ class _Import:
             if size >= BLOCK:
                 self._flush()
                 size = 0
-                if self._reader.offset - committed >= _COMMIT:
-                    self._mark()
+                if self._reader.offset - committed >= COMMIT_BYTES:
+                    self._save_state()
                     self._database.commit()
                     committed = self._reader.offset
                     progress(self._reader.read, total)
         self._flush()
-        self._mark()
+        self._save_state()
         progress(total, total)
 
     def _flush(self) -> None:
         rows = [(name, line) for name, (line, _) in self._block.items()]
         insert = "insert or ignore into documents values (?, ?)"
         if rows and self._database.executemany(insert, rows).rowcount < len(rows):
-            self._leave_out_known()
+            self._drop_duplicates()
         if self._block:
             texts = pack({name: fields for name, (_, fields) in self._block.items()})
             first_line = next(line for line, _ in self._block.values())
@@ -217,7 +220,7 @@ class _Import:
         self.documents += len(self._block)
         self._block.clear()
 
-    def _leave_out_known(self) -> None:
+    def _drop_duplicates(self) -> None:
         for name, (line, fields) in list(self._block.items()):
             (first_line,) = self._database.execute(
                 "select line from documents where id = ?", (name,)
@@ -228,7 +231,7 @@ class _Import:
                 raise self._contradiction(name, line, first_line)
             del self._block[name]
 
-    def _mark(self) -> None:
+    def _save_state(self) -> None:
         self._database.execute(
             "update state set offset = ?, line = ?, documents = ?",
             (self._reader.offset, self._reader.number, self.documents),

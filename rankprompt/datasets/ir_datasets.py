@@ -1,8 +1,8 @@
-"""Collections that ir_datasets knows (https://ir-datasets.com), its own and registered ones.
+"""Datasets of ir_datasets (https://ir-datasets.com), built-in and registered ones.
 
-TSV files and qrels that a user has registered, as ``ir_datasets.create_dataset`` does, are read by
-our own readers: those of ir_datasets keep a copy of the documents beside the user's file, go on
-reading it after the file has changed, and split lines at carriage returns.
+TSV files and qrels that a user registers, as ``ir_datasets.create_dataset`` does, are read by our
+own readers. Those of ir_datasets keep a copy of the documents beside the user's file, continue to
+read the copy after the file has changed, and split lines at carriage returns.
 """
 
 import importlib
@@ -10,39 +10,41 @@ import logging
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from rankprompt.datasets.base import Documents, Fields
+from rankprompt.datasets.document_file import DocumentFile
+from rankprompt.datasets.documents import open_documents
 from rankprompt.datasets.ir_datasets_documents import IrDocuments
-from rankprompt.datasets.ir_datasets_library import guarded, library
-from rankprompt.datasets.open_documents import open_documents
-from rankprompt.datasets.source_file import Source
+from rankprompt.datasets.ir_datasets_library import IrDataset, IrRecord, guarded, library
 from rankprompt.errors import FormatError, InputError, UnknownNameError
-from rankprompt.files.queries_and_documents import Parse, check_id
+from rankprompt.files.json_objects import check_id
+from rankprompt.files.queries_and_documents import LineParser
 from rankprompt.files.trec_qrels import read_qrels
-from rankprompt.files.unique_ids import gather_queries
 from rankprompt.types import Qrels, Run
 
-__all__ = ["IrCollection", "open_collection", "register"]
+__all__ = ["LAYOUT", "IrCollection", "open_collection", "recognise", "register"]
+
+LAYOUT = ""
 
 log = logging.getLogger("rankprompt")
 
-_NEAR = 5
+_MAX_SUGGESTIONS = 5
 _QUERY_TEXTS = ("text", "query", "title")
 
 
 def open_collection(where: str, *, split: str | None = None) -> "IrCollection":
-    """Opens a collection of ir_datasets.
+    """Opens a dataset of ir_datasets.
 
     Args:
-        where: its id, such as ``beir/scifact/test``; or ``MODULE:ID``, where a Python module
-            registers it: that is imported first, and its function ``register``, if it has one,
-            called without arguments.
-        split: a last part of the id: split "test" of ``beir/scifact`` is ``beir/scifact/test``.
+        where: the dataset's id, such as ``beir/scifact/test``; or ``MODULE:ID`` if a Python module
+            registers it. The module is imported first, and its function ``register``, if it has
+            one, is called without arguments.
+        split: the last component of the id: split "test" of ``beir/scifact`` is
+            ``beir/scifact/test``.
 
     Raises:
         InputError: ir_datasets or the module cannot be imported.
-        UnknownNameError: no such id; near ones are offered.
+        UnknownNameError: there is no such id; similar ones are suggested.
     """
     module, _, ident = where.rpartition(":")
     if split is not None:
@@ -51,22 +53,28 @@ def open_collection(where: str, *, split: str | None = None) -> "IrCollection":
     return IrCollection(name, _load(name, module, ident))
 
 
+def recognise(path: Path) -> bool:
+    """Returns False: no path is a dataset of ir_datasets."""
+    del path
+    return False
+
+
 def register(
     ident: str, *, docs: Path | str, queries: Path | str, qrels: Path | str | None = None
 ) -> None:
-    """Registers a user's files with ir_datasets, for this process.
+    """Registers a user's files with ir_datasets for this process.
 
     Args:
-        ident: a new id; ``open_collection("ir:IDENT")`` opens them.
+        ident: a new id, which ``open_collection("ir:IDENT")`` opens.
         docs: TSV of id and text.
         queries: TSV of id and text.
         qrels: TREC qrels.
 
     Raises:
-        InputError: a file is not there, or the id is taken.
+        InputError: a file does not exist, or the id is taken.
     """
     for path in (docs, queries, qrels):
-        # ir_datasets would make the folders of a path that is mistyped.
+        # ir_datasets would create the folders of a mistyped path.
         if path is not None and not Path(path).is_file():
             raise InputError(f"no file {path} to register as {ident}")
     ir = library()
@@ -75,149 +83,145 @@ def register(
 
 
 class IrCollection:
-    """A collection of ir_datasets; a part is downloaded when it is first asked for.
+    """A dataset of ir_datasets, whose files are downloaded when they are first needed.
 
     Args:
-        name: what the user called it, with ``ir:``.
-        dataset: what ``ir_datasets.load`` gives.
+        name: ``ir:ID`` or ``ir:MODULE:ID``, as the user wrote it.
+        dataset: the dataset, from ``ir_datasets.load``.
     """
 
-    def __init__(self, name: str, dataset: Any) -> None:
-        self._name, self._dataset = name, dataset
-
-    @property
-    def name(self) -> str:
-        """``ir:ID`` or ``ir:MODULE:ID``."""
-        return self._name
+    def __init__(self, name: str, dataset: IrDataset) -> None:
+        self.name, self._dataset = name, dataset
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The user's own TSV files and qrels; none that ir_datasets downloads and checks."""
-        files = (self._own_file(part) for part in ("docs", "queries", "qrels"))
+        """The user's own TSV files and qrels, without the files that ir_datasets downloads."""
+        files = (self._own_file(entity) for entity in ("docs", "queries", "qrels"))
         return tuple(path for path in files if path is not None)
 
     @property
     def document_paths(self) -> tuple[Path, ...]:
-        """The file of the documents, where it is one of the user's own."""
-        return tuple(path for path in [self._own_file("docs")] if path is not None)
+        """The file of the documents, if it is the user's own."""
+        path = self._own_file("docs")
+        return () if path is None else (path,)
 
     def queries(self) -> dict[str, str]:
-        """Texts by query id, in the collection's order.
+        """Returns the query texts by id, in the dataset's order.
 
-        A query's text is what ir_datasets calls its default text, such as a topic's title. Where it
-        has none, it is the field ``text``, ``query`` or ``title``; the log says which.
+        A query's text is the default text of ir_datasets, such as a topic's title. If there is no
+        default text, it is the field ``text``, ``query`` or ``title``, and the log says which.
         """
         self._require("queries")
         path = self._own_file("queries")
         if path is not None:
-            return _read_queries(path)
+            return DocumentFile(path, "ir-tsv-1", _detect).read_queries()
         text_of = self._query_text()
         queries: dict[str, str] = {}
-        with guarded(self._name):
+        with guarded(self.name):
             for query in self._dataset.queries_iter():
                 name, text = query.query_id, text_of(query)
                 self._check(name, text)
                 if name in queries:
-                    raise InputError(f"{self._name}: query {name} comes twice")
+                    raise InputError(f"{self.name}: query {name} occurs twice")
                 queries[name] = text
         return queries
 
     def documents(self, wanted: Iterable[str] | None = None) -> Documents:
-        """The documents: every field that holds a string, by its name.
+        """Returns the documents with every field that holds a string.
 
-        A document without a field ``text`` gets its default text as that, without the title that
-        this starts with where ``title`` is a field of its own.
+        A document without a field ``text`` gets its default text as that field; if the default
+        text starts with the title and ``title`` is a field, the title is removed from it.
         """
         self._require("docs")
         path = self._own_file("docs")
         if path is not None:
-            return open_documents(Source(path, "ir-tsv-1", _detect), wanted)
-        return IrDocuments(self._name, self._dataset, self._fields)
+            return open_documents(DocumentFile(path, "ir-tsv-1", _detect), wanted)
+        return IrDocuments(self.name, self._dataset, self._fields)
 
     def qrels(self, kind: str = "graded") -> Qrels | None:
-        """The grades, the same for both kinds.
+        """Returns the grades, the same for both kinds.
 
-        Of a pair that is judged more than once, such as for several facets of a topic, the last
-        grade counts, as in ir_datasets; a warning counts the pairs whose grades differ.
+        If a pair is judged more than once, for example for several facets of a topic, the last
+        grade counts, as in ir_datasets. A warning counts the pairs with different grades.
         """
         del kind
-        if not self._dataset.has_qrels():
+        if not self._dataset.has("qrels"):
             return None
         path = self._own_file("qrels")
         if path is not None:
             return read_qrels(path)
         qrels: dict[str, dict[str, int]] = {}
         differing = set()
-        with guarded(self._name):
-            for one in self._dataset.qrels_iter():
-                grades, grade = qrels.setdefault(one.query_id, {}), int(one.relevance)
-                if grades.get(one.doc_id, grade) != grade:
-                    differing.add((one.query_id, one.doc_id))
-                grades[one.doc_id] = grade
+        with guarded(self.name):
+            for qrel in self._dataset.qrels_iter():
+                grades, grade = qrels.setdefault(qrel.query_id, {}), int(qrel.relevance)
+                if grades.get(qrel.doc_id, grade) != grade:
+                    differing.add((qrel.query_id, qrel.doc_id))
+                grades[qrel.doc_id] = grade
         if differing:
             log.warning(
-                "%s: %d pairs have several grades; the last counts", self._name, len(differing)
+                "%s: %d pairs have several grades; the last counts", self.name, len(differing)
             )
         return qrels
 
     def run(self) -> Run | None:
-        """The collection's scored documents, best first; equal scores keep its order."""
-        if not self._dataset.has_scoreddocs():
+        """Returns the dataset's scored documents, best first; equal scores keep their order."""
+        if not self._dataset.has("scoreddocs"):
             return None
         run: dict[str, dict[str, float]] = {}
-        with guarded(self._name):
-            for one in self._dataset.scoreddocs_iter():
-                scores = run.setdefault(one.query_id, {})
-                if one.doc_id in scores:
-                    twice = f"document {one.doc_id} of query {one.query_id}"
-                    raise InputError(f"{self._name}: {twice} has two scores")
-                scores[one.doc_id] = float(one.score)
+        with guarded(self.name):
+            for scored in self._dataset.scoreddocs_iter():
+                scores = run.setdefault(scored.query_id, {})
+                if scored.doc_id in scores:
+                    pair = f"document {scored.doc_id} of query {scored.query_id}"
+                    raise InputError(f"{self.name}: {pair} has two scores")
+                scores[scored.doc_id] = float(scored.score)
         return {
             query: dict(sorted(scores.items(), key=lambda pair: -pair[1]))
             for query, scores in run.items()
         }
 
-    def _require(self, part: str) -> None:
-        if not self._dataset.has(part):
-            there = filter(self._dataset.has, ("docs", "queries", "qrels", "scoreddocs"))
-            raise InputError(f"{self._name} has no {part}; it has {', '.join(there)}")
+    def _require(self, entity: str) -> None:
+        if not self._dataset.has(entity):
+            present = filter(self._dataset.has, ("docs", "queries", "qrels", "scoreddocs"))
+            raise InputError(f"{self.name} has no {entity}; it has {', '.join(present)}")
 
-    def _own_file(self, part: str) -> Path | None:
-        """The user's file, where it is of a form that one of our readers reads."""
-        if not self._dataset.has(part):
+    def _own_file(self, entity: str) -> Path | None:
+        """Returns the user's file if one of our readers reads its format."""
+        if not self._dataset.has(entity):
             return None
         formats = importlib.import_module("ir_datasets.formats")
         download = importlib.import_module("ir_datasets.util").LocalDownload
-        handler = getattr(self._dataset, f"{part}_handler")()
+        handler = getattr(self._dataset, f"{entity}_handler")()
         reader, attribute, record = {
             "docs": (formats.TsvDocs, "_dlc", formats.GenericDoc),
             "queries": (formats.TsvQueries, "_dlc", formats.GenericQuery),
             "qrels": (formats.TrecQrels, "_qrels_dlc", formats.TrecQrel),
-        }[part]
-        if type(handler) is not reader or getattr(handler, f"{part}_cls")() is not record:
+        }[entity]
+        if type(handler) is not reader or getattr(handler, f"{entity}_cls")() is not record:
             return None
         if getattr(handler, "_skip_first_line", False) or getattr(handler, "_format_3col", False):
             return None
         source = getattr(handler, attribute)
         return Path(source.path(force=False)) if isinstance(source, download) else None
 
-    def _query_text(self) -> Callable[[Any], str]:
-        kind = self._dataset.queries_cls()
-        if hasattr(kind, "default_text"):
+    def _query_text(self) -> Callable[[IrRecord], str]:
+        record_type = self._dataset.queries_cls()
+        if hasattr(record_type, "default_text"):
             return lambda query: str(query.default_text())
-        key = next(filter(kind._fields.__contains__, _QUERY_TEXTS), None)
+        key = next(filter(record_type._fields.__contains__, _QUERY_TEXTS), None)
         if key is None:
-            raise InputError(f"{self._name}: no text in queries of {', '.join(kind._fields)}")
-        log.info("%s: a query's text is its field %s", self._name, key)
+            raise InputError(f"{self.name}: no text in queries of {', '.join(record_type._fields)}")
+        log.info("%s: a query's text is its field %s", self.name, key)
         return lambda query: str(getattr(query, key))
 
-    def _fields(self, document: Any) -> tuple[str, Fields]:
+    def _fields(self, document: IrRecord) -> tuple[str, Fields]:
         record = document._asdict()
-        name = record.pop("doc_id")
+        name = str(record.pop("doc_id"))
         fields = {key: value for key, value in record.items() if isinstance(value, str)}
         if "text" not in fields:
             if not hasattr(document, "default_text"):
-                raise InputError(f"{self._name}: document {name} has no text, only {list(record)}")
+                raise InputError(f"{self.name}: document {name} has no text, only {list(record)}")
             text, title = document.default_text(), fields.get("title", "")
             fields["text"] = text[len(title) :].lstrip() if text.startswith(title) else text
         self._check(name, *fields.values())
@@ -225,16 +229,14 @@ class IrCollection:
 
     def _check(self, name: str, *texts: str) -> None:
         if name.split() != [name]:
-            raise InputError(f"{self._name}: the id {name!r} is no word, which TREC files need")
+            raise InputError(f"{self.name}: the id {name!r} is not one word, as TREC files require")
         try:
             "".join((name, *texts)).encode()
         except UnicodeEncodeError as error:
-            raise InputError(
-                f"{self._name}: half a surrogate pair in the text of {name}"
-            ) from error
+            raise InputError(f"{self.name}: half a surrogate pair in the text of {name}") from error
 
 
-def _load(name: str, module: str, ident: str) -> Any:
+def _load(name: str, module: str, ident: str) -> IrDataset:
     ir = library()
     with guarded(name):
         if module:
@@ -242,24 +244,21 @@ def _load(name: str, module: str, ident: str) -> Any:
             if ident not in ir.registry and hasattr(extension, "register"):
                 extension.register()
         try:
-            return ir.load(ident)
+            dataset: IrDataset = ir.load(ident)
         except KeyError:
             known = sorted(ir.registry)
-    near = get_close_matches(ident, known, n=_NEAR, cutoff=0.5)
+        else:
+            return dataset
+    similar = get_close_matches(ident, known, n=_MAX_SUGGESTIONS, cutoff=0.5)
     raise UnknownNameError(
-        "collection of ir_datasets",
+        "dataset of ir_datasets",
         ident,
-        near or {one.partition("/")[0] for one in known},
-        "All: https://ir-datasets.com. One that a module registers: ir:MODULE:ID.",
+        similar or {known_id.partition("/")[0] for known_id in known},
+        "All: https://ir-datasets.com. Write ir:MODULE:ID for an id that a module registers.",
     )
 
 
-def _read_queries(path: Path) -> dict[str, str]:
-    records = Source(path, "ir-tsv-1", _detect).records()
-    return gather_queries(path, ((line, name, fields["text"]) for line, name, fields in records))
-
-
-def _detect(path: Path, number: int, line: str) -> Parse:
+def _detect(path: Path, number: int, line: str) -> LineParser:
     del number, line
 
     def parse(number: int, line: str) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Documents of ir_datasets, from its own stores."""
+"""The documents of a dataset of ir_datasets, from the store that ir_datasets makes."""
 
 import importlib
 import weakref
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rankprompt.datasets.base import Fields
-from rankprompt.datasets.ir_datasets_library import guarded
-from rankprompt.datasets.source_file import Source
+from rankprompt.datasets.document_file import DocumentFile
+from rankprompt.datasets.ir_datasets_library import IrDataset, IrRecord, guarded
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.cache_directory import cache_dir
 
@@ -19,32 +19,32 @@ _CHUNK = 1000
 
 
 class IrDocuments:
-    """A collection's documents, in the store that ir_datasets makes when it is first needed.
+    """The documents of a dataset, in the store that ir_datasets makes at its first use.
 
     Args:
-        name: the collection, as the user wrote it.
-        dataset: what ``ir_datasets.load`` gives.
-        fields: makes a record of it an id and fields.
+        name: the dataset, as the user wrote it.
+        dataset: the dataset.
+        fields: turns a document of the dataset into an id and fields.
     """
 
     def __init__(
-        self, name: str, dataset: Any, fields: Callable[[Any], tuple[str, Fields]]
+        self, name: str, dataset: IrDataset, fields: Callable[[IrRecord], tuple[str, Fields]]
     ) -> None:
         self._name, self._dataset, self._fields = name, dataset, fields
         with guarded(name):
             self._store = _fresh_store(dataset)
         if hasattr(self._store, "lookup"):
-            # It closes itself, too, but fails at that, noisily, when Python ends.
+            # Its own finaliser prints an error when Python exits.
             weakref.finalize(self, self._store.lookup.close)
 
     def get(self, ids: Iterable[str]) -> dict[str, Fields]:
-        """The documents of these ids, in their order; unknown ids are left out."""
+        """Returns the documents with these ids, in their order; unknown ids are left out."""
         names = list(dict.fromkeys(ids))
         if not names:
             return {}
         with guarded(self._name):
-            found = dict(map(self._fields, self._store.get_many_iter(names)))
-        return {name: found[name] for name in names if name in found}
+            documents = dict(map(self._fields, self._store.get_many_iter(names)))
+        return {name: documents[name] for name in names if name in documents}
 
     def __iter__(self) -> Iterator[tuple[str, Fields]]:
         with guarded(self._name):
@@ -62,15 +62,15 @@ class IrDocuments:
             return sum(1 for _ in self._dataset.docs_iter()) if count is None else int(count)
 
 
-def _fresh_store(dataset: Any) -> Any:
-    """A collection's store of documents, emptied where it lies beside a file that has changed.
+def _fresh_store(dataset: IrDataset) -> Any:
+    """Returns the document store of a dataset, rebuilt if the user's file has changed.
 
-    ir_datasets keeps what it makes of a file of the user's beside it and never looks at the file
-    again. The cache remembers what the file held when the store was made.
+    ir_datasets writes the store of a user's file beside the file, and does not notice changes of
+    the file. Our cache records the state of the file when the store was made.
     """
     store = dataset.docs_store()
     path = Path(str(getattr(store, "path", "")))
-    source = Source(path.with_suffix(""))
+    source = DocumentFile(path.with_suffix(""))
     home = importlib.import_module("ir_datasets.util").home_path().resolve()
     if (
         path.suffix != ".pklz4"
@@ -78,9 +78,10 @@ def _fresh_store(dataset: Any) -> Any:
         or home in source.path.resolve().parents
     ):
         return store
-    mark, content = cache_dir("collections") / f"ir-{source.place()}", source.content()
-    if not mark.exists() or mark.read_text() != content:
+    record = cache_dir("collections") / f"ir-{source.location_key()}"
+    content = source.content_key()
+    if not record.exists() or record.read_text() != content:
         store.clear_cache()
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(mark, content)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(record, content)
     return dataset.docs_store()

@@ -1,4 +1,4 @@
-"""How a document becomes the passage that a judge reads: one stated step for every collection."""
+"""Turns a document's fields into the passage that a judge reads, alike for every dataset."""
 
 from collections.abc import Sequence
 
@@ -6,28 +6,44 @@ from rankprompt.datasets.base import Fields
 from rankprompt.errors import InputError
 from rankprompt.types import Document
 
-__all__ = ["FIELDS", "join_fields"]
+__all__ = ["FIELDS", "join_fields", "parse_fields"]
 
 FIELDS = ("title", "text")
+"""The default fields of a passage."""
+
+
+def parse_fields(text: str) -> tuple[str, ...]:
+    """Splits names of fields that are separated by commas or white space.
+
+    Raises:
+        InputError: there is no name.
+    """
+    names = tuple(text.replace(",", " ").split())
+    if not names:
+        raise InputError("`fields` names no field; give some, as in title,text")
+    return names
 
 
 def join_fields(name: str, fields: Fields, chosen: Sequence[str] = FIELDS) -> Document:
-    r"""Makes the passage of a document: the chosen fields that are not blank, in the order chosen.
+    r"""Joins the chosen fields of a document, those that are not blank, to a passage.
 
     Args:
         name: the document's id.
-        fields: its texts by field name.
-        chosen: the fields to show.
+        fields: the document's texts by field name.
+        chosen: the names of the fields, in the order of the passage.
 
     Returns:
-        The document, its fields' texts joined by ``\n``; blank where none of them holds text.
+        The document with the texts of the fields, separated by ``\n``. Its text is blank if all of
+        the fields are blank.
 
     Raises:
-        InputError: the document has none of the fields at all; says which it has.
+        InputError: the document has none of the chosen fields; the message lists those it has.
     """
-    if not any(one in fields for one in chosen):
+    if not any(field in fields for field in chosen):
         raise InputError(
             f"document {name} has no field {' or '.join(chosen)}; "
-            f"its fields: {', '.join(fields)}. Choose with --fields"
+            f"its fields: {', '.join(fields)}. Choose with `fields`"
         )
-    return Document(name, "\n".join(fields[one] for one in chosen if fields.get(one, "").strip()))
+    return Document(
+        name, "\n".join(fields[field] for field in chosen if fields.get(field, "").strip())
+    )

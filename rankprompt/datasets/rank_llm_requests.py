@@ -1,13 +1,13 @@
 """rank_llm's requests and results: JSON or JSONL records of a query and its candidates.
 
-A record is ``{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc": {...}}]}``, or, as
-older versions wrote it, ``{"query": "text", "hits": [{"qid", "docid", "score", "content"}]}``.
-Files of results hold the same in the new order. A JSON file is one array; in JSONL each line is a
-record.
+A record is ``{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc": {...}}]}``.
+Older versions wrote ``{"query": "text", "hits": [{"qid", "docid", "score", "content"}]}``. Files of
+results have the same records with the candidates in the new order. A JSON file is one array; in
+JSONL each line is a record.
 
 A document's text is under the first of the keys ``text``, ``segment``, ``contents``, ``content``,
-``body`` and ``passage`` that is there (rank_llm's own order), and becomes the field ``text``; every
-other key that holds a string becomes a field of that name.
+``body`` and ``passage`` that is present (rank_llm's own order), and becomes the field ``text``.
+Every other key that holds a string becomes a field of that name.
 """
 
 import gzip
@@ -19,10 +19,9 @@ from functools import cached_property
 from itertools import pairwise
 from logging import getLogger
 from pathlib import Path
-from typing import Any
 
 from rankprompt.datasets.base import Documents
-from rankprompt.datasets.documents_in_memory import MemoryDocuments
+from rankprompt.datasets.documents import MemoryDocuments
 from rankprompt.datasets.rank_llm_records import Request, read_requests
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic_write import Scratch, write_together
@@ -30,11 +29,13 @@ from rankprompt.files.text_lines import is_gzip
 from rankprompt.files.unique_ids import gather_documents
 from rankprompt.types import Qrels, Run
 
-__all__ = ["RequestCollection", "open_collection", "recognise", "write_requests"]
+__all__ = ["LAYOUT", "RequestCollection", "open_collection", "recognise", "write_requests"]
+
+LAYOUT = "a JSON or JSONL file of records with a query and its candidates"
 
 log = getLogger("rankprompt")
 
-_HEAD = 2**16
+_HEAD_BYTES = 2**16
 
 
 def open_collection(where: str, *, split: str | None = None) -> "RequestCollection":
@@ -42,25 +43,25 @@ def open_collection(where: str, *, split: str | None = None) -> "RequestCollecti
 
     Args:
         where: the file, JSON or JSONL, plain or gzip.
-        split: must be None; such files have no splits.
+        split: must be None, because these files have no splits.
 
     Raises:
-        InputError: no such file, or a split was asked for.
+        InputError: the file does not exist, or a split is named.
     """
     if split is not None:
-        raise InputError(f"requests:{where} has no splits; leave out --split {split}")
+        raise InputError(f"requests:{where} has no splits; leave out `split` {split}")
     if not Path(where).is_file():
         raise InputError(f"no file {where}; expected rank_llm's requests")
     return RequestCollection(Path(where))
 
 
 def recognise(path: Path) -> bool:
-    """Whether a file starts like a record with a query and its candidates."""
+    """Returns whether a file starts with a record of a query and its candidates."""
     try:
         if not path.is_file():
             return False
         with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
-            head = file.read(_HEAD).decode(errors="replace").lstrip("\ufeff \t\r\n")
+            head = file.read(_HEAD_BYTES).decode(errors="replace").lstrip("\ufeff \t\r\n")
     except (OSError, EOFError, zlib.error, InputError):
         return False
     return head.startswith(("[", "{")) and bool(
@@ -77,31 +78,18 @@ class RequestCollection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-
-    @property
-    def name(self) -> str:
-        """``requests:FILE``."""
-        return f"requests:{self._path}"
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The file."""
-        return (self._path,)
-
-    @property
-    def document_paths(self) -> tuple[Path, ...]:
-        """The file of the documents, which is all there is."""
-        return (self._path,)
+        self.name = f"requests:{path}"
+        self.paths = self.document_paths = (path,)
 
     def queries(self) -> dict[str, str]:
-        """Texts by query id, in the file's order."""
+        """Returns the query texts by id, in the file's order."""
         return self._queries_and_run[0]
 
     def documents(self, wanted: Iterable[str] | None = None) -> Documents:
-        """The documents of all candidates, each once, in the order in which they come.
+        """Returns the documents of all candidates, each once, in the file's order.
 
         Raises:
-            FormatError: malformed, or a document has another text in another request.
+            FormatError: a request is malformed, or a document's texts differ between requests.
         """
         rows = (
             (request.line, name, fields)
@@ -112,16 +100,16 @@ class RequestCollection:
         return MemoryDocuments(gather_documents(self._path, rows, wanted, where))
 
     def qrels(self, kind: str = "graded") -> Qrels | None:
-        """None: requests hold no judgements."""
+        """Returns None: requests have no judgements."""
         del kind
         return None
 
     def run(self) -> Run:
-        """The candidates' scores, best first; queries without candidates are left out.
+        """Returns the candidates' scores, best first, without queries that have no candidates.
 
-        As in a TREC run, scores rank: where they contradict the order of the candidates, one
-        warning tells it, and the scores are followed; equal scores keep that order. Candidates of
-        a request that has no scores at all get n, n-1, ..., 1.
+        As in a TREC run, the candidates are ordered by score; equal scores keep the file's order.
+        One warning reports scores that contradict that order. The n candidates of a request
+        without scores get n, n-1, ..., 1.
         """
         return self._queries_and_run[1]
 
@@ -134,7 +122,7 @@ class RequestCollection:
         for request in read_requests(self._path):
             name = request.query
             if name in lines:
-                problem = f"query {name} has a request on line {lines[name]} already"
+                problem = f"query {name} already has a request on line {lines[name]}"
                 raise FormatError(self._path, request.line, problem)
             queries[name], lines[name] = request.text, request.line
             scores = _scores(self._path, request)
@@ -157,17 +145,17 @@ class RequestCollection:
 def write_requests(
     path: Path | str, queries: Mapping[str, str], run: Run, documents: Documents
 ) -> None:
-    """Writes requests that rank_llm reads, atomically, and that read back equal.
+    """Writes requests that rank_llm reads, atomically; they read back equal.
 
     Args:
-        path: the file: a JSON array where its name ends in ``.json``, otherwise JSONL.
-        queries: texts by query id; those that the run lacks are not written.
+        path: the file: a JSON array if its name ends in ``.json``, otherwise JSONL.
+        queries: texts by query id; queries that are not in the run are not written.
         run: scores by query id and document id, best first.
         documents: the candidates' documents; each must have a field ``text``.
 
     Raises:
-        InputError: the file cannot be written (an old one is untouched); a query or document of
-            the run is not there, or a document has no ``text``.
+        InputError: the file cannot be written (an existing file is unchanged); or a query or
+            document of the run is unknown, or a document has no ``text``.
         ValueError: a query's scores are not finite, or rise.
     """
     path = Path(path)
@@ -185,7 +173,7 @@ def write_requests(
 
 def _record(
     query: str, queries: Mapping[str, str], scores: Mapping[str, float], documents: Documents
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if query not in queries:
         raise InputError(f"query {query} of the run has no text in the queries")
     if any(later > earlier for earlier, later in pairwise(scores.values())):
@@ -204,17 +192,14 @@ def _record(
 
 
 def _scores(path: Path, request: Request) -> dict[str, float]:
-    """A request's scores in the order of its candidates."""
+    """Returns a request's scores in the order of its candidates."""
     scores: dict[str, float] = {}
-    scored = {candidate.score is not None for candidate in request.candidates}
-    for left, (name, score, _) in zip(
-        range(len(request.candidates), 0, -1), request.candidates, strict=True
-    ):
+    if len({candidate.score is None for candidate in request.candidates}) > 1:
+        problem = f"some candidates of query {request.query} have scores and some have none"
+        raise FormatError(path, request.line, problem)
+    for index, (name, score, _) in enumerate(request.candidates):
         if name in scores:
-            problem = f"document {name} stands twice among the candidates of query {request.query}"
+            problem = f"document {name} occurs twice among the candidates of query {request.query}"
             raise FormatError(path, request.line, problem)
-        if len(scored) > 1:
-            problem = f"some candidates of query {request.query} have scores and some have none"
-            raise FormatError(path, request.line, problem)
-        scores[name] = float(left) if score is None else score
+        scores[name] = float(len(request.candidates) - index) if score is None else score
     return scores

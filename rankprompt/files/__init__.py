@@ -1,4 +1,8 @@
-"""Reading and writing the files of a ranking: runs, qrels, queries and documents."""
+"""The file formats of ranking, one module for each, and files that are written whole or not at all.
+
+Read and write runs, qrels, topics, queries and documents with the functions below. The other
+modules hold atomic files and folders, locks, the cache directory, JSON, TOML and manifests.
+"""
 
 from rankprompt.files.atomic_write import (
     Scratch,

@@ -1,4 +1,4 @@
-"""Building a whole folder or none of it."""
+"""Folders that are built whole or not at all."""
 
 import glob
 import os
@@ -11,50 +11,51 @@ from pathlib import Path
 
 from rankprompt.files.file_lock import hold
 
-__all__ = ["build_beside"]
+__all__ = ["MINIMUM_AGE", "build_beside"]
 
-# Between making a folder and holding it, a builder's folder looks like one that was left.
-_SETTLED = 60.0
+MINIMUM_AGE = 60.0
+"""Seconds before an unlocked folder counts as abandoned: a new one is locked after its creation."""
 
 
 @contextmanager
 def build_beside(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the target to build in, so that the target appears by a rename.
+    """Creates a hidden folder beside the target, so that a rename can put the result in place.
 
-    It is gone afterwards. Those that killed processes left of the same target are removed.
+    The folder is deleted on exit. Folders that killed processes left behind for the same target
+    are deleted as well.
 
     Args:
-        target: what will be made; its folder must exist.
+        target: the file or folder to build; its parent folder must exist.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
     parent, prefix = target.absolute().parent, f".{target.name}-building-"
     for old in parent.glob(f"{glob.escape(prefix)}*"):
-        if _is_left(old):
+        if _is_abandoned(old):
             shutil.rmtree(old, ignore_errors=True)
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=parent))
-        file = _open(Path(name))
-        if file is not None:
-            stack.callback(os.close, file)
-            hold(file)
+        descriptor = _open(Path(name))
+        if descriptor is not None:
+            stack.callback(os.close, descriptor)
+            hold(descriptor)
         yield Path(name)
 
 
-def _is_left(folder: Path) -> bool:
-    """Whether no process is at work in a folder."""
-    file = _open(folder)
-    if file is None:
+def _is_abandoned(folder: Path) -> bool:
+    descriptor = _open(folder)
+    if descriptor is None:
         return False
     try:
-        return time.time() - os.fstat(file).st_ctime >= _SETTLED and hold(file) is True
+        age = time.time() - os.fstat(descriptor).st_ctime
+        return age >= MINIMUM_AGE and hold(descriptor) is True
     finally:
-        os.close(file)
+        os.close(descriptor)
 
 
 def _open(folder: Path) -> int | None:
     try:
         return os.open(folder, os.O_RDONLY)
-    except OSError:  # it is gone, or this system opens no folders
+    except OSError:  # the folder is gone, or this operating system does not open folders
         return None

@@ -1,4 +1,4 @@
-"""Writing a whole file or none of it."""
+"""Files that are written whole or not at all."""
 
 import contextlib
 import os
@@ -15,15 +15,15 @@ __all__ = ["Scratch", "check_writable", "write_atomically", "write_together"]
 
 
 class Scratch:
-    """A long text as it grows: a file without a name, which is gone whatever happens.
+    """An unnamed temporary file that collects a long text; the system deletes it in any case.
 
-    Use it as a context, and give it to ``write_together`` when it is whole.
+    Use it as a context manager, and pass it to ``write_together`` when the text is complete.
 
     Args:
-        path: the file that will be written from it; it lies on the same disk.
+        path: the file that will be written from it; both are on the same disk.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: the temporary file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,16 +35,16 @@ class Scratch:
             raise _unwritable(path, error) from error
 
     def __enter__(self) -> "Scratch":
-        """Gives itself."""
+        """Returns itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Throws the text away; what was copied stays."""
-        with contextlib.suppress(OSError):  # what is left in the buffer of a full disk
+        """Discards the text; copies of it stay."""
+        with contextlib.suppress(OSError):  # closing flushes the buffer, perhaps to a full disk
             self._file.close()
 
     def write(self, text: str) -> None:
-        """Adds to the text.
+        """Appends to the text.
 
         Raises:
             InputError: the disk is full.
@@ -61,66 +61,67 @@ class Scratch:
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
+    """Writes a file so that readers see either the old content or the new, never a mixture.
 
-    A symbolic link is followed, an old file's permissions are kept, and a device such as
-    ``/dev/stdout`` is written straight.
+    Symbolic links are followed, the permissions of an existing file are kept, and a device such
+    as ``/dev/stdout`` is written to directly.
 
     Args:
         path: the file; its folder must exist.
-        text: the content, written as UTF-8 with its line ends as they are; or bytes.
+        text: the content: bytes, or a string, which is written as UTF-8 with unchanged line ends.
 
     Raises:
-        InputError: the file cannot be written; an old file is untouched, no temporary one is left.
+        InputError: the file cannot be written. An existing file is unchanged and no temporary
+            file remains.
     """
     write_together({path: text})
 
 
 def write_together(texts: Mapping[Path, str | bytes | Scratch]) -> None:
-    """Write files that belong together: all of them are on the disk before the first appears.
+    """Writes files that belong together: all are on the disk before the first one is renamed.
 
     Args:
-        texts: contents by file, each as in ``write_atomically``, or grown in a scratch file.
+        texts: contents by file, each as in ``write_atomically`` or collected in a ``Scratch``.
 
     Raises:
-        InputError: one of them cannot be written; the old files are untouched.
+        InputError: one of the files cannot be written; existing files are unchanged.
     """
-    ready: dict[Path, Path] = {}
+    temporaries: dict[Path, Path] = {}
     path = Path()
     try:
         for path, text in texts.items():
-            _refuse_misplaced(path)
+            _check_folder(path)
             if _is_device(path):
                 with path.open("wb") as file:
                     _copy(text, file)
             else:
-                ready[path] = _temporary(path.resolve())
-                _fill(ready[path], path, text)
-        for path, temporary in ready.items():
+                temporaries[path] = _temporary(path.resolve())
+                _fill(temporaries[path], path, text)
+        for path, temporary in temporaries.items():
             temporary.replace(path.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
         raise _unwritable(path, error) from error
     finally:
-        for temporary in ready.values():
+        for temporary in temporaries.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
-    """Make sure, before long work, that its result can be written.
+    """Checks, before a long computation, that its result can be written.
 
     Args:
-        path: the file that will be written; it is neither made nor changed.
+        path: the file that will be written; it is neither created nor changed.
 
     Raises:
-        InputError: its folder is missing or cannot be written to, or the path is a folder.
+        InputError: its folder is missing or not writable, or the path is a folder.
     """
     try:
-        _refuse_misplaced(path)
+        _check_folder(path)
         if _is_device(path):
             with path.open("ab"):
                 return
-        # Trying is surer than os.access, which knows nothing of quotas or network mounts.
+        # A trial write also covers quotas and network mounts, which os.access does not.
         with tempfile.TemporaryFile(dir=path.resolve().parent):
             pass
     except (OSError, RuntimeError) as error:
@@ -128,7 +129,7 @@ def check_writable(path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    # Same folder, so that the replacement stays within one file system and is atomic.
+    # In the same folder, because a rename is atomic only within one file system.
     return path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
 
 
@@ -143,9 +144,9 @@ def _fill(temporary: Path, path: Path, content: str | bytes | Scratch) -> None:
     with temporary.open("xb") as file:
         _copy(content, file)
         file.flush()
-        os.fsync(file.fileno())  # a crash after the rename must not leave an empty file
+        os.fsync(file.fileno())  # or a crash after the rename could leave an empty file
     if path.exists():
-        with contextlib.suppress(OSError):  # some mounts have no permissions to keep
+        with contextlib.suppress(OSError):  # some file systems have no permissions
             shutil.copymode(path, temporary)
 
 
@@ -153,7 +154,7 @@ def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
-def _refuse_misplaced(path: Path) -> None:
+def _check_folder(path: Path) -> None:
     if path.is_dir():
         raise _unwritable(path, "it is a directory")
     folder = path.resolve().parent

@@ -1,4 +1,4 @@
-"""Where rankprompt keeps what it can make again: converted weights, compiled code."""
+"""The cache directory: converted weights, document stores, indexes and compiled code."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,9 @@ __all__ = ["cache_dir"]
 
 
 def cache_dir(*parts: str) -> Path:
-    """A folder of the cache, not made yet: under $RANKPROMPT_CACHE or the user's cache folder."""
+    """Returns a path below $RANKPROMPT_CACHE, or below the user's cache directory if it is unset.
+
+    The folder is not created.
+    """
     base = os.environ.get("RANKPROMPT_CACHE")
     return (Path(base) if base else platformdirs.user_cache_path("rankprompt")).joinpath(*parts)

@@ -1,21 +1,24 @@
-"""Holding a file or a folder, so that other processes see that somebody is at it."""
+"""Advisory locks on files and folders, by which processes notice each other."""
 
 from typing import IO
 
 try:
     import fcntl
-except ImportError:  # there, two processes may be at one thing unnoticed
+except ImportError:  # Windows: two processes may use the same file unnoticed
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["hold"]
 
 
 def hold(file: IO[bytes] | int) -> bool | None:
-    """Holds an open file or folder for as long as it is open; does not wait.
+    """Locks an open file or folder for as long as it stays open, without waiting.
+
+    Args:
+        file: the file, or the descriptor of a file or folder.
 
     Returns:
-        False if another process holds it, or its disk knows no locks; None where this system knows
-        none.
+        False if another process holds the lock or the file system has no locks; None if this
+        operating system has none.
     """
     if fcntl is None:
         return None

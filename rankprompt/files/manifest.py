@@ -1,19 +1,19 @@
-"""The manifest: how a run was made, beside the run."""
+"""The manifest of a run: a JSON file beside the run that records how the run was made."""
 
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from rankprompt.errors import InputError
-from rankprompt.files import check_writable
+from rankprompt.files.atomic_write import check_writable
 
 __all__ = [
+    "FileDescription",
     "beside",
     "check_paths",
     "describe_file",
@@ -23,22 +23,36 @@ __all__ = [
 ]
 
 _FORM = "rankprompt manifest 2"
+# Manifests of form 1 held their settings ungrouped; a run of theirs may be written again.
 _FORMS = ("rankprompt manifest 1", _FORM)
-# Endings that say "a run"; any other belongs to the name, as in dl19.k10.
-_RUN_ENDINGS = {".trec", ".run", ".res", ".txt", ".tsv"}
+# Suffixes of run files; any other suffix belongs to the name, as in dl19.k10.
+_RUN_SUFFIXES = {".trec", ".run", ".res", ".txt", ".tsv"}
 
 
-def beside(run: Path, ending: str) -> Path:
-    """The file of this ending that belongs to a run, such as better.json to better.trec."""
-    stem = run.stem if run.suffix.lower() in _RUN_ENDINGS else run.name
-    return run.with_name(stem + ending)
+class FileDescription(TypedDict):
+    """A file's path, its size in bytes, and the BLAKE2b digest of its content."""
+
+    path: str
+    bytes: int
+    blake2b: str
+
+
+def beside(run: Path, suffix: str) -> Path:
+    """Returns the companion file of a run, such as better.json of better.trec.
+
+    Args:
+        run: the run file.
+        suffix: the companion's suffix, with its dot.
+    """
+    stem = run.stem if run.suffix.lower() in _RUN_SUFFIXES else run.name
+    return run.with_name(stem + suffix)
 
 
 def manifest_path(run: Path) -> Path:
-    """Where the manifest of a run file lies.
+    """Returns the path of a run's manifest.
 
     Raises:
-        InputError: there is a file that is no manifest of ours; it is left alone.
+        InputError: a file that is not our manifest is in its place; or the run ends in .json.
     """
     path = beside(run, ".json")
     if run.suffix.lower() == ".json":
@@ -51,40 +65,45 @@ def manifest_path(run: Path) -> Path:
         if not ours:
             raise InputError(
                 f"{path}: the run's manifest would replace this file, which is no manifest; "
-                "name another --output"
+                "name another `output`"
             )
     return path
 
 
 def check_paths(run: Path, journal: Path | None, inputs: Iterable[Path | None]) -> None:
-    """Makes sure that a run, its manifest and its journal can be written, and harm no input.
+    """Checks that a run, its manifest and its journal can be written without touching an input.
+
+    Args:
+        run: the run to write.
+        journal: the journal to write; None if there is none.
+        inputs: the files that are read.
 
     Raises:
-        InputError: they cannot, or would.
+        InputError: a file cannot be written, or an input would be overwritten.
     """
     outputs = [run, manifest_path(run), *([journal] if journal else [])]
     read = {path.resolve() for path in inputs if path}
     for path in outputs:
         if path.resolve() in read:
-            raise InputError(f"{path}: this input would be overwritten; name another --output")
+            raise InputError(f"{path}: this input would be overwritten; name another `output`")
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise InputError(f"{run}: run, manifest and journal need names that differ")
     check_writable(run)
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of Python and of these packages, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    """Returns the versions of Python and of those packages that are installed."""
+    installed = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def describe_file(path: Path) -> dict[str, Any]:
-    """A file's path, size in bytes and digest, by which an input is known again."""
+def describe_file(path: Path) -> FileDescription:
+    """Describes a file by its path, size and digest, by which an input can be recognised."""
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -92,17 +111,15 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 
-def format_manifest(settings: Any, content: Mapping[str, Any]) -> str:
-    """Gives the text of a manifest, as JSON.
+def format_manifest(content: Mapping[str, object]) -> str:
+    """Returns the JSON text of a manifest.
 
     Args:
-        settings: a dataclass, resolved: no setting is left to a default that may change.
-        content: what else there is to say.
+        content: the entries, among them the resolved configuration.
     """
-    whole = {
+    manifest = {
         "form": _FORM,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        **(settings if isinstance(settings, Mapping) else {"settings": asdict(settings)}),
         **content,
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"

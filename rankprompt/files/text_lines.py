@@ -1,4 +1,4 @@
-"""Lines of text files, plain or gzip."""
+"""Lines and columns of UTF-8 text files, plain or gzip."""
 
 import gzip
 import re
@@ -16,15 +16,15 @@ _BLANKS = re.compile("[ \t]+")
 
 
 def read_lines(path: Path | str) -> Iterator[tuple[int, str]]:
-    r"""Stream a UTF-8 file's lines; blank ones are left out, but counted.
+    r"""Streams the lines of a UTF-8 file; blank lines are skipped, but counted.
 
-    Only ``\n`` and ``\r\n`` end a line: texts may hold U+2028, form feeds and the like.
+    Only ``\n`` and ``\r\n`` end a line: texts may contain U+2028, form feeds and the like.
 
     Args:
-        path: the file, plain or gzip (told by its first bytes, whatever its name).
+        path: the file, plain or gzip (detected by its first bytes, not by its name).
 
     Yields:
-        The line's number, from 1, and its text without the line end; in the file's order.
+        The number of each line, from 1, and its text without the line end, in the file's order.
 
     Raises:
         InputError: the file is missing, a directory, or cannot be read.
@@ -34,27 +34,27 @@ def read_lines(path: Path | str) -> Iterator[tuple[int, str]]:
 
 
 class LineReader:
-    """Streams as ``read_lines``, says how far it is, and starts where another stopped.
+    """Streams lines like ``read_lines``, reports its position, and can resume from a position.
 
     Args:
         path: the file, plain or gzip.
-        offset: where to start, in unpacked bytes; a gzip file is unpacked again up to there.
+        offset: where to start, in uncompressed bytes; a gzip file is decompressed again up to it.
         number: the number of the line that ends at ``offset``.
 
     Attributes:
-        offset: the end of the last line, in unpacked bytes.
+        offset: the end of the last line, in uncompressed bytes.
         number: the last line's number, from 1.
     """
 
     def __init__(self, path: Path | str, *, offset: int = 0, number: int = 0) -> None:
         self._path = path
         self.offset, self.number = offset, number
-        self._packed: BufferedReader | None = None
+        self._compressed: BufferedReader | None = None
 
     @property
     def read(self) -> int:
-        """The bytes of the file that are read, packed where the file is; while it is open."""
-        return self._packed.tell() if self._packed else self.offset
+        """How many bytes of the file, compressed if it is gzip, have been read."""
+        return self._compressed.tell() if self._compressed else self.offset
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         try:
@@ -74,14 +74,14 @@ class LineReader:
     def _start(self, file: BufferedReader) -> Iterable[bytes]:
         stream: BufferedReader | gzip.GzipFile = file
         if file.peek(2)[:2] == _GZIP_MAGIC:
-            self._packed, stream = file, gzip.GzipFile(fileobj=file)
-        if self.offset:  # a pipe cannot seek, and need not
+            self._compressed, stream = file, gzip.GzipFile(fileobj=file)
+        if self.offset:  # never for a pipe, which cannot seek
             stream.seek(self.offset)
         return stream
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a file's first bytes are gzip's.
+    """Returns whether a file starts with the magic bytes of gzip.
 
     Raises:
         InputError: the file cannot be read.
@@ -94,18 +94,19 @@ def is_gzip(path: Path) -> bool:
 
 
 def read_columns(path: Path | str, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Stream the rows of a TREC file, whose columns stand between spaces or tabs.
+    """Streams the rows of a TREC file, whose columns are separated by spaces or tabs.
 
     Args:
-        path: the file, as for `read_lines`.
-        names: the columns' names, for messages; every row must have as many.
+        path: the file, as in ``read_lines``.
+        names: the names of the columns; every row must have as many.
 
     Yields:
-        The line's number, from 1, and its columns, in the order of ``names``.
+        The number of each line, from 1, and its columns in the order of ``names``.
 
     Raises:
-        InputError: as `read_lines`.
-        FormatError: as `read_lines`; another number of columns; no line at all.
+        InputError: as in ``read_lines``.
+        FormatError: as in ``read_lines``; or a row has another number of columns, or the file has
+            no row.
     """
     expected = f"expected {len(names)} columns ({' '.join(names)})"
     empty = True

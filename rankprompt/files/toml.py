@@ -1,10 +1,10 @@
-"""TOML files: a reader whose errors are one line, and a writer of flat tables."""
+"""TOML files: a reader with one-line errors, and a writer of flat tables."""
 
 import json
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rankprompt.errors import FormatError, InputError, UnknownNameError
 
@@ -13,15 +13,15 @@ __all__ = ["format_toml", "read_toml"]
 _T = TypeVar("_T")
 
 
-def read_toml(path: Path, make: Callable[[dict[str, Any]], _T]) -> _T:
-    """Reads a file and makes something of its table.
+def read_toml(path: Path, make: Callable[[dict[str, object]], _T]) -> _T:
+    """Reads a TOML file and builds an object from its table.
 
     Args:
         path: the file.
-        make: may raise a ValueError, a TypeError or an UnknownNameError about the table.
+        make: builds the object; may raise a ValueError, TypeError or UnknownNameError.
 
     Raises:
-        FormatError: the file is not TOML, or not what ``make`` takes.
+        FormatError: the file is not TOML, or ``make`` refuses its content.
         InputError: the file cannot be read.
     """
     try:
@@ -37,8 +37,8 @@ def read_toml(path: Path, make: Callable[[dict[str, Any]], _T]) -> _T:
 
 
 def format_toml(keys: Mapping[str, object]) -> str:
-    """A TOML file of texts, numbers, truths and lists of texts."""
-    # JSON's are TOML's, but for the one control character that JSON lets stand as it is.
+    """Returns a TOML text of strings, numbers, booleans and lists of strings."""
+    # JSON values are TOML values, except for the one control character that JSON does not escape.
     return "".join(
         f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
         for key, value in keys.items()

@@ -8,13 +8,13 @@ from rankprompt.errors import FormatError
 from rankprompt.files.text_lines import read_columns
 from rankprompt.files.unique_ids import gather_grades
 
-__all__ = ["read_qrels"]
+__all__ = ["parse_grade", "read_qrels"]
 
 _COLUMNS = ("qid", "iteration", "docid", "grade")
 
 
 def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
-    """Read TREC qrels.
+    """Reads TREC qrels.
 
     Args:
         path: the file, plain or gzip.
@@ -24,14 +24,24 @@ def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
 
     Raises:
         InputError: the file cannot be read.
-        FormatError: a malformed line, a document judged twice with different grades, or an empty
-            file.
+        FormatError: a line is malformed, a document is judged twice with different grades, or the
+            file is empty.
     """
-    return gather_grades(path, _read_rows(path))
+    return gather_grades(path, _rows(path))
 
 
-def _read_rows(path: Path | str) -> Iterator[tuple[int, str, str, int]]:
-    for line, (query, _, document, text) in read_columns(path, _COLUMNS):
-        if not re.fullmatch("[+-]?[0-9]{1,18}", text):
-            raise FormatError(path, line, f"expected a whole number as the grade, found {text!r}")
-        yield line, query, document, int(text)
+def parse_grade(path: Path | str, line: int, text: str, column: str = "grade") -> int:
+    """Parses a relevance grade, which is a whole number.
+
+    Raises:
+        FormatError: the text is something else.
+    """
+    # int() alone would also accept "1_000" and full-width digits.
+    if not re.fullmatch("[+-]?[0-9]{1,18}", text):
+        raise FormatError(path, line, f"expected a whole number as the {column}, found {text!r}")
+    return int(text)
+
+
+def _rows(path: Path | str) -> Iterator[tuple[int, str, str, int]]:
+    for line, (query, _, document, grade) in read_columns(path, _COLUMNS):
+        yield line, query, document, parse_grade(path, line, grade)

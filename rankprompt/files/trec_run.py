@@ -1,4 +1,4 @@
-"""TREC run files: ``qid Q0 docid rank score tag``."""
+"""TREC runs: ``qid Q0 docid rank score tag``."""
 
 import logging
 import math
@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from rankprompt.errors import FormatError
+from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.text_lines import read_columns
 
@@ -17,6 +17,7 @@ __all__ = [
     "RunNeedsReadingWholeError",
     "collect_rows",
     "format_run",
+    "format_scores",
     "group_rows",
     "iterate_run",
     "parse_rank",
@@ -29,13 +30,13 @@ __all__ = [
 _COLUMNS = ("qid", "Q0", "docid", "rank", "score", "tag")
 _BREAKS_COLUMNS = re.compile(r"[ \t\n]")
 
-logger = logging.getLogger("rankprompt")
+log = logging.getLogger("rankprompt")
 
 
 class RunNeedsReadingWholeError(Exception):
-    """A query's lines stand apart, so that no query is known to be complete before the end.
+    """The lines of a query are not contiguous, so no query is complete before the file's end.
 
-    Not a user's error: whoever iterates catches it and uses ``read_run``.
+    This is not a user's error: the caller of ``iterate_run`` catches it and uses ``read_run``.
     """
 
 
@@ -49,48 +50,48 @@ class Row(NamedTuple):
 
 
 def read_run(path: Path | str) -> dict[str, dict[str, float]]:
-    """Read a TREC run.
+    """Reads a TREC run.
 
-    Scores rank the documents, as in trec_eval; among equal scores the rank column decides, then
-    the order of the lines. Ranks that contradict the scores are told in one warning a file.
+    Documents are ordered by score, as in trec_eval; equal scores are ordered by rank, then by line.
+    One warning per file reports ranks that contradict the scores.
 
     Args:
         path: the file, plain or gzip.
 
     Returns:
-        Scores by query id and document id: queries in the order of their first line, each one's
-        documents best first.
+        Scores by query id and document id: queries in the order of their first lines, the
+        documents of each query best first.
 
     Raises:
         InputError: the file cannot be read.
-        FormatError: a malformed line, a document twice in a query, or an empty file.
+        FormatError: a line is malformed, a query has a document twice, or the file is empty.
     """
-    return dict(rank_rows(path, collect_rows(path, _read_rows(path)).items()))
+    return dict(rank_rows(path, collect_rows(path, _rows(path)).items()))
 
 
 def iterate_run(path: Path | str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Read a TREC run as ``read_run`` does, but a query at a time, in bounded memory.
+    """Reads a TREC run like ``read_run``, but one query at a time, in bounded memory.
 
-    Of the queries that are done a hash each is kept. Warnings come at the end.
+    Only a hash of each finished query's id is kept. Warnings come at the end.
 
     Args:
         path: the file, plain or gzip.
 
     Yields:
-        A query's id with its scores by document id, best first; in the file's order.
+        Each query's id with its scores by document id, best first, in the file's order.
 
     Raises:
-        RunNeedsReadingWholeError: a query's lines stand apart; what came before is valid.
-        InputError, FormatError: as ``read_run``.
+        RunNeedsReadingWholeError: a query's lines are not contiguous; what was yielded is valid.
+        InputError, FormatError: as in ``read_run``.
     """
-    yield from rank_rows(path, group_rows(path, _read_rows(path)))
+    yield from rank_rows(path, group_rows(path, _rows(path)))
 
 
 def collect_rows(path: Path | str, rows: Iterable[tuple[str, Row]]) -> dict[str, dict[str, Row]]:
-    """Gather each query's rows, wherever they stand, by document id.
+    """Collects the rows of each query by document id, in whatever order they come.
 
     Raises:
-        FormatError: a document twice in a query.
+        FormatError: a query has a document twice.
     """
     queries: dict[str, dict[str, Row]] = {}
     for query, row in rows:
@@ -101,48 +102,50 @@ def collect_rows(path: Path | str, rows: Iterable[tuple[str, Row]]) -> dict[str,
 def group_rows(
     path: Path | str, rows: Iterable[tuple[str, Row]]
 ) -> Iterator[tuple[str, dict[str, Row]]]:
-    """Gather each query's rows, which stand together, by document id; one query at a time.
+    """Collects contiguous rows of each query by document id, one query at a time.
 
     Raises:
-        RunNeedsReadingWholeError: a query's rows stand apart.
-        FormatError: a document twice in a query.
+        RunNeedsReadingWholeError: a query's rows are not contiguous.
+        FormatError: a query has a document twice.
     """
     seen: set[int] = set()
     for query, group in groupby(rows, key=lambda pair: pair[0]):
-        # Two ids with one hash cost no more than reading the run whole.
+        # Two ids with the same hash cost no more than reading the run as a whole.
         if hash(query) in seen:
-            raise RunNeedsReadingWholeError(f"{path}: the lines of query {query} stand apart")
+            raise RunNeedsReadingWholeError(
+                f"{path}: the lines of query {query} are not contiguous"
+            )
         seen.add(hash(query))
-        gathered: dict[str, Row] = {}
+        by_document: dict[str, Row] = {}
         for _, row in group:
-            _add(path, query, gathered, row)
-        yield query, gathered
+            _add(path, query, by_document, row)
+        yield query, by_document
 
 
 def rank_rows(
     path: Path | str, queries: Iterable[tuple[str, Mapping[str, Row]]]
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Order the rows of each query by score, then rank, then line.
+    """Orders the rows of each query by score, then rank, then line.
 
-    Ranks that contradict the scores are told in one warning, at the end.
+    One warning at the end reports ranks that contradict the scores.
 
     Args:
         path: the file, for messages.
-        queries: ids with their rows by document id.
+        queries: query ids with their rows by document id.
 
     Yields:
-        A query's id with its scores by document id, best first; in the order given.
+        Each query's id with its scores by document id, best first, in the order of ``queries``.
     """
     queries_warned, lines_warned, first = 0, 0, 0
     for query, rows in queries:
         best_first = sorted(rows.values(), key=lambda row: (-row.score, row.rank, row.line))
-        lines = _disagreeing(best_first)
+        lines = _lines_with_wrong_rank(best_first)
         if lines:
             first = min(first or lines[0], *lines)
             queries_warned, lines_warned = queries_warned + 1, lines_warned + len(lines)
         yield query, {row.document: row.score for row in best_first}
     if queries_warned:
-        logger.warning(
+        log.warning(
             "%s: ranks disagree with scores on %d lines of %d queries, first on line %d; "
             "the scores are followed",
             path,
@@ -153,31 +156,32 @@ def rank_rows(
 
 
 def write_run(path: Path | str, rankings: Mapping[str, Sequence[str]], tag: str) -> None:
-    """Write a TREC run, atomically.
+    """Writes a TREC run atomically.
 
     Args:
         path: the file.
-        rankings: document ids by query id, best first; queries are written in this order.
+        rankings: document ids by query id, best first; the queries are written in this order.
         tag: the run's name.
 
     Raises:
-        InputError: the file cannot be written; an old one is untouched.
-        ValueError: as ``format_run``.
+        InputError: the file cannot be written; an existing file is unchanged.
+        ValueError: as in ``format_run``.
     """
     write_atomically(Path(path), format_run(rankings, tag))
 
 
 def format_run(rankings: Mapping[str, Sequence[str]], tag: str) -> str:
-    """Give the text of a TREC run.
+    """Formats rankings without scores as a TREC run.
 
-    A query's n documents score n, n-1, ..., 1, so no tool sees a tie, even in 32-bit floats.
+    The n documents of a query get the scores n, n-1, ..., 1, so that no tool sees ties, not even
+    with 32-bit floats.
 
     Args:
-        rankings: document ids by query id, best first; queries are written in this order.
+        rankings: document ids by query id, best first; the queries are written in this order.
         tag: the run's name.
 
     Raises:
-        ValueError: the tag or an id is empty or would break the columns, or a ranking holds a
+        ValueError: the tag or an id is empty or would break the columns, or a ranking has a
             document twice.
     """
     if tag.split() != [tag]:
@@ -185,42 +189,61 @@ def format_run(rankings: Mapping[str, Sequence[str]], tag: str) -> str:
     lines = []
     for query, documents in rankings.items():
         if len(set(documents)) != len(documents):
-            raise ValueError(f"the ranking of query {query} holds a document twice")
+            raise ValueError(f"the ranking of query {query} has a document twice")
         for name in (query, *documents):
             if not name or _BREAKS_COLUMNS.search(name):
-                raise ValueError(f"the id {name!r} is empty or holds whitespace")
+                raise ValueError(f"the id {name!r} is empty or contains white space")
         lines += [
-            f"{query} Q0 {document} {index + 1} {len(documents) - index} {tag}\n"
+            _line(query, document, index + 1, len(documents) - index, tag)
             for index, document in enumerate(documents)
         ]
     return "".join(lines)
 
 
-def _read_rows(path: Path | str) -> Iterator[tuple[str, Row]]:
-    for line, (query, _, document, rank, score, _) in read_columns(path, _COLUMNS):
-        yield (
-            query,
-            Row(document, parse_rank(path, line, rank), parse_score(path, line, score), line),
-        )
+def format_scores(query: str, scores: Mapping[str, float], tag: str) -> str:
+    """Formats one query of a TREC run with the scores of a first stage.
 
+    Scores are written in single precision, as trec_eval holds them. Scores that are equal in
+    single precision are separated by its smallest step, so that every tool sees the same order.
 
-def _add(path: Path | str, query: str, rows: dict[str, Row], row: Row) -> None:
-    first = rows.setdefault(row.document, row)
-    if first is not row:
-        problem = f"document {row.document} of query {query} stands on line {first.line} already"
-        raise FormatError(path, row.line, problem)
+    Args:
+        query: the query's id.
+        scores: scores by document id, best first.
+        tag: the run's name, one word.
+
+    Raises:
+        InputError: an id is empty or contains white space.
+    """
+    import numpy as np
+
+    lines, last = [], np.float32(np.inf)
+    for rank, (document, score) in enumerate(scores.items(), start=1):
+        for name in (query, document):
+            if name.split() != [name]:
+                raise InputError(f"an id must be one word without spaces, not {name!r}")
+        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
+        lines.append(_line(query, document, rank, last, tag))
+    return "".join(lines)
 
 
 def parse_rank(path: Path | str, line: int, text: str) -> int:
-    """The whole number that a rank is."""
-    # int() alone would let "1_000" and full-width digits pass, and it refuses very long numbers.
+    """Parses a rank, which is a whole number.
+
+    Raises:
+        FormatError: the text is something else.
+    """
+    # int() alone would accept "1_000" and full-width digits, and refuses very long numbers.
     if not re.fullmatch("[0-9]{1,18}", text):
         raise FormatError(path, line, f"expected a whole number as the rank, found {text!r}")
     return int(text)
 
 
 def parse_score(path: Path | str, line: int, text: str) -> float:
-    """The finite number that a score is."""
+    """Parses a score, which is a finite number.
+
+    Raises:
+        FormatError: the text is something else.
+    """
     try:
         score = float(text) if "_" not in text else math.nan
     except ValueError:
@@ -230,7 +253,26 @@ def parse_score(path: Path | str, line: int, text: str) -> float:
     return score
 
 
-def _disagreeing(best_first: Sequence[Row]) -> list[int]:
-    """The line numbers of the documents that the rank column puts elsewhere; equal ranks agree."""
-    by_rank = sorted(best_first, key=lambda row: row.rank)  # stable: equal ranks stay as scored
-    return [ours.line for ours, theirs in zip(best_first, by_rank, strict=True) if ours != theirs]
+def _line(query: str, document: str, rank: int, score: object, tag: str) -> str:
+    return f"{query} Q0 {document} {rank} {score!s} {tag}\n"
+
+
+def _rows(path: Path | str) -> Iterator[tuple[str, Row]]:
+    for line, (query, _, document, rank, score, _) in read_columns(path, _COLUMNS):
+        row = Row(document, parse_rank(path, line, rank), parse_score(path, line, score), line)
+        yield query, row
+
+
+def _add(path: Path | str, query: str, rows: dict[str, Row], row: Row) -> None:
+    first = rows.setdefault(row.document, row)
+    if first is not row:
+        problem = f"document {row.document} of query {query} is already on line {first.line}"
+        raise FormatError(path, row.line, problem)
+
+
+def _lines_with_wrong_rank(best_first: Sequence[Row]) -> list[int]:
+    """Returns the lines whose position by rank differs from that by score; equal ranks agree."""
+    by_rank = sorted(best_first, key=lambda row: row.rank)  # stable: equal ranks keep their order
+    return [
+        scored.line for scored, ranked in zip(best_first, by_rank, strict=True) if scored != ranked
+    ]

@@ -1,4 +1,4 @@
-"""Gathers a file's records by id: a record may stand twice where it says the same both times."""
+"""Collects a file's records by id; a repeated record is accepted only if its content is equal."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,20 +12,20 @@ T = TypeVar("T")
 
 
 def gather_queries(path: Path | str, rows: Iterable[tuple[int, str, str]]) -> dict[str, str]:
-    """Texts by query id, in the order of the rows.
+    """Collects query texts by id, in the order of the rows.
 
     Args:
         path: the file, for messages.
-        rows: line, id, text.
+        rows: line number, id and text.
 
     Raises:
-        FormatError: an id twice.
+        FormatError: an id occurs twice.
     """
     queries: dict[str, str] = {}
     lines: dict[str, int] = {}
     for line, name, text in rows:
         if name in lines:
-            raise FormatError(path, line, f"query {name} stands on line {lines[name]} already")
+            raise FormatError(path, line, f"query {name} is already on line {lines[name]}")
         queries[name], lines[name] = text, line
     return queries
 
@@ -36,22 +36,22 @@ def gather_documents(
     wanted: Iterable[str] | None = None,
     where: str = "on line",
 ) -> dict[str, T]:
-    """Documents, or what stands for them, by id, in the order of the rows.
+    """Collects documents by id, in the order of the rows.
 
     Args:
         path: the file, for messages.
-        rows: line, id, document; all are read, whatever is wanted.
+        rows: line number, id and document; all rows are read, wanted or not.
         wanted: the ids to keep; None keeps all.
-        where: how a message says a line.
+        where: the words before a line number in messages.
 
     Raises:
-        FormatError: an id twice with different documents.
+        FormatError: an id occurs twice with different documents.
     """
-    keep = None if wanted is None else frozenset(wanted)
+    wanted_ids = None if wanted is None else frozenset(wanted)
     documents: dict[str, T] = {}
     lines: dict[str, int] = {}
     for line, name, document in rows:
-        if keep is not None and name not in keep:
+        if wanted_ids is not None and name not in wanted_ids:
             continue
         first_line = lines.setdefault(name, line)
         if documents.setdefault(name, document) != document:
@@ -63,24 +63,24 @@ def gather_documents(
 def gather_grades(
     path: Path | str, rows: Iterable[tuple[int, str, str, int]]
 ) -> dict[str, dict[str, int]]:
-    """Grades by query id and document id, in the order of the rows.
+    """Collects relevance grades by query id and document id, in the order of the rows.
 
     Args:
         path: the file, for messages.
-        rows: line, query id, document id, grade.
+        rows: line number, query id, document id and grade.
 
     Raises:
-        FormatError: a document judged twice with different grades.
+        FormatError: a document is judged twice for a query, with different grades.
     """
     qrels: dict[str, dict[str, int]] = {}
     lines: dict[tuple[str, str], int] = {}
     for line, query, document, grade in rows:
         first_line = lines.setdefault((query, document), line)
-        known = qrels.setdefault(query, {}).setdefault(document, grade)
-        if known != grade:
+        first_grade = qrels.setdefault(query, {}).setdefault(document, grade)
+        if first_grade != grade:
             problem = (
                 f"document {document} of query {query} has grade {grade} here "
-                f"and {known} on line {first_line}"
+                f"and {first_grade} on line {first_line}"
             )
             raise FormatError(path, line, problem)
     return qrels

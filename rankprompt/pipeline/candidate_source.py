@@ -5,9 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+from rankprompt.datasets import name_collection
 from rankprompt.datasets.base import Collection
-from rankprompt.datasets.candidate_blocks import Block, candidates_of
-from rankprompt.datasets.named_dataset import name_collection
+from rankprompt.datasets.candidates import Block, candidates_of
 from rankprompt.errors import InputError
 from rankprompt.files import RunNeedsReadingWholeError, iterate_run, read_run
 from rankprompt.pipeline.job import RerankJob

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from rankprompt.datasets.passages import parse_fields
 from rankprompt.journal.budget import Budget
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.pipeline.config import RerankConfig
@@ -11,7 +12,7 @@ from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers import Method, Ranker, RankerSettings, method
 from rankprompt.types import QuestionKind
 
-__all__ = ["JudgeSource", "RerankJob", "field_names"]
+__all__ = ["JudgeSource", "RerankJob"]
 
 JudgeSource: TypeAlias = Literal["oracle", "local", "server", "teacher"]
 """Who judges: relevance grades, a model on this machine or behind a server, a cascade's teacher."""
@@ -77,13 +78,8 @@ class RerankJob:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields of a document that make its passage, in this order."""
-        return field_names(self.config.data.fields)
+        return parse_fields(self.config.data.fields)
 
     def estimate(self, documents: int) -> int:
         """About how many questions are asked over so many documents; a teacher's are documents."""
         return self.method.estimate(documents, self.settings) if self.method else documents
-
-
-def field_names(text: str) -> tuple[str, ...]:
-    """The names in a text such as "title,text"."""
-    return tuple(text.replace(",", " ").split())

@@ -83,7 +83,7 @@ def rerank_manifest(
         content["cascade"] = cascade.counts.summary()
     if job.config.ray.address:
         content["workers_replaced"] = execution.workers_replaced
-    text = format_manifest({"config": as_dict(job.config)}, content)
+    text = format_manifest({"config": as_dict(job.config), **content})
     return Manifest(text, json.loads(text))
 
 

@@ -1,10 +1,8 @@
 """A reranking from files to files: what ``rankprompt rerank`` does."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import RerankConfig
@@ -15,22 +13,17 @@ from rankprompt.pipeline.passages import open_cascade
 from rankprompt.pipeline.results import Totals
 from rankprompt.pipeline.run_writer import RunWriter
 from rankprompt.pipeline.validation import validate
+from rankprompt.types import Progress, no_progress
 
-__all__ = ["Progress", "run_rerank"]
-
-Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Opened with a description and about how many questions there will be; as a context, it gives the
-function to call with the number of questions judged since the last call."""
+__all__ = ["run_rerank"]
 
 
-def run_rerank(
-    config: RerankConfig, progress: Progress = lambda *_: nullcontext(lambda _: None)
-) -> dict[str, Any]:
+def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[str, Any]:
     """Reranks, and writes the run and its manifest.
 
     Args:
         config: the configuration.
-        progress: shows how far the reranking is.
+        progress: opens the progress bar, once the model is loaded; its steps are questions.
 
     Returns:
         The manifest, as it was written.

@@ -12,6 +12,7 @@ from rankprompt.cascade.teachers import (
     default_aggregate,
     llm_of,
 )  # fmt: skip
+from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
@@ -27,7 +28,7 @@ from rankprompt.pipeline.config import (
 )
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
-from rankprompt.pipeline.job import JudgeSource, RerankJob, field_names
+from rankprompt.pipeline.job import JudgeSource, RerankJob
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.rankers import method
 from rankprompt.rankers.stages import split_stages
@@ -57,8 +58,7 @@ def validate(config: RerankConfig) -> RerankJob:
     missing = [f"`{name}`" for name in ("run", "queries", "docs") if not getattr(data, name)]
     if missing and not data.dataset:
         raise InputError(f"give {', '.join(missing)}, or a `dataset` that has them")
-    if not field_names(data.fields):
-        raise InputError("`fields` names no field; give some, as in title,text")
+    parse_fields(data.fields)
     if config.output.run is None:
         raise InputError("give `output`, the run to write")
     if budget.max_cost is not None and not (budget.price_in or budget.price_out):

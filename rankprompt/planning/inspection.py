@@ -1,37 +1,132 @@
-"""Look before you spend: what a collection holds, and how far reranking its candidates can go."""
+"""Inspects a dataset and its candidates before any model is asked: counts, lengths, ceilings."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
 from itertools import chain, islice
+from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NotRequired, TypedDict
 
-from rankprompt.datasets.base import Collection
-from rankprompt.datasets.passages import FIELDS, join_fields
+from rankprompt.datasets.base import Collection, Documents
+from rankprompt.datasets.passages import FIELDS, join_fields, parse_fields
 from rankprompt.errors import InputError
 from rankprompt.eval.ceiling import DEPTHS, ceilings_by_depth
 from rankprompt.types import Qrels, Run
 
-__all__ = ["DEPTHS", "Lengths", "inspect_collection"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEPTHS",
+    "CandidateStatistics",
+    "GradeStatistics",
+    "Inspection",
+    "Lengths",
+    "inspect_collection",
+    "inspect_dataset",
+]
 
-# Documents whose texts are in memory at a time.
-_BLOCK = 1000
+DEFAULT_MODEL = "smollm2-135m"
+"""The model whose tokenizer counts tokens by default."""
+
+_BATCH = 1000  # documents whose texts are in memory at the same time
 
 Count = Callable[[Sequence[str]], Sequence[int]]
-"""The tokens of texts, in the same order."""
+"""Returns the number of tokens of each text, in the same order."""
 Measure = Callable[[Run, Qrels], float]
-"""The quality of a run, higher is better."""
+"""Returns the quality of a run; higher is better."""
 
 
-class Lengths(NamedTuple):
-    """Of texts, in tokens; percentiles are of the sorted lengths, by nearest rank."""
+class Lengths(TypedDict):
+    """Lengths of texts in tokens; percentiles are nearest ranks of the sorted lengths."""
 
     mean: float
     median: int
     p95: int
     longest: int
+
+
+class CandidateStatistics(TypedDict):
+    """Counts of a run's queries, and of the candidates per query."""
+
+    queries: int
+    queries_without_text: int
+    queries_without_candidates: int
+    fewest: int
+    mean: float
+    most: int
+
+
+class GradeStatistics(TypedDict):
+    """Counts of judged queries and pairs; ``by_grade`` counts the pairs with each grade."""
+
+    queries: int
+    queries_without_relevant: int
+    judged: int
+    by_grade: dict[str, int]
+
+
+class Inspection(TypedDict):
+    """The result of an inspection, as JSON can hold it.
+
+    Without candidates, the statistics of texts are those of all documents. ``candidates`` and
+    ``grades`` are absent if the collection has none, ``depths`` if it lacks either. Each entry of
+    ``depths`` is as in ``ceilings_by_depth``.
+    """
+
+    collection: str
+    queries: int
+    blank_queries: int
+    query_tokens: Lengths | None
+    documents: int
+    candidate_documents: int | None
+    unknown_documents: int | None
+    blank_documents: int
+    doubled_texts: int
+    document_tokens: Lengths | None
+    candidates: NotRequired[CandidateStatistics]
+    grades: NotRequired[GradeStatistics]
+    depths: NotRequired[list[dict[str, float]]]
+
+
+def inspect_dataset(
+    collection: Collection,
+    *,
+    run: Path | None = None,
+    qrels: Path | None = None,
+    model: str = DEFAULT_MODEL,
+    fields: str = ",".join(FIELDS),
+    depths: Sequence[int] = DEPTHS,
+) -> Inspection:
+    """Inspects a collection as ``rankprompt inspect`` does; the ceiling is that of nDCG@10.
+
+    Args:
+        collection: the collection.
+        run: TREC run with the candidates; None for those of the collection.
+        qrels: TREC qrels; None for the grades of the collection.
+        model: the model whose tokenizer counts tokens, as in ``load_model``.
+        fields: names of the fields that make a passage, separated by commas.
+        depths: as in ``inspect_collection``.
+
+    Raises:
+        RankpromptError: a file or the tokenizer cannot be read; or as in ``inspect_collection``.
+    """
+    from rankprompt.eval import parse_measure, score
+    from rankprompt.files import read_qrels, read_run
+    from rankprompt.llm import token_counter
+
+    if any(depth < 1 for depth in depths):
+        raise InputError("`depth` must be at least 1")
+    ndcg = parse_measure("ndcg@10")
+    return inspect_collection(
+        collection,
+        read_run(run) if run else collection.run(),
+        grades=read_qrels(qrels) if qrels else collection.qrels(),
+        count=token_counter(model),
+        measure=lambda ranked, truth: score(ranked, truth, [ndcg]).means[ndcg.name],
+        depths=depths,
+        fields=parse_fields(fields),
+    )
 
 
 def inspect_collection(
@@ -43,42 +138,49 @@ def inspect_collection(
     measure: Measure,
     depths: Sequence[int] = DEPTHS,
     fields: Sequence[str] = FIELDS,
-) -> dict[str, Any]:
-    """Counts and measures; asks no model anything.
+) -> Inspection:
+    """Counts and measures a collection without asking a model.
 
     Args:
-        collection: what to look at.
-        run: its candidates; None where there are none: then the documents as a whole are looked at.
-        grades: of relevance; None where there are none.
+        collection: the collection.
+        run: its candidates; None if there are none, and then all documents are inspected.
+        grades: the relevance grades; None if there are none.
         count: counts tokens.
-        measure: of the ceiling, such as nDCG@10.
-        depths: at which shares of judged and relevant candidates are given; those that no query
-            reaches are left out.
-        fields: of a document, that make its passage.
-
-    Returns:
-        What JSON can hold. ``depths`` has an entry a depth with the share of candidates that are
-        judged, the mean of relevant ones a query, the share of all relevant documents that are
-        found (recall over the queries with any), and ``ceiling``: the measure of the candidates
-        sorted by their grades, the best that any reranking to that depth can reach.
+        measure: the measure of the ceiling, such as nDCG@10.
+        depths: the depths at which the candidates are inspected, as in ``ceilings_by_depth``.
+            Depths that no query reaches are replaced by the largest number of candidates.
+        fields: the fields of a document that make its passage.
 
     Raises:
-        InputError: a part cannot be read, or the run and the queries have nothing in common.
+        InputError: the collection cannot be read, or has no query of the run.
     """
     queries = collection.queries()
     if run is not None and not run.keys() & queries.keys():
         raise InputError(f"no query of the run is among the queries of {collection.name}")
-    texts = _look_at_texts(collection, run, count, fields)
-    found: dict[str, Any] = {
+    documents = collection.documents()
+    wanted = None if run is None else list(dict.fromkeys(chain.from_iterable(run.values())))
+    lengths: list[int] = []
+    blank = 0
+    digests: Counter[bytes] = Counter()
+    for batch in _passages(documents, wanted, fields):
+        blank += sum(not text.strip() for text in batch)
+        lengths += count(batch)
+        digests.update(blake2b(text.encode(), digest_size=8).digest() for text in batch)
+    inspection: Inspection = {
         "collection": collection.name,
         "queries": len(queries),
         "blank_queries": sum(not text.strip() for text in queries.values()),
-        "query_tokens": _lengths(count(list(queries.values())))._asdict() if queries else None,
-        **texts,
+        "query_tokens": _lengths(count(list(queries.values()))),
+        "documents": len(documents),
+        "candidate_documents": None if wanted is None else len(wanted),
+        "unknown_documents": None if wanted is None else len(wanted) - len(lengths),
+        "blank_documents": blank,
+        "doubled_texts": digests.total() - len(digests),
+        "document_tokens": _lengths(lengths),
     }
     if run is not None:
         sizes = [len(scores) for scores in run.values()]
-        found["candidates"] = {
+        inspection["candidates"] = {
             "queries": len(run),
             "queries_without_text": sum(query not in queries for query in run),
             "queries_without_candidates": sum(not run.get(query) for query in queries),
@@ -87,63 +189,47 @@ def inspect_collection(
             "most": max(sizes),
         }
     if grades is not None:
-        found["grades"] = {
+        pairs = Counter(chain.from_iterable(of_query.values() for of_query in grades.values()))
+        inspection["grades"] = {
             "queries": len(grades),
             "queries_without_relevant": sum(
-                not any(grade > 0 for grade in of.values()) for of in grades.values()
+                not any(grade > 0 for grade in of_query.values()) for of_query in grades.values()
             ),
-            "judged": sum(map(len, grades.values())),
-            "by_grade": _by_grade(grades),
+            "judged": pairs.total(),
+            "by_grade": {str(grade): number for grade, number in sorted(pairs.items())},
         }
     if run is not None and grades is not None:
         ceilings = ceilings_by_depth(run, grades, lambda best: measure(best, grades), depths)
-        found["depths"] = [asdict(ceiling) for ceiling in ceilings]
-    return found
+        inspection["depths"] = [asdict(ceiling) for ceiling in ceilings]
+    return inspection
 
 
-def _look_at_texts(
-    collection: Collection, run: Run | None, count: Count, fields: Sequence[str]
-) -> dict[str, Any]:
-    """Lengths, blanks and doubles, of the run's documents or of all."""
-    documents = collection.documents()
-    wanted = None if run is None else list(dict.fromkeys(chain.from_iterable(run.values())))
-    lengths: list[int] = []
-    blank = 0
-    seen: Counter[bytes] = Counter()
-    known = 0
-    source: Iterable[tuple[str, Mapping[str, str]]]
-    source = (
-        iter(documents)
-        if wanted is None
-        else chain.from_iterable(
-            documents.get(wanted[start : start + _BLOCK]).items()
-            for start in range(0, len(wanted), _BLOCK)
+def _passages(
+    documents: Documents, wanted: Sequence[str] | None, fields: Sequence[str]
+) -> Iterator[list[str]]:
+    """Yields the texts of the wanted documents, or of all documents, in batches."""
+    if wanted is None:
+        source = iter(documents)
+    else:
+        starts = range(0, len(wanted), _BATCH)
+        source = chain.from_iterable(
+            documents.get(wanted[start : start + _BATCH]).items() for start in starts
         )
-    )
-    while part := [join_fields(name, found, fields).text for name, found in islice(source, _BLOCK)]:
-        known += len(part)
-        blank += sum(not text.strip() for text in part)
-        lengths += count(part)
-        seen.update(blake2b(text.encode(), digest_size=8).digest() for text in part)
-    return {
-        "documents": len(documents),
-        "candidate_documents": None if wanted is None else len(wanted),
-        "unknown_documents": None if wanted is None else len(wanted) - known,
-        "blank_documents": blank,
-        "doubled_texts": sum(number - 1 for number in seen.values()),
-        "document_tokens": _lengths(lengths)._asdict() if lengths else None,
-    }
+    while batch := list(islice(source, _BATCH)):
+        yield [join_fields(name, texts, fields).text for name, texts in batch]
 
 
-def _lengths(numbers: Sequence[int]) -> Lengths:
-    ordered = sorted(numbers)
+def _lengths(lengths: Sequence[int]) -> Lengths | None:
+    if not lengths:
+        return None
+    ordered = sorted(lengths)
 
-    def rank(share: float) -> int:
+    def percentile(share: float) -> int:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
-    return Lengths(fmean(ordered), rank(0.5), rank(0.95), ordered[-1])
-
-
-def _by_grade(qrels: Qrels) -> dict[str, int]:
-    grades = Counter(chain.from_iterable(of.values() for of in qrels.values()))
-    return {str(grade): number for grade, number in sorted(grades.items())}
+    return {
+        "mean": fmean(ordered),
+        "median": percentile(0.5),
+        "p95": percentile(0.95),
+        "longest": ordered[-1],
+    }

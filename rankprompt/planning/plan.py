@@ -8,7 +8,6 @@ tokenizer. One query is simulated at a time: memory does not grow with their num
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +26,6 @@ from rankprompt.pipeline.config import EMBEDDED, OutputConfig
 from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade
-from rankprompt.pipeline.rerank import Progress
 from rankprompt.pipeline.validation import validate
 from rankprompt.planning.calibration import Speed, calibrate
 from rankprompt.planning.config import Plan, PlanConfig
@@ -42,7 +40,14 @@ from rankprompt.planning.simulation import (
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS, method
 from rankprompt.rankers.reranking import as_run
-from rankprompt.types import Candidates, PairwiseQuestion, Qrels, QuestionKind
+from rankprompt.types import (
+    Candidates,
+    PairwiseQuestion,
+    Progress,
+    Qrels,
+    QuestionKind,
+    no_progress,
+)
 
 __all__ = ["NOISES", "plan_rerank"]
 
@@ -59,7 +64,7 @@ _SETTINGS = (
 def plan_rerank(
     config: PlanConfig,
     measure: Measure,
-    progress: Progress = lambda *_: nullcontext(lambda _: None),
+    progress: Progress = no_progress,
 ) -> Plan:
     """Prices every method for a reranking; writes nothing, and asks a few prompts at the most.
 

@@ -1,4 +1,9 @@
-"""First stages: candidates where there is no run yet, and the fusion of runs."""
+"""First stages: retrieval by BM25 (bm25s or Lucene), and the fusion of runs.
+
+``first_stage`` and ``run_fusion`` work from files to files, as ``rankprompt retrieve`` and
+``rankprompt fuse`` do; ``bm25``, ``lucene_search`` and ``fusion``
+work in memory.
+"""
 
 from rankprompt.retrieval.bm25 import bm25
 from rankprompt.retrieval.fusion import fuse

@@ -1,18 +1,18 @@
-"""How texts become the words that BM25 counts, by language.
+"""Splits texts into the words that BM25 counts, by language.
 
 ==================  ==============================================================================
 language            words
 ==================  ==============================================================================
 an ISO code, as en  runs of two or more letters, digits and underscores, lower-cased; less bm25s'
                     stop words, where it has a list; stemmed by Snowball
-zh                  every Chinese character, and every pair of neighbours; other runs of letters
-                    and digits are words of any length. Full-width forms are made plain (NFKC), and
-                    all is lower-cased. Japanese and Korean scripts are treated likewise
-none                as an ISO code, without stop words and stems
+zh                  every Chinese character, and every pair of adjacent ones; other runs of letters
+                    and digits are words of any length. Full-width forms become normal ones (NFKC),
+                    and all is lower-cased. Japanese and Korean scripts are treated likewise
+none                as for an ISO code, without stop words and stemming
 ==================  ==============================================================================
 
-Lucene's analyser for Chinese makes pairs alone, so that a character by itself is found only where
-it stands alone; characters beside the pairs find more (docs/first-stages.md).
+Lucene's analyzer for Chinese makes only pairs, so that a single character matches only where it
+stands alone. Single characters in addition to pairs find more (docs/first-stages.md).
 """
 
 import re
@@ -27,7 +27,7 @@ from rankprompt.errors import InputError, UnknownNameError
 __all__ = ["LANGUAGES", "Split", "guess_language", "words"]
 
 Split: TypeAlias = Callable[[Sequence[str]], list[list[str]]]
-"""Gives the words of each text, in the texts' order."""
+"""Returns the words of each text, in the order of the texts."""
 
 _STEMMERS = {
     "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
@@ -36,12 +36,12 @@ _STEMMERS = {
     "lt": "lithuanian", "nl": "dutch", "no": "norwegian", "pt": "portuguese", "ro": "romanian",
     "ru": "russian", "sr": "serbian", "sv": "swedish", "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
-"""Those of PyStemmer 2.2, less the languages whose vowel signs break words for bm25s (hi, ne, ta).
-"""
+"""The stemmers of PyStemmer 2.2, without the languages whose vowel signs split words in bm25s (hi,
+ne, ta)."""
 _STOP_WORDS = {"da", "de", "en", "es", "fr", "it", "nl", "no", "pt", "ru", "sv", "tr"}
 
 LANGUAGES = (*_STEMMERS, "none", "zh")
-"""All languages that ``words`` knows."""
+"""The languages that ``words`` supports."""
 
 # Ideographs with their marks, kana, Hangul syllables.
 _CJK = (
@@ -54,56 +54,56 @@ _LATIN_ENDS = "\u0250"
 
 
 def words(language: str) -> Split:
-    """Finds how a language's texts are split.
+    """Returns the function that splits texts of a language into words.
 
     Args:
         language: one of ``LANGUAGES``.
 
     Raises:
-        UnknownNameError: it is none of them.
+        UnknownNameError: the language is not one of them.
     """
     if language == "zh":
-        return _chinese
+        return _split_chinese
     if language not in LANGUAGES:
         raise UnknownNameError("language", language, LANGUAGES)
-    return partial(_by_space, language=language)
+    return partial(_split_at_spaces, language=language)
 
 
 def guess_language(queries: Iterable[str]) -> str:
     """Guesses the language of a collection from its first 100 queries.
 
     Returns:
-        "zh" where more than 3 of 10 letters are Chinese, Japanese or Korean, "en" where most of
-        the others are Latin, or where there are no letters.
+        "zh" if more than 3 of 10 letters are Chinese, Japanese or Korean; "en" if most of the
+        other letters are Latin, or if there are no letters.
 
     Raises:
-        InputError: most letters are of another script.
+        InputError: most letters belong to another script.
     """
-    letters = [one for text in islice(queries, _GUESSED_FROM) for one in text if one.isalpha()]
-    if 10 * sum(bool(re.match(f"[{_CJK}]", one)) for one in letters) > 3 * len(letters):
+    letters = [char for text in islice(queries, _GUESSED_FROM) for char in text if char.isalpha()]
+    if 10 * sum(bool(re.match(f"[{_CJK}]", letter)) for letter in letters) > 3 * len(letters):
         return "zh"
-    if 2 * sum(one < _LATIN_ENDS for one in letters) < len(letters):
+    if 2 * sum(letter < _LATIN_ENDS for letter in letters) < len(letters):
         raise InputError(
-            f"cannot tell the queries' language; give --language, one of {', '.join(LANGUAGES)}"
+            f"cannot tell the queries' language; give `language`, one of {', '.join(LANGUAGES)}"
         )
     return "en"
 
 
-def _by_space(texts: Sequence[str], language: str) -> list[list[str]]:
+def _split_at_spaces(texts: Sequence[str], language: str) -> list[list[str]]:
     import bm25s
     import Stemmer
 
-    found: list[list[str]] = bm25s.tokenize(
+    tokens: list[list[str]] = bm25s.tokenize(
         list(texts),
         stopwords=language if language in _STOP_WORDS else None,
         stemmer=None if language == "none" else Stemmer.Stemmer(_STEMMERS[language]),
         return_ids=False,
         show_progress=False,
     )
-    return found
+    return tokens
 
 
-def _chinese(texts: Sequence[str]) -> list[list[str]]:
+def _split_chinese(texts: Sequence[str]) -> list[list[str]]:
     return [list(_chinese_words(text)) for text in texts]
 
 
@@ -112,4 +112,4 @@ def _chinese_words(text: str) -> Iterable[str]:
         if word:
             yield word
         yield from run
-        yield from (run[place : place + 2] for place in range(len(run) - 1))
+        yield from (run[start : start + 2] for start in range(len(run) - 1))

@@ -1,4 +1,4 @@
-"""BM25 indexes on disk, each with a description of what it was made from."""
+"""BM25 indexes on disk, each with a description of the source that it was made from."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from rankprompt.datasets.base import Collection
 from rankprompt.errors import InputError
@@ -16,12 +16,34 @@ from rankprompt.files.manifest import versions
 from rankprompt.retrieval.bm25 import Index
 from rankprompt.types import Document
 
-__all__ = ["describe_source", "open_index"]
+__all__ = ["FileState", "IndexSource", "describe_source", "open_index"]
 
 log = logging.getLogger("rankprompt")
 
-_ABOUT = "rankprompt.json"
-_FORM = "rankprompt bm25 index 1"  # raise it whenever words are made otherwise
+_DESCRIPTION = "rankprompt.json"
+_FORM = "rankprompt bm25 index 1"  # to be raised whenever texts are split differently
+
+
+class FileState(TypedDict):
+    """A file's path, size in bytes and modification time in nanoseconds."""
+
+    path: str
+    bytes: int
+    changed_ns: int
+
+
+class IndexSource(TypedDict):
+    """The source of an index; an index is used only if its source is equal."""
+
+    form: str
+    reader: str
+    collection: str
+    files: list[FileState]
+    language: str
+    fields: list[str]
+    k1: float
+    b: float
+    versions: dict[str, str]
 
 
 def describe_source(
@@ -32,26 +54,27 @@ def describe_source(
     fields: Sequence[str],
     k1: float,
     b: float,
-) -> dict[str, Any]:
-    """What an index must have been made from to be the one that is wanted.
+) -> IndexSource:
+    """Describes the source from which an index must have been made.
 
     Args:
-        collection: by whose reader the files are read.
-        files: that its documents are read from; known again by their names, sizes and times of
-            change, wherever they lie. Without any, the collection is known by its name.
+        collection: the collection whose documents are indexed.
+        files: the files of its documents, which are recognised by their names, sizes and
+            modification times, in any folder. Without files, the collection is recognised by its
+            name.
         language: as in ``words``.
-        fields: of the documents.
+        fields: the fields to index.
         k1: as in ``bm25``.
         b: as in ``bm25``.
 
     Raises:
-        InputError: a file is not there.
+        InputError: a file cannot be read.
     """
     return {
         "form": _FORM,
         "reader": type(collection).__name__,
         "collection": collection.name,
-        "files": [_state(path) for path in files],
+        "files": [_file_state(path) for path in files],
         "language": language,
         "fields": list(fields),
         "k1": k1,
@@ -61,27 +84,28 @@ def describe_source(
 
 
 def open_index(
-    source: Mapping[str, Any],
+    source: IndexSource,
     documents: Callable[[], Iterable[Document]],
     folder: Path | None = None,
 ) -> Index:
-    """Opens the index of a collection; makes it if it is not there.
+    """Opens the index of a source, and builds it if it does not exist.
 
     Args:
-        source: what it must be made from, from ``describe_source``.
-        documents: called where the index is to be made.
-        folder: where it lies. None is a place of its own in the cache: there, one that is damaged
-            is made anew, and those of older states of the same files are deleted.
+        source: the source, from ``describe_source``.
+        documents: returns the documents; called only to build the index.
+        folder: the folder of the index. None is a folder in the cache, where a damaged index is
+            rebuilt and the indexes of earlier states of the same files are deleted.
 
     Raises:
-        InputError: the folder holds something else, or an index of another collection, state or
-            setting; or it cannot be written.
+        InputError: the folder has other content or the index of another source, or cannot be
+            written.
     """
-    files = [one["path"] for one in source["files"]]
-    place = _digest({**_identity(source), "files": files, "versions": None})
-    path = folder or cache_dir("bm25", f"{place}-{_digest(_identity(source))}")
+    files = [file["path"] for file in source["files"]]
+    identity = _identity(source)
+    prefix = _digest({**identity, "files": files, "versions": None})
+    path = folder or cache_dir("bm25", f"{prefix}-{_digest(identity)}")
     try:
-        if (path / _ABOUT).exists():
+        if (path / _DESCRIPTION).exists():
             try:
                 return _load(path, source)
             except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError) as error:
@@ -89,71 +113,77 @@ def open_index(
                     raise InputError(
                         f"{path} is damaged ({error}); remove it, or name another folder"
                     ) from error
-                log.warning("%s was damaged; it is made anew", path)
+                log.warning("%s was damaged; it is rebuilt", path)
                 shutil.rmtree(path)
-        _make(path, source, documents())
+        _build(path, source, documents())
         if folder is None:
-            for old in path.parent.glob(f"{place}-*"):
+            for old in path.parent.glob(f"{prefix}-*"):
                 if old != path:
                     shutil.rmtree(old, ignore_errors=True)
         return _load(path, source)
     except OSError as error:
         raise InputError(
-            f"cannot keep an index in {path}: {error.strerror or error}; "
-            "name another folder with --index"
+            f"cannot store an index in {path}: {error.strerror or error}; "
+            "name another folder with `index`"
         ) from error
 
 
-def _make(path: Path, source: Mapping[str, Any], documents: Iterable[Document]) -> None:
+def _build(path: Path, source: IndexSource, documents: Iterable[Document]) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} is no index; remove it, or name another folder")
+        raise InputError(f"{path} is not an index; remove it, or name another folder")
     if path.is_relative_to(cache_dir()):
         path.parent.mkdir(parents=True, exist_ok=True)
-    # Before the work: a missing folder is told at once.
-    with build_beside(path) as folder:
-        made = folder / "index"
-        made.mkdir()
+    # Before the documents are read, so that a missing parent folder is reported at once.
+    with build_beside(path) as temporary:
+        folder = temporary / "index"
+        folder.mkdir()
         index = Index.build(documents, language=source["language"], k1=source["k1"], b=source["b"])
-        index.save(made)
-        about = {
+        index.save(folder)
+        description = {
             **source,
             "documents": index.documents,
             "documents_without_words": index.without_words,
         }
-        text = json.dumps(about, indent=2, ensure_ascii=False)
-        (made / _ABOUT).write_text(text + "\n", "utf-8", errors="surrogateescape")
+        text = json.dumps(description, indent=2, ensure_ascii=False)
+        (folder / _DESCRIPTION).write_text(text + "\n", "utf-8", errors="surrogateescape")
         try:
-            made.replace(path)
+            folder.replace(path)
         except OSError:
-            # Another process may have made the same index meanwhile.
-            if not (path / _ABOUT).exists():
+            # Another process may have made the same index in the meantime.
+            if not (path / _DESCRIPTION).exists():
                 raise
 
 
-def _load(path: Path, source: Mapping[str, Any]) -> Index:
-    about = json.loads((path / _ABOUT).read_text("utf-8", errors="surrogateescape"))
-    found, wanted = _identity(about), _identity(source)
-    differing = [key for key in wanted if found.get(key) != wanted[key]]
-    if differing:
-        told = "; ".join(f"{key} {about.get(key)!r}, not {source[key]!r}" for key in differing)
+def _load(path: Path, source: IndexSource) -> Index:
+    description = json.loads((path / _DESCRIPTION).read_text("utf-8", errors="surrogateescape"))
+    actual, wanted = _identity(description), _identity(source)
+    differences = "; ".join(
+        f"{key} {description.get(key)!r}, not {value!r}"
+        for key, value in source.items()
+        if actual.get(key) != wanted[key]
+    )
+    if differences:
         raise InputError(
-            f"{path} is the index of something else: {told}. Remove it, or name another folder"
+            f"{path} is the index of something else: {differences}. Remove it, or name another "
+            "folder"
         )
     index = Index.load(
-        path, language=about["language"], without_words=about["documents_without_words"]
+        path,
+        language=description["language"],
+        without_words=description["documents_without_words"],
     )
-    if index.documents != about["documents"]:
-        raise ValueError(f"it has {index.documents} documents, not {about['documents']}")
+    if index.documents != description["documents"]:
+        raise ValueError(f"it has {index.documents} documents, not {description['documents']}")
     return index
 
 
-def _identity(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A description less what may change without a change of the index."""
-    files = [{**one, "path": Path(one["path"]).name} for one in source["files"]]
+def _identity(source: IndexSource) -> dict[str, object]:
+    """Returns a source without the values that may change without a change of the index."""
+    files = [{**file, "path": Path(file["path"]).name} for file in source["files"]]
     return {**source, "files": files, "collection": None if files else source["collection"]}
 
 
-def _state(path: Path) -> dict[str, Any]:
+def _file_state(path: Path) -> FileState:
     try:
         state = path.stat()
     except OSError as error:
@@ -161,6 +191,6 @@ def _state(path: Path) -> dict[str, Any]:
     return {"path": str(path.resolve()), "bytes": state.st_size, "changed_ns": state.st_mtime_ns}
 
 
-def _digest(value: Any) -> str:
+def _digest(value: Mapping[str, object]) -> str:
     text = json.dumps(value, sort_keys=True).encode("utf-8", "surrogateescape")
     return blake2b(text, digest_size=8).hexdigest()

@@ -1,45 +1,51 @@
-"""One retrieval, from files to files: what ``rankprompt retrieve`` does."""
+"""First-stage retrieval from files to files, as ``rankprompt retrieve`` does it."""
 
-import dataclasses
-import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
-from rankprompt.datasets import open_collection
+from rankprompt.datasets import name_collection
 from rankprompt.datasets.base import Collection
-from rankprompt.datasets.passages import FIELDS, join_fields
-from rankprompt.datasets.plain_files import PlainCollection
+from rankprompt.datasets.passages import FIELDS, join_fields, parse_fields
 from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.files import Scratch, check_writable, read_queries, write_together
-from rankprompt.files.manifest import describe_file, format_manifest, manifest_path, versions
+from rankprompt.files.manifest import FileDescription, check_paths, describe_file, versions
+from rankprompt.files.queries_and_documents import read_queries
 from rankprompt.retrieval.analyzer import guess_language
 from rankprompt.retrieval.bm25 import K1, B, Index
-from rankprompt.retrieval.scored_run import format_scores
-from rankprompt.types import Document
+from rankprompt.retrieval.scored_run import RunCounts, Scored, write_scored_run
+from rankprompt.types import Document, Progress, no_progress
 
-__all__ = ["AUTO", "Retrieval", "retrieve"]
+__all__ = ["AUTO", "RetrievalConfig", "RetrievalManifest", "retrieve"]
 
 AUTO = "auto"
 _LUCENE, _PREBUILT = "lucene:", "pyserini:"
-_NAMED = 10
+_MAX_NAMES = 10
 
 log = logging.getLogger("rankprompt")
 
-_Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-_Found = Iterable[tuple[str, Mapping[str, float]]]
-
 
 @dataclass(frozen=True)
-class Retrieval:
-    """The settings of a retrieval.
+class RetrievalConfig:
+    """The configuration of a retrieval, with its defaults.
 
-    The options of ``rankprompt retrieve`` explain them, and their defaults live here alone.
+    Attributes:
+        output: the run to write.
+        dataset: the dataset, as in ``open_collection``; None if there are files.
+        queries: the file of the queries.
+        docs: the file of the documents.
+        split: the dataset's split.
+        retriever: "bm25", "lucene:DIR" or "pyserini:NAME".
+        depth: the largest number of documents per query.
+        language: one of ``analyzer.LANGUAGES``, or "auto" to guess it from the queries.
+        k1: BM25's saturation of term frequencies, 0 or more.
+        b: BM25's length normalisation, from 0 to 1.
+        fields: names of the fields to index, separated by commas; None for ``passages.FIELDS``.
+        index: the folder of the index; None for a folder in the cache.
+        limit: the number of queries, from the first; None for all.
     """
 
     output: Path
@@ -58,138 +64,121 @@ class Retrieval:
 
     @property
     def bm25(self) -> bool:
-        """Whether the documents are searched here, and not in an index of Lucene's."""
+        """Whether our own index is searched, and not one of Lucene."""
         return self.retriever == "bm25"
 
 
-def retrieve(
-    settings: Retrieval, progress: _Progress = lambda *_: nullcontext(lambda _: None)
-) -> dict[str, Any]:
-    """Finds candidates for each query, and writes the run and its manifest.
+class RetrievalManifest(TypedDict):
+    """The manifest of a retrieval."""
+
+    form: str
+    created: str
+    settings: dict[str, object]
+    inputs: dict[str, object]
+    versions: dict[str, str]
+    documents: NotRequired[int]
+    documents_without_words: NotRequired[int]
+    queries: int
+    queries_without_match: int
+    first_without_match: list[str]
+    candidates: int
+    costs: dict[str, float]
+
+
+def retrieve(config: RetrievalConfig, progress: Progress = no_progress) -> RetrievalManifest:
+    """Retrieves candidates for each query, and writes the run and its manifest.
 
     Args:
-        settings: what to find where.
-        progress: opened with a description and how many steps there will be; gives the function to
-            call with the steps done.
+        config: the configuration.
+        progress: opens a progress bar.
 
     Returns:
         The manifest.
 
     Raises:
-        RankpromptError: bad input, or no query finds a document; nothing is written then.
+        RankpromptError: the input is unusable, or no query matches a document; nothing is written.
     """
     started = time.perf_counter()
-    _check(settings)
-    collection = _open(settings)
-    queries = _queries(settings, collection)
-    settings = _resolve(settings, queries)
-    about, found = (_search_bm25 if settings.bm25 else _search_lucene)(
-        settings, collection, queries, progress
-    )
-    empty: list[str] = []
-    lines = 0
-    with (
-        Scratch(settings.output) as scratch,
-        progress("searching", len(queries)) as advance,
-    ):
-        for query, scores in found:
-            scratch.write(format_scores(query, scores, settings.retriever.partition(":")[0]))
-            lines += len(scores)
-            if not scores:
-                empty.append(query)
-            advance(1)
-        if not lines:
+    _check(config)
+    collection = _open(config)
+    all_queries = collection.queries() if collection else read_queries(config.queries or "")
+    queries = dict(islice(all_queries.items(), config.limit))
+    config = _resolve(config, queries)
+    if config.bm25 and collection:
+        index = _open_index(config, collection, progress)
+        counts = {"documents": index.documents, "documents_without_words": index.without_words}
+        scored: Scored = index.search(queries, config.depth)
+    else:
+        counts, scored = {}, _search_lucene(config, queries)
+
+    def describe(run: RunCounts) -> tuple[RetrievalConfig, dict[str, object]]:
+        if not run.candidates:
             raise InputError(
                 f"none of {len(queries)} queries finds a document; is the language "
-                f"{settings.language!r} theirs?"
+                f"{config.language!r} theirs?"
             )
-        manifest = format_manifest(
-            settings,
-            {
-                "inputs": _inputs(settings, collection),
-                "versions": versions(("rankprompt", "bm25s", "PyStemmer", "numpy")),
-                **about,
-                "queries": len(queries),
-                "queries_without_match": len(empty),
-                "first_without_match": empty[:_NAMED],
-                "candidates": lines,
-                "costs": {"seconds": round(time.perf_counter() - started, 3)},
-            },
-        )
-        write_together({settings.output: scratch, manifest_path(settings.output): manifest})
-    written: dict[str, Any] = json.loads(manifest)
-    return written
+        return config, {
+            "inputs": _describe_inputs(config, collection),
+            "versions": versions(("rankprompt", "bm25s", "PyStemmer", "numpy")),
+            **counts,
+            "queries": len(queries),
+            "queries_without_match": len(run.unmatched),
+            "first_without_match": run.unmatched[:_MAX_NAMES],
+            "candidates": run.candidates,
+            "costs": {"seconds": round(time.perf_counter() - started, 3)},
+        }
+
+    with progress("searching", len(queries)) as advance:
+        tag = config.retriever.partition(":")[0]
+        manifest = write_scored_run(config.output, tag, scored, advance, describe)
+    return cast("RetrievalManifest", manifest)
 
 
-def _check(settings: Retrieval) -> None:
-    named = (_LUCENE, _PREBUILT)
-    if not settings.bm25 and not settings.retriever.startswith(named):
-        known = ("bm25", *(f"{one}INDEX" for one in named))
-        raise UnknownNameError("retriever", settings.retriever, known)
-    if settings.dataset and (settings.queries or settings.docs):
-        raise InputError("--dataset comes with queries and documents; leave out --queries, --docs")
-    if settings.split and not settings.dataset:
-        raise InputError("--split goes with --dataset")
-    if not settings.bm25:
+def _check(config: RetrievalConfig) -> None:
+    if not config.bm25:
+        if not config.retriever.startswith((_LUCENE, _PREBUILT)):
+            known = ("bm25", f"{_LUCENE}INDEX", f"{_PREBUILT}INDEX")
+            raise UnknownNameError("retriever", config.retriever, known)
         for name in ("docs", "fields", "index"):
-            if getattr(settings, name):
-                raise InputError(f"--{name} goes with --retriever bm25; Lucene's index has its own")
-    if not settings.dataset and not (settings.queries and (settings.docs or not settings.bm25)):
-        needed = "--queries and --docs" if settings.bm25 else "--queries"
-        raise InputError(f"give {needed}, or a --dataset that has them")
-    if settings.fields is not None and not _fields(settings):
-        raise InputError("--fields names no field; give some, as in title,text")
-    for name in ("depth", "limit"):
-        value = getattr(settings, name)
+            if getattr(config, name):
+                raise InputError(f"`{name}` goes with `retriever` bm25; Lucene's index has its own")
+    for name, value in (("depth", config.depth), ("limit", config.limit)):
         if value is not None and value < 1:
-            raise InputError(f"--{name} must be at least 1, not {value}")
-    outputs = {path.resolve() for path in (settings.output, manifest_path(settings.output))}
-    for path in (settings.queries, settings.docs):
-        if path and path.resolve() in outputs:
-            raise InputError(f"{path}: this input would be overwritten; name another --output")
-    check_writable(settings.output)
+            raise InputError(f"`{name}` must be at least 1, not {value}")
+    _fields(config)
+    check_paths(config.output, None, (config.queries, config.docs))
 
 
-def _fields(settings: Retrieval) -> tuple[str, ...]:
-    if settings.fields is None:
-        return FIELDS
-    return tuple(settings.fields.replace(",", " ").split())
+def _fields(config: RetrievalConfig) -> tuple[str, ...]:
+    return FIELDS if config.fields is None else parse_fields(config.fields)
 
 
-def _open(settings: Retrieval) -> Collection | None:
-    if settings.dataset:
-        return open_collection(settings.dataset, split=settings.split)
-    if settings.queries and settings.docs:
-        return PlainCollection(settings.queries, settings.docs)
+def _open(config: RetrievalConfig) -> Collection | None:
+    """Opens the collection; an index of Lucene needs none but for the queries of a dataset."""
+    if config.bm25 or config.dataset:
+        return name_collection(config.dataset, config.split, config.queries, config.docs)
+    if config.split:
+        raise InputError("`split` goes with `dataset`")
+    if not config.queries:
+        raise InputError("give `queries`, or a `dataset` that has them")
     return None
 
 
-def _queries(settings: Retrieval, collection: Collection | None) -> dict[str, str]:
-    queries = collection.queries() if collection else read_queries(settings.queries or "")
-    return dict(islice(queries.items(), settings.limit))
-
-
-def _resolve(settings: Retrieval, queries: Mapping[str, str]) -> Retrieval:
-    """Fills in the language and the fields; an index of Lucene's knows its own."""
-    if settings.bm25:
-        settings = dataclasses.replace(settings, fields=",".join(_fields(settings)))
-    if settings.language == AUTO and not settings.retriever.startswith(_LUCENE):
+def _resolve(config: RetrievalConfig, queries: Mapping[str, str]) -> RetrievalConfig:
+    """Fills in the language and the fields; an index of Lucene records its own."""
+    if config.bm25:
+        config = replace(config, fields=",".join(_fields(config)))
+    if config.language == AUTO and not config.retriever.startswith(_LUCENE):
         language = guess_language(queries.values())
-        log.info("language %s, guessed from the queries; --language says another", language)
-        settings = dataclasses.replace(settings, language=language)
-    return settings
+        log.info("language %s, guessed from the queries (language=auto)", language)
+        config = replace(config, language=language)
+    return config
 
 
-def _search_bm25(
-    settings: Retrieval,
-    collection: Collection | None,
-    queries: Mapping[str, str],
-    progress: _Progress,
-) -> tuple[dict[str, Any], _Found]:
+def _open_index(config: RetrievalConfig, collection: Collection, progress: Progress) -> Index:
     from rankprompt.retrieval.bm25_index import describe_source, open_index
 
-    assert collection is not None  # what _check makes sure of
-    fields = _fields(settings)
+    fields = _fields(config)
 
     def documents() -> Iterator[Document]:
         opened = collection.documents()
@@ -198,45 +187,44 @@ def _search_bm25(
                 yield join_fields(name, texts, fields)
                 advance(1)
 
-    files = (settings.docs,) if settings.docs else collection.document_paths
-    making: dict[str, Any] = {"language": settings.language, "k1": settings.k1, "b": settings.b}
+    files = (config.docs,) if config.docs else collection.document_paths
     if all(path.is_file() or not path.exists() for path in files):
-        source = describe_source(collection, files, fields=fields, **making)
-        index = open_index(source, documents, settings.index)
-    elif settings.index:
-        raise InputError(f"{settings.index}: what comes through a pipe cannot be known again")
-    else:
-        index = Index.build(documents(), **making)
-    about = {"documents": index.documents, "documents_without_words": index.without_words}
-    return about, index.search(queries, settings.depth)
+        source = describe_source(
+            collection,
+            files,
+            language=config.language,
+            fields=fields,
+            k1=config.k1,
+            b=config.b,
+        )
+        return open_index(source, documents, config.index)
+    if config.index:
+        raise InputError(f"{config.index}: an index of a pipe's documents cannot be recognised")
+    return Index.build(documents(), language=config.language, k1=config.k1, b=config.b)
 
 
-def _search_lucene(
-    settings: Retrieval,
-    collection: Collection | None,
-    queries: Mapping[str, str],
-    progress: _Progress,
-) -> tuple[dict[str, Any], _Found]:
-    from rankprompt.retrieval.lucene import search
+def _search_lucene(config: RetrievalConfig, queries: Mapping[str, str]) -> Scored:
+    from rankprompt.retrieval.lucene_search import search
 
-    del collection, progress
-    where = settings.retriever
+    name = config.retriever
     run = search(
-        Path(where.removeprefix(_LUCENE)) if where.startswith(_LUCENE) else where,
+        Path(name.removeprefix(_LUCENE)) if name.startswith(_LUCENE) else name,
         queries,
-        depth=settings.depth,
-        k1=settings.k1,
-        b=settings.b,
-        language=None if settings.language == AUTO else settings.language,
+        depth=config.depth,
+        k1=config.k1,
+        b=config.b,
+        language=None if config.language == AUTO else config.language,
     )
-    return {}, run.items()
+    return run.items()
 
 
-def _inputs(settings: Retrieval, collection: Collection | None) -> dict[str, Any]:
-    files = {"queries": settings.queries, "docs": settings.docs}
-    inputs: dict[str, Any] = {
+def _describe_inputs(
+    config: RetrievalConfig, collection: Collection | None
+) -> dict[str, FileDescription | list[FileDescription]]:
+    files = {"queries": config.queries, "docs": config.docs}
+    inputs: dict[str, FileDescription | list[FileDescription]] = {
         name: describe_file(path) for name, path in files.items() if path and path.is_file()
     }
-    if settings.dataset and collection:
+    if config.dataset and collection:
         inputs["dataset"] = [describe_file(path) for path in collection.paths]
     return inputs

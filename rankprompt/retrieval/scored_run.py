@@ -1,33 +1,64 @@
-"""Lines of a TREC run that keep the scores a first stage gave."""
+"""Writes a run with its scores, query by query, and the run's manifest."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from rankprompt.errors import InputError
+from rankprompt.files.atomic_write import Scratch, write_together
+from rankprompt.files.manifest import format_manifest, manifest_path
+from rankprompt.files.trec_run import format_scores
 
-__all__ = ["format_scores"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["RunCounts", "Scored", "write_scored_run"]
+
+Scored: TypeAlias = Iterable[tuple[str, Mapping[str, float]]]
+"""Query ids with scores by document id, best first."""
 
 
-def format_scores(query: str, scores: Mapping[str, float], tag: str) -> str:
-    """Gives a query's lines of a TREC run.
+class RunCounts(NamedTuple):
+    """The number of candidates in a run, and the queries without any."""
 
-    The scores are written in single precision, as trec_eval holds them; those that tie, or would,
-    are told apart by the smallest step, so that every tool sees this order.
+    candidates: int
+    unmatched: list[str]
+
+
+def write_scored_run(
+    output: Path,
+    tag: str,
+    scored: Scored,
+    advance: Callable[[int], None],
+    describe: Callable[[RunCounts], tuple["DataclassInstance", Mapping[str, object]]],
+) -> object:
+    """Writes a run and its manifest, both or neither.
 
     Args:
-        query: its id.
-        scores: by document id, best first.
+        output: the run's file.
         tag: the run's name, one word.
+        scored: the queries of the run, in its order.
+        advance: called after each query.
+        describe: returns the configuration and the other entries of the manifest. It may raise an
+            error, and then nothing is written.
+
+    Returns:
+        The manifest, as parsed JSON.
 
     Raises:
-        InputError: an id is empty or holds whitespace.
+        InputError: a file cannot be written, or an id contains white space.
     """
-    import numpy as np
-
-    lines, last = [], np.float32(np.inf)
-    for rank, (document, score) in enumerate(scores.items(), start=1):
-        for name in (query, document):
-            if name.split() != [name]:
-                raise InputError(f"an id must be one word without spaces, not {name!r}")
-        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
-        lines.append(f"{query} Q0 {document} {rank} {last!s} {tag}\n")
-    return "".join(lines)
+    candidates, unmatched = 0, []
+    with Scratch(output) as scratch:
+        for query, scores in scored:
+            scratch.write(format_scores(query, scores, tag))
+            candidates += len(scores)
+            if not scores:
+                unmatched.append(query)
+            advance(1)
+        config, content = describe(RunCounts(candidates, unmatched))
+        manifest = format_manifest({"settings": asdict(config), **content})
+        write_together({output: scratch, manifest_path(output): manifest})
+    parsed: object = json.loads(manifest)
+    return parsed

@@ -43,7 +43,7 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
     "a run with a document twice": (
         "run.trec",
         "q1 Q0 d1 1 4.5 x\nq1 Q0 d2 2 3.5 x\nq1 Q0 d1 3 2.5 x\n",
-        r"run\.trec:3: document d1 of query q1 stands on line 1 already",
+        r"run\.trec:3: document d1 of query q1 is already on line 1",
     ),
     "an empty run": ("run.trec", "", r"run\.trec: the file is empty; expected 6 columns"),
     "a run of blank lines": ("run.trec", "\n \n", r"run\.trec: the file is empty"),
@@ -65,7 +65,7 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
     "a query id twice": (
         "queries.tsv",
         "q1\twhy\nq2\thow\nq1\twho\n",
-        r"queries\.tsv:3: query q1 stands on line 1 already",
+        r"queries\.tsv:3: query q1 is already on line 1",
     ),
     "a query id with a space": (
         "queries.tsv",

@@ -66,14 +66,14 @@ def test_lines_in_another_order_are_the_same_runs(collection: Collection, other:
         (["other.trec", "other.trec"], "each run may be given once"),
         (["other.trec", "--depth", "0"], "--depth must be at least 1, not 0"),
         (["other.trec", "--weights", "a"], "--weights are numbers, as in 0.3,0.7, not 'a'"),
-        (["other.trec", "--weights", "1,2"], "rrf takes no weights"),
+        (["other.trec", "--weights", "1,2"], "rrf takes no --weights"),
         (
             ["other.trec", "--weights", "", "--method", "borda"],
-            "expected 2 weights, one a run, not 0",
+            "--weights needs 2 numbers, one for each run, not 0",
         ),
         (["other.trec", "--method", "rff"], "did you mean 'rrf'?"),
         (["missing.trec"], "cannot read missing.trec"),
-        (["other.trec", "--output", "other.trec"], "an input would be overwritten"),
+        (["other.trec", "--output", "other.trec"], "this input would be overwritten"),
         (["other.trec", "--output", "missing/out.trec"], "cannot write missing/out.trec"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.retrieval import anserini
-from rankprompt.retrieval.lucene import search
+from rankprompt.retrieval.lucene_search import search
 from tests.cli.conftest import Collection, Command
 
 

@@ -14,7 +14,7 @@ from rankprompt.eval import Grades, parse_measure
 from rankprompt.files import read_run
 from tests.cli.conftest import Collection, Command
 
-GUESSED = "rankprompt: language en, guessed from the queries; --language says another\n"
+GUESSED = "rankprompt: language en, guessed from the queries (language=auto)\n"
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_candidates_are_found_and_the_run_says_how(
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.startswith(
         f"{GUESSED}rankprompt: {collection.output}: 3 queries; 4 documents; 4 candidates; "
-        "1 queries find nothing, first: q3; "
+        "1 queries match no document, first: q3; "
     )
     assert collection.ranking() == {"q1": "d3 d4 d1", "q2": "d2"}
     assert collection.output.read_text().splitlines()[0].endswith(" bm25")
@@ -215,7 +215,7 @@ def test_an_index_of_lucenes_is_asked_for_all_queries(
         asked.update(settings, index=index, queries=list(queries))
         return {"q1": {"x": 2.0, "y": 2.0}, "q2": {}}
 
-    monkeypatch.setattr("rankprompt.retrieval.lucene.search", search)
+    monkeypatch.setattr("rankprompt.retrieval.lucene_search.search", search)
     words = ["--queries", collection.queries, "--output", collection.output, "--depth", 7]
     ran = command("retrieve", "--retriever", retriever, *words, *language)
     assert ran.code == 0, ran.err

@@ -15,11 +15,11 @@ PROLOGUE = """
 import logging, os, resource, signal, sys
 from pathlib import Path
 from rankprompt.datasets import document_store_import as importing
-from rankprompt.datasets.source_file import Source
+from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.errors import RankpromptError
-importing.BLOCK, importing._COMMIT = 500, 5000
+importing.BLOCK, importing.COMMIT_BYTES = 500, 5000
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-source = Source(Path(sys.argv[1]))
+source = DocumentFile(Path(sys.argv[1]))
 """
 OPEN = PROLOGUE + "print(len(importing.open_store(source)))\n"
 

@@ -53,7 +53,7 @@ def test_it_reads_back_equal(folder: Path) -> None:
 
 def test_a_big_corpus_is_read_from_a_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANKPROMPT_CACHE", str(folder.parent / "cache"))
-    monkeypatch.setattr("rankprompt.datasets.open_documents.IN_MEMORY", 0)
+    monkeypatch.setattr("rankprompt.datasets.documents.IN_MEMORY", 0)
     documents = open_collection(str(folder)).documents()
     assert list((folder.parent / "cache" / "collections").glob("*.sqlite"))
     assert list(documents) == list(DOCUMENTS.items())
@@ -129,7 +129,7 @@ def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
         ("corpus.jsonl", '{"id": "d", "text": "a"}\n', ":1: no '_id'; found 'id', 'text'"),
         ("corpus.jsonl", '{"_id": "d", "text": null}\n', "a string under 'text', found null"),
         ("corpus.jsonl", '{"_id": "d", "text": "", "title": []}', "under 'title', found list"),
-        ("corpus.jsonl", '{"_id": "d", "text": "", "text": "a"}', "'text' stands twice"),
+        ("corpus.jsonl", '{"_id": "d", "text": "", "text": "a"}', "'text' occurs twice"),
         ("corpus.jsonl", '{"_id": "d", "text": "\\ud83d"}', "half a surrogate pair"),
         ("corpus.jsonl", '{"_id": "d d", "text": ""}', "one word without spaces"),
         ("corpus.jsonl", '["_id"]', "expected a JSON object, found list"),
@@ -138,7 +138,7 @@ def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
         (
             "queries.jsonl",
             '{"_id": "q1", "text": ""}\n{"_id": "q1", "text": ""}',
-            "queries.jsonl:2: query q1 stands on line 1 already",
+            "queries.jsonl:2: query q1 is already on line 1",
         ),
         ("queries.jsonl", '{"_id": "q1", "text": ""}', "query q2 of .*test.tsv is not in"),
         ("qrels/test.tsv", "q d 1\n", "test.tsv:1: expected query-id<TAB>.*found 1 columns"),
@@ -167,13 +167,13 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_else_is_kept(folder: Path) -> None:
     write_beir(folder, QUERIES, DOCUMENTS.items(), QRELS)  # the same
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="has other content"):
         write_beir(folder, QUERIES, DOCUMENTS.items(), QRELS)
     (folder / "notes.txt").unlink()
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="has other content"):
         write_beir(folder, {**QUERIES, "q1": "other"}, DOCUMENTS.items(), QRELS)
     assert open_collection(str(folder)).queries() == QUERIES
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="has other content"):
         write_beir(folder / "corpus.jsonl", QUERIES, DOCUMENTS.items(), QRELS)
     assert [path.name for path in folder.parent.iterdir()] == ["set"]
 

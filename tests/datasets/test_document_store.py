@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from rankprompt.datasets import document_store_import as importing
-from rankprompt.datasets import open_documents as choosing
+from rankprompt.datasets import documents as choosing
+from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.datasets.document_store import StoredDocuments
 from rankprompt.datasets.document_store_import import open_store, watching
-from rankprompt.datasets.documents_in_memory import MemoryDocuments, read_into_memory
-from rankprompt.datasets.open_documents import open_documents
-from rankprompt.datasets.source_file import Source
+from rankprompt.datasets.documents import MemoryDocuments, open_documents, read_into_memory
 from rankprompt.errors import FormatError, InputError
 from tests.datasets.stores import (
     FAST,
@@ -35,7 +34,7 @@ COUNT = 300
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(importing, "BLOCK", 500)
-    monkeypatch.setattr(importing, "_COMMIT", 5000)
+    monkeypatch.setattr(importing, "COMMIT_BYTES", 5000)
     with tempfile.TemporaryDirectory(dir=FAST) as folder:
         monkeypatch.setenv("RANKPROMPT_CACHE", str(Path(folder) / "cache"))
         yield Path(folder) / "cache"
@@ -48,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_store_is_made_once(path: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "rankprompt"):
-        first = open_store(Source(path))
+        first = open_store(DocumentFile(path))
     begun, done = caplog.messages
     (store,) = stores(cache)
     assert str(path) in begun
@@ -57,7 +56,7 @@ def test_a_store_is_made_once(path: Path, cache: Path, caplog: pytest.LogCapture
     caplog.clear()
     made = store.stat().st_mtime_ns
     with caplog.at_level(logging.INFO, "rankprompt"):
-        second = open_store(Source(path))
+        second = open_store(DocumentFile(path))
     assert caplog.messages == []
     assert store.stat().st_mtime_ns == made
     assert dict(first) == dict(second) == texts(COUNT)
@@ -92,17 +91,17 @@ def test_an_edited_file_is_imported_again(
     path: Path, cache: Path, edit: Callable[[Path], None]
 ) -> None:
     write(path, texts(3000))
-    open_store(Source(path))
+    open_store(DocumentFile(path))
     (old,) = stores(cache)
     edit(path)
-    assert dict(open_store(Source(path))) == dict(read_into_memory(Source(path)))
+    assert dict(open_store(DocumentFile(path))) == dict(read_into_memory(DocumentFile(path)))
     (new,) = stores(cache)  # and the old one is gone
     assert new != old
 
 
 def test_another_form_has_another_store(path: Path, cache: Path) -> None:
-    open_store(Source(path))
-    open_store(Source(path, "other-1"))
+    open_store(DocumentFile(path))
+    open_store(DocumentFile(path, "other-1"))
     assert len(stores(cache)) == 2
 
 
@@ -116,8 +115,8 @@ def test_a_killed_import_goes_on(
     assert code == -signal.SIGKILL
     assert len(stores(cache)) == 1
     with caplog.at_level(logging.INFO, "rankprompt"):
-        found = open_store(Source(path))
-    kept = int(caplog.messages[0].rpartition("going on after ")[2].split()[0])
+        found = open_store(DocumentFile(path))
+    kept = int(caplog.messages[0].rpartition("resuming after ")[2].split()[0])
     assert 0 < kept < COUNT
     assert f"imported {COUNT - kept} documents" in caplog.messages[1]
     assert list(found) == list(texts(COUNT).items())
@@ -132,7 +131,7 @@ def test_processes_that_import_at_once_make_one_store(path: Path, cache: Path) -
     assert waited >= 1
     assert [(code, out) for code, out, _ in results] == [(0, "3000\n")] * 3
     assert "".join(err for _, _, err in results).count("imported 3,000 documents") == 1
-    assert dict(open_store(Source(path))) == texts(3000)
+    assert dict(open_store(DocumentFile(path))) == texts(3000)
     assert len(stores(cache)) == 1
 
 
@@ -140,11 +139,11 @@ def test_a_full_disk_is_one_line_and_what_is_done_is_kept(path: Path, cache: Pat
     write(path, texts(3000))
     code, out, _ = finish(start(FULL, path))
     assert code == 0
-    assert out.startswith(f"cannot keep the documents of {path} in {cache / 'collections'}: ")
+    assert out.startswith(f"cannot store the documents of {path} in {cache / 'collections'}: ")
     assert "RANKPROMPT_CACHE" in out
     assert len(out.splitlines()) == 1
-    assert "going on after" in finish(start(OPEN, path))[2]
-    assert dict(open_store(Source(path))) == texts(3000)
+    assert "resuming after" in finish(start(OPEN, path))[2]
+    assert dict(open_store(DocumentFile(path))) == texts(3000)
 
 
 def cut(path: Path) -> None:
@@ -171,26 +170,26 @@ def scratch(path: Path) -> None:
 def test_a_damaged_store_is_made_anew(
     path: Path, cache: Path, damage: Callable[[Path], None], meanwhile: bool
 ) -> None:
-    found = open_store(Source(path))
+    found = open_store(DocumentFile(path))
     (store,) = stores(cache)
     damage(store)
     if not meanwhile:
-        found = open_store(Source(path))
+        found = open_store(DocumentFile(path))
     assert found.get(texts(COUNT)) == texts(COUNT)
     assert list(found) == list(texts(COUNT).items())
-    assert list(open_store(Source(path))) == list(texts(COUNT).items())
+    assert list(open_store(DocumentFile(path))) == list(texts(COUNT).items())
 
 
 def test_damage_amid_reading_leaves_nothing_out(path: Path, cache: Path) -> None:
     write(path, texts(3000))
-    documents = iter(open_store(Source(path)))
+    documents = iter(open_store(DocumentFile(path)))
     read = [next(documents) for _ in range(5)]
     scratch(stores(cache)[0])
     assert read + list(documents) == list(texts(3000).items())
 
 
 def test_a_damaged_store_of_a_lost_file_is_told(path: Path, cache: Path) -> None:
-    found = open_store(Source(path))
+    found = open_store(DocumentFile(path))
     overwrite(stores(cache)[0])
     path.unlink()
     with pytest.raises(InputError, match="No such file"):
@@ -202,7 +201,7 @@ def test_ids_twice(path: Path, apart: int) -> None:
     lines = path.read_text().splitlines(keepends=True)
     lines.insert(20 + apart, lines[20])
     path.write_text("".join(lines))
-    found = open_store(Source(path))
+    found = open_store(DocumentFile(path))
     assert list(found) == list(texts(COUNT).items())
     assert len(found) == COUNT
     assert found.get(["d20", "d20"]) == {"d20": texts(COUNT)["d20"]}
@@ -211,18 +210,18 @@ def test_ids_twice(path: Path, apart: int) -> None:
     problem = f"docs.jsonl:{21 + apart}: document d20 has another text on line 21"
     for _ in range(2):  # a second start says it again
         with pytest.raises(FormatError, match=problem):
-            open_store(Source(path))
+            open_store(DocumentFile(path))
     with pytest.raises(FormatError, match=problem):
-        read_into_memory(Source(path))
+        read_into_memory(DocumentFile(path))
 
 
 def test_a_malformed_line_is_told_and_its_mending_noticed(path: Path, cache: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:250], "{oops\n", *lines[250:]]))
     with pytest.raises(FormatError, match=r"docs\.jsonl:251: malformed JSON"):
-        open_store(Source(path))
+        open_store(DocumentFile(path))
     path.write_text("".join(lines))
-    assert list(open_store(Source(path))) == list(texts(COUNT).items())
+    assert list(open_store(DocumentFile(path))) == list(texts(COUNT).items())
     assert len(stores(cache)) == 1
 
 
@@ -231,31 +230,31 @@ def test_a_file_that_changes_while_it_is_read_is_told(path: Path) -> None:
         watching(lambda _done, _total: change_size(path)),
         pytest.raises(InputError, match="changed while it was read"),
     ):
-        open_store(Source(path))
+        open_store(DocumentFile(path))
 
 
 def test_progress_is_told_and_only_within(path: Path) -> None:
     told: list[tuple[int, int]] = []
     with watching(lambda done, total: told.append((done, total))):
-        open_store(Source(path))
+        open_store(DocumentFile(path))
     size = path.stat().st_size
     assert len(told) > 3
     assert told == sorted(told)
     assert told[-1] == (size, size)
     change_time(path)
-    open_store(Source(path))
+    open_store(DocumentFile(path))
     assert told[-1] == (size, size)
 
 
 def test_small_files_leave_nothing_in_the_cache(
     path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = open_documents(Source(path), iter(["d3", "absent", "d1"]))
+    found = open_documents(DocumentFile(path), iter(["d3", "absent", "d1"]))
     assert isinstance(found, MemoryDocuments)
     assert dict(found) == {name: texts(COUNT)[name] for name in ("d1", "d3")}
     assert not cache.exists()
     monkeypatch.setattr(choosing, "IN_MEMORY", path.stat().st_size)
-    assert isinstance(open_documents(Source(path), ["d1"]), StoredDocuments)
+    assert isinstance(open_documents(DocumentFile(path), ["d1"]), StoredDocuments)
     assert len(stores(cache)) == 1
 
 
@@ -264,7 +263,7 @@ def test_a_pipe_is_read_into_memory() -> None:
     os.write(writing, b'{"id": 1, "text": "a"}\n{"id": 2, "text": "b"}\n')
     os.close(writing)
     try:
-        found = open_documents(Source(Path(f"/dev/fd/{reading}")))
+        found = open_documents(DocumentFile(Path(f"/dev/fd/{reading}")))
         assert dict(found) == {"1": {"text": "a"}, "2": {"text": "b"}}
     finally:
         os.close(reading)
@@ -272,11 +271,11 @@ def test_a_pipe_is_read_into_memory() -> None:
 
 def test_a_cache_that_cannot_be_written_is_told(path: Path, cache: Path) -> None:
     cache.write_text("a file, where a folder should be")
-    with pytest.raises(InputError, match=r"cannot keep the documents of .*RANKPROMPT_CACHE"):
-        open_store(Source(path))
+    with pytest.raises(InputError, match=r"cannot store the documents of .*RANKPROMPT_CACHE"):
+        open_store(DocumentFile(path))
 
 
 def test_an_empty_file_is_told(path: Path) -> None:
     path.write_text("\n")
     with pytest.raises(FormatError, match="the file is empty"):
-        open_store(Source(path))
+        open_store(DocumentFile(path))

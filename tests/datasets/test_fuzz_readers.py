@@ -16,9 +16,9 @@ from unittest import mock
 import pytest
 
 from rankprompt.datasets import document_store_import as importing
+from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.datasets.document_store_import import open_store
-from rankprompt.datasets.documents_in_memory import read_into_memory
-from rankprompt.datasets.source_file import Source
+from rankprompt.datasets.documents import read_into_memory
 from rankprompt.datasets.t2ranking import T2RankingCollection
 from rankprompt.errors import FormatError, RankpromptError
 from rankprompt.files import read_documents, read_qrels, read_queries, read_run
@@ -182,7 +182,7 @@ TARGETS = {
         naive_json,
     ),
     "fields": Target(
-        "dl19/docs.jsonl", lambda path: texts(read_into_memory(Source(path))), naive_json
+        "dl19/docs.jsonl", lambda path: texts(read_into_memory(DocumentFile(path))), naive_json
     ),
     "run": Target("dl19/run.bm25.trec", read_run, naive_run),
     "streamed run": Target("dl19/run.bm25.trec", stream, naive_run),
@@ -283,15 +283,15 @@ def test_a_store_refuses_and_holds_what_memory_does(data: Path, folder: Path) ->
     rng, path = random.Random(0), folder / "docs.jsonl"
     original = head(data / "dl19/docs.jsonl")
 
-    def read(open_: Callable[[Source], Any]) -> object:
+    def read(open_: Callable[[DocumentFile], Any]) -> object:
         try:
-            return list(open_(Source(path)))
+            return list(open_(DocumentFile(path)))
         except FormatError as error:
             return str(error)
 
     with (
         mock.patch.dict("os.environ", RANKPROMPT_CACHE=str(folder / "cache")),
-        mock.patch.multiple(importing, BLOCK=700, _COMMIT=1500),
+        mock.patch.multiple(importing, BLOCK=700, COMMIT_BYTES=1500),
     ):
         for _ in range(INPUTS // 4):
             path.write_bytes(mutate(rng, original))

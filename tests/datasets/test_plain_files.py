@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.datasets.plain_files import PlainCollection
-from rankprompt.datasets.source_file import Source
 from rankprompt.errors import FormatError, InputError
 
 
@@ -60,7 +60,7 @@ def test_parts_are_read_when_asked_for(tmp_path: Path) -> None:
 def test_fields_of_json(tmp_path: Path, record: object, fields: dict[str, str]) -> None:
     path = tmp_path / "docs"
     path.write_text(json.dumps(record))
-    assert list(Source(path).records()) == [(1, "a", fields)]
+    assert list(DocumentFile(path).records()) == [(1, "a", fields)]
 
 
 def test_half_a_character_in_any_field_is_refused(tmp_path: Path) -> None:
@@ -68,4 +68,4 @@ def test_half_a_character_in_any_field_is_refused(tmp_path: Path) -> None:
     for field in ('"note": "\\ud83d"', '"\\udc00": "a"'):
         path.write_text(f'{{"id": "a", "text": "x", {field}}}')
         with pytest.raises(FormatError, match="docs:1: half a surrogate pair"):
-            list(Source(path).records())
+            list(DocumentFile(path).records())

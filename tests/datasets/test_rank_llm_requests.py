@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rankprompt.datasets import open_collection
 from rankprompt.datasets.base import Fields
-from rankprompt.datasets.documents_in_memory import MemoryDocuments
+from rankprompt.datasets.documents import MemoryDocuments
 from rankprompt.datasets.rank_llm_requests import RequestCollection, recognise, write_requests
 from rankprompt.errors import InputError, RankpromptError
 from tests.datasets.mutating import mutate
@@ -184,9 +184,9 @@ OTHER = {"text": "", "qid": 2}
         ),
         (
             request(OTHER, candidate("x", 2, text="a"), candidate("x", 1, text="a")),
-            "document x stands twice among the candidates of query 2",
+            "document x occurs twice among the candidates of query 2",
         ),
-        (request(Q), "query 1 has a request on line 1 already"),
+        (request(Q), "query 1 already has a request on line 1"),
         (
             request(OTHER, candidate("d", 1, text="b")),
             "document d has another text in the request of line 1",
@@ -214,7 +214,7 @@ def test_what_is_malformed_is_told(path: Path, record: object, problem: str) -> 
         (f"[{json.dumps(GOOD)}]\nx", ":2: malformed JSON: text after the end"),
         ("[" * 100_000, ":1: malformed JSON"),
         (f"[{'9' * 5000}]", ":1: malformed JSON"),
-        ('{"query": {"qid": 1, "qid": 2}}', "'qid' stands twice in one object"),
+        ('{"query": {"qid": 1, "qid": 2}}', "'qid' occurs twice in one object"),
         ("query\tcandidates\n", ":1: malformed JSON"),
     ],
 )

@@ -49,7 +49,7 @@ def test_by_prefix(folder: Path) -> None:
 
 def test_an_unknown_prefix_is_told() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown kind of collection 'bier'; did you mean 'beir'\?"
+        UnknownNameError, match=r"unknown dataset format 'bier'; did you mean 'beir'\?"
     ):
         open_collection("bier:scifact")
 
@@ -89,7 +89,7 @@ def test_what_is_no_collection_is_told(folder: Path) -> None:
     with pytest.raises(InputError, match=r"Looked for .*corpus\.jsonl.*; .*collection\.tsv"):
         open_collection(str(folder))
     (folder / "notes.txt").write_text("hello\n")
-    with pytest.raises(InputError, match="no collection that is known"):
+    with pytest.raises(InputError, match="is not a dataset of a known format"):
         open_collection(str(folder / "notes.txt"))
 
 

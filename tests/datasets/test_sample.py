@@ -37,7 +37,7 @@ def test_it_has_the_size_that_its_readme_tells(
 ) -> None:
     folder = sample(name)
     texts, passages, qrels = load(name)
-    # As many lines as entries: no id stands twice.
+    # As many lines as entries: no id occurs twice.
     assert len(texts) == lines(folder / "queries.tsv") == queries
     assert len(passages) == lines(folder / "docs.jsonl") == documents
     assert sum(map(len, qrels.values())) == lines(folder / "qrels.trec") == judged

@@ -127,7 +127,7 @@ def test_malformed_passages_are_told(folder: Path, text: str, problem: str) -> N
 
 
 def test_a_query_twice_is_told(folder: Path) -> None:
-    with pytest.raises(FormatError, match=r"dev\.tsv:3: query 1 stands on line 1 already"):
+    with pytest.raises(FormatError, match=r"dev\.tsv:3: query 1 is already on line 1"):
         read(folder, "queries.dev.tsv", "1\ta\n2\tb\n1\ta\n").queries()
 
 
@@ -204,8 +204,8 @@ def test_contradicting_ranks_are_told(folder: Path, caplog: pytest.LogCaptureFix
     [
         ("1 7 2\n1 8 1\n", ": cannot tell whether the third column holds ranks or scores"),
         ("1 7 9\n1 8 4\n2 7 1\n2 8 3\n", ": cannot tell"),
-        ("1 7 1\n1 7 2\n", ":2: passage 7 of query 1 stands above already"),
-        ("1 7 1 3\n1 7 2 2\n", ":2: document 7 of query 1 stands on line 1 already"),
+        ("1 7 1\n1 7 2\n", ":2: query 1 has passage 7 above already"),
+        ("1 7 1 3\n1 7 2 2\n", ":2: document 7 of query 1 is already on line 1"),
         ("1 7 1 3\n1 8 2\n", ":2: expected 4 columns, found 3"),
         ("1 7 1\n1 8 x\n", ":2: expected a finite number as the score"),
         ("1 7 1.5 3\n", ":1: expected a whole number as the rank"),

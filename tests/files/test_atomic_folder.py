@@ -23,7 +23,7 @@ with build_beside(Path(sys.argv[1])) as folder:
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "_SETTLED", -1.0)
+    monkeypatch.setattr(building, "MINIMUM_AGE", -1.0)
 
 
 def start(target: Path) -> "subprocess.Popen[bytes]":

@@ -1,6 +1,6 @@
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from importlib.metadata import version
@@ -59,7 +59,9 @@ def test_runs_that_differ_in_what_is_no_ending_have_manifests_of_their_own() -> 
 
 def test_a_manifest_is_known_again(tmp_path: Path) -> None:
     path = manifest_path(tmp_path / "out.trec")
-    text = format_manifest(Settings(Path("a.trec")), {"queries": 2, "name": "naïve"})
+    text = format_manifest(
+        {"settings": asdict(Settings(Path("a.trec"))), "queries": 2, "name": "naïve"}
+    )
     path.write_text(text, "utf-8")
     returned = json.loads(text)
     assert "naïve" in text

@@ -93,7 +93,7 @@ def test_only_wanted_documents_are_kept(path: Path) -> None:
 
 def test_duplicates(path: Path) -> None:
     first, same, other = ({"id": "x", "text": text} for text in ("a", "a", "b"))
-    with pytest.raises(FormatError, match="texts:2: query x stands on line 1 already"):
+    with pytest.raises(FormatError, match="texts:2: query x is already on line 1"):
         read_queries(write(path, first, same))
     assert read_documents(path) == {"x": Document("x", "a")}
     with pytest.raises(FormatError, match="texts:3: document x has another text on line 1"):

@@ -4,13 +4,14 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files import read_run, write_run
-from rankprompt.files.trec_run import RunNeedsReadingWholeError, iterate_run
+from rankprompt.files.trec_run import RunNeedsReadingWholeError, format_scores, iterate_run
 
 # A byte order mark at the start of a file is no part of its first id.
 WORDS = st.text(
@@ -86,7 +87,7 @@ def test_only_spaces_and_tabs_part_columns(path: Path) -> None:
         ("q Q0 d 1 nan t", "found 'nan'"),
         ("q Q0 d 1 -inf t", "found '-inf'"),
         ("q Q0 d 1 1e999 t", "found '1e999'"),
-        ("p Q0 d 7 7 t", "document d of query p stands on line 1 already"),
+        ("p Q0 d 7 7 t", "document d of query p is already on line 1"),
     ],
 )
 def test_a_malformed_line_is_told(path: Path, line: str, problem: str) -> None:
@@ -129,13 +130,13 @@ def test_a_tag_is_one_word(path: Path, tag: str) -> None:
 
 @pytest.mark.parametrize("rankings", [{"q": ["a b"]}, {"": ["a"]}, {"q": ["a\n"]}])
 def test_ids_that_break_the_columns_are_refused(path: Path, rankings: dict[str, list[str]]) -> None:
-    with pytest.raises(ValueError, match="holds whitespace"):
+    with pytest.raises(ValueError, match="contains white space"):
         write_run(path, rankings, "t")
     assert not path.exists()
 
 
 def test_a_document_is_ranked_once(path: Path) -> None:
-    with pytest.raises(ValueError, match="query q holds a document twice"):
+    with pytest.raises(ValueError, match="query q has a document twice"):
         write_run(path, {"q": ["a", "a"]}, "t")
 
 
@@ -183,8 +184,35 @@ def test_a_streamed_run_is_read_as_it_is_drawn(
 
 def test_the_lines_of_a_query_apart_are_noticed(path: Path) -> None:
     path.write_text("a Q0 d1 1 1 t\nb Q0 d1 1 1 t\na Q0 d2 2 0 t\n")
-    with pytest.raises(RunNeedsReadingWholeError, match="the lines of query a stand apart"):
+    with pytest.raises(RunNeedsReadingWholeError, match="the lines of query a are not contiguous"):
         list(iterate_run(path))
     path.write_text("")
     with pytest.raises(FormatError, match="empty"):
         list(iterate_run(path))
+
+
+def test_scores_are_formatted_as_lines_of_a_run() -> None:
+    assert format_scores("q", {"d1": 3.25, "d2": 1e-7}, "bm25") == (
+        "q Q0 d1 1 3.25 bm25\nq Q0 d2 2 1e-07 bm25\n"
+    )
+    assert format_scores("q", {}, "bm25") == ""
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1 + 1e-12]), max_size=20))
+def test_scores_fall_in_single_precision_and_stay_what_they_were(scores: list[float]) -> None:
+    ranked = {f"d{number}": one for number, one in enumerate(sorted(scores, reverse=True))}
+    written = [np.float32(line.split()[4]) for line in format_scores("q", ranked, "t").splitlines()]
+    assert all(one > other for one, other in pairwise(written))
+    assert written == pytest.approx(list(ranked.values()), rel=1e-5, abs=1e-40)
+
+
+def test_formatted_scores_read_back_in_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "run.trec"
+    path.write_text(format_scores("q", {"b": 1.0, "a": 1.0, "c": 1.0}, "t"))
+    assert list(read_run(path)["q"]) == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(("query", "document"), [("a b", "d"), ("q", "d\u00a0e"), ("", "d")])
+def test_an_id_that_breaks_the_columns_is_told(query: str, document: str) -> None:
+    with pytest.raises(InputError, match="one word without spaces"):
+        format_scores(query, {document: 1.0}, "t")

@@ -84,7 +84,7 @@ def test_any_titles(titles: list[str]) -> None:
         ("<top>\n<num>\n<title> a\n</top>\n", ":2: an id must be one word"),
         (
             "<top><num>1<title>a</top>\n<top><num>1<title>b</top>\n",
-            ":2: query 1 stands on line 1 already",
+            ":2: query 1 is already on line 1",
         ),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_manifest_gives_its_configuration_and_warns_of_inputs_that_changed(
         "dataset": [{"path": 3}, "x"],
     }
     path = tmp_path / "out.json"
-    path.write_text(format_manifest({"config": as_dict(config)}, {"inputs": inputs}))
+    path.write_text(format_manifest({"config": as_dict(config), "inputs": inputs}))
     assert load_manifest(path) == config
     assert [record.getMessage() for record in caplog.records] == [
         f"{run} has changed since the manifest was written"

@@ -11,7 +11,7 @@ from rankprompt.files import format_run
 from rankprompt.files.manifest import format_manifest
 from rankprompt.pipeline.run_writer import TAG, RunWriter
 
-MANIFEST = format_manifest({"config": {}}, {})
+MANIFEST = format_manifest({"config": {}})
 
 
 def first_stage(*queries: str) -> dict[str, dict[str, float]]:

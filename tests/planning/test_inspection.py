@@ -69,8 +69,8 @@ def test_shares_and_ceilings_by_depth(collection: PlainCollection) -> None:
     assert one["judged_share"] == pytest.approx(1 / 2)
     assert two["judged_share"] == pytest.approx(1 / 4)
     assert three["judged_share"] == pytest.approx(2 / 5)
-    assert (one["relevant"], three["relevant"]) == (0.0, pytest.approx(1 / 3))
-    assert (one["recall"], three["recall"]) == (0.0, pytest.approx((1 / 2 + 0) / 2))
+    assert [one["relevant"], three["relevant"]] == [0.0, pytest.approx(1 / 3)]
+    assert [one["recall"], three["recall"]] == [0.0, pytest.approx((1 / 2 + 0) / 2)]
     # To depth 1 nothing moves: d3 stays third. To depth 3 it comes first.
     assert one["ceiling"] == pytest.approx(ndcg(RUN, GRADES))
     best = {"q1": {"d3": 9.0, "d1": 8.0, "d2": 7.0}, "q2": RUN["q2"]}
@@ -83,6 +83,7 @@ def test_without_candidates_or_grades_the_documents_are_looked_at(
 ) -> None:
     found = inspect_collection(collection, None, grades=None, count=words, measure=ndcg)
     assert found["candidate_documents"] is None
+    assert found["document_tokens"] is not None
     assert found["document_tokens"]["longest"] == 3
     assert not found.keys() & {"candidates", "grades", "depths"}
 

@@ -56,5 +56,5 @@ def test_the_language_is_guessed_from_the_first_queries(queries: list[str], lang
 
 
 def test_letters_that_are_neither_are_no_guess() -> None:
-    with pytest.raises(InputError, match="cannot tell the queries' language; give --language"):
+    with pytest.raises(InputError, match="cannot tell the queries' language; give `language`"):
         guess_language(["почему море солёное"])

@@ -74,5 +74,5 @@ def test_a_pyserini_without_a_jar_is_told(monkeypatch: pytest.MonkeyPatch, tmp_p
     (tmp_path / "pyserini" / "__init__.py").touch()
     monkeypatch.delitem(sys.modules, "pyserini")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="pyserini carries no Anserini jar"):
+    with pytest.raises(InputError, match="pyserini has no Anserini jar"):
         find_jar()

@@ -147,10 +147,10 @@ def test_more_documents_than_are_split_at_a_time_are_all_searched() -> None:
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ({"k1": -1}, "k1 of 0 or more"),
-        ({"k1": float("nan")}, "k1 of 0 or more"),
-        ({"b": 1.1}, "b from 0 to 1"),
-        ({"depth": 0}, "depth must be at least 1, not 0"),
+        ({"k1": -1}, "`k1` of 0 or more"),
+        ({"k1": float("nan")}, "`k1` of 0 or more"),
+        ({"b": 1.1}, "`b` from 0 to 1"),
+        ({"depth": 0}, "`depth` must be at least 1, not 0"),
         ({"language": "klingon"}, "unknown language 'klingon'"),
     ],
 )

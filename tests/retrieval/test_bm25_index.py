@@ -1,4 +1,4 @@
-"""Indexes on disk: found again, made anew, or refused."""
+"""Indexes on disk: reused, rebuilt, or refused."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ import pytest
 
 from rankprompt.datasets.plain_files import PlainCollection
 from rankprompt.errors import InputError
-from rankprompt.retrieval.bm25_index import describe_source, open_index
+from rankprompt.retrieval.bm25_index import IndexSource, describe_source, open_index
 from rankprompt.types import Document
 
 
@@ -22,7 +22,7 @@ class Stand:
         self.folder, self.docs, self.read = folder, folder / "docs.tsv", 0
         self.docs.write_text("a\tA whale.\nb\tKrill.\n")
 
-    def describe(self, docs: Path | None = None, **changed: Any) -> dict[str, Any]:
+    def describe(self, docs: Path | None = None, **changed: Any) -> IndexSource:
         docs = docs or self.docs
         settings: dict[str, Any] = {"language": "en", "fields": ("text",), "k1": 0.9, "b": 0.4}
         return describe_source(PlainCollection(docs, docs), (docs,), **{**settings, **changed})
@@ -123,7 +123,7 @@ def test_a_damaged_index_is_made_anew_in_the_cache_and_refused_elsewhere(
     damage(folder)
     assert stand.find() == ["a"]
     assert (stand.read, len(stand.indexes())) == (3, 1)
-    assert "was damaged; it is made anew" in caplog.text
+    assert "was damaged; it is rebuilt" in caplog.text
     with pytest.raises(InputError, match=f"{folder} is damaged .*remove it"):
         stand.find(folder)
 
@@ -132,16 +132,16 @@ def test_what_is_no_index_is_left_alone(stand: Stand) -> None:
     folder = stand.folder / "index"
     folder.mkdir()
     (folder / "mine").touch()
-    with pytest.raises(InputError, match="is no index; remove it, or name another folder"):
+    with pytest.raises(InputError, match="is not an index; remove it, or name another folder"):
         stand.find(folder)
     assert stand.read == 0
-    with pytest.raises(InputError, match="is no index"):
+    with pytest.raises(InputError, match="is not an index"):
         stand.find(folder / "mine")
     assert [path.name for path in folder.iterdir()] == ["mine"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(stand: Stand) -> None:
-    with pytest.raises(InputError, match=r"cannot keep an index in .*No such file or directory"):
+    with pytest.raises(InputError, match=r"cannot store an index in .*No such file or directory"):
         stand.find(stand.folder / "missing" / "index")
     assert not (stand.folder / "missing").exists()
 
@@ -178,7 +178,7 @@ def test_an_index_says_what_it_holds(stand: Stand) -> None:
 
 
 def test_a_collection_without_files_is_known_by_its_name(stand: Stand) -> None:
-    def describe(name: str) -> dict[str, Any]:
+    def describe(name: str) -> IndexSource:
         collection = PlainCollection(Path(name), Path(name))
         return describe_source(collection, (), language="en", fields=("text",), k1=0.9, b=0.4)
 

@@ -15,7 +15,8 @@ from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.retrieval import anserini, bm25
-from rankprompt.retrieval.lucene import build, search
+from rankprompt.retrieval.lucene_index import build
+from rankprompt.retrieval.lucene_search import search
 
 pytestmark = pytest.mark.java
 
@@ -159,7 +160,7 @@ def test_the_ranking_is_about_as_good_as_that_of_bm25s(tmp_path: Path) -> None:
     [
         ([], "no documents to index"),
         ([("a", {"text": " "}), ("b", {"text": ""})], "none of 2 documents has text in title or"),
-        ([("a", {"text": "x"}), ("a", {"text": "x"})], "document a is there twice"),
+        ([("a", {"text": "x"}), ("a", {"text": "x"})], "document a occurs twice"),
         ([("a b", {"text": "x"})], "one word without spaces, not 'a b'"),
         ([("", {"text": "x"})], "one word without spaces, not ''"),
         ([("a", {"body": "x"})], "document a has no field title or text"),
@@ -189,7 +190,7 @@ def test_killed_in_the_middle_there_is_no_index(tmp_path: Path) -> None:
     script = """
 import signal, sys
 from pathlib import Path
-from rankprompt.retrieval.lucene import build
+from rankprompt.retrieval.lucene_index import build
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 def endless():
     for i in range(10**9):
@@ -212,10 +213,10 @@ build(endless(), Path(sys.argv[1]))
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"depth": 0}, "depth >= 1"),
-        ({"k1": -1.0}, "k1 >= 0"),
-        ({"b": 1.5}, "b <= 1"),
-        ({"b": float("nan")}, "b <= 1"),
+        ({"depth": 0}, "`depth` >= 1"),
+        ({"k1": -1.0}, "`k1` >= 0"),
+        ({"b": 1.5}, "`b` <= 1"),
+        ({"b": float("nan")}, "`b` <= 1"),
         ({"language": "zh"}, "was indexed as 'en', not 'zh'"),
     ],
 )
@@ -239,7 +240,7 @@ def test_an_index_that_others_made_needs_its_language(pets: Path, tmp_path: Path
     for path in pets.iterdir():
         if path.suffix != ".json":
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(InputError, match="give --language"):
+    with pytest.raises(InputError, match="give `language`"):
         search(tmp_path, {"q": "cat"})
     assert search(tmp_path, {"q": "cat"}, language="en") == search(pets, {"q": "cat"})
 

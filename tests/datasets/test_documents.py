@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from rankprompt.datasets import document_store_import as importing
 from rankprompt.datasets.base import Documents, Fields
+from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.datasets.document_store_import import open_store
-from rankprompt.datasets.documents_in_memory import read_into_memory
-from rankprompt.datasets.source_file import Source
+from rankprompt.datasets.documents import read_into_memory
 from rankprompt.errors import FormatError
 from tests.datasets.stores import FAST
 
-Open = Callable[[Source], Documents]
+Open = Callable[[DocumentFile], Documents]
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]))
 IDS = WORDS.filter(lambda text: text.split() == [text])
@@ -34,15 +34,15 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
     with (
         tempfile.TemporaryDirectory(dir=FAST) as cache,
         mock.patch.dict("os.environ", RANKPROMPT_CACHE=cache),
-        mock.patch.multiple(importing, BLOCK=20, _COMMIT=2**20),
+        mock.patch.multiple(importing, BLOCK=20, COMMIT_BYTES=2**20),
     ):
         yield request.param
 
 
-def write(folder: str, documents: dict[str, dict[str, str]]) -> Source:
+def write(folder: str, documents: dict[str, dict[str, str]]) -> DocumentFile:
     path = Path(folder) / "docs.jsonl"
     path.write_text("".join(json.dumps({"_id": n, **f}) + "\n" for n, f in documents.items()))
-    return Source(path)
+    return DocumentFile(path)
 
 
 @given(documents=COLLECTIONS, asked=st.lists(IDS, max_size=3), data=st.data())
@@ -77,7 +77,7 @@ def test_both_refuse_the_same(opened: Open, lines: list[str]) -> None:
         results: list[object] = []
         for one in (read_into_memory, opened):
             try:
-                results.append(list(one(Source(path))))
+                results.append(list(one(DocumentFile(path))))
             except FormatError as error:
                 results.append(str(error))
     assert results[0] == results[1]
