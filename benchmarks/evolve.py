@@ -41,8 +41,8 @@ def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
 
 def measure(options: argparse.Namespace) -> None:
     from rankprompt.llm import load_model
-    from rankprompt.search.evolving import RESULT, EvolveJob, run_evolution
-    from rankprompt.search.settings import SearchSettings
+    from rankprompt.search.config import SearchSettings
+    from rankprompt.search.evolution import RESULT, EvolveJob, run_evolution
 
     model = None
 

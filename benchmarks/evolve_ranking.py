@@ -39,8 +39,8 @@ calibration = {calibration}
 
 
 def measure(options: argparse.Namespace) -> None:
-    from rankprompt.search.evolving import RESULT, EvolveJob, run_evolution
-    from rankprompt.search.settings import SearchSettings
+    from rankprompt.search.config import SearchSettings
+    from rankprompt.search.evolution import RESULT, EvolveJob, run_evolution
 
     task = options.folder / "ranking.toml"
     task.write_text(TASK.format(data=DATA.resolve(), **vars(options)))
@@ -125,7 +125,7 @@ def _in_words(result: dict[str, Any]) -> str:
 def shipped(options: argparse.Namespace) -> str:
     """The found prompt as a file, its record in comments."""
     from rankprompt.prompts.prompt import load_prompt
-    from rankprompt.search.promptfile import format_prompt
+    from rankprompt.search.prompt_file import format_prompt
 
     folder = options.folder / f"{options.methods[0]}-{options.seed}"
     result = json.loads((folder / "result.json").read_text())

@@ -28,10 +28,10 @@ from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.tokenizer_offsets import model_offsets
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.fitness import make_problem
 from rankprompt.search.genome import SeedPrompt
 from rankprompt.search.operators import random_genome
-from rankprompt.search.settings import SearchSettings
 from rankprompt.search.tasks import load_task
 
 WRITER = "benchmarks/evolve_speed.py"

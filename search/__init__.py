@@ -28,6 +28,7 @@ their modules. How the pieces meet::
 """
 
 from rankprompt.search.archive import Archive, Fitness
+from rankprompt.search.config import METHODS, SearchSettings
 from rankprompt.search.genome import (
     Frozen,
     Genome,
@@ -39,7 +40,6 @@ from rankprompt.search.genome import (
     segment,
     token_offsets,
 )
-from rankprompt.search.settings import METHODS, SearchSettings
 
 __all__ = [
     "METHODS",

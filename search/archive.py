@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # it needs DEAP
-    from rankprompt.search.individuals import Individual
+    from rankprompt.search.individual import Individual
 
 __all__ = ["Archive", "Fitness", "PartialFitness", "Scores"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rankprompt.search.operators import random_genome
-from rankprompt.search.state import Child, Generation, Limits, Search, reason_to_stop
+from rankprompt.search.search_state import Child, Generation, Limits, Search, reason_to_stop
 
 __all__ = ["random_pruning", "unpruned"]
 

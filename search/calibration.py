@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rankprompt.search.choosing import top
 from rankprompt.search.fitness import SPLITS, Measures, Problem
-from rankprompt.search.individuals import Individual
+from rankprompt.search.history import top
+from rankprompt.search.individual import Individual
 
 __all__ = ["Calibrated", "Selected", "calibrate", "select"]
 

@@ -5,10 +5,10 @@ from hashlib import blake2b
 from typing import Any
 
 from rankprompt.search.archive import Archive
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.genome import SeedPrompt
-from rankprompt.search.individuals import Individual
-from rankprompt.search.settings import SearchSettings
-from rankprompt.search.state import Search
+from rankprompt.search.individual import Individual
+from rankprompt.search.search_state import Search
 
 __all__ = ["pack", "restore", "unpack"]
 

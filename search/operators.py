@@ -10,9 +10,9 @@ from typing import Any
 
 from deap import base, tools
 
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.genome import Genome
-from rankprompt.search.individuals import Individual
-from rankprompt.search.settings import SearchSettings
+from rankprompt.search.individual import Individual
 
 __all__ = ["copies", "lent", "pruned_copies", "random_genome", "replicate", "toolbox", "tournament"]
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rankprompt.search.choosing import front
-from rankprompt.search.individuals import Individual
-from rankprompt.search.showing import Run
+from rankprompt.search.history import front
+from rankprompt.search.individual import Individual
+from rankprompt.search.saved_run import Run
 
 __all__ = ["draw", "survival"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from rankprompt.search.individuals import Individual
-from rankprompt.search.state import Child, Generation, Limits, Search, reason_to_stop
+from rankprompt.search.individual import Individual
+from rankprompt.search.search_state import Child, Generation, Limits, Search, reason_to_stop
 
 __all__ = ["tapruning", "tolerated"]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
-from rankprompt.search.settings import SearchSettings
+from rankprompt.search.config import SearchSettings
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from rankprompt.search.fitness import Problem
     from rankprompt.search.genome import SeedPrompt
-    from rankprompt.search.state import Generation
+    from rankprompt.search.search_state import Generation
 
 __all__ = ["evolve"]
 
@@ -114,7 +114,7 @@ def run(
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Search for a better prompt, calibrate the best, and test the winner once."""
-    from rankprompt.search.evolving import EvolveJob, run_evolution
+    from rankprompt.search.evolution import EvolveJob, run_evolution
 
     settings = SearchSettings(
         method=method, evaluations=evaluations, seed=seed, population=population,
@@ -149,7 +149,7 @@ def show(
 
     A run that is not finished shows its best prompts so far, by fitness alone.
     """
-    from rankprompt.search.showing import best_prompts, load_run
+    from rankprompt.search.saved_run import best_prompts, load_run
 
     shown = load_run(folder)
     prompts = best_prompts(shown, best)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.genome import Segment
-from rankprompt.search.settings import SearchSettings
 from rankprompt.search.tasks import ExampleTask, RankingTask, Task
 
 __all__ = ["SPLITS", "Measures", "Problem", "make_problem"]

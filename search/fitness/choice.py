@@ -6,6 +6,7 @@ from statistics import fmean
 from rankprompt.files.toml import format_toml
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.llm.base import Request
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import (
     about,
@@ -17,7 +18,6 @@ from rankprompt.search.fitness.examples import (
 )
 from rankprompt.search.fitness.rewards import piecewise, probabilities
 from rankprompt.search.genome import Segment
-from rankprompt.search.settings import SearchSettings
 from rankprompt.search.splits import Example, split_examples
 from rankprompt.search.tasks import ExampleTask
 

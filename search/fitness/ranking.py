@@ -20,12 +20,12 @@ from rankprompt.prompts.prompt import Prompt, Template, load_prompt, parse_templ
 from rankprompt.rankers import method
 from rankprompt.rankers.reranking import as_run, rerank
 from rankprompt.rankers.seeded_random import uniform
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.fitness import Measures
 from rankprompt.search.fitness.examples import digest, part, shared_start
 from rankprompt.search.fitness.rewards import piecewise
 from rankprompt.search.genome import Segment, segment
-from rankprompt.search.promptfile import format_prompt
-from rankprompt.search.settings import SearchSettings
+from rankprompt.search.prompt_file import format_prompt
 from rankprompt.search.tasks import RankingTask
 from rankprompt.types import Candidates, Document, PairwiseQuestion, Qrels, Query
 

@@ -19,9 +19,9 @@ SMALL = ("--evaluations", 40, "--population", 4, "--offspring", 8, "--min-length
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     model = FakeModel(opinion)
     defaults = {"load": lambda *_, **__: model, "tokens": offsets}
-    from rankprompt.search import evolving
+    from rankprompt.search import evolution
 
-    monkeypatch.setattr(evolving.run_evolution, "__kwdefaults__", defaults)
+    monkeypatch.setattr(evolution.run_evolution, "__kwdefaults__", defaults)
     return model
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rankprompt.search.loop import evolve
+from rankprompt.search.promptquine import evolve
 from tests.search.toys import best_of_all, landscape, start
 
 BUDGET = 1500

@@ -15,14 +15,14 @@ from rankprompt.errors import InputError
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, SearchSettings
-from rankprompt.search.choosing import top
-from rankprompt.search.evolving import EvolveJob, run_evolution
+from rankprompt.search.evolution import EvolveJob, run_evolution
 from rankprompt.search.fitness.examples import part
-from rankprompt.search.individuals import Individual
-from rankprompt.search.loop import evolve
-from rankprompt.search.methods import search as run
-from rankprompt.search.record import Record
-from rankprompt.search.state import Search
+from rankprompt.search.history import top
+from rankprompt.search.individual import Individual
+from rankprompt.search.promptquine import evolve
+from rankprompt.search.registry import search as run
+from rankprompt.search.run_folder import Record
+from rankprompt.search.search_state import Search
 from tests.fakes import FakeModel
 from tests.search.toys import seed_of
 from tests.search.worlds import offsets, opinion, problem_of, write_task

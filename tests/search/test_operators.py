@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from rankprompt.search import SearchSettings
-from rankprompt.search.loop import evolve
 from rankprompt.search.operators import (
     copies,
     lent,
@@ -17,6 +16,7 @@ from rankprompt.search.operators import (
     toolbox,
     tournament,
 )
+from rankprompt.search.promptquine import evolve
 from tests.search.toys import individual, start
 
 DRAWS = 4000

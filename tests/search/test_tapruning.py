@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.search.baselines import random_pruning, unpruned
-from rankprompt.search.methods import search as run
+from rankprompt.search.registry import search as run
 from rankprompt.search.tapruning import tapruning, tolerated
 from tests.search.toys import by_hash, start
 

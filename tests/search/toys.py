@@ -8,8 +8,8 @@ from itertools import pairwise, product
 from rankprompt.prompts.prompt import parse_template
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, Fitness, SearchSettings, SeedPrompt, segment
-from rankprompt.search.individuals import Individual
-from rankprompt.search.state import Search
+from rankprompt.search.individual import Individual
+from rankprompt.search.search_state import Search
 
 __all__ = ["best_of_all", "by_hash", "individual", "landscape", "seed_of", "start", "words"]
 

@@ -14,7 +14,7 @@ from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Request
 from rankprompt.llm.local.model import LocalModel, load
 from rankprompt.search import SearchSettings, SeedPrompt, token_offsets
-from rankprompt.search.evolving import EvolveJob, run_evolution
+from rankprompt.search.evolution import EvolveJob, run_evolution
 from rankprompt.search.fitness import make_problem
 from rankprompt.search.fitness.rewards import probabilities
 from rankprompt.search.operators import random_genome

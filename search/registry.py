@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from rankprompt.search.baselines import random_pruning, unpruned
-from rankprompt.search.loop import evolve
-from rankprompt.search.state import Generation, Limits, Search
+from rankprompt.search.promptquine import evolve
+from rankprompt.search.search_state import Generation, Limits, Search
 from rankprompt.search.tapruning import tapruning
 
 __all__ = ["search"]

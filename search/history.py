@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rankprompt.search.individuals import Individual
+from rankprompt.search.individual import Individual
 
 __all__ = ["front", "top"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError
-from rankprompt.search.choosing import top
-from rankprompt.search.evolving import RESULT
-from rankprompt.search.individuals import Individual
-from rankprompt.search.record import read_history
+from rankprompt.search.evolution import RESULT
+from rankprompt.search.history import top
+from rankprompt.search.individual import Individual
+from rankprompt.search.run_folder import read_history
 
 __all__ = ["Prompt", "Run", "best_prompts", "load_run"]
 

@@ -11,9 +11,9 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.search import SearchSettings
-from rankprompt.search.methods import search as run
-from rankprompt.search.record import Record, read_history
-from rankprompt.search.state import Search
+from rankprompt.search.registry import search as run
+from rankprompt.search.run_folder import Record, read_history
+from rankprompt.search.search_state import Search
 from tests.search.toys import by_hash, seed_of
 
 ABOUT = {"model": {"name": "toy", "fingerprint": "1"}}
@@ -24,10 +24,10 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from rankprompt.search import SearchSettings
-from rankprompt.search.methods import search
-from rankprompt.search.record import Record
+from rankprompt.search.registry import search
+from rankprompt.search.run_folder import Record
 from tests.search.toys import by_hash, seed_of
-from tests.search.test_record import ABOUT
+from tests.search.test_run_folder import ABOUT
 
 asked = 0
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from rankprompt.prompts.prompt import SHIPPED, Template, load_prompt
 from rankprompt.search import Archive, SearchSettings, SeedPrompt, segment
-from rankprompt.search.loop import evolve
-from rankprompt.search.promptfile import format_prompt
-from rankprompt.search.state import Search
+from rankprompt.search.prompt_file import format_prompt
+from rankprompt.search.promptquine import evolve
+from rankprompt.search.search_state import Search
 from tests.search.toys import by_hash, words
 
 

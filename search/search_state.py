@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from deap import tools
 
 from rankprompt.search.archive import Archive
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.genome import Genome, SeedPrompt
-from rankprompt.search.individuals import Individual
-from rankprompt.search.settings import SearchSettings
+from rankprompt.search.individual import Individual
 
 __all__ = ["Child", "Generation", "Limits", "Search", "reason_to_stop"]
 

@@ -8,9 +8,9 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.search import Archive, Prunable, SearchSettings, SeedPrompt
-from rankprompt.search.choosing import front, top
-from rankprompt.search.loop import evolve
-from rankprompt.search.state import Limits, Search
+from rankprompt.search.history import front, top
+from rankprompt.search.promptquine import evolve
+from rankprompt.search.search_state import Limits, Search
 from tests.search.toys import by_hash, individual, seed_of, start, words
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from rankprompt.errors import InputError
-from rankprompt.search.individuals import Individual
+from rankprompt.search.individual import Individual
 from rankprompt.search.operators import toolbox
-from rankprompt.search.state import Child, Generation, Limits, Search, reason_to_stop
+from rankprompt.search.search_state import Child, Generation, Limits, Search, reason_to_stop
 
 __all__ = ["evolve"]
 

@@ -11,10 +11,10 @@ from rankprompt.errors import InputError, ModelError, RankpromptError
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.search import METHODS, SearchSettings
-from rankprompt.search.evolving import EvolveJob, run_evolution
+from rankprompt.search.evolution import EvolveJob, run_evolution
 from rankprompt.search.plots import draw, survival
-from rankprompt.search.record import read_history
-from rankprompt.search.showing import best_prompts, load_run
+from rankprompt.search.run_folder import read_history
+from rankprompt.search.saved_run import best_prompts, load_run
 from tests.fakes import FakeModel
 from tests.search.worlds import offsets, opinion, write_ranking, write_task
 

@@ -26,10 +26,10 @@ from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.file_lock import hold
 from rankprompt.search.archive import Archive, Fitness, PartialFitness, Scores
 from rankprompt.search.checkpoint import pack, restore, unpack
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.genome import SeedPrompt
-from rankprompt.search.individuals import Individual
-from rankprompt.search.settings import SearchSettings
-from rankprompt.search.state import Search
+from rankprompt.search.individual import Individual
+from rankprompt.search.search_state import Search
 
 __all__ = ["Record", "read_history"]
 

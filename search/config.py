@@ -7,7 +7,7 @@ from rankprompt.errors import InputError, UnknownNameError
 __all__ = ["METHODS", "SearchSettings"]
 
 METHODS = ("gga", "ssga", "tapruning", "random", "unpruned")
-"""The ways to search, as ``rankprompt.search.methods.search`` runs them."""
+"""The ways to search, as ``rankprompt.search.registry.search`` runs them."""
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,16 @@ from rankprompt.llm import LanguageModel, load_model
 from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.pipeline.config import ORACLE, SERVER
 from rankprompt.search.calibration import Selected, select
+from rankprompt.search.config import SearchSettings
 from rankprompt.search.fitness import SPLITS, Problem, make_problem
 from rankprompt.search.genome import Offsets, SeedPrompt
-from rankprompt.search.methods import search
-from rankprompt.search.record import Record
-from rankprompt.search.settings import SearchSettings
-from rankprompt.search.state import Generation, Limits, Search
+from rankprompt.search.registry import search
+from rankprompt.search.run_folder import Record
+from rankprompt.search.search_state import Generation, Limits, Search
 from rankprompt.search.tasks import Task, load_task
 
 if TYPE_CHECKING:
-    from rankprompt.search.individuals import Individual
+    from rankprompt.search.individual import Individual
 
 __all__ = ["RESULT", "EvolveJob", "Watch", "run_evolution"]
 
