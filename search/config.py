@@ -1,47 +1,49 @@
-"""The settings of a search; every constant of the papers is a default here, and only here."""
+"""The configuration of a search and of an evolution; the defaults are the papers' constants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from rankprompt.errors import InputError, UnknownNameError
 
-__all__ = ["METHODS", "SearchSettings"]
+__all__ = ["METHODS", "EvolveConfig", "SearchConfig"]
 
 METHODS = ("gga", "ssga", "tapruning", "random", "unpruned")
-"""The ways to search, as ``rankprompt.search.registry.search`` runs them."""
+"""The search methods that ``rankprompt.search.registry`` implements."""
 
 
 @dataclass(frozen=True)
-class SearchSettings:
-    """How a prompt is searched for; the defaults are the paper's (arXiv 2506.17930, section 4).
+class SearchConfig:
+    """How prompts are searched for; the defaults are those of arXiv 2506.17930, section 4.
 
     Attributes:
-        method: "gga" breeds a generation from one fixed population, "ssga" lets each child parent
-            the next; "tapruning" is hill climbing; "random" and "unpruned" are baselines.
-        seed: of all random draws.
-        population: the individuals that live.
-        offspring: the children of a generation.
-        tournament: the share of the parent pool that enters a tournament, rounded down, at least 1.
-        mutations: how many live tokens a child loses; one of these, each equally likely.
-        start: "seed" begins with copies of the seed, "pruned" with copies pruned at random.
-        start_pruned: the least and the greatest rate of that pruning; a copy draws its own.
-        rungs: 1 scores every prompt on the whole search split. With more, the prompts of a
-            generation race (successive halving, arXiv 1502.07943): 3 scores all of them on a
-            quarter of the split, the better half on a half, the better half of those on the whole.
-        pareto: the length of the prompt is a second objective, to be made small (NSGA-II).
-        evaluations: budget of distinct texts scored; a text seen before costs nothing.
-        min_length: the evolution ends when the population's mean length, in live genes, is no more.
-        restart: begins anew from the seed when that length is reached, until another budget ends
-            it (not in the paper, where a short seed leaves most of the budget unspent).
-        stagnation: ends after so many generations without a better best; None never.
-        exhaustion: ends after so many generations without a text not seen before.
-        minutes: ends after so much time in all, counted over resumes; None never.
-        acceptance: TAPruning keeps a token's removal if the score stays this share of the best.
-        calibrated: the share of the history, best first, that is scored again by calibration.
-        gain_right: the piecewise reward's factor where the answer is right.
-        gain_wrong: the same where it is wrong.
+        method: "gga" breeds a generation from one fixed population, "ssga" lets each child be a
+            parent of the next; "tapruning" is hill climbing; "random" and "unpruned" are baselines.
+        seed: seeds the demonstrations, the search split and all random draws of the search.
+        population: the number of individuals that survive a generation.
+        offspring: the number of children in a generation.
+        tournament: the share of the parent pool in a tournament, rounded down, at least one.
+        mutations: the numbers of tokens that a child may lose, each equally likely.
+        start: "seed" starts with copies of the seed, "pruned" with copies pruned at random.
+        start_pruned: the lowest and highest pruning rate of "pruned"; each copy draws its own.
+        rungs: the rungs of successive halving (arXiv 1502.07943; not in the paper). 1 scores every
+            prompt on the whole search split. 3 scores the prompts of a generation on a quarter of
+            it, the better half on a half, and the better half of those on the whole.
+        pareto: makes the prompt's length a second objective, minimised (NSGA-II).
+        evaluations: the most distinct prompts that are scored; a repeated prompt costs nothing.
+        min_length: the evolution ends when the population's mean length in kept genes is at most
+            this.
+        restart: starts again from the seed at that length, until another criterion ends the search
+            (not in the paper, whose search leaves most of the budget unspent on a short seed).
+        stagnation: ends the search after this many generations without a better best; None never.
+        exhaustion: ends the search after this many generations without an unseen prompt.
+        minutes: ends the search after this much time, summed over resumes; None never.
+        acceptance: TAPruning accepts a removal that keeps at least this share of the best score.
+        calibrated: the share of the history, best first, that calibration scores again.
+        gain_right: the factor of the piecewise reward for a correct answer.
+        gain_wrong: the factor of the piecewise reward for a wrong answer.
 
     Raises:
-        InputError: a value that cannot work; says which and what would.
+        InputError: a value cannot work; the message names the field and what it allows.
     """
 
     method: str = "gga"
@@ -70,29 +72,56 @@ class SearchSettings:
             raise UnknownNameError("search method", self.method, METHODS)
         if self.start not in ("seed", "pruned"):
             raise UnknownNameError("start", self.start, ("seed", "pruned"))
-        for name in ("population", "offspring", "evaluations", "exhaustion", "stagnation",
-            "rungs",
-        ):  # fmt: skip
+        for name, least in {
+            "population": 1, "offspring": 1, "evaluations": 1, "exhaustion": 1, "stagnation": 1,
+            "rungs": 1, "min_length": 0,
+        }.items():  # fmt: skip
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
+            if value is not None and value < least:
+                raise InputError(f"`{name}` must be at least {least}, not {value}")
         for name in ("tournament", "acceptance", "calibrated"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(
-                    f"{name} is a share above 0 and up to 1, not {getattr(self, name)}"
+                    f"`{name}` is a share above 0 and up to 1, not {getattr(self, name)}"
                 )
         if not self.mutations or min(self.mutations) < 1:
-            raise InputError(f"mutations are whole numbers from 1, not {list(self.mutations)}")
+            raise InputError(f"`mutations` are whole numbers from 1, not {list(self.mutations)}")
         if self.rungs > 1 and (self.method not in ("gga", "random") or self.pareto):
             raise InputError(
-                "rungs are for prompts that are scored together, by one objective: the methods "
-                f"gga and random, without pareto; not {self.method}"
+                "`rungs` above 1 need prompts that are scored together, by one objective: the "
+                f"methods gga and random, without pareto; not {self.method}"
                 f"{' with pareto' if self.pareto else ''}"
             )
         low, high = self.start_pruned
         if not 0 <= low <= high < 1:
-            raise InputError(f"start_pruned are two rates, ascending, below 1, not {low}, {high}")
-        if self.min_length < 0:
-            raise InputError(f"min_length must be at least 0, not {self.min_length}")
+            raise InputError(f"`start_pruned` are two rates, ascending, below 1, not {low}, {high}")
         if self.minutes is not None and not self.minutes > 0:
-            raise InputError(f"minutes must be above 0, not {self.minutes}")
+            raise InputError(f"`minutes` must be above 0, not {self.minutes}")
+
+
+@dataclass(frozen=True)
+class EvolveConfig:
+    """The configuration of an evolution: a task, a run folder, a search and a model.
+
+    Attributes:
+        task: the task file.
+        output: the run folder; an evolution with the same configuration resumes from it.
+        search: how prompts are searched for.
+        model: the model's name, as for ``load_model``.
+        dtype: as for ``load_model``.
+        device: as for ``load_model``.
+        batch_tokens: as for ``load_model``.
+        threads: as for ``load_model``.
+        max_prompts: ends the search, at the end of a generation, after this many prompts that this
+            process sent to the model; calibration and test come on top. None never.
+    """
+
+    task: Path
+    output: Path
+    search: SearchConfig = field(default_factory=SearchConfig)
+    model: str = "smollm2-135m"
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_tokens: int | None = None
+    threads: int | None = None
+    max_prompts: int | None = None

@@ -1,50 +1,51 @@
-"""Individuals: a genome with its score, as DEAP's operators and the history take it."""
+"""Individuals: genomes with their scores, in the form that DEAP's operators compare."""
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 from deap import base
 
 from rankprompt.search.genome import Genome
 
-__all__ = ["Individual", "Score", "ScoreAndLength"]
+__all__ = ["Individual", "genome_digits"]
 
 
-class Score(base.Fitness):  # type: ignore[misc] # DEAP has no types
-    """Further in the race of a generation is better, and as far, with a higher score.
+class RungAndScore(base.Fitness):  # type: ignore[misc] # DEAP has no types
+    """The rung of successive halving that was reached, then the score there; higher is better.
 
-    Whoever got further was no worse where both were scored (``Archive``).
+    An individual that reached a higher rung scored no lower on the rungs that both reached
+    (``Archive``), so the comparison is of scores on the same examples.
     """
 
     weights = (1.0, 1.0)
 
 
 class ScoreAndLength(base.Fitness):  # type: ignore[misc] # DEAP has no types
-    """A higher score is better, and so is a shorter prompt."""
+    """Two objectives: the score, to be maximised, and the prompt's length, to be minimised."""
 
     weights = (1.0, -1.0)
 
 
 @dataclass(eq=False)
 class Individual:
-    """A line of the history.
+    """A genome that was evaluated, with its ancestry and its scores.
 
     Attributes:
-        number: its place in the history, from 0.
-        generation: in which it was born.
-        parents: their numbers.
-        genome: what it keeps of the seed.
-        text: the prompt, as in a prompt file.
-        length: live genes.
-        tokens: the prompt's tokens when tokenised anew.
-        score: on all examples of the search; None where the prompt is infeasible, or fell out
-            before.
-        new: whether the text was scored for it, and not known before.
-        rungs: its scores in the race of its generation (``Archive``); of one rung, ``score``.
-        pareto: whether the length is an objective, too.
-        fitness: what DEAP compares; infeasible is worst.
-        crowded: better where the front is nearer and its neighbours further (NSGA-II).
+        number: its index in the history, from 0.
+        generation: the generation in which it was born.
+        parents: the numbers of its parents.
+        genome: which genes of the seed it keeps.
+        text: the prompt, as written in a prompt file.
+        length: the number of kept genes.
+        tokens: the number of tokens of the prompt when it is tokenised anew.
+        score: its score on all examples of the search split; None where the prompt is infeasible
+            or was eliminated by successive halving.
+        new: whether its prompt was evaluated for it, and not known before.
+        rungs: its scores by rung of successive halving; with a single rung, ``score`` alone.
+        pareto: whether the length is a second objective.
+        fitness: what DEAP compares; infeasible is worst in every objective.
+        crowding: the (negated) number of its Pareto front and its crowding distance (NSGA-II);
+            higher is better.
     """
 
     number: int
@@ -58,52 +59,27 @@ class Individual:
     new: bool
     rungs: tuple[float | None, ...] = ()
     pareto: bool = False
-    fitness: Any = field(init=False, repr=False)
-    crowded: tuple[int, float] = field(default=(0, 0.0), init=False, repr=False)
+    fitness: base.Fitness = field(init=False, repr=False)
+    crowding: tuple[int, float] = field(default=(0, 0.0), init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.rungs = self.rungs or (self.score,)
         last = self.rungs[-1]
-        # Infeasible in every objective, so that whatever is feasible dominates it.
+        # DEAP finds NaN both greater and smaller than any number, so infeasible is infinitely bad.
         if self.pareto:
-            values = (-math.inf, math.inf) if last is None else (last, self.length)
-            self.fitness = ScoreAndLength(values)
+            self.fitness = ScoreAndLength(
+                (-math.inf, math.inf) if last is None else (last, self.length)
+            )
         else:
-            self.fitness = Score((0, -math.inf) if last is None else (len(self.rungs), last))
+            self.fitness = RungAndScore((0, -math.inf) if last is None else (len(self.rungs), last))
 
     def better_than(self, other: "Individual | None") -> bool:
-        """Whether it scores higher, or the same and is shorter; an infeasible one never does."""
+        """Whether it scores higher, or the same with a shorter prompt; never where infeasible."""
         if self.score is None or other is None or other.score is None:
             return self.score is not None
         return (self.score, -self.length) > (other.score, -other.length)
 
-    def record(self) -> dict[str, Any]:
-        """The line as JSON takes it."""
-        further = {"rungs": list(self.rungs)} if self.rungs != (self.score,) else {}
-        return {
-            "number": self.number,
-            "generation": self.generation,
-            "parents": list(self.parents),
-            "genome": "".join("01"[kept] for kept in self.genome),
-            "text": self.text,
-            "length": self.length,
-            "tokens": self.tokens,
-            "score": self.score,
-            "new": self.new,
-            **further,
-        }
 
-    @classmethod
-    def from_record(cls, line: dict[str, Any], *, pareto: bool) -> "Individual":
-        """Reads what ``record`` gave.
-
-        Raises:
-            TypeError: a key is missing, or there is one too many.
-        """
-        made = {
-            **line,
-            "parents": tuple(line["parents"]),
-            "genome": tuple(kept == "1" for kept in line["genome"]),
-            "rungs": tuple(line.get("rungs", ())),
-        }
-        return cls(**made, pareto=pareto)
+def genome_digits(genome: Genome) -> str:
+    """Writes a genome as a string of 0 (pruned) and 1 (kept)."""
+    return "".join("01"[kept] for kept in genome)

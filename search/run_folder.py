@@ -1,129 +1,115 @@
-"""The record of a search: one folder, from which it resumes.
+"""The run folder of a search, from which it resumes.
 
-* ``settings.json``: how the search was made, resolved; a resume must be made the same way.
-* ``history.jsonl``: everybody who was born, a line each, written a generation at a time.
+* ``settings.json``: what the search was made with; a resume must be made with the same.
+* ``history.jsonl``: every individual, a line each, appended a generation at a time.
 * ``checkpoint.json``: the state between two generations, replaced when one is finished. It names
-  how much of the history belongs to it, so what a killed search wrote beyond is cut off.
+  how much of the history belongs to it; lines beyond were written by a search that was killed.
 
-A resumed search equals an uninterrupted one. Should the checkpoint or the history be damaged, the
-search is played again from its seed: the lines that are whole give the scores, and only what is
-missing is asked again.
+A resumed search equals an uninterrupted one. Where the checkpoint or the history is damaged, the
+search is run again from its seed: the intact lines give their scores, and only the missing ones are
+evaluated again.
 """
 
-import json
 import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
-from zlib import crc32
+from typing import IO
 
 from rankprompt.errors import InputError
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.file_lock import hold
-from rankprompt.search.archive import Archive, Fitness, PartialFitness, Scores
-from rankprompt.search.checkpoint import pack, restore, unpack
-from rankprompt.search.config import SearchSettings
+from rankprompt.search.archive import Archive, RungScores
+from rankprompt.search.checkpoint import format_checkpoint, parse_checkpoint, restore
+from rankprompt.search.config import SearchConfig
+from rankprompt.search.fitness.base import Fitness
 from rankprompt.search.genome import SeedPrompt
+from rankprompt.search.history import format_line, parse_history
 from rankprompt.search.individual import Individual
-from rankprompt.search.search_state import Search
+from rankprompt.search.search_state import SearchState
+from rankprompt.search.settings_file import claim_folder, read_settings
 
-__all__ = ["Record", "read_history"]
+__all__ = ["RunFolder", "read_history"]
 
 log = logging.getLogger("rankprompt")
 
-_FORM = "rankprompt search"
-_VERSION = 1
 _DAMAGED = "history.jsonl.damaged-"
 
 
-class Record:
-    """A search's folder, open for this process alone; use it as a context.
+class RunFolder:
+    """A search's folder, open for this process alone; a context manager.
 
-    Open it before anything else is put into the folder.
+    Open it before anything else is written into the folder.
 
     Args:
-        folder: made if it is not there; its own folder must exist.
-        seed: what is pruned.
-        settings: how.
+        folder: made if it does not exist; its parent must exist.
+        seed: the seed prompt.
+        config: the configuration of the search.
         about: what else the scores depend on, as JSON takes it: the model's fingerprint, the task.
 
-    Attributes:
-        notes: what was found wrong and mended, a sentence each; logged, too.
-
     Raises:
-        InputError: the folder is another search's (the differences are shown), of a newer version,
-            in use, or no search's; nothing in it was changed.
+        InputError: the folder is of another search (the message shows the differences), of a newer
+            version, in use, or not a run folder; nothing in it was changed.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        seed: SeedPrompt,
-        settings: SearchSettings,
-        about: Mapping[str, Any],
+        self, folder: Path, seed: SeedPrompt, config: SearchConfig, about: Mapping[str, object]
     ) -> None:
-        self.folder, self.notes = folder, list[str]()
-        self._seed, self._settings = seed, settings
-        made = {"seed": [list(piece) for piece in seed.pieces], **about}
-        _claim(folder, {"settings": asdict(settings), "about": made})
+        self.folder = folder
+        self._seed, self._config = seed, config
+        claim_folder(folder, config, {"seed": [list(piece) for piece in seed.pieces], **about})
         self._history = _open_alone(folder / "history.jsonl")
-        self._keep(0, b"")
+        self._saved, self._bytes, self._digest = 0, 0, blake2b()
 
-    def __enter__(self) -> "Record":
+    def __enter__(self) -> "RunFolder":
         """Gives itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes the folder; what was saved stays."""
+        """Closes the folder."""
         with suppress(OSError):
             self._history.close()
 
-    def begin(self, fitness: Fitness | PartialFitness) -> Search:
-        """The search, fresh or as it was after its last finished generation."""
+    def resume(self, fitness: Fitness) -> SearchState:
+        """Gives the state of the search, new or after its last finished generation."""
         self._history.seek(0)
         content = self._history.read()
-        state, problem = None, "the checkpoint is missing"
+        checkpoint, problem = None, "the checkpoint is missing"
         path = self.folder / "checkpoint.json"
         with suppress(FileNotFoundError):
             try:
-                state = unpack(path.read_text("utf-8"))
-                whole = content[: state["history_bytes"]]
-                if blake2b(whole).hexdigest() != state["history_digest"]:
-                    state, problem = None, "the history is damaged"
+                checkpoint = parse_checkpoint(path.read_text("utf-8"))
+                saved = content[: checkpoint["history_bytes"]]
+                if blake2b(saved).hexdigest() != checkpoint["history_digest"]:
+                    checkpoint, problem = None, "the history is damaged"
             except (ValueError, KeyError, TypeError):
-                state, problem = None, "the checkpoint is damaged"
-        if state is None:
+                checkpoint, problem = None, "the checkpoint is damaged"
+        if checkpoint is None:
             if content or path.exists():
                 self._move_aside(problem)
             path.unlink(missing_ok=True)
-            return Search.begin(self._seed, self._settings, self._archive(fitness))
-        history = _parse(whole, pareto=self._settings.pareto)
-        self._keep(len(history), whole)
-        self._history.truncate(len(whole))  # the rest is of a generation that was never finished
-        return restore(state, self._seed, self._settings, self._archive(fitness), history)
+        archive = Archive(fitness, self._known_scores(), rungs=self._config.rungs)
+        state = SearchState(self._seed, self._config, archive)
+        if checkpoint is not None:
+            history = parse_history(saved, pareto=self._config.pareto)
+            self._saved, self._bytes, self._digest = len(history), len(saved), blake2b(saved)
+            self._history.truncate(len(saved))
+            restore(state, checkpoint, history)
+        return state
 
-    def _archive(self, fitness: Fitness | PartialFitness) -> Archive:
-        return Archive(fitness, self._known(), rungs=self._settings.rungs)
-
-    def _keep(self, individuals: int, content: bytes) -> None:
-        """What of the history is recorded."""
-        self._saved, self._bytes, self._digest = individuals, len(content), blake2b(content)
-
-    def save(self, search: Search) -> None:
-        """Records a search as it stands after a finished generation.
+    def save(self, state: SearchState) -> None:
+        """Saves a search after a finished generation.
 
         Raises:
             InputError: it cannot be written, as on a full disk; what was saved before stays.
         """
-        lines = "".join(_line(one) for one in search.history[self._saved :]).encode()
+        lines = "".join(map(format_line, state.history[self._saved :])).encode()
         digest = self._digest.copy()
         digest.update(lines)
         try:
-            # From where the last good generation ends, should an earlier attempt have failed.
+            # At the end of the last saved generation: an earlier attempt may have failed.
             self._history.seek(self._bytes)
             self._history.truncate()
             self._history.write(lines)
@@ -136,9 +122,10 @@ class Record:
             ) from error
         size = self._bytes + len(lines)
         write_atomically(
-            self.folder / "checkpoint.json", pack(search, size=size, digest=digest.hexdigest())
+            self.folder / "checkpoint.json",
+            format_checkpoint(state, history_bytes=size, history_digest=digest.hexdigest()),
         )
-        self._saved, self._bytes, self._digest = len(search.history), size, digest
+        self._saved, self._bytes, self._digest = len(state.history), size, digest
 
     def _move_aside(self, problem: str) -> None:
         number = 1
@@ -148,64 +135,42 @@ class Record:
         path.rename(target)
         self._history.close()
         self._history = _open_alone(path)
-        self._note(
-            f"{self.folder}: {problem}; the search is played again from the scores in "
-            f"{target.name}, and only what is missing there is asked again"
-        )
+        log.warning(
+            "%s: %s; the search is played again from the scores in %s, and only what is missing "
+            "there is asked again",
+            self.folder, problem, target.name,
+        )  # fmt: skip
 
-    def _known(self) -> list[Scores]:
-        known: list[Scores] = [{} for _ in range(self._settings.rungs)]
+    def _known_scores(self) -> list[RungScores]:
+        """Gives the scores of the intact lines of damaged histories."""
+        known: list[RungScores] = [{} for _ in range(self._config.rungs)]
         for path in sorted(self.folder.glob(f"{_DAMAGED}*")):
             for line in path.read_bytes().split(b"\n"):
-                # One line's damage says nothing of the others.
+                # The other lines of a damaged history may be intact.
                 with suppress(ValueError, TypeError, KeyError):
-                    for one in _parse(line, pareto=self._settings.pareto):
-                        for scores, score in zip(known, one.rungs, strict=False):
-                            scores[one.text] = score
+                    for individual in parse_history(line, pareto=self._config.pareto):
+                        prompt = self._seed.template(individual.genome)
+                        for scores, score in zip(known, individual.rungs, strict=False):
+                            scores[prompt] = score
         return known
-
-    def _note(self, note: str) -> None:
-        self.notes.append(note)
-        log.warning("%s", note)
 
 
 def read_history(folder: Path) -> list[Individual]:
-    """The individuals of a search's finished generations; changes nothing in the folder.
+    """Reads the individuals of a search's finished generations; changes nothing in the folder.
 
     Raises:
-        InputError: the folder is no search's, or is of a newer version.
+        InputError: the folder is not a run folder, is damaged, or is of a newer version.
     """
-    made = _read_settings(folder)
-    pareto = bool(made["settings"]["pareto"])
+    pareto = bool(read_settings(folder)["settings"]["pareto"])
     try:
-        state = unpack((folder / "checkpoint.json").read_text("utf-8"))
+        checkpoint = parse_checkpoint((folder / "checkpoint.json").read_text("utf-8"))
         content = (folder / "history.jsonl").read_bytes()
-        return _parse(content[: state["history_bytes"]], pareto=pareto)
+        return parse_history(content[: checkpoint["history_bytes"]], pareto=pareto)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: no whole checkpoint and history to read ({error}); "
             "start the search again with the same settings, which mends them"
         ) from error
-
-
-def _parse(content: bytes, *, pareto: bool) -> list[Individual]:
-    individuals = []
-    for line in content.decode().splitlines():
-        record = json.loads(line)
-        if record.pop("check") != _check(record):
-            raise ValueError("a line does not match its checksum")
-        individuals.append(Individual.from_record(record, pareto=pareto))
-    return individuals
-
-
-def _line(one: Individual) -> str:
-    record = one.record()
-    # Escaped, so that no text, with whatever line ends, takes more than one line.
-    return json.dumps({**record, "check": _check(record)}) + "\n"
-
-
-def _check(record: Mapping[str, Any]) -> str:
-    return f"{crc32(json.dumps(record).encode()):08x}"
 
 
 def _open_alone(path: Path) -> IO[bytes]:
@@ -220,70 +185,3 @@ def _open_alone(path: Path) -> IO[bytes]:
             f"{path.parent}: another process is at this search; wait for it, or name another folder"
         )
     return file
-
-
-def _claim(folder: Path, made: Mapping[str, Any]) -> None:
-    """Makes the folder this search's, or makes sure that it is."""
-    made = json.loads(json.dumps(made))  # as it will be read again: tuples become lists
-    path = folder / "settings.json"
-    if path.exists():
-        old = _read_settings(folder)
-        # A setting that a search of an earlier version did not know was its default.
-        old["settings"] = json.loads(json.dumps(asdict(SearchSettings()))) | old["settings"]
-        if different := _differences({key: old.get(key) for key in made}, made):
-            more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
-            raise InputError(
-                f"{folder} holds a search made otherwise: {'; '.join(different[:5])}{more}; "
-                "name another folder, or resume with what it was made with"
-            )
-        return
-    try:
-        folder.mkdir(exist_ok=True)
-        # What a kill within the writing of settings.json leaves behind is ours.
-        if others := [one.name for one in folder.iterdir() if not one.name.startswith(".")]:
-            raise InputError(
-                f"{folder} is no search's folder, but holds {min(others)}; name another"
-            )
-    except OSError as error:
-        raise InputError(f"cannot use the folder {folder}: {error.strerror or error}") from error
-    content = {"form": _FORM, "version": _VERSION, **made}
-    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    path = folder / "settings.json"
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{folder} is no search's folder: {path.name} cannot be read") from error
-    except ValueError as error:
-        raise InputError(f"{path} is damaged, so the search cannot be resumed: {error}") from error
-    if not isinstance(found, dict) or found.get("form") != _FORM:
-        raise InputError(f"{path} is not a search's; name another folder")
-    if found.get("version", 0) > _VERSION:
-        raise InputError(
-            f"{folder} was written by a newer rankprompt (form {found['version']}, this one "
-            f"knows {_VERSION}); update rankprompt, or name another folder"
-        )
-    return found
-
-
-def _differences(old: Any, new: Any, name: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [
-            found
-            for key in keys
-            for found in _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
-        ]
-    if isinstance(old, list) and isinstance(new, list) and max(len(old), len(new)) > 4:
-        for place, (one, other) in enumerate(zip(old, new, strict=False)):
-            if one != other:
-                return _differences(one, other, f"{name}[{place}]")
-        old, new = f"{len(old)} parts", f"{len(new)} parts"
-    return [] if old == new else [f"{name} was {_short(old)}, is now {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,60 +1,67 @@
-"""Reading a run's folder to show it; nothing there is changed."""
+"""Reading a run folder to show it; nothing in it is changed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError
-from rankprompt.search.evolution import RESULT
-from rankprompt.search.history import top
+from rankprompt.search.calibration import CalibratedIndividual
+from rankprompt.search.genome import Genome
+from rankprompt.search.history import top_share
 from rankprompt.search.individual import Individual
+from rankprompt.search.result import RESULT_FILE, EvolutionResult
 from rankprompt.search.run_folder import read_history
+from rankprompt.search.settings_file import read_settings
 
-__all__ = ["Prompt", "Run", "best_prompts", "load_run"]
+__all__ = ["SavedRun", "best_prompts", "load_run", "pruned_spans"]
 
 
-class Run(NamedTuple):
-    """A run's folder: its history, the seed's pieces, and the result once there is one.
+class SavedRun(NamedTuple):
+    """A run folder: its history, the seed's pieces, and the result if the run is finished.
 
-    ``pieces`` are texts in the seed's order, each with the number of its gene if it has one.
+    ``pieces`` are as in ``SeedPrompt``.
     """
 
     folder: Path
     history: list[Individual]
     pieces: list[tuple[str, int | None]]
-    result: dict[str, Any] | None
+    result: EvolutionResult | None
 
 
-class Prompt(NamedTuple):
-    """An individual, and what it is worth on the calibration split where it was calibrated."""
-
-    individual: Individual
-    measures: Mapping[str, float]
-
-
-def load_run(folder: Path) -> Run:
-    """Reads a run.
+def load_run(folder: Path) -> SavedRun:
+    """Reads a run folder.
 
     Raises:
-        InputError: the folder is no run's, or its files are damaged.
+        InputError: the folder is not a run folder, or its files are damaged.
     """
     history = read_history(folder)
     try:
-        made = json.loads((folder / "settings.json").read_text("utf-8"))
-        pieces = [(text, gene) for text, gene in made["about"]["seed"]]
-        path = folder / RESULT
+        seed: Any = read_settings(folder)["about"]["seed"]
+        pieces = [(text, gene) for text, gene in seed]
+        path = folder / RESULT_FILE
         result = json.loads(path.read_text("utf-8")) if path.exists() else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: cannot be read: {error}") from error
-    return Run(folder, history, pieces, result)
+    return SavedRun(folder, history, pieces, result)
 
 
-def best_prompts(run: Run, number: int) -> list[Prompt]:
-    """The best prompts: by calibration where that is done, else by fitness; best first."""
+def best_prompts(run: SavedRun, number: int) -> list[CalibratedIndividual]:
+    """Gives the best prompts, best first: by calibration if that is done, else by fitness.
+
+    Without calibration there are no measures.
+    """
     if run.result is None:
-        return [Prompt(one, {}) for one in top(run.history, 1.0)[:number]]
+        return [CalibratedIndividual(one, {}) for one in top_share(run.history, 1.0)[:number]]
     return [
-        Prompt(run.history[one["number"]], one["calibration"])
+        CalibratedIndividual(run.history[one["number"]], one["calibration"])
         for one in run.result["calibrated"][:number]
     ]
+
+
+def pruned_spans(pieces: Sequence[tuple[str, int | None]], genome: Genome) -> list[tuple[str, str]]:
+    """Gives the seed's text in spans, each with its kind: "frozen", "kept" or "pruned"."""
+    kinds = ["frozen" if gene is None else ("pruned", "kept")[genome[gene]] for _, gene in pieces]
+    texts = iter(pieces)
+    return [("".join(next(texts)[0] for _ in group), kind) for kind, group in groupby(kinds)]

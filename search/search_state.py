@@ -1,4 +1,4 @@
-"""The state of a search, and when it ends."""
+"""The state of a search between two generations, and when the search ends."""
 
 import random
 import time
@@ -10,23 +10,24 @@ from typing import Any, NamedTuple
 
 from deap import tools
 
+from rankprompt.prompts.prompt import Template
 from rankprompt.search.archive import Archive
-from rankprompt.search.config import SearchSettings
+from rankprompt.search.config import SearchConfig
 from rankprompt.search.genome import Genome, SeedPrompt
 from rankprompt.search.individual import Individual
 
-__all__ = ["Child", "Generation", "Limits", "Search", "reason_to_stop"]
+__all__ = ["Child", "ExternalStop", "Generation", "SearchState"]
 
 
 class Child(NamedTuple):
-    """A genome to be scored, and whose child it is."""
+    """A genome to be evaluated, and the numbers of its parents."""
 
     genome: Genome
     parents: tuple[int, ...] = ()
 
 
 class Generation(NamedTuple):
-    """A finished generation: who was born, who lives on, and the line of the logbook about it."""
+    """A finished generation: its children, its survivors, and its row of the logbook."""
 
     number: int
     born: list[Individual]
@@ -35,47 +36,47 @@ class Generation(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What ends a search from outside, looked at between generations.
+class ExternalStop:
+    """Stop criteria outside the search, checked between generations.
 
     Attributes:
-        stop_file: ends the search while it exists.
-        spent: whether a budget that the search knows nothing of (prompts, tokens, money) is spent.
+        file: ends the search while this file exists.
+        budget_spent: whether a budget outside the search (prompts, tokens, money) is spent.
     """
 
-    stop_file: Path | None = None
-    spent: Callable[[], bool] = lambda: False
+    file: Path | None = None
+    budget_spent: Callable[[], bool] = lambda: False
 
 
 @dataclass
-class Search:
-    """A search under way; between two generations it is whole, and can be recorded.
+class SearchState:
+    """The state of a search; between two generations it is complete and can be saved.
 
     Attributes:
-        seed: what is pruned.
-        settings: how.
-        archive: all scores by text; holds the fitness.
-        rng: every random draw is its.
-        generation: the next one's number.
-        population: who lives.
-        history: everybody who was ever born, in order.
-        logbook: a row a generation (DEAP's Logbook).
-        best: the highest score of all; of equals the shorter, then the elder. None as long as
-            everybody is infeasible.
+        seed: the seed prompt.
+        config: the configuration of the search.
+        archive: the scores of all prompts, and the fitness.
+        rng: the source of every random draw.
+        generation: the number of the next generation.
+        population: the individuals that survived the last generation.
+        history: every individual that was born, in order.
+        logbook: DEAP's logbook, a row for each generation.
+        best: the individual with the highest score; of equals the shorter, then the older. None
+            while every prompt is infeasible.
         improved: the generation in which the best was born.
-        renewed: the last generation that had a text not seen before.
-        seconds: of work so far.
+        renewed: the last generation with an unseen prompt.
+        seconds: the time spent, summed over resumes.
         stop: why the search ended, once it has.
     """
 
     seed: SeedPrompt
-    settings: SearchSettings
+    config: SearchConfig
     archive: Archive
-    rng: random.Random
+    rng: random.Random = field(init=False)
     generation: int = 0
     population: list[Individual] = field(default_factory=list)
     history: list[Individual] = field(default_factory=list)
-    logbook: Any = field(default_factory=tools.Logbook)
+    logbook: tools.Logbook = field(default_factory=tools.Logbook)
     best: Individual | None = None
     improved: int = 0
     renewed: int = 0
@@ -83,54 +84,56 @@ class Search:
     stop: str | None = None
     _since: float = field(default_factory=time.monotonic, repr=False)
 
-    @classmethod
-    def begin(cls, seed: SeedPrompt, settings: SearchSettings, archive: Archive) -> "Search":
-        """A search before its first generation."""
-        return cls(seed, settings, archive, random.Random(settings.seed))
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.config.seed)
 
     @property
-    def short(self) -> bool:
-        """Whether the population's mean length, in live genes, is no more than the minimal one."""
-        return fmean(one.length for one in self.population) <= self.settings.min_length
+    def is_short(self) -> bool:
+        """Whether the population's mean length, in kept genes, is at most ``min_length``."""
+        return fmean(one.length for one in self.population) <= self.config.min_length
 
     def evaluate(self, children: Sequence[Child]) -> list[Individual]:
-        """Scores genomes in one batch and enters them into the history, in order.
+        """Evaluates genomes in one batch and appends them to the history, in order.
 
         Returns:
-            The individuals; fewer than children where the budget of evaluations ends between them.
+            The individuals; fewer than children where the budget of evaluations ends among them.
         """
-        texts = self._affordable([self.seed.render(child.genome) for child in children])
-        new = set(self.archive.new(texts))
-        raced = self.archive(texts)
+        prompts = self._within_budget([self.seed.template(child.genome) for child in children])
+        unseen = set(self.archive.unseen(prompts))
         born = []
-        for child, text, rungs in zip(children, texts, raced, strict=False):
-            one = Individual(
+        for child, prompt, rungs in zip(children, prompts, self.archive(prompts), strict=False):
+            individual = Individual(
                 number=len(self.history),
                 generation=self.generation,
                 parents=child.parents,
                 genome=child.genome,
-                text=text,
+                text=str(prompt),
                 length=sum(child.genome),
-                tokens=self.seed.tokens(child.genome),
+                tokens=self.seed.count_tokens(prompt),
                 score=rungs[-1] if len(rungs) == len(self.archive.rungs) else None,
-                new=text in new,
+                new=prompt in unseen,
                 rungs=rungs,
-                pareto=self.settings.pareto,
+                pareto=self.config.pareto,
             )
-            new.discard(text)
-            self.history.append(one)
-            born.append(one)
-            if one.better_than(self.best):
-                self.best, self.improved = one, self.generation
+            unseen.discard(prompt)
+            self.history.append(individual)
+            born.append(individual)
+            if individual.better_than(self.best):
+                self.best, self.improved = individual, self.generation
         return born
 
-    def _affordable(self, texts: list[str]) -> list[str]:
-        left = self.settings.evaluations - self.archive.evaluations
-        beyond = self.archive.new(texts)[left:]
-        return texts[: texts.index(beyond[0])] if beyond else texts
+    def _within_budget(self, prompts: list[Template]) -> list[Template]:
+        left = self.config.evaluations - self.archive.evaluations
+        beyond = self.archive.unseen(prompts)[left:]
+        return prompts[: prompts.index(beyond[0])] if beyond else prompts
 
-    def finish(self, born: list[Individual], survivors: list[Individual]) -> Generation:
-        """Ends a generation: the survivors are the population, and the logbook has a row more."""
+    def score_seed(self) -> Generation:
+        """Scores the seed as a generation of its own."""
+        born = self.evaluate([Child(self.seed.whole)])
+        return self.finish_generation(born, born)
+
+    def finish_generation(self, born: list[Individual], survivors: list[Individual]) -> Generation:
+        """Ends a generation: the survivors become the population, and the logbook gains a row."""
         if any(one.new for one in born):
             self.renewed = self.generation
         now = time.monotonic()
@@ -143,7 +146,8 @@ class Search:
             "infeasible": self.archive.infeasible,
             "best": None if self.best is None else self.best.score,
             "best_length": None if self.best is None else self.best.length,
-            **_statistics(survivors),
+            **_summarise("score", [one.score for one in survivors if one.score is not None]),
+            **_summarise("length", [one.length for one in survivors]),
             "seconds": round(self.seconds, 3),
         }
         self.logbook.record(**row)
@@ -152,39 +156,33 @@ class Search:
         self.generation += 1
         return finished
 
+    def stop_reason(self, external: ExternalStop) -> str | None:
+        """Gives the reason not to start another generation, or None.
 
-def _statistics(survivors: Sequence[Individual]) -> dict[str, Any]:
-    feasible = [one for one in survivors if one.score is not None]
-    row: dict[str, Any] = {}
-    for name, among in (("score", feasible), ("length", survivors)):
-        statistics = tools.Statistics(lambda one, name=name: getattr(one, name))
-        for field_name, function in (("mean", fmean), ("min", min), ("max", max)):
-            statistics.register(f"{name}_{field_name}", function)
-        row |= statistics.compile(among) if among else dict.fromkeys(statistics.fields)
-    return row
+        Before the first generation, only the time and the external criteria count. The paper stops
+        after 10,000 evaluations or at a mean length of 15 tokens (section 4); the other criteria
+        are ours.
+        """
+        config = self.config
+        if self.generation:
+            if self.archive.evaluations >= config.evaluations:
+                return f"the budget of {config.evaluations:,} evaluations is spent"
+            if config.method in ("gga", "ssga") and self.is_short and not config.restart:
+                return f"the mean length is no more than {config.min_length}"
+            if self.generation - 1 - self.renewed >= config.exhaustion:
+                return f"no new prompt in {config.exhaustion} generations"
+            stale = self.generation - 1 - self.improved
+            if config.stagnation is not None and stale >= config.stagnation:
+                return f"no better prompt in {stale} generations"
+        if config.minutes is not None and self.seconds >= 60 * config.minutes:
+            return f"{config.minutes:g} minutes are over"
+        if external.file is not None and external.file.exists():
+            return f"the stop file {external.file} exists"
+        return "the budget of the model is spent" if external.budget_spent() else None
 
 
-def reason_to_stop(search: Search, limits: Limits) -> str | None:
-    """Why no further generation should begin, or None.
-
-    Where there has been no generation, only what comes from outside counts.
-    """
-    settings = search.settings
-    evolves = settings.method in ("gga", "ssga")
-    if search.generation:
-        if search.archive.evaluations >= settings.evaluations:
-            return f"the budget of {settings.evaluations:,} evaluations is spent"
-        if evolves and search.short and not settings.restart:
-            return f"the mean length is no more than {settings.min_length}"
-        if search.generation - 1 - search.renewed >= settings.exhaustion:
-            return f"no new prompt in {settings.exhaustion} generations"
-        stale = search.generation - 1 - search.improved
-        if settings.stagnation is not None and stale >= settings.stagnation:
-            return f"no better prompt in {stale} generations"
-    if settings.minutes is not None and search.seconds >= 60 * settings.minutes:
-        return f"{settings.minutes:g} minutes are over"
-    if limits.stop_file is not None and limits.stop_file.exists():
-        return f"the stop file {limits.stop_file} exists"
-    if limits.spent():
-        return "the budget of the model is spent"
-    return None
+def _summarise(name: str, values: Sequence[float]) -> dict[str, Any]:
+    statistics = tools.Statistics()
+    for statistic, function in (("mean", fmean), ("min", min), ("max", max)):
+        statistics.register(f"{name}_{statistic}", function)
+    return statistics.compile(values) if values else dict.fromkeys(statistics.fields)
