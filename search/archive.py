@@ -1,31 +1,31 @@
 """The archive of evaluated prompts, with successive halving."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from rankprompt.prompts.prompt import Template
 from rankprompt.search.fitness.base import Fitness
 
-__all__ = ["Archive", "RungScores"]
+__all__ = ["Archive", "RungScores", "ScoredPrompt"]
 
 RungScores: TypeAlias = dict[Template, float | None]
 """The scores of one rung by prompt, in the order of evaluation; None for an infeasible prompt."""
+
+ScoredPrompt: TypeAlias = tuple[Template, Sequence[float | None]]
+"""A prompt and its scores by rung."""
 
 
 class Archive:
     """Evaluates each distinct prompt once: genomes with the same prompt share its score.
 
     With several rungs, the prompts of one call race by successive halving (arXiv 1502.07943): all
-    are scored on a share of the examples, the better half on twice as many, and so on; the last
-    rung scores on all examples. An eliminated prompt was compared with the others on the same
-    examples. A prompt that comes again races again at no cost, as its scores are known, and may
-    reach a higher rung than before.
+    are scored on a share of the examples, the better half on twice as many, and so on, up to all
+    examples. A prompt that comes again races again at no cost, and may reach a higher rung.
 
     Args:
         fitness: scores the prompts that have no score yet, in one batch for each rung.
-        known: scores by rung from an earlier attempt at the same search, used in place of the
-            fitness.
+        known: scores from an earlier attempt at the same search, used in place of the fitness.
         rungs: the number of rungs; 1 scores every prompt on all examples.
 
     Attributes:
@@ -35,12 +35,12 @@ class Archive:
     def __init__(
         self,
         fitness: Fitness,
-        known: Sequence[Mapping[Template, float | None]] = (),
+        known: Iterable[ScoredPrompt] = (),
         *,
         rungs: int = 1,
     ) -> None:
-        self._fitness, self._known = fitness, known or [{}] * rungs
-        self.rungs: list[RungScores] = [{} for _ in range(rungs)]
+        self._fitness, self._known = fitness, _by_rung(known, rungs)
+        self.rungs = _by_rung((), rungs)
 
     def __call__(self, prompts: Sequence[Template]) -> list[tuple[float | None, ...]]:
         """Gives the scores of prompts on the rungs that they reach, in the same order.
@@ -77,11 +77,9 @@ class Archive:
             }
         self.rungs[rung] |= {prompt: scores[prompt] for prompt in unscored}
 
-    def recall(self, scored: Iterable[tuple[Template, Sequence[float | None]]]) -> None:
-        """Adds the scores by rung that prompts had in a recorded history, in its order."""
-        for prompt, reached in scored:
-            for scores, score in zip(self.rungs, reached, strict=False):
-                scores.setdefault(prompt, score)
+    def recall(self, scored: Iterable[ScoredPrompt]) -> None:
+        """Takes over the scores of a recorded history, in its order."""
+        self.rungs = _by_rung(scored, len(self.rungs))
 
     def unseen(self, prompts: Sequence[Template]) -> list[Template]:
         """Gives the distinct prompts among these that have no score yet, in order."""
@@ -105,3 +103,11 @@ class Archive:
 
 def _sort_key(scores: tuple[float | None, ...]) -> float:
     return -math.inf if scores[-1] is None else scores[-1]
+
+
+def _by_rung(scored: Iterable[ScoredPrompt], rungs: int) -> list[RungScores]:
+    by_rung: list[RungScores] = [{} for _ in range(rungs)]
+    for prompt, reached in scored:
+        for scores, score in zip(by_rung, reached, strict=False):
+            scores.setdefault(prompt, score)
+    return by_rung

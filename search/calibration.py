@@ -54,7 +54,7 @@ def select(
     # Sorting is stable, and the top share is ordered by score, then length.
     calibrated = sorted(
         map(CalibratedIndividual, best, measures),
-        key=lambda one: tuple(one.measures.values()),
+        key=lambda calibrated: tuple(calibrated.measures.values()),
         reverse=True,
     )
     winner = calibrated[0].individual

@@ -51,7 +51,9 @@ def parse_checkpoint(text: str) -> dict[str, Any]:
 
 def restore(state: SearchState, checkpoint: dict[str, Any], history: list[Individual]) -> None:
     """Restores a new search; ``history`` is the part that belongs to the checkpoint."""
-    state.archive.recall((state.seed.template(one.genome), one.rungs) for one in history)
+    state.archive.recall(
+        (state.seed.template(individual.genome), individual.rungs) for individual in history
+    )
     state.history = history
     state.population = [history[number] for number in checkpoint["population"]]
     state.best = None if checkpoint["best"] is None else history[checkpoint["best"]]

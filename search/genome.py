@@ -78,14 +78,6 @@ def segment(template: Template, frozen: Sequence[str] = ()) -> tuple[Segment, ..
     return tuple(segments)
 
 
-class _Piece(NamedTuple):
-    """A span of the seed: a slot's name, the text of one gene, or frozen text."""
-
-    text: str
-    is_slot: bool = False
-    gene: int | None = None
-
-
 class SeedPrompt:
     """A seed prompt and its genes.
 
@@ -105,6 +97,7 @@ class SeedPrompt:
     Attributes:
         genes: the texts of the genes, in order.
         whole: the genome that keeps every gene.
+        pieces: the seed's text in spans, slots in braces, each with the index of its gene or None.
 
     Raises:
         InputError: the seed has no prunable text.
@@ -116,36 +109,26 @@ class SeedPrompt:
             f"{{{item.name}}}" if isinstance(item, Slot) else item.text for item in segments
         )
         boundaries = _token_boundaries(offsets(written))
-        pieces: list[_Piece] = []
+        self.pieces: list[tuple[str, int | None]] = []
+        self._slots: dict[int, str] = {}  # names by the index of the piece
         genes: list[str] = []
-        start = 0
+        end = 0
         for item in segments:
+            start = end
             if isinstance(item, Slot):
-                pieces.append(_Piece(item.name, is_slot=True))
-                start += len(item.name) + 2
-                continue
-            end = start + len(item.text)
-            if isinstance(item, Frozen):
-                pieces.append(_Piece(item.text))
+                self._slots[len(self.pieces)] = item.name
+            end += len(item.name) + 2 if isinstance(item, Slot) else len(item.text)
+            if not isinstance(item, Prunable):
+                self.pieces.append((written[start:end], None))
             elif item.text:
                 inner = (boundary for boundary in boundaries if start < boundary < end)
                 for low, high in pairwise([start, *inner, end]):
-                    pieces.append(_Piece(written[low:high], gene=len(genes)))
+                    self.pieces.append((written[low:high], len(genes)))
                     genes.append(written[low:high])
-            start = end
         if not genes:
             raise InputError("the seed prompt has nothing to prune: give it some text to lose")
-        self._pieces = tuple(pieces)
         self.genes = tuple(genes)
         self.whole: Genome = (True,) * len(genes)
-
-    @property
-    def pieces(self) -> tuple[tuple[str, int | None], ...]:
-        """The seed's text in spans, slots in braces, each with the index of its gene or None."""
-        return tuple(
-            (f"{{{piece.text}}}" if piece.is_slot else piece.text, piece.gene)
-            for piece in self._pieces
-        )
 
     def template(self, genome: Genome) -> Template:
         """Gives the prompt of a genome, with all slots of the seed in their order.
@@ -156,19 +139,19 @@ class SeedPrompt:
         if len(genome) != len(self.genes):
             raise ValueError(f"a genome of {len(genome)} genes for a seed of {len(self.genes)}")
         parts, text = [], ""
-        for piece in self._pieces:
-            if piece.is_slot:
-                parts += [text, piece.text]
+        for index, (piece, gene) in enumerate(self.pieces):
+            if index in self._slots:
+                parts += [text, self._slots[index]]
                 text = ""
-            elif piece.gene is None or genome[piece.gene]:
-                text += piece.text
+            elif gene is None or genome[gene]:
+                text += piece
         return Template((*parts, text))
 
     def count_tokens(self, prompt: Template) -> int:
         """Counts the tokens of a pruned prompt, tokenised anew with its slots empty.
 
-        The count may differ from the number of kept genes: tokens beside a pruned one may merge or
-        split.
+        They may be more or fewer than the kept genes, as the neighbours of a pruned token may merge
+        or split.
         """
         return len(self._offsets("".join(prompt.parts[::2])))
 

@@ -16,21 +16,17 @@ __all__ = [
 ]
 
 
+# The keys of a line, in the order of the fields of ``Individual``.
+_KEYS = (
+    "number", "generation", "parents", "genome", "text", "length", "tokens", "score", "new",
+)  # fmt: skip
+
+
 def record(individual: Individual) -> dict[str, object]:
     """Gives an individual as JSON holds it; ``rungs`` are left out where they are the score."""
-    rungs = list(individual.rungs)
-    return {
-        "number": individual.number,
-        "generation": individual.generation,
-        "parents": list(individual.parents),
-        "genome": genome_digits(individual.genome),
-        "text": individual.text,
-        "length": individual.length,
-        "tokens": individual.tokens,
-        "score": individual.score,
-        "new": individual.new,
-        **({} if rungs == [individual.score] else {"rungs": rungs}),
-    }
+    fields = {key: getattr(individual, key) for key in _KEYS}
+    fields["genome"] = genome_digits(individual.genome)
+    return fields | ({} if individual.rungs == (individual.score,) else {"rungs": individual.rungs})
 
 
 def format_line(individual: Individual) -> str:
@@ -53,21 +49,10 @@ def parse_history(content: bytes, *, pareto: bool) -> list[Individual]:
         fields = json.loads(line)
         if fields.pop("check") != _checksum(fields):
             raise ValueError("a line does not match its checksum")
-        individuals.append(
-            Individual(
-                number=fields["number"],
-                generation=fields["generation"],
-                parents=tuple(fields["parents"]),
-                genome=tuple(digit == "1" for digit in fields["genome"]),
-                text=fields["text"],
-                length=fields["length"],
-                tokens=fields["tokens"],
-                score=fields["score"],
-                new=fields["new"],
-                rungs=tuple(fields.get("rungs", ())),
-                pareto=pareto,
-            )
-        )
+        fields["parents"] = tuple(fields["parents"])
+        fields["genome"] = tuple(digit == "1" for digit in fields["genome"])
+        rungs = tuple(fields.get("rungs", ()))
+        individuals.append(Individual(*[*(fields[key] for key in _KEYS), rungs, pareto]))
     return individuals
 
 
@@ -77,9 +62,12 @@ def _checksum(fields: Mapping[str, object]) -> str:
 
 def distinct_prompts(history: Iterable[Individual]) -> list[Individual]:
     """Gives the first feasible individual of each prompt: best first, then shorter, then older."""
-    feasible = [one for one in history if one.score is not None]
-    first = {one.text: one for one in reversed(feasible)}
-    return sorted(first.values(), key=lambda one: (-(one.score or 0.0), one.length, one.number))
+    feasible = [individual for individual in history if individual.score is not None]
+    first = {individual.text: individual for individual in reversed(feasible)}
+    return sorted(
+        first.values(),
+        key=lambda individual: (-(individual.score or 0.0), individual.length, individual.number),
+    )
 
 
 def top_share(history: Iterable[Individual], share: float) -> list[Individual]:

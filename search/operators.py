@@ -4,7 +4,7 @@ Genes are only deleted and keep their order: there is no insertion and no crosso
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -49,14 +49,7 @@ def seed_copies(whole: Genome, number: int) -> list[Genome]:
 def pruned_copies(
     whole: Genome, number: int, rates: tuple[float, float], rng: random.Random
 ) -> list[Genome]:
-    """Gives the paper's other first population: copies of the seed, pruned at random.
-
-    Args:
-        whole: the seed's genome.
-        number: the number of copies.
-        rates: the lowest and highest pruning rate; each copy draws its own, uniformly.
-        rng: draws a copy's rate, then whether each gene is dropped.
-    """
+    """Gives the paper's other first population: copies, each pruned at a rate drawn uniformly."""
     drawn = (rng.uniform(*rates) for _ in range(number))
     return [tuple(kept and rng.random() >= rate for kept in whole) for rate in drawn]
 
@@ -103,30 +96,25 @@ def _assign_crowding(pool: Sequence[Individual]) -> None:
 
 
 class Operators(Protocol):
-    """The operators of a search, their settings bound."""
+    """A ``deap.base.Toolbox`` with the operators of a search.
 
-    def start(self, whole: Genome) -> list[Genome]:
-        """Gives the genomes of the first population, from the seed's genome."""
+    ``start`` gives the first population from the seed's genome; ``prepare`` prepares a changed pool
+    of parents; ``select`` gives a parent, ``mutate`` a child's genome; ``survive`` gives the next
+    population, the best children first.
+    """
 
-    def prepare(self, pool: Sequence[Individual]) -> object:
-        """Prepares a changed pool of parents for selection."""
-
-    def select(self, pool: Sequence[Individual]) -> Individual:
-        """Gives a parent."""
-
-    def mutate(self, genome: Genome) -> Genome:
-        """Gives the genome of a child."""
-
-    def survive(self, children: Sequence[Individual]) -> list[Individual]:
-        """Gives the next population, the best children first; no parent is among them."""
+    start: Callable[[Genome], list[Genome]]
+    prepare: Callable[[Sequence[Individual]], object]
+    select: Callable[[Sequence[Individual]], Individual]
+    mutate: Callable[[Genome], Genome]
+    survive: Callable[[Sequence[Individual]], list[Individual]]
 
 
 def toolbox(config: SearchConfig, rng: random.Random) -> Operators:
-    """Gives the operators of a configuration, as a ``deap.base.Toolbox``.
+    """Gives the operators of a configuration.
 
-    Survival is regularised evolution: only the children compete, without elitism. With two
-    objectives they compete by front and crowding distance, unlike in NSGA-II, where parents compete
-    too.
+    Survival is regularised evolution: only the children compete, without elitism. Unlike in
+    NSGA-II, that holds with two objectives, too.
     """
     box = base.Toolbox()
     if config.start == "seed":

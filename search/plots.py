@@ -19,7 +19,10 @@ def survival(history: Sequence[Individual], genes: int) -> list[float]:
     """Gives, for each gene, the share of the better half of the distinct prompts that keep it."""
     prompts = distinct_prompts(history)
     best = prompts[: max(1, len(prompts) // 2)]
-    return [sum(one.genome[gene] for one in best) / max(1, len(best)) for gene in range(genes)]
+    return [
+        sum(individual.genome[gene] for individual in best) / max(1, len(best))
+        for gene in range(genes)
+    ]
 
 
 def plot_run(run: SavedRun) -> list[Path]:
@@ -31,7 +34,7 @@ def plot_run(run: SavedRun) -> list[Path]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    scored = [one for one in run.history if one.score is not None]
+    scored = [individual for individual in run.history if individual.score is not None]
     if not scored:
         return []
     plots = {"generations": _plot_generations, "lengths": _plot_lengths, "tokens": _plot_tokens}
@@ -47,35 +50,39 @@ def plot_run(run: SavedRun) -> list[Path]:
 
 def _plot_generations(figure: "Figure", _: SavedRun, scored: Sequence[Individual]) -> None:
     score_axes, length_axes = figure.subplots(2, 1, sharex=True)
-    numbers = sorted({one.generation for one in scored})
+    numbers = sorted({individual.generation for individual in scored})
     best: list[float] = []
     means, lengths = [], []
     for number in numbers:
-        born = [one for one in scored if one.generation == number]
-        scores = [one.score or 0.0 for one in born]
+        born = [individual for individual in scored if individual.generation == number]
+        scores = [individual.score or 0.0 for individual in born]
         best.append(max([*best[-1:], *scores]))
         means.append(fmean(scores))
-        lengths.append(fmean(one.length for one in born))
+        lengths.append(fmean(individual.length for individual in born))
     score_axes.plot(numbers, best, label="best so far")
     score_axes.plot(numbers, means, label="mean of the generation")
-    score_axes.set_ylabel("fitness")
+    score_axes.set(ylabel="fitness")
     score_axes.legend()
     length_axes.plot(numbers, lengths)
-    length_axes.set_ylabel("tokens kept, mean")
-    length_axes.set_xlabel("generation")
+    length_axes.set(xlabel="generation", ylabel="tokens kept, mean")
 
 
 def _plot_lengths(figure: "Figure", _: SavedRun, scored: Sequence[Individual]) -> None:
     axes = figure.subplots()
     axes.scatter(
-        [one.length for one in scored], [one.score or 0.0 for one in scored], s=8, alpha=0.4
+        [individual.length for individual in scored],
+        [individual.score or 0.0 for individual in scored],
+        s=8,
+        alpha=0.4,
     )
     front = pareto_front(scored)
     axes.plot(
-        [one.length for one in front], [one.score or 0.0 for one in front], "o-", label="front"
+        [individual.length for individual in front],
+        [individual.score or 0.0 for individual in front],
+        "o-",
+        label="front",
     )
-    axes.set_xlabel("tokens kept")
-    axes.set_ylabel("fitness")
+    axes.set(xlabel="tokens kept", ylabel="fitness")
     axes.legend()
 
 

@@ -12,7 +12,7 @@ evaluated again.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import IO
 from rankprompt.errors import InputError
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.file_lock import hold
-from rankprompt.search.archive import Archive, RungScores
+from rankprompt.search.archive import Archive, ScoredPrompt
 from rankprompt.search.checkpoint import format_checkpoint, parse_checkpoint, restore
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.base import Fitness
@@ -64,11 +64,9 @@ class RunFolder:
         self._saved, self._bytes, self._digest = 0, 0, blake2b()
 
     def __enter__(self) -> "RunFolder":
-        """Gives itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes the folder."""
         with suppress(OSError):
             self._history.close()
 
@@ -141,18 +139,14 @@ class RunFolder:
             self.folder, problem, target.name,
         )  # fmt: skip
 
-    def _known_scores(self) -> list[RungScores]:
-        """Gives the scores of the intact lines of damaged histories."""
-        known: list[RungScores] = [{} for _ in range(self._config.rungs)]
+    def _known_scores(self) -> Iterator[ScoredPrompt]:
+        """Yields the scores of the intact lines of damaged histories."""
         for path in sorted(self.folder.glob(f"{_DAMAGED}*")):
             for line in path.read_bytes().split(b"\n"):
                 # The other lines of a damaged history may be intact.
                 with suppress(ValueError, TypeError, KeyError):
                     for individual in parse_history(line, pareto=self._config.pareto):
-                        prompt = self._seed.template(individual.genome)
-                        for scores, score in zip(known, individual.rungs, strict=False):
-                            scores[prompt] = score
-        return known
+                        yield self._seed.template(individual.genome), individual.rungs
 
 
 def read_history(folder: Path) -> list[Individual]:

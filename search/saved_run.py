@@ -53,10 +53,13 @@ def best_prompts(run: SavedRun, number: int) -> list[CalibratedIndividual]:
     Without calibration there are no measures.
     """
     if run.result is None:
-        return [CalibratedIndividual(one, {}) for one in top_share(run.history, 1.0)[:number]]
+        return [
+            CalibratedIndividual(individual, {})
+            for individual in top_share(run.history, 1.0)[:number]
+        ]
     return [
-        CalibratedIndividual(run.history[one["number"]], one["calibration"])
-        for one in run.result["calibrated"][:number]
+        CalibratedIndividual(run.history[calibrated["number"]], calibrated["calibration"])
+        for calibrated in run.result["calibrated"][:number]
     ]
 
 

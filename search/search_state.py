@@ -90,7 +90,7 @@ class SearchState:
     @property
     def is_short(self) -> bool:
         """Whether the population's mean length, in kept genes, is at most ``min_length``."""
-        return fmean(one.length for one in self.population) <= self.config.min_length
+        return fmean(member.length for member in self.population) <= self.config.min_length
 
     def evaluate(self, children: Sequence[Child]) -> list[Individual]:
         """Evaluates genomes in one batch and appends them to the history, in order.
@@ -134,20 +134,22 @@ class SearchState:
 
     def finish_generation(self, born: list[Individual], survivors: list[Individual]) -> Generation:
         """Ends a generation: the survivors become the population, and the logbook gains a row."""
-        if any(one.new for one in born):
+        if any(child.new for child in born):
             self.renewed = self.generation
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
         row = {
             "generation": self.generation,
             "born": len(born),
-            "new": sum(one.new for one in born),
+            "new": sum(child.new for child in born),
             "evaluations": self.archive.evaluations,
             "infeasible": self.archive.infeasible,
             "best": None if self.best is None else self.best.score,
             "best_length": None if self.best is None else self.best.length,
-            **_summarise("score", [one.score for one in survivors if one.score is not None]),
-            **_summarise("length", [one.length for one in survivors]),
+            **_summarise(
+                "score", [survivor.score for survivor in survivors if survivor.score is not None]
+            ),
+            **_summarise("length", [survivor.length for survivor in survivors]),
             "seconds": round(self.seconds, 3),
         }
         self.logbook.record(**row)

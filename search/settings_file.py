@@ -67,7 +67,7 @@ def claim_folder(folder: Path, config: SearchConfig, about: Mapping[str, object]
     try:
         folder.mkdir(exist_ok=True)
         # A kill while settings.json was written leaves a hidden temporary file.
-        if others := [one.name for one in folder.iterdir() if not one.name.startswith(".")]:
+        if others := [other.name for other in folder.iterdir() if not other.name.startswith(".")]:
             raise InputError(
                 f"{folder} is no search's folder, but holds {min(others)}; name another"
             )
@@ -86,9 +86,9 @@ def _differences(old: object, new: object, name: str = "") -> list[str]:
             for difference in _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
         ]
     if isinstance(old, list) and isinstance(new, list) and max(len(old), len(new)) > 4:
-        for index, (one, other) in enumerate(zip(old, new, strict=False)):
-            if one != other:
-                return _differences(one, other, f"{name}[{index}]")
+        for index, (before, after) in enumerate(zip(old, new, strict=False)):
+            if before != after:
+                return _differences(before, after, f"{name}[{index}]")
         old, new = f"{len(old)} parts", f"{len(new)} parts"
     return [] if old == new else [f"{name} was {_short(old)}, is now {_short(new)}"]
 

@@ -142,7 +142,7 @@ def split_examples(task: ExampleTask, seed: int) -> SplitExamples:
 
 def _shuffle(examples: Sequence[Example], seed: int, purpose: str) -> list[Example]:
     """Gives examples in an order that depends on seed and purpose, but not on their own order."""
-    return sorted(examples, key=lambda one: uniform(seed, purpose, one.name))
+    return sorted(examples, key=lambda example: uniform(seed, purpose, example.name))
 
 
 def _drop_overlap(files: Mapping[str, list[Example]], overlap: str) -> dict[str, list[Example]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, replace
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,19 +79,19 @@ def _read_table(
     kind: Callable[..., T], table: Mapping[str, object], folder: Path, defaults: object
 ) -> T:
     """Makes a dataclass of a table: its fields are the known keys, and their types the values'."""
-    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type] # a dataclass
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type] # a dataclass
     for key in table:
         if key not in known:
             raise UnknownNameError("key", key, set(known) - {"splits"})
     values: list[object] = []
-    for key, one in known.items():
+    for key, field in known.items():
         default = getattr(defaults, key, MISSING)
         if key in table:
-            values.append(_convert(key, table[key], one.type, folder, default))
+            values.append(_convert(key, table[key], field.type, folder, default))
         elif default is not MISSING:
             values.append(default)
-        elif one.default_factory is not MISSING:
-            values.append(one.default_factory())
+        elif field.default_factory is not MISSING:
+            values.append(field.default_factory())
         else:
             raise ValueError(f"lacks the key {key!r}")
     return kind(*values)
@@ -110,12 +111,12 @@ def _convert(key: str, value: object, kind: object, folder: Path, default: objec
             if value < _LEAST.get(key, value):
                 raise ValueError(f"{key} must be at least {_LEAST[key]}, not {value}")
             return value
-        case list() if kind == tuple[str, ...] and all(isinstance(one, str) for one in value):
+        case list() if kind == tuple[str, ...] and all(isinstance(text, str) for text in value):
             return tuple(value)
         case dict() if kind is Splits:
             return _read_table(Splits, value, folder, default)
         case dict() if kind == Mapping[str, str] and all(
-            isinstance(one, str) for one in value.values()
+            isinstance(text, str) for text in value.values()
         ):
             return value
     raise ValueError(f"{key} must be {_EXPECTED[kind]}, not {value!r}")
@@ -155,13 +156,11 @@ def _check_verbalisers(verbalisers: Mapping[str, str]) -> None:
     for label, text in verbalisers.items():
         if not text.strip() or text != text.strip():
             raise ValueError(f"the verbaliser of {label!r} is blank or has blanks at an end")
-        for other, longer in verbalisers.items():
-            if label != other and longer == text:
-                raise ValueError(
-                    f"the labels {label!r} and {other!r} have one verbaliser, {text!r}"
-                )
-            if label != other and longer.startswith(text):
-                raise ValueError(
-                    f"the verbaliser {text!r} of {label!r} begins {longer!r} of {other!r}: one "
-                    "would be scored within the other"
-                )
+    for (label, text), (other, longer) in permutations(verbalisers.items(), 2):
+        if longer == text:
+            raise ValueError(f"the labels {label!r} and {other!r} have one verbaliser, {text!r}")
+        if longer.startswith(text):
+            raise ValueError(
+                f"the verbaliser {text!r} of {label!r} begins {longer!r} of {other!r}: one would "
+                "be scored within the other"
+            )

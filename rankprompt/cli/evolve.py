@@ -160,7 +160,9 @@ def show(
         for path in plot_run(saved):
             tell(f"{path}: written")
     if as_json:
-        shown = [{**record(one.individual), "calibration": one.measures} for one in prompts]
+        shown = [
+            {**record(prompt.individual), "calibration": prompt.measures} for prompt in prompts
+        ]
         print_json({"result": saved.result, "prompts": shown})
         return
     if saved.result is None:

@@ -1,29 +1,26 @@
-"""The interface of a problem, and what several kinds of problem share."""
+"""The base of problems, and what several kinds of problem share."""
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Protocol, TypeAlias, TypeVar
+from itertools import islice
+from statistics import fmean
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from rankprompt.journal.cached_model import CachedModel
-from rankprompt.llm.base import LanguageModel
+from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.prompts.prompt import Template
 from rankprompt.search.config import SearchConfig
-from rankprompt.search.genome import Segment
+from rankprompt.search.genome import Segment, segment
 
 __all__ = [
-    "SPLITS",
-    "Fitness",
-    "Measures",
-    "Problem",
-    "digest",
-    "piecewise_reward",
-    "shared_prefix",
-    "take_share",
-]
+    "SPLITS", "Fitness", "ItemProblem", "Measures", "Problem", "digest", "piecewise_reward",
+    "shared_prefix", "take_share",
+]  # fmt: skip
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 SPLITS = ("search", "calibration", "test")
 
@@ -35,10 +32,10 @@ class Fitness(Protocol):
     """Scores prompts; what a search maximises."""
 
     def __call__(self, prompts: Sequence[Template], /, *, share: float) -> Sequence[float]:
-        """Scores prompts in one batch, all on the same examples.
+        """Scores distinct prompts in one batch, all on the same examples.
 
         Args:
-            prompts: distinct prompts.
+            prompts: the prompts.
             share: the share of the examples to score on, above 0 and up to 1; the examples of a
                 smaller share are among those of a larger one.
 
@@ -48,38 +45,64 @@ class Fitness(Protocol):
         """
 
 
-class Problem(Protocol):
-    """A task with its data.
+class ItemProblem(ABC, Generic[Item]):
+    """A task with its data: a prompt is scored on items, such as labelled examples.
+
+    Args:
+        metric: the measure that a search maximises.
+        config: holds the constants of the reward.
 
     Attributes:
+        template: the seed prompt.
+        frozen: texts of the seed prompt that are never pruned.
         labels: the number of labels that each split uses, and the demonstrations.
         about: what identifies the data, as JSON takes it.
     """
 
+    template: Template
+    frozen: Sequence[str]
     labels: Mapping[str, int]
     about: Mapping[str, object]
 
+    def __init__(self, metric: str, config: SearchConfig) -> None:
+        self._metric, self._config = metric, config
+        self._tested: dict[Template, list[Measures]] = {}
+
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The seed prompt."""
+        """The segments of the seed prompt."""
+        return segment(self.template, self.frozen)
 
     def check_model(self, model: LanguageModel) -> None:
-        """Makes sure that a model can take the problem's requests.
+        """Makes sure, before anything is written, that a model can take the requests.
 
         Raises:
-            ModelError: it cannot, as where two answers are the same tokens to its tokenizer.
+            ModelError: it cannot, as where two options are the same tokens to its tokenizer.
         """
+        for request in self._requests(self.template, self._items(model, "search", 1.0)[0]):
+            model.length(request)
 
     def fitness(
-        self, model: CachedModel, prompts: Sequence[Template], *, share: float
+        self, model: CachedModel, prompts: Sequence[Template], *, share: float = 1.0
     ) -> list[float]:
         """Scores prompts on the search split or a share of it, as a ``Fitness`` does."""
+        items = self._items(model.model, "search", share)
+        scored = self._score(model, prompts, items)
+        return [fmean(measures[self._metric] for measures in by_item) for by_item in scored]
 
     def measures(
         self, model: CachedModel, prompts: Sequence[Template], split: str
     ) -> list[Measures]:
         """Gives the measures of prompts on a split, in the same order."""
+        scored = self._score(model, prompts, self._items(model.model, split, 1.0))
+        if split == "test":
+            self._tested |= zip(prompts, scored, strict=True)
+        return [
+            {name: fmean(measures[name] for measures in by_item) for name in by_item[0]}
+            for by_item in scored
+        ]
 
+    @abstractmethod
     def comparison(self, seed: Template, winner: Template) -> Mapping[str, object] | None:
         """Gives a paired test of two prompts that were measured on the test split, if there is one.
 
@@ -87,11 +110,44 @@ class Problem(Protocol):
         ``mcnemar`` or ``randomisation`` is the p-value, None where there is none.
         """
 
+    @abstractmethod
     def format_file(self, prompt: Template) -> str:
         """Writes the TOML file of a prompt."""
 
+    @abstractmethod
+    def _items(self, model: LanguageModel, split: str, share: float) -> list[Item]:
+        """Gives the items of a split, or of a share of it."""
 
-def take_share(items: Sequence[T], strata: Sequence[Hashable], share: float) -> list[T]:
+    @abstractmethod
+    def _requests(self, prompt: Template, item: Item) -> list[Request]:
+        """Gives the requests about an item."""
+
+    @abstractmethod
+    def _measure(self, item: Item, answers: Sequence[Answer]) -> Measures:
+        """Gives the measures of the answers to an item's requests."""
+
+    def _score(
+        self, model: CachedModel, prompts: Sequence[Template], items: Sequence[Item]
+    ) -> list[list[Measures]]:
+        """Gives the measures by prompt, then by item; all requests are one chunk."""
+        requests = [[self._requests(prompt, item) for item in items] for prompt in prompts]
+        chunk = [request for by_item in requests for some in by_item for request in some]
+        # Without a budget, every request is answered.
+        answers = iter([reply.answer for reply in model.answer(chunk) if reply.answer])
+        return [
+            [
+                self._measure(item, list(islice(answers, len(some))))
+                for item, some in zip(items, by_item, strict=True)
+            ]
+            for by_item in requests
+        ]
+
+
+Problem: TypeAlias = ItemProblem[Any]
+"""A problem with items of any kind."""
+
+
+def take_share(items: Sequence[Item], strata: Sequence[Hashable], share: float) -> list[Item]:
     """Takes a share of items, rounded up, in their order, as equal by stratum as possible.
 
     The items of a smaller share are among those of a larger one; a share of 1 gives all of them.
@@ -108,9 +164,8 @@ def take_share(items: Sequence[T], strata: Sequence[Hashable], share: float) -> 
 def shared_prefix(prompt: Template) -> int:
     """Gives the length, in characters, of the text that all requests of a prompt share as tokens.
 
-    It ends at the first slot, as later prefixes would be shared by few requests, and before the
-    white space there: the tokenizer may merge that into the input's first token, and the prompt
-    would have two prefixes.
+    It ends at the first slot, as few requests share more, and before the white space there, which a
+    tokenizer may merge into the input's first token.
     """
     return len(prompt.parts[0].rstrip())
 

@@ -1,8 +1,7 @@
 """Classification and multiple choice: which verbaliser is the likeliest answer?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from rankprompt.files.toml import format_toml
 from rankprompt.judges.adapters.base import softmax
 from rankprompt.llm.base import Answer
 from rankprompt.prompts.prompt import Template
@@ -22,8 +21,9 @@ class ChoiceProblem(ExampleProblem):
     not a number is infeasible.
     """
 
-    def _score(self, example: Example, answer: Answer) -> Measures:
-        right = list(self._task.verbalisers).index(example.label)
+    def _measure(self, item: Example, answers: Sequence[Answer]) -> Measures:
+        (answer,) = answers
+        right = list(self._task.verbalisers).index(item.label)
         reward = piecewise_reward(softmax(answer.loglikelihoods), right, self._config)
         # The sign of the reward tells a correct answer from a wrong one.
         return {"accuracy": float(reward > 0), "reward": reward}
@@ -39,15 +39,3 @@ class ChoiceProblem(ExampleProblem):
         wins, losses = (sum(a > b for a, b in pairs), sum(a < b for a, b in pairs))
         p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else None
         return {"measure": "accuracy", "wins": wins, "losses": losses, "mcnemar": p}
-
-    def format_file(self, prompt: Template) -> str:
-        """Writes a TOML file with the prompt and, in the same order, its options and labels."""
-        return format_toml(
-            {
-                "kind": self._task.kind,
-                "text": str(prompt),
-                "options": list(self.options),
-                "labels": list(self._task.verbalisers),
-                "chat": self._task.chat,
-            }
-        )

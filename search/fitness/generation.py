@@ -1,6 +1,7 @@
 """Tasks in which the model writes the answer: math (its last number counts) and short answers."""
 
-from rankprompt.files.toml import format_toml
+from collections.abc import Sequence
+
 from rankprompt.llm.base import Answer
 from rankprompt.prompts.prompt import Template
 from rankprompt.search.config import SearchConfig
@@ -18,10 +19,6 @@ class GenerationProblem(ExampleProblem):
 
     The measures are the task's metric and, of a generation, the built-in ones beside it. Where the
     metric is the user's, ``about`` holds a digest of its source.
-
-    Args:
-        task: a task of kind math or generation.
-        config: its seed draws the demonstrations and the search split.
     """
 
     def __init__(self, task: ExampleTask, config: SearchConfig) -> None:
@@ -31,20 +28,10 @@ class GenerationProblem(ExampleProblem):
         if source := self._metrics[task.metric].source:
             self.about = {**self.about, "metric": digest([source])}
 
-    def _score(self, example: Example, answer: Answer) -> Measures:
+    def _measure(self, item: Example, answers: Sequence[Answer]) -> Measures:
+        (answer,) = answers
         written = answer.text.lstrip().split(self._task.separator.rstrip(" "))[0]
-        return {name: one.score(written, example.label) for name, one in self._metrics.items()}
+        return {name: metric.score(written, item.label) for name, metric in self._metrics.items()}
 
     def comparison(self, seed: Template, winner: Template) -> None:
         """No test: most metrics have no wins and losses."""
-
-    def format_file(self, prompt: Template) -> str:
-        """Writes a TOML file with the prompt and how much the model may write."""
-        return format_toml(
-            {
-                "kind": self._task.kind,
-                "text": str(prompt),
-                "max_tokens": self._task.max_tokens,
-                "chat": self._task.chat,
-            }
-        )

@@ -4,6 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -31,12 +32,8 @@ def last_number(text: str) -> str | None:
     if not numbers:
         return None
     plain = numbers[-1].replace(",", "").replace("\u2212", "-")
-    whole, _, fraction = plain.partition(".")
-    fraction = fraction.rstrip("0")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    digits = digits.lstrip("0") or "0"
-    number = f"{digits}.{fraction}" if fraction else digits
-    return number if number == "0" else sign + number
+    number = Context(prec=len(plain)).normalize(Decimal(plain))
+    return f"{number:f}" if number else "0"  # never "-0"
 
 
 def exact_number(written: str, right: str) -> float:

@@ -6,7 +6,6 @@ is ours.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import NamedTuple
 
 from rankprompt.datasets.candidates import read_candidates
@@ -14,33 +13,70 @@ from rankprompt.errors import InputError
 from rankprompt.eval import Scores, compare, parse_measure, score
 from rankprompt.files import read_qrels
 from rankprompt.journal.cached_model import CachedModel
-from rankprompt.judges.adapters.base import PairwiseAdapter
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import serves
-from rankprompt.llm.base import LanguageModel
+from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.prompts.prompt import Prompt, Template, load_prompt
 from rankprompt.rankers import method
 from rankprompt.rankers.reranking import as_run, rerank
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.base import (
+    ItemProblem,
     Measures,
     digest,
     piecewise_reward,
     shared_prefix,
     take_share,
 )
-from rankprompt.search.fitness.triples import Triple, make_triples
-from rankprompt.search.genome import Segment, segment
 from rankprompt.search.prompt_file import format_prompt
 from rankprompt.search.tasks import RankingTask
-from rankprompt.types import Candidates, PairwiseQuestion, Qrels
+from rankprompt.types import Candidates, Document, PairwiseQuestion, Qrels, Query
 
-__all__ = ["RankingProblem", "markers"]
+__all__ = ["RankingProblem", "Triple", "make_triples", "markers"]
 
 NDCG = "ndcg@10"
+
+
+class Triple(NamedTuple):
+    """A labelled pair: one passage is more relevant to the query than the other."""
+
+    query: Query
+    better: Document
+    worse: Document
+
+
+def make_triples(
+    candidates: Sequence[Candidates], qrels: Qrels, *, gap: int, number: int, seed: int
+) -> list[Triple]:
+    """Makes labelled triples of passages that the first stage retrieved.
+
+    The worse passage is a hard negative, ranked as high as possible; the better one is drawn by the
+    seed. Only judged passages are taken, as one without a grade may be relevant.
+
+    Args:
+        candidates: queries with the top of their runs, best first.
+        qrels: relevance grades.
+        gap: the smallest difference in grade between the two passages.
+        number: the most triples of a query; no passage is the worse one twice.
+        seed: of the draw.
+    """
+    triples = []
+    for query, documents, _ in candidates:
+        grades = qrels.get(query.id, {})
+        judged = [document for document in documents if document.id in grades]
+        made = 0
+        for worse in judged:
+            better = [
+                document for document in judged if grades[document.id] - grades[worse.id] >= gap
+            ]
+            if better and made < number:
+                draws = [uniform(seed, query.id, document.id, worse.id) for document in better]
+                triples.append(Triple(query, better[draws.index(min(draws))], worse))
+                made += 1
+    return triples
 
 
 def markers(template: Template) -> tuple[str, ...]:
@@ -62,7 +98,7 @@ class _ShownTriple(NamedTuple):
     right: int
 
 
-class RankingProblem:
+class RankingProblem(ItemProblem[_ShownTriple]):
     """Scores ranking prompts by triples, and calibrates them by nDCG@10 of a real reranking.
 
     The fitness is the mean piecewise reward on P(right passage) - P(other), over the triples and
@@ -79,22 +115,23 @@ class RankingProblem:
     Attributes:
         prompt: the seed prompt's file.
         splits: candidates by split.
-        labels: the number of grades of the qrels that each split uses.
-        about: digests of the queries and triples.
 
     Raises:
         InputError: the data cannot be read or are too few, or the prompt compares no passages.
     """
 
     def __init__(self, task: RankingTask, config: SearchConfig) -> None:
-        self._task, self._config = task, config
+        super().__init__(task.metric, config)
+        self._task = task
         self.prompt = load_prompt(task.prompt)
         if not serves(self.prompt, PairwiseQuestion):
             raise InputError(
                 f"{task.prompt}: a {self.prompt.kind} compares no two passages, so labelled pairs "
                 "cannot score it; name a prompt of kind choice, contrast or likelihood"
             )
-        self._ordered = pairwise_adapter(self.prompt, "scoring").ordered
+        self._adapter = pairwise_adapter(self.prompt, "scoring")
+        self.template = self.prompt.text
+        self.frozen = task.frozen or markers(self.prompt.text)
         self._qrels = read_qrels(task.qrels)
         _, candidates, _ = read_candidates(
             task.run, task.queries, task.docs, depth=task.depth, skip_missing=True
@@ -113,7 +150,7 @@ class RankingProblem:
                     f"{task.run}, are {task.gap} grades apart; lower gap, or raise depth"
                 )
         judged = {
-            name: sum(len(self._qrels[one.query.id]) for one in split)
+            name: sum(len(self._qrels[candidate.query.id]) for candidate in split)
             for name, split in self.splits.items()
         }
         graded = {
@@ -124,92 +161,59 @@ class RankingProblem:
         self.labels: Mapping[str, int] = {**judged, "search": len(graded)}
         self.about: Mapping[str, object] = {
             "queries": {
-                name: digest([one.query.id for one in split]) for name, split in self.splits.items()
+                name: digest([candidate.query.id for candidate in split])
+                for name, split in self.splits.items()
             },
             "triples": {
                 name: digest([f"{triple}" for triple in triples])
                 for name, triples in self._triples.items()
             },
         }
-        self._tested: dict[Template, Scores] = {}
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """The seed prompt."""
-        return segment(self.prompt.text, self._task.frozen or markers(self.prompt.text))
-
-    def check_model(self, model: LanguageModel) -> None:
-        """Any model can take the requests of a ranking prompt."""
-
-    def fitness(
-        self, model: CachedModel, prompts: Sequence[Template], *, share: float = 1.0
-    ) -> list[float]:
-        """The task's metric on the search split's triples, or on a share of them."""
-        triples = self._triples["search"]
-        shared = take_share(triples, [triple.query.id for triple in triples], share)
-        return [one[self._task.metric] for one in self._score_triples(model, prompts, shared)]
+        self._reranked: dict[Template, Scores] = {}
 
     def measures(
         self, model: CachedModel, prompts: Sequence[Template], split: str
     ) -> list[Measures]:
         """Gives nDCG@10 of a reranking (except on search), and accuracy and reward on triples."""
-        on_triples = self._score_triples(model, prompts, self._triples[split])
+        on_triples = super().measures(model, prompts, split)
         if split == "search":
             return on_triples
         measured: list[Measures] = []
         for prompt, measures in zip(prompts, on_triples, strict=True):
             scores = self._score_reranking(model, prompt, self.splits[split])
             if split == "test":
-                self._tested[prompt] = scores
+                self._reranked[prompt] = scores
             measured.append({NDCG: scores.means[NDCG], **measures})
         return measured
 
-    def _score_triples(
-        self, model: CachedModel, prompts: Sequence[Template], triples: Sequence[Triple]
-    ) -> list[Measures]:
-        shown = [order for triple in triples for order in self._orders(model.model, triple)]
-        adapters = {prompt: self._adapter(prompt) for prompt in prompts}
-        questions = [(prompt, order) for prompt in prompts for order in shown]
+    def _items(self, model: LanguageModel, split: str, share: float) -> list[_ShownTriple]:
+        triples = self._triples[split]
+        shown = []
+        for query, *passages in take_share(triples, [triple.query.id for triple in triples], share):
+            limit = self._task.passage_tokens
+            better, worse = (model.truncate(passage.text, limit) for passage in passages)
+            shown.append(_ShownTriple(query.text, (better, worse), 0))
+            if self._adapter.ordered:
+                shown.append(_ShownTriple(query.text, (worse, better), 1))
+        return shown
+
+    def _requests(self, prompt: Template, item: _ShownTriple) -> list[Request]:
+        adapter = pairwise_adapter(self._with_text(prompt), "scoring")
         # The first passage is shared by few triples, so only the prompt's start is marked.
-        requests = [
-            [
-                request._replace(breaks=(shared_prefix(prompt),))
-                for request in adapters[prompt].requests(order.query, order.passages)
-            ]
-            for prompt, order in questions
-        ]
-        replies = iter(model.answer([request for some in requests for request in some]))
-        rewards = []
-        for (prompt, order), some in zip(questions, requests, strict=True):
-            # Without a budget, every request is answered.
-            answers = [answer for _ in some if (answer := next(replies).answer)]
-            first = adapters[prompt].parse(answers, 2).answer
-            probabilities = None if first is None else (first, 1 - first)
-            rewards.append(piecewise_reward(probabilities, order.right, self._config))
-        by_prompt = [
-            rewards[start : start + len(shown)] for start in range(0, len(rewards), len(shown))
-        ]
+        breaks = (shared_prefix(prompt),)
         return [
-            {"accuracy": fmean(reward > 0 for reward in some), "reward": fmean(some)}
-            for some in by_prompt
+            request._replace(breaks=breaks)
+            for request in adapter.requests(item.query, item.passages)
         ]
 
-    def _orders(self, model: LanguageModel, triple: Triple) -> list[_ShownTriple]:
-        better, worse = (
-            model.truncate(document.text, self._task.passage_tokens)
-            for document in (triple.better, triple.worse)
-        )
-        orders = [
-            _ShownTriple(triple.query.text, (better, worse), 0),
-            _ShownTriple(triple.query.text, (worse, better), 1),
-        ]
-        return orders if self._ordered else orders[:1]
+    def _measure(self, item: _ShownTriple, answers: Sequence[Answer]) -> Measures:
+        first = self._adapter.parse(answers, 2).answer
+        probabilities = None if first is None else (first, 1 - first)
+        reward = piecewise_reward(probabilities, item.right, self._config)
+        return {"accuracy": float(reward > 0), "reward": reward}
 
     def _with_text(self, template: Template) -> Prompt:
         return replace(self.prompt, text=template)
-
-    def _adapter(self, template: Template) -> PairwiseAdapter:
-        return pairwise_adapter(self._with_text(template), "scoring")
 
     def _score_reranking(
         self, model: CachedModel, template: Template, candidates: Sequence[Candidates]
@@ -217,7 +221,7 @@ class RankingProblem:
         task = self._task
         judge = PairwiseJudge(
             model,
-            self._adapter(template),
+            pairwise_adapter(self._with_text(template), "scoring"),
             decide="agreement" if self.prompt.kind == "choice" else "soft",
             passage_tokens=task.passage_tokens,
         )
@@ -229,7 +233,7 @@ class RankingProblem:
 
     def comparison(self, seed: Template, winner: Template) -> Mapping[str, object] | None:
         """nDCG@10 on the test split, query by query."""
-        scores = {"seed": self._tested[seed], "winner": self._tested[winner]}
+        scores = {"seed": self._reranked[seed], "winner": self._reranked[winner]}
         (comparison,) = compare(scores, "seed", [NDCG])
         return {**vars(comparison), "interval": comparison.interval and vars(comparison.interval)}
 
@@ -243,7 +247,7 @@ def _split(
     candidates: Sequence[Candidates], qrels: Qrels, task: RankingTask
 ) -> dict[str, list[Candidates]]:
     """Splits the queries that have grades; the task's seed draws them."""
-    judged = [one for one in candidates if one.query.id in qrels]
+    judged = [candidate for candidate in candidates if candidate.query.id in qrels]
     sizes = task.splits
     needed = sizes.search + sizes.calibration + max(1, sizes.test)
     if len(judged) < needed:
@@ -251,7 +255,7 @@ def _split(
             f"too few queries: {needed} for the three splits, and {len(judged)} of {task.run} "
             f"have grades in {task.qrels}"
         )
-    drawn = sorted(judged, key=lambda one: uniform(sizes.seed, "query", one.query.id))
+    drawn = sorted(judged, key=lambda candidate: uniform(sizes.seed, "query", candidate.query.id))
     rest = drawn[sizes.search + sizes.calibration :]
     return {
         "search": drawn[: sizes.search],

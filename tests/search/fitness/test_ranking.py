@@ -9,8 +9,7 @@ from rankprompt.errors import InputError
 from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.prompts.prompt import load_prompt, parse_template
 from rankprompt.search import Genome, SeedPrompt
-from rankprompt.search.fitness.ranking import RankingProblem, markers
-from rankprompt.search.fitness.triples import make_triples
+from rankprompt.search.fitness.ranking import RankingProblem, make_triples, markers
 from rankprompt.types import Candidates, Document, Query
 from tests.fakes import FakeModel
 from tests.search.toys import words
