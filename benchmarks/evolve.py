@@ -41,8 +41,9 @@ def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
 
 def measure(options: argparse.Namespace) -> None:
     from rankprompt.llm import load_model
-    from rankprompt.search.evolving import RESULT, EvolveJob, run_evolution
-    from rankprompt.search.settings import SearchSettings
+    from rankprompt.search.config import EvolveConfig, SearchConfig
+    from rankprompt.search.evolution import run_evolution
+    from rankprompt.search.result import RESULT_FILE
 
     model = None
 
@@ -57,14 +58,14 @@ def measure(options: argparse.Namespace) -> None:
             path = task_file(options.folder, name, sizes)
             for method in options.methods:
                 output = options.folder / f"{name}-{method}-{seed}"
-                if (output / RESULT).exists():
+                if (output / RESULT_FILE).exists():
                     continue
                 started = time.perf_counter()
-                settings = SearchSettings(
+                search = SearchConfig(
                     method=method, seed=seed, evaluations=options.evaluations, restart=True
                 )
-                job = EvolveJob(path, output, settings, options.model, options.dtype, threads=1)
-                run_evolution(job, load=load)
+                config = EvolveConfig(path, output, search, options.model, options.dtype, threads=1)
+                run_evolution(config, load=load)
                 print(f"{output.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 

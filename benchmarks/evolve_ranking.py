@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import replace_part, table
+from rankprompt.search.config import EvolveConfig, SearchConfig
+from rankprompt.search.evolution import Pace, ProgressListener, run_evolution
+from rankprompt.search.fitness.base import Problem
+from rankprompt.search.genome import SeedPrompt
+from rankprompt.search.result import RESULT_FILE
+from rankprompt.search.search_state import Generation
 
 DATA = Path("../shared/data/dl19")
 PAGE = Path("docs/evolve.md")
@@ -39,16 +45,13 @@ calibration = {calibration}
 
 
 def measure(options: argparse.Namespace) -> None:
-    from rankprompt.search.evolving import RESULT, EvolveJob, run_evolution
-    from rankprompt.search.settings import SearchSettings
-
     task = options.folder / "ranking.toml"
     task.write_text(TASK.format(data=DATA.resolve(), **vars(options)))
     for method in options.methods:
         output = options.folder / f"{method}-{options.seed}"
-        if (output / RESULT).exists():
+        if (output / RESULT_FILE).exists():
             continue
-        settings = SearchSettings(
+        search = SearchConfig(
             method=method,
             seed=options.seed,
             evaluations=options.evaluations,
@@ -56,25 +59,26 @@ def measure(options: argparse.Namespace) -> None:
             offspring=options.offspring,
             start="pruned",
         )
-        job = EvolveJob(task, output, settings, dtype=options.dtype, threads=1)
-        run_evolution(job, Progress())
+        config = EvolveConfig(task, output, search, dtype=options.dtype, threads=1)
+        run_evolution(config, Progress())
 
 
-class Progress:
+class Progress(ProgressListener):
     """A line a generation on stderr."""
 
-    def began(self, problem: Any, seed: Any, resumed: int) -> None:
-        print(f"{len(seed.genes)} genes, labels {problem.labels}; {resumed} resumed",
+    def on_start(self, problem: Problem, seed: SeedPrompt, finished_generations: int) -> None:
+        print(f"{len(seed.genes)} genes, labels {problem.labels}; {finished_generations} resumed",
               file=sys.stderr, flush=True)  # fmt: skip
 
-    def generation(self, finished: Any, pace: float) -> None:
-        row = finished.row
-        print(f"{row['generation']}: {row['evaluations']} evaluations, {pace:.3f}/s, best "
-              f"{row['best']:.3f}, length {row['length_mean']:.1f}",
+    def on_generation(self, generation: Generation, pace: Pace) -> None:
+        row = generation.row
+        print(f"{row['generation']}: {row['evaluations']} evaluations, "
+              f"{pace.evaluations_per_second:.3f}/s, best {row['best']:.3f}, "
+              f"length {row['length_mean']:.1f}",
               file=sys.stderr, flush=True)  # fmt: skip
 
-    def calibrating(self, stop: str, prompts: int) -> None:
-        print(f"{stop}; {prompts} prompts; calibrating", file=sys.stderr, flush=True)
+    def on_calibration(self, stop: str, evaluations: int) -> None:
+        print(f"{stop}; {evaluations} prompts; calibrating", file=sys.stderr, flush=True)
 
 
 def page(options: argparse.Namespace) -> str:
@@ -125,7 +129,7 @@ def _in_words(result: dict[str, Any]) -> str:
 def shipped(options: argparse.Namespace) -> str:
     """The found prompt as a file, its record in comments."""
     from rankprompt.prompts.prompt import load_prompt
-    from rankprompt.search.promptfile import format_prompt
+    from rankprompt.search.prompt_file import format_prompt
 
     folder = options.folder / f"{options.methods[0]}-{options.seed}"
     result = json.loads((folder / "result.json").read_text())

@@ -28,11 +28,11 @@ from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.tokenizer_offsets import model_offsets
-from rankprompt.search.fitness import make_problem
+from rankprompt.search.config import SearchConfig
+from rankprompt.search.fitness.registry import make_problem
 from rankprompt.search.genome import SeedPrompt
 from rankprompt.search.operators import random_genome
-from rankprompt.search.settings import SearchSettings
-from rankprompt.search.tasks import load_task
+from rankprompt.search.task_file import load_task
 
 WRITER = "benchmarks/evolve_speed.py"
 # The most that 8 shots a label leave of SST-2's 32 training examples.
@@ -97,13 +97,13 @@ def measure(model: Any, shots: int, options: argparse.Namespace) -> dict[str, An
         if isinstance(model, LocalModel):
             model.forget()
         answering = Keeping(model, Journal(None))
-        problem = make_problem(task, answering, SearchSettings(), 0)
+        problem = make_problem(task, SearchConfig())
         seed = SeedPrompt(problem.segments, model_offsets(EMBEDDED))
         rng, size = random.Random(0), len(seed.genes)
         genomes = [random_genome(size, size // 2, rng) for _ in range(options.genomes)]
-        prompts = [seed.render(one) for one in dict.fromkeys(genomes)]
+        prompts = [seed.template(one) for one in dict.fromkeys(genomes)]
         started = time.perf_counter()
-        scores = problem(prompts)
+        scores = problem.fitness(answering, prompts, share=1.0)
         best = min(best, time.perf_counter() - started)
     return {
         "genes": size,

@@ -1,33 +1,29 @@
-r"""PromptQuine (arXiv 2506.17930): prompts evolved by pruning tokens.
+r"""PromptQuine (arXiv 2506.17930): prompts evolved by pruning tokens, on DEAP.
 
-Importing this package costs next to nothing; the operators, which need DEAP, are imported from
-their modules. How the pieces meet::
+``evolution`` runs a whole evolution from a task file. A search over prompts of your own::
 
     prompt = load_prompt("prp-demonstrations")
-    offsets = token_offsets(tokenizer)                     # of the model that will read the prompt
     frozen = ["\n\nPassage A: ", "\n\nPassage B: ", "Output Passage A or Passage B:"]
-    seed = SeedPrompt(segment(prompt.text, frozen), offsets)
-    settings = SearchSettings(method="gga", evaluations=400, seed=1)
+    seed = SeedPrompt(segment(prompt.text, frozen), model_offsets("smollm2-135m"))
+    config = SearchConfig(method="gga", evaluations=400, seed=1)
 
-    def fitness(prompts):                                  # texts of templates -> scores
-        return [score(parse_template(text)) for text in prompts]
+    def fitness(prompts, *, share):  # templates -> scores, higher is better
+        return [score(prompt) for prompt in prompts]
 
-    with Record(folder, seed, settings, {"model": model.fingerprint}) as record:
-        under_way = record.begin(fitness)                  # fresh, or after its last generation
-        for generation in search(under_way, Limits(stop_file=folder / "stop")):
-            record.save(under_way)                         # no finished generation is ever lost
-            show(generation.row)
-        print(under_way.stop)
-    best = top(under_way.history, settings.calibrated)     # to be calibrated, best first
-    evolved = replace(prompt, text=seed.template(best[0].genome))
-    write_atomically(path, format_prompt(evolved))         # for rerank --prompt
+    with RunFolder(path, seed, config, {"model": "smollm2-135m"}) as folder:
+        state = folder.resume(fitness)  # new, or after its last finished generation
+        for generation in run_search(state):
+            folder.save(state)
+    evolved = replace(prompt, text=seed.template(state.best.genome))
+    write_atomically(output, format_prompt(evolved))  # for rerank --prompt
 
-``Record`` is in ``record``, ``search`` in ``methods``, ``Limits`` in ``state``, ``top`` and
-``front`` in ``choosing``, ``format_prompt`` in ``promptfile``. Without a record, a search is
-``Search.begin(seed, settings, Archive(fitness))``.
+Without a run folder, a search starts with ``SearchState(seed, config, Archive(fitness))``. Modules
+that need DEAP are imported by their names, so importing this package costs little.
 """
 
-from rankprompt.search.archive import Archive, Fitness
+from rankprompt.search.archive import Archive
+from rankprompt.search.config import METHODS, EvolveConfig, SearchConfig
+from rankprompt.search.fitness.base import Fitness
 from rankprompt.search.genome import (
     Frozen,
     Genome,
@@ -37,22 +33,9 @@ from rankprompt.search.genome import (
     Segment,
     Slot,
     segment,
-    token_offsets,
 )
-from rankprompt.search.settings import METHODS, SearchSettings
 
 __all__ = [
-    "METHODS",
-    "Archive",
-    "Fitness",
-    "Frozen",
-    "Genome",
-    "Offsets",
-    "Prunable",
-    "SearchSettings",
-    "SeedPrompt",
-    "Segment",
-    "Slot",
-    "segment",
-    "token_offsets",
-]
+    "METHODS", "Archive", "EvolveConfig", "Fitness", "Frozen", "Genome", "Offsets", "Prunable",
+    "SearchConfig", "SeedPrompt", "Segment", "Slot", "segment",
+]  # fmt: skip

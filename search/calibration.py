@@ -1,61 +1,65 @@
-"""Calibration, then selection (arXiv 2506.17930): the winner is who also does well elsewhere."""
+"""Calibration-then-selection (arXiv 2506.17930, section 4)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rankprompt.search.choosing import top
-from rankprompt.search.fitness import SPLITS, Measures, Problem
-from rankprompt.search.individuals import Individual
+from rankprompt.journal.cached_model import CachedModel
+from rankprompt.search.fitness.base import SPLITS, Measures, Problem
+from rankprompt.search.genome import SeedPrompt
+from rankprompt.search.history import top_share
+from rankprompt.search.individual import Individual
 
-__all__ = ["Calibrated", "Selected", "calibrate", "select"]
+__all__ = ["CalibratedIndividual", "Selection", "select"]
 
 
-class Calibrated(NamedTuple):
-    """An individual and what it is worth on the calibration split."""
+class CalibratedIndividual(NamedTuple):
+    """An individual and its measures on the calibration split."""
 
     individual: Individual
     measures: Measures
 
 
-class Selected(NamedTuple):
-    """What a search came to.
+class Selection(NamedTuple):
+    """The outcome of a search.
 
     ``calibrated`` is best first; ``scores`` are by "seed" and "winner", then by split.
     """
 
     winner: Individual
-    calibrated: list[Calibrated]
+    calibrated: list[CalibratedIndividual]
     scores: dict[str, dict[str, Measures]]
 
 
-def calibrate(problem: Problem, history: Sequence[Individual], share: float) -> list[Calibrated]:
-    """Scores the best share of a history again, on the calibration split.
+def select(
+    problem: Problem,
+    model: CachedModel,
+    seed: SeedPrompt,
+    history: Sequence[Individual],
+    share: float,
+) -> Selection | None:
+    """Scores the best share of a history again on the calibration split, and selects the winner.
+
+    The winner is best by the problem's measures in their order, then by the score of the search,
+    then the shorter. It and the seed prompt are scored on all three splits; no other prompt is ever
+    scored on the test split.
 
     Returns:
-        Best first: by the problem's measures in their order, then by the search's score, then
-        the shorter.
+        None where every prompt is infeasible.
     """
-    best = top(history, share)
-    measured = problem.measures([one.text for one in best], "calibration") if best else []
-    found = [Calibrated(*each) for each in zip(best, measured, strict=True)]
-    # Sorting is stable, and top gives the better and shorter first.
-    return sorted(found, key=lambda one: tuple(one.measures.values()), reverse=True)
-
-
-def select(
-    problem: Problem, history: Sequence[Individual], share: float, seed_text: str
-) -> Selected | None:
-    """Calibrates, and scores the winner and the seed prompt on all three splits.
-
-    Only these two are ever scored on the test split. None where every prompt is infeasible.
-    """
-    calibrated = calibrate(problem, history, share)
-    if not calibrated:
+    best = top_share(history, share)
+    if not best:
         return None
+    prompts = [seed.template(individual.genome) for individual in best]
+    measures = problem.measures(model, prompts, "calibration")
+    # Sorting is stable, and the top share is ordered by score, then length.
+    calibrated = sorted(
+        map(CalibratedIndividual, best, measures),
+        key=lambda calibrated: tuple(calibrated.measures.values()),
+        reverse=True,
+    )
     winner = calibrated[0].individual
-    both = {"seed": seed_text, "winner": winner.text}
-    scores: dict[str, dict[str, Measures]] = {name: {} for name in both}
+    compared = [seed.template(seed.whole), seed.template(winner.genome)]
+    scores: dict[str, dict[str, Measures]] = {"seed": {}, "winner": {}}
     for split in SPLITS:
-        for name, found in zip(both, problem.measures(list(both.values()), split), strict=True):
-            scores[name][split] = found
-    return Selected(winner, calibrated, scores)
+        scores["seed"][split], scores["winner"][split] = problem.measures(model, compared, split)
+    return Selection(winner, calibrated, scores)

@@ -1,79 +1,68 @@
-"""A search between two generations, as text and back. JSON throughout: nothing is executed."""
+"""The checkpoint of a search between two generations, as JSON text."""
 
 import json
 from hashlib import blake2b
 from typing import Any
 
-from rankprompt.search.archive import Archive
-from rankprompt.search.genome import SeedPrompt
-from rankprompt.search.individuals import Individual
-from rankprompt.search.settings import SearchSettings
-from rankprompt.search.state import Search
+from rankprompt.search.individual import Individual
+from rankprompt.search.search_state import SearchState
 
-__all__ = ["pack", "restore", "unpack"]
+__all__ = ["format_checkpoint", "parse_checkpoint", "restore"]
 
 
-def pack(search: Search, *, size: int, digest: str) -> str:
-    """The text of a checkpoint.
+def format_checkpoint(state: SearchState, *, history_bytes: int, history_digest: str) -> str:
+    """Writes the checkpoint of a search after a finished generation.
 
-    Args:
-        search: after a finished generation; its history is kept elsewhere.
-        size: of that history, in bytes.
-        digest: of that history.
+    Individuals are given by their number in the history, which is a file of its own: the size and
+    the digest are of the part of it that belongs to finished generations.
     """
-    state = {
-        "generation": search.generation,  # the next one's
-        "population": [one.number for one in search.population],
-        "best": None if search.best is None else search.best.number,
-        "improved": search.improved,
-        "renewed": search.renewed,
-        "seconds": search.seconds,
-        "rng": search.rng.getstate(),
-        "logbook": list(search.logbook),
-        "history_bytes": size,
-        "history_digest": digest,
-    }
-    content = json.dumps(state)
+    content = json.dumps(
+        {
+            "generation": state.generation,  # the next one
+            "population": [individual.number for individual in state.population],
+            "best": None if state.best is None else state.best.number,
+            "improved": state.improved,
+            "renewed": state.renewed,
+            "seconds": state.seconds,
+            "rng": state.rng.getstate(),
+            "logbook": list(state.logbook),
+            "history_bytes": history_bytes,
+            "history_digest": history_digest,
+        }
+    )
     return json.dumps({"state": content, "digest": _digest(content)}) + "\n"
 
 
-def unpack(text: str) -> dict[str, Any]:
-    """Reads what ``pack`` gave.
+def parse_checkpoint(text: str) -> dict[str, Any]:
+    """Reads a checkpoint.
 
     Raises:
         ValueError: it is damaged.
     """
     try:
         whole = json.loads(text)
-        content, digest = whole["state"], whole["digest"]
-        if digest != _digest(content):
+        if whole["digest"] != _digest(whole["state"]):
             raise ValueError("the checkpoint does not match its digest")
-        state: dict[str, Any] = json.loads(content)
+        checkpoint: dict[str, Any] = json.loads(whole["state"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a checkpoint: {error}") from error
-    return state
+    return checkpoint
 
 
-def restore(
-    state: dict[str, Any],
-    seed: SeedPrompt,
-    settings: SearchSettings,
-    archive: Archive,
-    history: list[Individual],
-) -> Search:
-    """The search as it was; ``history`` is what the checkpoint says belongs to it."""
-    search = Search.begin(seed, settings, archive)
-    archive.recall(history)
-    search.history = history
-    search.population = [history[number] for number in state["population"]]
-    search.best = None if state["best"] is None else history[state["best"]]
-    for row in state["logbook"]:
-        search.logbook.record(**row)
-    search.generation, search.seconds = state["generation"], state["seconds"]
-    search.improved, search.renewed = state["improved"], state["renewed"]
-    version, words, gauss = state["rng"]
-    search.rng.setstate((version, tuple(words), gauss))
-    return search
+def restore(state: SearchState, checkpoint: dict[str, Any], history: list[Individual]) -> None:
+    """Restores a new search; ``history`` is the part that belongs to the checkpoint."""
+    state.archive.recall(
+        (state.seed.template(individual.genome), individual.rungs) for individual in history
+    )
+    state.history = history
+    state.population = [history[number] for number in checkpoint["population"]]
+    state.best = None if checkpoint["best"] is None else history[checkpoint["best"]]
+    for row in checkpoint["logbook"]:
+        state.logbook.record(**row)
+    state.generation, state.seconds = checkpoint["generation"], checkpoint["seconds"]
+    state.improved, state.renewed = checkpoint["improved"], checkpoint["renewed"]
+    version, words, spare_draw = checkpoint["rng"]
+    state.rng.setstate((version, tuple(words), spare_draw))
 
 
 def _digest(content: str) -> str:

@@ -1,50 +1,41 @@
-"""Genomes: which tokens of a seed prompt are kept.
+"""Genomes: which tokens of a seed prompt are kept (PromptQuine, arXiv 2506.17930, section 4).
 
-The seed prompt is a chain of segments. Genes stand for the tokens of its prunable segments, found
-by character offsets: text is sliced, never decoded from token ids, so a genome of all ones is the
-seed byte for byte.
+A seed prompt is a sequence of segments: slots for the input, frozen text, and prunable text. A gene
+stands for one token of the prunable text, located by its character offsets.
+
+Deviation from the reference code: the text is sliced by those offsets and never decoded from token
+ids, so that the genome that keeps every gene reproduces the seed byte for byte.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple, TypeAlias
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import InputError
+from rankprompt.llm.tokenizer_offsets import Offsets
 from rankprompt.prompts.prompt import Template
 
-__all__ = [
-    "Frozen",
-    "Genome",
-    "Offsets",
-    "Prunable",
-    "SeedPrompt",
-    "Segment",
-    "Slot",
-    "segment",
-    "token_offsets",
-]
+__all__ = ["Frozen", "Genome", "Offsets", "Prunable", "SeedPrompt", "Segment", "Slot", "segment"]
 
 Genome: TypeAlias = tuple[bool, ...]
-"""Which genes are kept, in the order of the text."""
-
-Offsets: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
-"""A tokenizer: where each token of a text begins and ends, in characters."""
+"""A keep-mask over the genes, in the order of the text; True keeps the gene."""
 
 
 class Frozen(NamedTuple):
-    """A text that is never pruned."""
+    """Text that is never pruned."""
 
     text: str
 
 
 class Slot(NamedTuple):
-    """A place for an input, by name; never pruned."""
+    """A named slot for an input; never pruned."""
 
     name: str
 
 
 class Prunable(NamedTuple):
-    """A text whose tokens are genes."""
+    """Text whose tokens are genes."""
 
     text: str
 
@@ -53,157 +44,120 @@ Segment: TypeAlias = Frozen | Slot | Prunable
 
 
 def segment(template: Template, frozen: Sequence[str] = ()) -> tuple[Segment, ...]:
-    """Splits a template into segments: slots, frozen texts, and all else prunable.
+    """Splits a template into slots, frozen text and prunable text.
 
     Args:
         template: the seed prompt.
-        frozen: texts, each frozen where it occurs last: demonstrations come first, and what holds
-            the input (a passage's marker, the final cue) after them.
+        frozen: texts to freeze, each at its last occurrence only: the demonstrations come first,
+            and the text around the input (passage markers, the final answer cue) after them.
 
     Raises:
-        InputError: one of the frozen texts is not there, or runs over a slot.
+        InputError: a text to freeze does not occur in the template, or spans a slot.
+
+    Example:
+        >>> from rankprompt.prompts.prompt import parse_template
+        >>> segment(parse_template("Classify. Text: {text}"), ["Text: "])
+        (Prunable(text='Classify. '), Frozen(text='Text: '), Slot(name='text'))
     """
-    held = [[False] * len(part) for part in template.parts]
+    is_frozen = [[False] * len(part) for part in template.parts]
     for text in filter(None, frozen):
-        for place in range(len(template.parts) - 1, -1, -2):
-            if (start := template.parts[place].rfind(text)) >= 0:
-                held[place][start : start + len(text)] = [True] * len(text)
+        for index in range(len(template.parts) - 1, -1, -2):
+            if (start := template.parts[index].rfind(text)) >= 0:
+                is_frozen[index][start : start + len(text)] = [True] * len(text)
                 break
         else:
             raise InputError(f"the text to freeze is not in the prompt between slots: {text!r}")
     segments: list[Segment] = []
-    for place, part in enumerate(template.parts):
-        if place % 2:
+    for index, part in enumerate(template.parts):
+        if index % 2:
             segments.append(Slot(part))
             continue
-        for fixed, run in groupby(zip(held[place], part, strict=True), key=lambda pair: pair[0]):
-            plain = "".join(character for _, character in run)
-            segments.append(Frozen(plain) if fixed else Prunable(plain))
+        for fixed, run in groupby(zip(is_frozen[index], part, strict=True), key=itemgetter(0)):
+            text = "".join(character for _, character in run)
+            segments.append(Frozen(text) if fixed else Prunable(text))
     return tuple(segments)
-
-
-def token_offsets(tokenizer: Any) -> Offsets:
-    """The offsets of a transformers tokenizer, without special tokens.
-
-    Raises:
-        ModelError: it knows no offsets, not being a "fast" one.
-    """
-    if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(
-            f"{type(tokenizer).__name__} gives no character offsets, so its tokens cannot be "
-            "pruned; use a model with a fast tokenizer (tokenizer.json)"
-        )
-
-    def offsets(text: str) -> Sequence[tuple[int, int]]:
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        found: Sequence[tuple[int, int]] = encoded["offset_mapping"]
-        return found
-
-    return offsets
-
-
-class _Piece(NamedTuple):
-    """A stretch of the seed: a slot, or text that is one gene's or no gene's."""
-
-    text: str
-    slot: bool = False
-    gene: int | None = None
 
 
 class SeedPrompt:
     """A seed prompt and its genes.
 
-    The tokenizer reads the seed once, with each slot shown as ``{name}``. Whatever it answers,
-    every character of a prunable segment belongs to exactly one gene, and no other character to
-    any. So:
+    The tokenizer reads the seed once, with each slot written as ``{name}``. Whatever offsets the
+    tokenizer returns, each character of a prunable segment belongs to exactly one gene, and no
+    other character belongs to any:
 
-    * A token that straddles the edge of a segment gives its prunable characters as a gene.
-    * Tokens that overlap, as byte-level tokens within one character do, are one gene.
-    * Empty tokens are ignored. Characters that no token covers belong to the token after them, or
-      else, at a segment's end, are a gene of their own.
+    * A token that crosses the boundary of a segment contributes its prunable characters as a gene.
+    * Overlapping tokens, such as byte-level tokens within one character, form one gene.
+    * Empty tokens are ignored. Characters that no token covers belong to the next token's gene or,
+      at the end of a segment, form a gene of their own.
 
     Args:
         segments: the seed, from start to end.
         offsets: the tokenizer of the model that will read the prompt.
 
+    Attributes:
+        genes: the texts of the genes, in order.
+        whole: the genome that keeps every gene.
+        pieces: the seed's text in spans, slots in braces, each with the index of its gene or None.
+
     Raises:
-        InputError: there is nothing to prune.
+        InputError: the seed has no prunable text.
     """
 
     def __init__(self, segments: Sequence[Segment], offsets: Offsets) -> None:
         self._offsets = offsets
-        shown = "".join(
-            f"{{{one.name}}}" if isinstance(one, Slot) else one.text for one in segments
+        written = "".join(
+            f"{{{item.name}}}" if isinstance(item, Slot) else item.text for item in segments
         )
-        cuts = _cuts(offsets(shown))
-        pieces: list[_Piece] = []
+        boundaries = _token_boundaries(offsets(written))
+        self.pieces: list[tuple[str, int | None]] = []
+        self._slots: dict[int, str] = {}  # names by the index of the piece
         genes: list[str] = []
-        start = 0
-        for one in segments:
-            if isinstance(one, Slot):
-                pieces.append(_Piece(one.name, slot=True))
-                start += len(one.name) + 2
-                continue
-            end = start + len(one.text)
-            if isinstance(one, Prunable):
-                inner = [start, *(cut for cut in cuts if start < cut < end), end]
-                for low, high in pairwise(inner):
-                    if low < high:
-                        pieces.append(_Piece(shown[low:high], gene=len(genes)))
-                        genes.append(shown[low:high])
-            else:
-                pieces.append(_Piece(one.text))
+        end = 0
+        for item in segments:
             start = end
+            if isinstance(item, Slot):
+                self._slots[len(self.pieces)] = item.name
+            end += len(item.name) + 2 if isinstance(item, Slot) else len(item.text)
+            if not isinstance(item, Prunable):
+                self.pieces.append((written[start:end], None))
+            elif item.text:
+                inner = (boundary for boundary in boundaries if start < boundary < end)
+                for low, high in pairwise([start, *inner, end]):
+                    self.pieces.append((written[low:high], len(genes)))
+                    genes.append(written[low:high])
         if not genes:
             raise InputError("the seed prompt has nothing to prune: give it some text to lose")
-        self._pieces = tuple(pieces)
         self.genes = tuple(genes)
-        """The texts of the genes, in order."""
-
-    @property
-    def whole(self) -> Genome:
-        """The genome that keeps everything."""
-        return (True,) * len(self.genes)
-
-    @property
-    def pieces(self) -> tuple[tuple[str, int | None], ...]:
-        """The seed as it is shown, in pieces, each with the number of its gene if it has one."""
-        return tuple(
-            (f"{{{one.text}}}" if one.slot else one.text, one.gene) for one in self._pieces
-        )
+        self.whole: Genome = (True,) * len(genes)
 
     def template(self, genome: Genome) -> Template:
-        """The prompt of a genome, with all slots of the seed in their order.
+        """Gives the prompt of a genome, with all slots of the seed in their order.
 
         Raises:
-            ValueError: the genome is of another seed.
+            ValueError: the genome has another number of genes than the seed.
         """
         if len(genome) != len(self.genes):
             raise ValueError(f"a genome of {len(genome)} genes for a seed of {len(self.genes)}")
-        parts, plain = [], ""
-        for text, slot, gene in self._pieces:
-            if slot:
-                parts += [plain, text]
-                plain = ""
+        parts, text = [], ""
+        for index, (piece, gene) in enumerate(self.pieces):
+            if index in self._slots:
+                parts += [text, self._slots[index]]
+                text = ""
             elif gene is None or genome[gene]:
-                plain += text
-        return Template((*parts, plain))
+                text += piece
+        return Template((*parts, text))
 
-    def render(self, genome: Genome) -> str:
-        """The prompt of a genome as it stands in a prompt file: slots in braces, braces doubled."""
-        return str(self.template(genome))
+    def count_tokens(self, prompt: Template) -> int:
+        """Counts the tokens of a pruned prompt, tokenised anew with its slots empty.
 
-    def tokens(self, genome: Genome) -> int:
-        """The tokens of the prompt when it is tokenised anew, its slots empty.
-
-        This may differ from the genes kept: the neighbours of what is gone may merge or split.
+        They may be more or fewer than the kept genes, as the neighbours of a pruned token may merge
+        or split.
         """
-        template = self.template(genome)
-        return len(self._offsets("".join(template.parts[::2])))
+        return len(self._offsets("".join(prompt.parts[::2])))
 
 
-def _cuts(offsets: Sequence[tuple[int, int]]) -> list[int]:
-    """Where a text may be cut, ascending: where a token ends and no other goes on."""
+def _token_boundaries(offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """Gives the ends of tokens at which no other token continues, ascending."""
     tokens = [(start, end) for start, end in offsets if start < end]
-    inside = {place for start, end in tokens for place in range(start + 1, end)}
+    inside = {index for start, end in tokens for index in range(start + 1, end)}
     return sorted({end for _, end in tokens} - inside)

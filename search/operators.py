@@ -1,27 +1,36 @@
 """The operators of PromptQuine (arXiv 2506.17930, section 4), in a DEAP toolbox.
 
-Only deletion, the order kept: no insertion and no crossover.
+Genes are only deleted and keep their order: there is no insertion and no crossover.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
 from deap import base, tools
 
+from rankprompt.search.config import SearchConfig
 from rankprompt.search.genome import Genome
-from rankprompt.search.individuals import Individual
-from rankprompt.search.settings import SearchSettings
+from rankprompt.search.individual import Individual
 
-__all__ = ["copies", "lent", "pruned_copies", "random_genome", "replicate", "toolbox", "tournament"]
+__all__ = [
+    "Operators",
+    "global_random",
+    "pruned_copies",
+    "random_genome",
+    "replicate",
+    "seed_copies",
+    "toolbox",
+    "tournament",
+]
 
 
 @contextmanager
-def lent(rng: random.Random) -> Iterator[None]:
-    """Lends a generator to DEAP, which draws from the global ``random``; that is put back after.
+def global_random(rng: random.Random) -> Iterator[None]:
+    """Lets DEAP, which draws from the global ``random``, draw from a generator instead.
 
-    Other threads must not draw from the global generator meanwhile.
+    The global state is restored afterwards. Other threads must not draw from it meanwhile.
     """
     state = random.getstate()
     random.setstate(rng.getstate())
@@ -32,97 +41,91 @@ def lent(rng: random.Random) -> Iterator[None]:
         random.setstate(state)
 
 
-def copies(whole: Genome, number: int) -> list[Genome]:
-    """The first population as the paper has it: the seed, so many times."""
+def seed_copies(whole: Genome, number: int) -> list[Genome]:
+    """Gives the paper's first population: copies of the seed."""
     return [whole] * number
 
 
 def pruned_copies(
     whole: Genome, number: int, rates: tuple[float, float], rng: random.Random
 ) -> list[Genome]:
-    """The other first population: copies whose genes are dropped, each copy at a rate of its own.
-
-    Args:
-        whole: the seed's genome.
-        number: of copies.
-        rates: the least and the greatest.
-        rng: draws a copy's rate, uniformly, and then whether each gene is dropped.
-    """
+    """Gives the paper's other first population: copies, each pruned at a rate drawn uniformly."""
     drawn = (rng.uniform(*rates) for _ in range(number))
     return [tuple(kept and rng.random() >= rate for kept in whole) for rate in drawn]
 
 
-def random_genome(size: int, shortest: int, rng: random.Random) -> Genome:
-    """A genome that keeps from ``shortest`` up to all but one gene, every length equally likely."""
-    length = rng.randint(min(shortest, size - 1), size - 1)
+def random_genome(size: int, min_length: int, rng: random.Random) -> Genome:
+    """Draws a genome with ``min_length`` to ``size`` - 1 kept genes, each length equally likely."""
+    length = rng.randint(min(min_length, size - 1), size - 1)
     kept = set(rng.sample(range(size), length))
     return tuple(gene in kept for gene in range(size))
 
 
 def replicate(genome: Genome, mutations: Sequence[int], rng: random.Random) -> Genome:
-    """Copies a parent and switches m live genes off, m drawn from ``mutations``.
+    """Copies a parent and prunes m of its kept genes, m drawn from ``mutations``.
 
-    Where fewer live, all of them go: the slots and what is frozen remain. (The reference code
-    draws again until one stays, which changes the distribution of m.)
+    Where fewer genes are kept, all are pruned. Deviation: the reference code draws again until a
+    gene remains, which changes the distribution of m.
     """
-    live = [gene for gene, kept in enumerate(genome) if kept]
-    gone = set(rng.sample(live, min(rng.choice(mutations), len(live))))
-    return tuple(kept and gene not in gone for gene, kept in enumerate(genome))
+    kept_genes = [gene for gene, kept in enumerate(genome) if kept]
+    pruned = set(rng.sample(kept_genes, min(rng.choice(mutations), len(kept_genes))))
+    return tuple(kept and gene not in pruned for gene, kept in enumerate(genome))
 
 
 def tournament(
     pool: Sequence[Individual], share: float, rng: random.Random, *, by: str = "fitness"
 ) -> Individual:
-    """The best of a share of the pool drawn with replacement; of equals, the one drawn first.
+    """Gives the best of a share of the pool drawn with replacement; of equals, the first drawn.
 
-    The share is rounded down and is at least one. It is of the pool as it stands, which in SSGA
-    grows (as in the reference code).
+    The share is rounded down to at least one individual. It is of the pool as it stands, which in
+    SSGA grows with each child, as in the reference code.
     """
-    # A hair more, so that 0.29 of 100 is 29 although the product is 28.999...
+    # The small addition makes 0.29 of 100 equal 29, although the product is 28.999...
     size = max(1, int(share * len(pool) + 1e-9))
-    with lent(rng):
-        chosen: Individual = tools.selTournament(pool, 1, size, fit_attr=by)[0]
-    return chosen
+    with global_random(rng):
+        winner: Individual = tools.selTournament(pool, 1, size, fit_attr=by)[0]
+    return winner
 
 
-def _survive(children: Sequence[Individual], number: int) -> list[Individual]:
-    """Regularised survival: the best of the children alone, no parent among them."""
-    chosen: list[Individual] = tools.selBest(children, number)
-    return chosen
-
-
-def _survive_pareto(children: Sequence[Individual], number: int) -> list[Individual]:
-    """The same by fronts and crowding (Deb 2002); the children alone, unlike there."""
-    chosen: list[Individual] = tools.selNSGA2(children, number)
-    return chosen
-
-
-def _crowd(pool: Sequence[Individual]) -> None:
-    """Notes everybody's front and crowding within the pool (Deb 2002, crowded comparison)."""
+def _assign_crowding(pool: Sequence[Individual]) -> None:
+    """Sets each individual's front and crowding distance within the pool (NSGA-II, Deb 2002)."""
     for number, front in enumerate(tools.sortNondominated(pool, len(pool))):
         tools.emo.assignCrowdingDist(front)
-        for one in front:
-            one.crowded = (-number, one.fitness.crowding_dist)
+        for individual in front:
+            individual.crowding = (-number, individual.fitness.crowding_dist)
 
 
-def toolbox(settings: SearchSettings, rng: random.Random) -> Any:
-    """The operators with the settings bound.
+class Operators(Protocol):
+    """A ``deap.base.Toolbox`` with the operators of a search.
 
-    Returns:
-        A ``deap.base.Toolbox``: ``start(whole)`` gives the first genomes, ``prepare(pool)`` is
-        called when the parent pool has changed, ``select(pool)`` gives a parent, ``mutate(genome)``
-        a child's genome, ``survive(children)`` who lives on.
+    ``start`` gives the first population from the seed's genome; ``prepare`` prepares a changed pool
+    of parents; ``select`` gives a parent, ``mutate`` a child's genome; ``survive`` gives the next
+    population, the best children first.
+    """
+
+    start: Callable[[Genome], list[Genome]]
+    prepare: Callable[[Sequence[Individual]], object]
+    select: Callable[[Sequence[Individual]], Individual]
+    mutate: Callable[[Genome], Genome]
+    survive: Callable[[Sequence[Individual]], list[Individual]]
+
+
+def toolbox(config: SearchConfig, rng: random.Random) -> Operators:
+    """Gives the operators of a configuration.
+
+    Survival is regularised evolution: only the children compete, without elitism. Unlike in
+    NSGA-II, that holds with two objectives, too.
     """
     box = base.Toolbox()
-    if settings.start == "seed":
-        box.register("start", copies, number=settings.population)
+    if config.start == "seed":
+        box.register("start", seed_copies, number=config.population)
     else:
-        rates = settings.start_pruned
-        box.register("start", pruned_copies, number=settings.population, rates=rates, rng=rng)
-    by = "crowded" if settings.pareto else "fitness"
-    box.register("prepare", _crowd if settings.pareto else len)
-    box.register("select", tournament, share=settings.tournament, rng=rng, by=by)
-    box.register("mutate", replicate, mutations=settings.mutations, rng=rng)
-    survive = _survive_pareto if settings.pareto else _survive
-    box.register("survive", survive, number=settings.population)
-    return box
+        rates = config.start_pruned
+        box.register("start", pruned_copies, number=config.population, rates=rates, rng=rng)
+    by = "crowding" if config.pareto else "fitness"
+    box.register("prepare", _assign_crowding if config.pareto else len)
+    box.register("select", tournament, share=config.tournament, rng=rng, by=by)
+    box.register("mutate", replicate, mutations=config.mutations, rng=rng)
+    box.register("survive", tools.selNSGA2 if config.pareto else tools.selBest, k=config.population)
+    operators: Operators = box
+    return operators

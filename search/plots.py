@@ -1,84 +1,99 @@
-"""Pictures of a run: how it went, what length costs, and which tokens survive."""
+"""Plots of a run: its course, what length costs, and which tokens survive."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING
 
-from rankprompt.search.choosing import front
-from rankprompt.search.individuals import Individual
-from rankprompt.search.showing import Run
+from rankprompt.search.history import distinct_prompts, pareto_front
+from rankprompt.search.individual import Individual
+from rankprompt.search.saved_run import SavedRun
 
-__all__ = ["draw", "survival"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_run", "survival"]
 
 
 def survival(history: Sequence[Individual], genes: int) -> list[float]:
-    """The share of the better half of the distinct prompts that keeps each gene."""
-    scored = {one.text: one for one in history if one.score is not None}
-    best = sorted(scored.values(), key=lambda one: -(one.score or 0.0))
-    best = best[: max(1, len(best) // 2)]
-    return [sum(one.genome[gene] for one in best) / max(1, len(best)) for gene in range(genes)]
+    """Gives, for each gene, the share of the better half of the distinct prompts that keep it."""
+    prompts = distinct_prompts(history)
+    best = prompts[: max(1, len(prompts) // 2)]
+    return [
+        sum(individual.genome[gene] for individual in best) / max(1, len(best))
+        for gene in range(genes)
+    ]
 
 
-def draw(run: Run) -> list[Path]:
-    """Draws generations.svg, lengths.svg and tokens.svg into the run's folder.
+def plot_run(run: SavedRun) -> list[Path]:
+    """Writes generations.svg, lengths.svg and tokens.svg into the run folder.
 
     Returns:
-        What was written; nothing where no prompt has a score.
+        The files; none where no prompt has a score. The same run gives the same bytes.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    scored = [one for one in run.history if one.score is not None]
+    scored = [individual for individual in run.history if individual.score is not None]
     if not scored:
         return []
-    pictures = {"generations": _generations, "lengths": _lengths, "tokens": _tokens}
+    plots = {"generations": _plot_generations, "lengths": _plot_lengths, "tokens": _plot_tokens}
     written = []
-    # The same run gives the same file.
     with mpl.rc_context({"svg.hashsalt": "rankprompt", "svg.fonttype": "none"}):
-        for name, picture in pictures.items():
+        for name, plot in plots.items():
             figure = Figure(figsize=(7, 4), layout="constrained")
-            picture(figure, run, scored)
+            plot(figure, run, scored)
             written.append(run.folder / f"{name}.svg")
             figure.savefig(written[-1], metadata={"Date": None})
     return written
 
 
-def _generations(figure: Any, run: Run, scored: Sequence[Individual]) -> None:  # noqa: ARG001
-    above, below = figure.subplots(2, 1, sharex=True)
-    numbers = sorted({one.generation for one in scored})
-    born = {number: [one for one in scored if one.generation == number] for number in numbers}
-    best, so_far = [], float("-inf")
+def _plot_generations(figure: "Figure", _: SavedRun, scored: Sequence[Individual]) -> None:
+    score_axes, length_axes = figure.subplots(2, 1, sharex=True)
+    numbers = sorted({individual.generation for individual in scored})
+    best: list[float] = []
+    means, lengths = [], []
     for number in numbers:
-        so_far = max(so_far, *(one.score or 0.0 for one in born[number]))
-        best.append(so_far)
-    means = [sum(one.score or 0.0 for one in born[n]) / len(born[n]) for n in numbers]
-    above.plot(numbers, best, label="best so far")
-    above.plot(numbers, means, label="mean of the generation")
-    above.set_ylabel("fitness")
-    above.legend()
-    below.plot(numbers, [sum(one.length for one in born[n]) / len(born[n]) for n in numbers])
-    below.set_ylabel("tokens kept, mean")
-    below.set_xlabel("generation")
+        born = [individual for individual in scored if individual.generation == number]
+        scores = [individual.score or 0.0 for individual in born]
+        best.append(max([*best[-1:], *scores]))
+        means.append(fmean(scores))
+        lengths.append(fmean(individual.length for individual in born))
+    score_axes.plot(numbers, best, label="best so far")
+    score_axes.plot(numbers, means, label="mean of the generation")
+    score_axes.set(ylabel="fitness")
+    score_axes.legend()
+    length_axes.plot(numbers, lengths)
+    length_axes.set(xlabel="generation", ylabel="tokens kept, mean")
 
 
-def _lengths(figure: Any, run: Run, scored: Sequence[Individual]) -> None:  # noqa: ARG001
+def _plot_lengths(figure: "Figure", _: SavedRun, scored: Sequence[Individual]) -> None:
     axes = figure.subplots()
-    axes.scatter([one.length for one in scored], [one.score for one in scored], s=8, alpha=0.4)
-    ahead = front(scored)
-    axes.plot([one.length for one in ahead], [one.score for one in ahead], "o-", label="front")
-    axes.set_xlabel("tokens kept")
-    axes.set_ylabel("fitness")
+    axes.scatter(
+        [individual.length for individual in scored],
+        [individual.score or 0.0 for individual in scored],
+        s=8,
+        alpha=0.4,
+    )
+    front = pareto_front(scored)
+    axes.plot(
+        [individual.length for individual in front],
+        [individual.score or 0.0 for individual in front],
+        "o-",
+        label="front",
+    )
+    axes.set(xlabel="tokens kept", ylabel="fitness")
     axes.legend()
 
 
-def _tokens(figure: Any, run: Run, scored: Sequence[Individual]) -> None:
+def _plot_tokens(figure: "Figure", run: SavedRun, scored: Sequence[Individual]) -> None:
     genes = [text for text, gene in run.pieces if gene is not None]
-    shares = survival(scored, len(genes))
     figure.set_size_inches(max(7.0, 0.22 * len(genes)), 2.4)
     axes = figure.subplots()
-    picture = axes.imshow([shares], aspect="auto", vmin=0, vmax=1, cmap="viridis")
+    shares = survival(scored, len(genes))
+    image = axes.imshow([shares], aspect="auto", vmin=0, vmax=1, cmap="viridis")
     axes.set_yticks([])
-    # A dollar sign would begin a formula.
-    shown = [text.replace("\n", "\u21b5").strip(" ").replace("$", r"\$") for text in genes]
-    axes.set_xticks(range(len(genes)), shown, rotation=90, fontsize=7)
-    figure.colorbar(picture, ax=axes, label="kept by the better half")
+    # A dollar sign would start a formula.
+    labels = [text.replace("\n", "\u21b5").strip(" ").replace("$", r"\$") for text in genes]
+    axes.set_xticks(range(len(genes)), labels, rotation=90, fontsize=7)
+    figure.colorbar(image, ax=axes, label="kept by the better half")

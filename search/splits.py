@@ -2,8 +2,7 @@
 
 import json
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +11,13 @@ from rankprompt.files.text_lines import read_lines
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search.tasks import ExampleTask
 
-__all__ = ["Example", "SplitExamples", "read_examples", "shuffled", "split_examples"]
+__all__ = ["Example", "SplitExamples", "read_examples", "split_examples"]
 
 log = logging.getLogger("rankprompt")
 
 
 class Example(NamedTuple):
-    """An example: where it stands, its slots' texts, and the right answer."""
+    """An example: its file and line, the texts of the template's slots, and the right answer."""
 
     path: Path
     line: int
@@ -27,12 +26,12 @@ class Example(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What tells it from others, wherever its file lies."""
+        """Identifies the example among the task's files, wherever these are."""
         return f"{self.path.name}:{self.line}"
 
 
 class SplitExamples(NamedTuple):
-    """The examples by what they are for, each list in the order in which it was drawn."""
+    """The examples of each split, in the order in which they were drawn."""
 
     demonstrations: list[Example]
     search: list[Example]
@@ -43,159 +42,150 @@ class SplitExamples(NamedTuple):
 def read_examples(path: Path, task: ExampleTask) -> list[Example]:
     """Reads the examples of a file: JSONL, or TSV with a header line.
 
-    A column that holds a list gives one slot an entry: ``options`` gives ``options_1``,
-    ``options_2`` and so on. Numbers are taken as they are written.
+    A list in a column fills one slot for each entry: ``options`` fills ``options_1``, ``options_2``
+    and so on. Numbers are taken as JSON writes them.
 
     Raises:
-        FormatError: a malformed line, a missing or blank column, a label without a verbaliser.
+        FormatError: a malformed line, a missing column, or a label without a verbaliser.
         InputError: the file cannot be read.
     """
     examples = []
-    for line, row in _rows(path):
-        values: dict[str, str] = {}
+    for line, row in _read_rows(path):
+        columns: dict[str, str] = {}
         for name, value in row.items():
-            entries = value if isinstance(value, list) else [value]
-            for place, entry in enumerate(entries, 1):
-                name_of = f"{name}_{place}" if isinstance(value, list) else name
-                values[name_of] = entry if isinstance(entry, str) else json.dumps(entry)
+            slots = (
+                {f"{name}_{number}": entry for number, entry in enumerate(value, 1)}
+                if isinstance(value, list)
+                else {name: value}
+            )
+            for slot, entry in slots.items():
+                columns[slot] = entry if isinstance(entry, str) else json.dumps(entry)
         for name in (*task.inputs, task.answer, task.label):
-            if name not in values:
+            if name not in columns:
                 raise FormatError(
-                    path, line, f"no column {name!r}; there are {', '.join(sorted(values))}"
+                    path, line, f"no column {name!r}; there are {', '.join(sorted(columns))}"
                 )
-        label = values[task.label]
-        if task.verbalisers and label not in task.verbalisers:
-            known = ", ".join(map(repr, task.verbalisers))
-            raise FormatError(path, line, f"no verbaliser for the label {label!r}; known: {known}")
-        values = {name: values[name] for name in (*task.inputs, task.answer)}
+        label = columns[task.label]
         if task.verbalisers:
-            values[task.answer] = task.verbalisers[label]
+            if label not in task.verbalisers:
+                known = ", ".join(map(repr, task.verbalisers))
+                problem = f"no verbaliser for the label {label!r}; known: {known}"
+                raise FormatError(path, line, problem)
+            columns[task.answer] = task.verbalisers[label]
+        values = {name: columns[name] for name in (*task.inputs, task.answer)}
         examples.append(Example(path, line, values, label))
     if not examples:
         raise FormatError(path, None, "the file holds no example")
     return examples
 
 
-def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     header: list[str] | None = None
     for line, text in read_lines(path):
-        if header is None and text.lstrip().startswith("{"):
-            header = []
-        if header == []:
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                raise FormatError(path, line, f"not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise FormatError(path, line, "expected a JSON object")
-            yield line, row
-        elif header is None:
-            header = text.split("\t")
-        else:
+        if header is None:  # the first line tells JSONL from TSV
+            header = [] if text.lstrip().startswith("{") else text.split("\t")
+            if header:
+                continue
+        if header:
             cells = text.split("\t")
             if len(cells) != len(header):
                 problem = f"expected {len(header)} columns, as in the header, found {len(cells)}"
                 raise FormatError(path, line, problem)
             yield line, dict(zip(header, cells, strict=True))
-
-
-def shuffled(items: Sequence[Example], seed: int, purpose: str) -> list[Example]:
-    """Examples in an order that seed and purpose decide, whatever their own."""
-    return sorted(items, key=lambda one: uniform(seed, purpose, one.name))
+            continue
+        try:
+            row = json.loads(text)
+        except ValueError as error:
+            raise FormatError(path, line, f"not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise FormatError(path, line, "expected a JSON object")
+        yield line, row
 
 
 def split_examples(task: ExampleTask, seed: int) -> SplitExamples:
     """Draws the demonstrations and the three splits.
 
-    Of classes, demonstrations, search and calibration hold as many each as can be; the test split
-    is drawn without regard to them.
+    Demonstrations, search and calibration are balanced by class; the test split is not.
 
     Args:
         task: names the files.
-        seed: of demonstrations and search; the task's own draws calibration and test.
+        seed: draws demonstrations and search; the task's own seed draws calibration and test.
 
     Raises:
-        InputError: a file holds too little, or two the same input; as ``read_examples``.
+        InputError: a file holds too few examples, or two files the same input; as
+            ``read_examples``.
     """
-    sizes = task.splits
-    left = _disjoint(
-        {name: read_examples(path, task) for name, path in _files(task).items()}, sizes.overlap
+    sizes, labels = task.splits, list(task.verbalisers)
+    files = {"train": task.train, "dev": task.dev, "test": task.test}
+    left = _drop_overlap(
+        {name: read_examples(path, task) for name, path in files.items() if path}, sizes.overlap
     )
 
-    def draw(split: str, number: int, seed: int, *, balanced: bool = True) -> list[Example]:
-        source = split if split in left else "train"
-        drawn = _draw(task, left[source], number, shuffled_by=(seed, split), balanced=balanced)
-        gone = {one.name for one in drawn}
-        left[source] = [one for one in left[source] if one.name not in gone]
-        return drawn
+    def draw(purpose: str, number: int, seed: int, labels: Sequence[str]) -> list[Example]:
+        source = purpose if purpose in left else "train"
+        drawn = _draw(_shuffle(left[source], seed, purpose), number, purpose, labels)
+        names = {example.name for example in drawn}
+        left[source] = [example for example in left[source] if example.name not in names]
+        return _shuffle(drawn, seed, purpose)
 
-    # What is the same for all seeds is drawn first: then no seed's demonstrations are in it.
-    test = draw("test", sizes.test, sizes.seed, balanced=False) if sizes.test else []
-    calibration = draw("dev", sizes.calibration, sizes.seed)
-    classes = max(1, len(task.verbalisers))
-    demonstrations = draw("demonstrations", task.shots * classes, seed)
-    search = draw("search", sizes.search, seed)
+    # What all seeds share is drawn first, so that it holds no seed's demonstrations.
+    test = draw("test", sizes.test, sizes.seed, []) if sizes.test else []
+    calibration = draw("dev", sizes.calibration, sizes.seed, labels)
+    demonstrations = draw("demonstrations", task.shots * max(1, len(labels)), seed, labels)
+    search = draw("search", sizes.search, seed, labels)
     if not sizes.test:
-        source = "test" if "test" in left else "train"
-        test = shuffled(left[source], sizes.seed, "test")
+        test = _shuffle(left["test" if "test" in left else "train"], sizes.seed, "test")
         if not test:
             raise InputError(f"no example of {task.train} is left for the test split")
     return SplitExamples(demonstrations, search, calibration, test)
 
 
-def _files(task: ExampleTask) -> dict[str, Path]:
-    named = {"train": task.train, "dev": task.dev, "test": task.test}
-    return {name: path for name, path in named.items() if path is not None}
+def _shuffle(examples: Sequence[Example], seed: int, purpose: str) -> list[Example]:
+    """Gives examples in an order that depends on seed and purpose, but not on their own order."""
+    return sorted(examples, key=lambda example: uniform(seed, purpose, example.name))
 
 
-def _disjoint(files: Mapping[str, list[Example]], overlap: str) -> dict[str, list[Example]]:
-    seen: dict[tuple[str, ...], Example] = {}
+def _drop_overlap(files: Mapping[str, list[Example]], overlap: str) -> dict[str, list[Example]]:
+    """Drops the examples whose input occurred before, or refuses them."""
+    first: dict[tuple[str, ...], Example] = {}
     kept: dict[str, list[Example]] = {}
     for name, examples in files.items():
         kept[name] = []
-        for one in examples:
-            content = tuple(one.values.values())[:-1]  # without the answer
-            other = seen.setdefault(content, one)
-            if other is one:
-                kept[name].append(one)
+        for example in examples:
+            inputs = tuple(example.values.values())[:-1]  # without the answer
+            earlier = first.setdefault(inputs, example)
+            if earlier is example:
+                kept[name].append(example)
             elif overlap == "refuse":
                 raise InputError(
-                    f"the splits would overlap: {one.path}:{one.line} holds the input of "
-                    f'{other.path}:{other.line}; take one out, or set overlap = "drop" in '
+                    f"the splits would overlap: {example.path}:{example.line} holds the input of "
+                    f'{earlier.path}:{earlier.line}; take one out, or set overlap = "drop" in '
                     "[splits], which leaves the later out"
                 )
         if dropped := len(examples) - len(kept[name]):
-            log.info("%s: %d inputs left out that stand before, too", examples[0].path, dropped)
+            log.info("%s: dropped %d inputs that occur before", examples[0].path, dropped)
     return kept
 
 
 def _draw(
-    task: ExampleTask,
-    examples: Sequence[Example],
-    number: int,
-    *,
-    shuffled_by: tuple[int, str],
-    balanced: bool,
+    shuffled: Sequence[Example], number: int, purpose: str, labels: Sequence[str]
 ) -> list[Example]:
-    split = shuffled_by[1]
-    mixed = shuffled(examples, *shuffled_by)
-    named = {"dev": "calibration"}.get(split, split)
-    if len(mixed) < number:
+    """Takes the first examples, as equal by label as possible; any, where there are no labels."""
+    split = "calibration" if purpose == "dev" else purpose
+    if len(shuffled) < number:
         raise InputError(
-            f"too few examples: {number} for {named}, and {len(mixed)} are left in its file"
+            f"too few examples: {number} for {split}, and {len(shuffled)} are left in its file"
         )
-    if not balanced or not task.verbalisers:
-        return mixed[:number]
-    by_label: dict[str, list[Example]] = defaultdict(list)
-    for one in mixed:
-        by_label[one.label].append(one)
+    if not labels:
+        return list(shuffled[:number])
     drawn: list[Example] = []
-    for place, label in enumerate(task.verbalisers):
-        wanted = number // len(task.verbalisers) + (place < number % len(task.verbalisers))
-        if len(by_label[label]) < wanted:
+    for index, label in enumerate(labels):
+        share = number // len(labels) + (index < number % len(labels))
+        of_label = [example for example in shuffled if example.label == label]
+        if len(of_label) < share:
             raise InputError(
-                f"too few examples of {label!r}: {wanted} for {named}, and "
-                f"{len(by_label[label])} are left in its file"
+                f"too few examples of {label!r}: {share} for {split}, and {len(of_label)} are left "
+                "in its file"
             )
-        drawn += by_label[label][:wanted]
-    return shuffled(drawn, *shuffled_by)
+        drawn += of_label[:share]
+    return drawn

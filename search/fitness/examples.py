@@ -1,105 +1,76 @@
-"""What tasks with examples share: the seed prompt, and a request an example."""
+"""The base of problems with labelled examples: the seed prompt, the splits and the requests."""
 
-import math
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from hashlib import blake2b
-from typing import TypeVar
+from collections.abc import Mapping
 
-from rankprompt.llm.base import Request
-from rankprompt.prompts.prompt import Template, parse_template
-from rankprompt.search.genome import Segment, segment
-from rankprompt.search.splits import Example, SplitExamples
+from rankprompt.files.toml import format_toml
+from rankprompt.llm.base import LanguageModel, Request
+from rankprompt.prompts.prompt import Template
+from rankprompt.search.config import SearchConfig
+from rankprompt.search.fitness.base import ItemProblem, digest, shared_prefix, take_share
+from rankprompt.search.splits import Example, split_examples
 from rankprompt.search.tasks import ExampleTask
 
-__all__ = [
-    "about",
-    "digest",
-    "labels",
-    "make_request",
-    "part",
-    "seed_segments",
-    "shared_start",
-    "split_answer",
-]
-
-_T = TypeVar("_T")
+__all__ = ["ExampleProblem"]
 
 
-def part(items: Sequence[_T], kinds: Sequence[Hashable], share: float) -> list[_T]:
-    """A share of items, rounded up, in their order; of each kind as many as can be.
+class ExampleProblem(ItemProblem[Example]):
+    """A task with labelled examples.
 
-    A smaller share's items are among a greater share's, and all are the items as they stand.
+    The seed is the instruction, the demonstrations, and the task's template up to the answer. The
+    demonstrations come first and the input last, so that all requests of a prompt share its start.
+
+    Args:
+        task: the task.
+        config: its seed draws the demonstrations and the search split, and it holds the constants
+            of the reward.
+
+    Attributes:
+        splits: the examples.
+        options: the texts that the model chooses between; none where it writes the answer.
+
+    Raises:
+        InputError: the data cannot be read, are too few, or overlap.
     """
-    seen: Counter[Hashable] = Counter()
-    turns = []
-    for kind in kinds:
-        turns.append(seen[kind])
-        seen[kind] += 1
-    taken = sorted(range(len(items)), key=turns.__getitem__)[: math.ceil(share * len(items))]
-    return [items[place] for place in sorted(taken)]
 
+    def __init__(self, task: ExampleTask, config: SearchConfig) -> None:
+        super().__init__(task.metric, config)
+        self._task, self.frozen = task, task.frozen
+        self.splits = split_examples(task, config.seed)
+        splits = self.splits._asdict().items()
+        self.labels: Mapping[str, int] = {name: len(examples) for name, examples in splits}
+        self.about: Mapping[str, object] = {
+            name: digest(
+                [f"{example.label} {list(example.values.items())}" for example in examples]
+            )
+            for name, examples in splits
+        }
+        shown = [
+            task.template.fill(**example.values).rstrip() for example in self.splits.demonstrations
+        ]
+        before = "".join(f"{text}{task.separator}" for text in (task.instruction, *shown) if text)
+        # A model's tokens include the white space before them, so that belongs to the answer.
+        first, *middle, cue = task.template.parts[:-2]
+        self.template = Template((before + first, *middle, cue.rstrip()))
+        space = cue[len(cue.rstrip()) :]
+        self.options = tuple(space + text for text in task.verbalisers.values())
 
-def split_answer(template: Template) -> tuple[Template, str]:
-    """The template up to the answer's slot, and the blanks that stand between the two.
+    def format_file(self, prompt: Template) -> str:
+        """Writes a TOML file with the prompt and its options by label, or what may be written."""
+        task = self._task
+        answer: dict[str, object] = {"max_tokens": task.max_tokens}
+        if self.options:
+            answer = {"options": list(self.options), "labels": list(task.verbalisers)}
+        return format_toml({"kind": task.kind, "text": str(prompt), **answer, "chat": task.chat})
 
-    A model's tokens take a blank before them, so these belong to the answer.
-    """
-    cue = template.parts[-3]
-    stripped = cue.rstrip()
-    return Template((*template.parts[:-3], stripped)), cue[len(stripped) :]
+    def _items(self, model: LanguageModel, split: str, share: float) -> list[Example]:  # noqa: ARG002
+        examples: list[Example] = getattr(self.splits, split)
+        # Where the answer is written there are no classes, and the first examples are taken.
+        return take_share(
+            examples, [example.label if self.options else "" for example in examples], share
+        )
 
-
-def seed_segments(task: ExampleTask, demonstrations: Sequence[Example]) -> tuple[Segment, ...]:
-    """The seed: instruction, demonstrations, and the template up to the answer.
-
-    Demonstrations come first and the input last, so that a genome's examples share its start.
-    """
-    shown = [task.template.fill(**one.values).rstrip() for one in demonstrations]
-    before = "".join(f"{one}{task.separator}" for one in filter(None, [task.instruction, *shown]))
-    question, _ = split_answer(task.template)
-    whole = Template((before + question.parts[0], *question.parts[1:]))
-    return segment(whole, task.frozen)
-
-
-def make_request(
-    prompt: str,
-    example: Example,
-    *,
-    options: tuple[str, ...] = (),
-    max_tokens: int = 0,
-    chat: bool = False,
-) -> Request:
-    """The request about an example; what all examples share is marked."""
-    template = parse_template(prompt)
-    text = template.fill(**example.values)
-    return Request(text, options, max_tokens, chat, (shared_start(template),))
-
-
-def shared_start(template: Template) -> int:
-    """Up to which character the prompts of a genome are the same, token by token.
-
-    That is the first slot: further starts would be shared with few others. The blanks before it may
-    be a token, or go into the next one, as the input wants it: with them, a genome would have two
-    starts.
-    """
-    return len(template.parts[0].rstrip())
-
-
-def labels(splits: SplitExamples) -> dict[str, int]:
-    """How many labels each split uses."""
-    return {name: len(examples) for name, examples in splits._asdict().items()}
-
-
-def about(splits: SplitExamples) -> Mapping[str, object]:
-    """Which examples each split holds, as a digest of their content and order."""
-    return {
-        name: digest([f"{one.label} {list(one.values.items())}" for one in examples])
-        for name, examples in splits._asdict().items()
-    }
-
-
-def digest(texts: Sequence[str]) -> str:
-    """How many texts there are, and a digest that changes when one does."""
-    found = blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8)
-    return f"{len(texts)}: {found.hexdigest()}"
+    def _requests(self, prompt: Template, item: Example) -> list[Request]:
+        task = self._task
+        max_tokens = 0 if self.options else task.max_tokens
+        breaks = (shared_prefix(prompt),)
+        return [Request(prompt.fill(**item.values), self.options, max_tokens, task.chat, breaks)]

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from rankprompt.search.evolution import run_evolution
 from tests.cli.conftest import Command
 from tests.fakes import FakeModel
 from tests.search.worlds import offsets, opinion, write_task
@@ -18,10 +20,8 @@ SMALL = ("--evaluations", 40, "--population", 4, "--offspring", 8, "--min-length
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     model = FakeModel(opinion)
-    defaults = {"load": lambda *_, **__: model, "tokens": offsets}
-    from rankprompt.search import evolving
-
-    monkeypatch.setattr(evolving.run_evolution, "__kwdefaults__", defaults)
+    run = partial(run_evolution, load=lambda *_, **__: model, tokens=offsets)
+    monkeypatch.setattr("rankprompt.search.evolution.run_evolution", run)
     return model
 
 
@@ -92,8 +92,8 @@ def test_ctrl_c_is_answered_with_how_to_go_on(
     ("options", "said"),
     [
         (("--method", "gag"), "did you mean 'gga'?"),
-        (("--evaluations", 0), "evaluations must be at least 1"),
-        (("--min-length", 15), "nothing would be pruned; lower the minimal length"),
+        (("--evaluations", 0), "rankprompt: --evaluations must be at least 1"),
+        (("--min-length", 15), "nothing would be pruned; lower --min-length"),
     ],
 )
 def test_what_cannot_work_is_one_line(

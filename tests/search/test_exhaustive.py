@@ -2,7 +2,7 @@
 
 import pytest
 
-from rankprompt.search.loop import evolve
+from rankprompt.search.registry import run_search
 from tests.search.toys import best_of_all, landscape, start
 
 BUDGET = 1500
@@ -12,7 +12,7 @@ def finds(number: int, method: str, *, restart: bool) -> tuple[bool, int]:
     """Whether a search finds the best of all 4,096 genomes, and with how many evaluations."""
     fitness = landscape(number)
     search = start(12, fitness, method=method, evaluations=BUDGET, restart=restart, seed=number)
-    list(evolve(search))
+    list(run_search(search))
     assert search.archive.evaluations <= BUDGET
     assert search.best is not None
     best = best_of_all(search.seed, fitness)

@@ -1,13 +1,14 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import InputError
+from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.prompts.prompt import Template, load_prompt, parse_template
-from rankprompt.search import Frozen, Prunable, SeedPrompt, Slot, segment, token_offsets
+from rankprompt.search import Frozen, Prunable, SeedPrompt, Slot, segment
 from rankprompt.search.genome import Offsets, Segment
 from tests.search.toys import words
 
@@ -60,7 +61,7 @@ def test_whatever_the_tokenizer_genes_are_the_prunable_characters_and_slots_stay
     frozen = "".join(one.text for one in segments if isinstance(one, Frozen))
     assert sorted("".join(pruned.parts[::2])) == sorted(kept + frozen)
     # And as a file holds it, with its braces doubled.
-    assert parse_template(seed.render(genome)) == pruned
+    assert parse_template(str(seed.template(genome))) == pruned
 
 
 @given(cases())
@@ -84,7 +85,7 @@ def test_a_seed_of_all_ones_is_the_file_s_text_byte_for_byte(text: str) -> None:
     template = parse_template(written)
     if text:
         seed = SeedPrompt(segment(template), words)
-        assert seed.render(seed.whole) == written
+        assert str(seed.template(seed.whole)) == written
 
 
 def test_tokens_within_one_character_are_one_gene() -> None:
@@ -98,7 +99,7 @@ def test_a_token_over_an_edge_gives_what_of_it_is_prunable() -> None:
     seed = SeedPrompt([Prunable("Review: "), Slot("x"), Frozen("!"), Prunable("ok")], words)
     assert words("Review: {x}!ok") == [(0, 7), (7, 14)]
     assert seed.genes == ("Review:", " ", "ok")
-    assert seed.render((False, False, True)) == "{x}!ok"
+    assert str(seed.template((False, False, True))) == "{x}!ok"
 
 
 def test_what_no_token_covers_goes_with_the_token_after_it_or_stands_alone_at_the_end() -> None:
@@ -110,8 +111,8 @@ def test_the_tokens_of_a_pruned_prompt_are_counted_anew_without_its_slots() -> N
     seed = SeedPrompt(
         segment(parse_template("a b c{x}")), lambda t: [(i, i + 1) for i in range(len(t))]
     )
-    assert seed.tokens(seed.whole) == 5
-    assert seed.tokens((True, False, False, False, False)) == 1
+    assert seed.count_tokens(seed.template(seed.whole)) == 5
+    assert seed.count_tokens(seed.template((True, False, False, False, False))) == 1
 
 
 def test_texts_are_frozen_where_they_occur_last() -> None:
@@ -134,27 +135,18 @@ def test_a_frozen_text_that_is_not_there_and_a_seed_without_genes_are_refused() 
     with pytest.raises(InputError, match="nothing to prune"):
         SeedPrompt(segment(parse_template("A: {first}"), ["A: "]), words)
     with pytest.raises(ValueError, match="2 genes for a seed of 1"):
-        SeedPrompt([Prunable("a")], words).render((True, True))
-
-
-def test_a_tokenizer_without_offsets_is_refused() -> None:
-    with pytest.raises(ModelError, match="no character offsets"):
-        token_offsets(object())
+        SeedPrompt([Prunable("a")], words).template((True, True))
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    from transformers import AutoTokenizer
-
-    from rankprompt.llm.embedded import converted_folder
-
-    return AutoTokenizer.from_pretrained(str(converted_folder()))
+def offsets() -> Offsets:
+    return model_offsets(EMBEDDED)
 
 
 @pytest.mark.model
 @given(data=st.data())
 @settings(max_examples=100)
-def test_with_a_real_tokenizer_too(tokenizer: Any, data: st.DataObject) -> None:
+def test_with_a_real_tokenizer_too(offsets: Offsets, data: st.DataObject) -> None:
     segments = data.draw(
         st.lists(
             st.one_of(
@@ -165,23 +157,23 @@ def test_with_a_real_tokenizer_too(tokenizer: Any, data: st.DataObject) -> None:
             max_size=6,
         ).filter(prunable)
     )
-    seed = SeedPrompt(segments, token_offsets(tokenizer))
+    seed = SeedPrompt(segments, offsets)
     assert "".join(seed.genes) == prunable(segments)
     genome = tuple(data.draw(st.booleans()) for _ in seed.genes)
     pruned = seed.template(genome)
     assert pruned.parts[1::2] == ("query",) * sum(isinstance(one, Slot) for one in segments)
-    assert parse_template(seed.render(genome)) == pruned
+    assert parse_template(str(seed.template(genome))) == pruned
 
 
 @pytest.mark.model
-def test_the_genes_of_plain_text_are_the_model_s_tokens(tokenizer: Any) -> None:
+def test_the_genes_of_plain_text_are_the_model_s_tokens(offsets: Offsets) -> None:
     prompt = load_prompt("prp-demonstrations")
     frozen = ["\n\nPassage A: ", "\n\nPassage B: ", "Output Passage A or Passage B:"]
-    seed = SeedPrompt(segment(prompt.text, frozen), token_offsets(tokenizer))
-    assert seed.render(seed.whole) == str(prompt.text)
+    seed = SeedPrompt(segment(prompt.text, frozen), offsets)
+    assert str(seed.template(seed.whole)) == str(prompt.text)
     path = Path(__file__).parents[2] / "rankprompt/prompts/prp-demonstrations.toml"
-    assert seed.render(seed.whole) in path.read_text()
+    assert str(seed.template(seed.whole)) in path.read_text()
     demonstrations = prompt.text.parts[0]
-    tokens = [demonstrations[start:end] for start, end in token_offsets(tokenizer)(demonstrations)]
+    tokens = [demonstrations[start:end] for start, end in offsets(demonstrations)]
     assert list(seed.genes[: len(tokens) - 1]) == tokens[:-1]
-    assert abs(len(seed.genes) - seed.tokens(seed.whole)) < 25
+    assert abs(len(seed.genes) - seed.count_tokens(seed.template(seed.whole))) < 25

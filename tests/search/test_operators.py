@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from rankprompt.search import SearchSettings
-from rankprompt.search.loop import evolve
+from rankprompt.search import SearchConfig
 from rankprompt.search.operators import (
-    copies,
-    lent,
+    global_random,
     pruned_copies,
     random_genome,
     replicate,
+    seed_copies,
     toolbox,
     tournament,
 )
+from rankprompt.search.registry import run_search
 from tests.search.toys import individual, start
 
 DRAWS = 4000
@@ -79,7 +79,7 @@ def test_the_share_of_a_tournament_is_rounded_down_to_at_least_one(
 
 
 def test_the_best_children_survive_and_of_equals_the_elder() -> None:
-    box = toolbox(SearchSettings(population=3), random.Random(1))
+    box = toolbox(SearchConfig(population=3), random.Random(1))
     scores = [0.5, None, -1.0, 2.0, 0.5, 0.5]
     survivors = box.survive([individual(n, score) for n, score in enumerate(scores)])
     assert [one.number for one in survivors] == [3, 0, 4]
@@ -88,14 +88,14 @@ def test_the_best_children_survive_and_of_equals_the_elder() -> None:
 
 
 def test_with_two_objectives_the_front_survives_and_the_infeasible_last() -> None:
-    box = toolbox(SearchSettings(population=4, pareto=True), random.Random(1))
+    box = toolbox(SearchConfig(population=4, pareto=True), random.Random(1))
     made = [(1.0, 5), (0.5, 5), (0.5, 2), (None, 1), (2.0, 9), (0.1, 8)]
     children = [individual(n, s, length, pareto=True) for n, (s, length) in enumerate(made)]
     assert [one.number for one in box.survive(children)] == [0, 2, 4, 1]
-    box = toolbox(SearchSettings(population=6, pareto=True), random.Random(1))
+    box = toolbox(SearchConfig(population=6, pareto=True), random.Random(1))
     assert box.survive(children)[-1].number == 3
     box.prepare(children)
-    ranked = sorted(children, key=lambda one: one.crowded, reverse=True)
+    ranked = sorted(children, key=lambda one: one.crowding, reverse=True)
     assert {one.number for one in ranked[:3]} == {0, 2, 4}
     assert ranked[-1].number == 3
 
@@ -103,7 +103,7 @@ def test_with_two_objectives_the_front_survives_and_the_infeasible_last() -> Non
 def test_deap_draws_from_the_lent_generator_and_gives_it_back() -> None:
     rng, twin = random.Random(5), random.Random(5)
     before = random.getstate()
-    with lent(rng):
+    with global_random(rng):
         assert random.random() == twin.random()
     assert random.getstate() == before
     assert rng.random() == twin.random()
@@ -111,7 +111,7 @@ def test_deap_draws_from_the_lent_generator_and_gives_it_back() -> None:
 
 def test_the_first_population_is_copies_or_copies_pruned_at_their_own_rates() -> None:
     whole = (True,) * 200
-    assert copies(whole, 3) == [whole] * 3
+    assert seed_copies(whole, 3) == [whole] * 3
     made = pruned_copies(whole, 500, (0.05, 0.2), random.Random(6))
     rates = [1 - sum(genome) / 200 for genome in made]
     # A rate uniform on [.05, .2], and binomial noise upon it.
@@ -130,7 +130,7 @@ def test_random_genomes_have_every_length_equally_often() -> None:
 
 def test_a_search_s_parents_and_losses_are_the_paper_s() -> None:
     search = start(40, min_length=10)
-    generations = list(evolve(search))
+    generations = list(run_search(search))
     lost: Counter[int] = Counter()
     for before, generation in pairwise(generations):
         parents = {one.number for one in before.survivors}

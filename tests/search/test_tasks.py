@@ -5,7 +5,8 @@ import pytest
 
 from rankprompt.errors import RankpromptError
 from rankprompt.search.splits import split_examples
-from rankprompt.search.tasks import ExampleTask, RankingTask, load_task
+from rankprompt.search.task_file import load_task
+from rankprompt.search.tasks import ExampleTask, RankingTask
 from tests.search.worlds import RANKING, TASK, write_ranking, write_task
 
 EXAMPLES = Path(__file__).parent.parent.parent / "search" / "examples"

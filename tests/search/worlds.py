@@ -5,17 +5,32 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, LanguageModel, Request
-from rankprompt.search import SearchSettings
-from rankprompt.search.fitness import Problem, make_problem
-from rankprompt.search.tasks import load_task
-from tests.fakes import FakeModel
+from rankprompt.llm.tokenizer_offsets import Offsets
+from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.search import SearchConfig
+from rankprompt.search.fitness.base import Measures, Problem
+from rankprompt.search.fitness.registry import make_problem
+from rankprompt.search.task_file import load_task
 from tests.search.toys import words
 
-__all__ = ["RANKING", "TASK", "offsets", "opinion", "problem_of", "write_ranking", "write_task"]
+__all__ = [
+    "RANKING",
+    "TASK",
+    "Scorer",
+    "offsets",
+    "opinion",
+    "problem_of",
+    "scorer_of",
+    "write_ranking",
+    "write_task",
+]
+
+P = TypeVar("P", bound=Problem)
 
 TASK = """\
 kind = "classification"
@@ -47,7 +62,7 @@ calibration = 2
 """
 
 
-def offsets(_: str) -> object:
+def offsets(_: str) -> Offsets:
     """The tokenizer of any model here: words."""
     return words
 
@@ -95,11 +110,32 @@ def write_ranking(folder: Path, task: str = RANKING) -> Path:
     return path
 
 
-def model() -> FakeModel:
-    """A model of that opinion."""
-    return FakeModel(opinion)
+class Scorer(Generic[P]):
+    """A problem before one model, whose prompts are given as texts."""
+
+    def __init__(self, problem: P, model: LanguageModel) -> None:
+        self.problem, self._model = problem, CachedModel(model, Journal(None))
+
+    def __call__(self, prompts: Sequence[str], *, share: float = 1.0) -> list[float]:
+        """The fitness of prompts."""
+        return self.problem.fitness(self._model, _templates(prompts), share=share)
+
+    def measures(self, prompts: Sequence[str], split: str) -> list[Measures]:
+        """What prompts are worth on a split."""
+        return self.problem.measures(self._model, _templates(prompts), split)
 
 
-def problem_of(path: Path, model: LanguageModel, seed: int = 0) -> Problem:
+def _templates(prompts: Sequence[str]) -> list[Template]:
+    return [parse_template(prompt) for prompt in prompts]
+
+
+def problem_of(path: Path, seed: int = 0) -> Problem:
     """The problem of a task file."""
-    return make_problem(load_task(path), CachedModel(model, Journal(None)), SearchSettings(), seed)
+    return make_problem(load_task(path), SearchConfig(seed=seed))
+
+
+def scorer_of(path: Path, model: LanguageModel, kind: type[P]) -> Scorer[P]:
+    """The problem of a task file, which must be of this kind, before a model."""
+    problem = problem_of(path)
+    assert isinstance(problem, kind)
+    return Scorer(problem, model)

@@ -11,14 +11,15 @@ from tokenizers.normalizers import Lowercase
 from rankprompt.errors import ModelError
 from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal
+from rankprompt.judges.adapters.base import softmax
 from rankprompt.llm.base import Request
 from rankprompt.llm.local.model import LocalModel, load
-from rankprompt.search import SearchSettings, SeedPrompt, token_offsets
-from rankprompt.search.evolving import EvolveJob, run_evolution
-from rankprompt.search.fitness import make_problem
-from rankprompt.search.fitness.rewards import probabilities
+from rankprompt.llm.tokenizer_offsets import model_offsets
+from rankprompt.search import EvolveConfig, SearchConfig, SeedPrompt
+from rankprompt.search.evolution import run_evolution
+from rankprompt.search.fitness.registry import make_problem
 from rankprompt.search.operators import random_genome
-from rankprompt.search.tasks import load_task
+from rankprompt.search.task_file import load_task
 from tests.llm import tiny
 from tests.search.worlds import TASK, write_task
 
@@ -35,16 +36,16 @@ class Keeping(CachedModel):
         return replies
 
 
-def check(path: Path, name: str, tokenizer: object, genomes: int) -> None:
+def check(path: Path, name: str, genomes: int) -> None:
     scores, usages, said = [], [], []
     for settings in ONE_AT_A_TIME, {}, AS_EVOLVE_RUNS:
         model: LocalModel = load(name, dtype="float32", device="cpu", threads=1, **settings)
         answering = Keeping(model, Journal(None))
-        problem = make_problem(load_task(path), answering, SearchSettings(), 0)
-        seed = SeedPrompt(problem.segments, token_offsets(tokenizer))
+        problem = make_problem(load_task(path), SearchConfig())
+        seed = SeedPrompt(problem.segments, model_offsets(name))
         rng, size = random.Random(0), len(seed.genes)
-        prompts = [seed.render(random_genome(size, size // 2, rng)) for _ in range(genomes)]
-        scores.append(problem(prompts))
+        prompts = [seed.template(random_genome(size, size // 2, rng)) for _ in range(genomes)]
+        scores.append(problem.fitness(answering, prompts, share=1.0))
         usages.append(answering.costs)
         said.append(answering.kept)
     assert len(said[0]) == genomes * 8
@@ -52,7 +53,7 @@ def check(path: Path, name: str, tokenizer: object, genomes: int) -> None:
     for found, answers, usage in zip(scores[1:], said[1:], usages[1:], strict=True):
         for one, other in zip(said[0], answers, strict=True):
             assert one == pytest.approx(other, abs=1e-4)
-            assert probabilities(one) == pytest.approx(probabilities(other), abs=1e-4)
+            assert softmax(one) == pytest.approx(softmax(other), abs=1e-4)
         # A reward is up to 200 times a gap between two probabilities.
         assert scores[0] == pytest.approx(found, abs=200 * 1e-4)
         assert (usages[0].reused, usage.reused > 0) == (0, True)
@@ -64,18 +65,15 @@ def test_prefix_reuse_changes_no_score(tmp_path: Path) -> None:
     words = tiny.tokenizer()
     tiny.save(tmp_path / "model", tiny.llama(max_position_embeddings=512), words)
     path = write_task(tmp_path, TASK.replace("search = 4", "search = 8"))
-    check(path, str(tmp_path / "model"), words, 6)
+    check(path, str(tmp_path / "model"), 6)
 
 
 @pytest.mark.model
 def test_nor_with_the_real_model(tmp_path: Path) -> None:
-    from transformers import AutoTokenizer
-
     from rankprompt.llm.embedded import converted_folder
 
     path = write_task(tmp_path, TASK.replace("search = 4", "search = 8"))
-    name = str(converted_folder())
-    check(path, name, AutoTokenizer.from_pretrained(name), 4)
+    check(path, str(converted_folder()), 4)
 
 
 def test_verbalisers_of_the_same_tokens_are_refused_before_anything_is_written(
@@ -85,7 +83,7 @@ def test_verbalisers_of_the_same_tokens_are_refused_before_anything_is_written(
     words.backend_tokenizer.normalizer = Lowercase()
     tiny.save(tmp_path / "model", tiny.llama(max_position_embeddings=512), words)
     path = write_task(tmp_path, TASK.replace('"gloomy"', '"Cheerful"'))
-    job = EvolveJob(path, tmp_path / "run", SearchSettings(), str(tmp_path / "model"))
+    config = EvolveConfig(path, tmp_path / "run", SearchConfig(), str(tmp_path / "model"))
     with pytest.raises(ModelError, match="' Cheerful' and ' cheerful' are the same tokens"):
-        run_evolution(job)
-    assert not job.output.exists()
+        run_evolution(config)
+    assert not config.output.exists()

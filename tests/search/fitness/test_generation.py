@@ -7,6 +7,7 @@ import pytest
 from rankprompt.errors import InputError, RankpromptError
 from rankprompt.llm.base import Answer, Request
 from rankprompt.search import SeedPrompt
+from rankprompt.search.fitness.generation import GenerationProblem
 from rankprompt.search.fitness.metrics import (
     exact_match,
     exact_number,
@@ -14,10 +15,10 @@ from rankprompt.search.fitness.metrics import (
     load_metric,
     token_f1,
 )
-from rankprompt.search.tasks import load_task
+from rankprompt.search.task_file import load_task
 from tests.fakes import FakeModel
 from tests.search.toys import words
-from tests.search.worlds import problem_of
+from tests.search.worlds import problem_of, scorer_of
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,11 @@ def repeats(request: Request) -> Answer:
 
 
 def scores(path: Path) -> dict[str, float]:
-    problem = problem_of(path, FakeModel(repeats))
-    seed = SeedPrompt(problem.segments, words)
-    (fitness,) = problem([seed.render(seed.whole)])
-    (found,) = problem.measures([seed.render(seed.whole)], "search")
+    scorer = scorer_of(path, FakeModel(repeats), GenerationProblem)
+    seed = SeedPrompt(scorer.problem.segments, words)
+    prompts = [str(seed.template(seed.whole))]
+    (fitness,) = scorer(prompts)
+    (found,) = scorer.measures(prompts, "search")
     assert fitness == next(iter(found.values()))
     return dict(found)
 
@@ -81,7 +83,7 @@ def scores(path: Path) -> dict[str, float]:
 def test_what_is_written_ends_where_an_example_would_begin(tmp_path: Path) -> None:
     path = write_questions(tmp_path, 'kind = "math"')
     assert scores(path) == {"exact-number": 1}
-    problem = problem_of(path, FakeModel(repeats))
+    problem = problem_of(path)
     assert problem.labels == {"demonstrations": 2, "search": 4, "calibration": 4, "test": 8}
 
 
@@ -130,10 +132,10 @@ def test_a_metric_can_be_the_users_own(
         )
     assert f"{own}.py is imported and run by this process" in caplog.text
     # Another metric under the same name is another search.
-    problem = problem_of(path, FakeModel(repeats))
+    problem = problem_of(path)
     assert "metric" in problem.about
     (tmp_path / f"{own}.py").write_text(METRICS + "\n")
-    assert problem_of(path, FakeModel(repeats)).about != problem.about
+    assert problem_of(path).about != problem.about
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rankprompt.search.fitness.ranking import RankingProblem, make_triples, mark
 from rankprompt.types import Candidates, Document, Query
 from tests.fakes import FakeModel
 from tests.search.toys import words
-from tests.search.worlds import RANKING, problem_of, write_ranking
+from tests.search.worlds import RANKING, Scorer, problem_of, scorer_of, write_ranking
 
 
 def test_triples_are_judged_and_hard_and_apart() -> None:
@@ -72,10 +72,8 @@ def prefers(better: Callable[[str], bool]) -> FakeModel:
     return FakeModel(rule)
 
 
-def ranking_of(path: Path, model: LanguageModel) -> RankingProblem:
-    problem = problem_of(path, model)
-    assert isinstance(problem, RankingProblem)
-    return problem
+def ranking_of(path: Path, model: LanguageModel) -> Scorer[RankingProblem]:
+    return scorer_of(path, model, RankingProblem)
 
 
 SEED = str(load_prompt("prp").text)
@@ -111,19 +109,20 @@ def test_a_prompt_that_reads_one_passage_at_a_time_is_asked_once(tmp_path: Path)
     text = RANKING.replace("triples", 'prompt = "query-likelihood-demonstrations"\ntriples')
     path = write_ranking(tmp_path, text)
     model = likes("good")
-    problem = ranking_of(path, model)
+    scorer = ranking_of(path, model)
+    problem = scorer.problem
     seed = SeedPrompt(problem.segments, words)
     share = 1 / (1 + math.exp(-0.5))
-    assert problem([seed.render(seed.whole)]) == [pytest.approx(200 * (2 * share - 1))]
+    assert scorer([str(seed.template(seed.whole))]) == [pytest.approx(200 * (2 * share - 1))]
     assert len(model.prompts) == problem.labels["search"]  # each passage, whatever its triples
     assert len({one.prompt[: one.breaks[0]] for one in model.prompts}) == 1
-    (found,) = problem.measures([seed.render(seed.whole)], "calibration")
+    (found,) = scorer.measures([str(seed.template(seed.whole))], "calibration")
     assert found["accuracy"] == found["ndcg@10"] == 1
-    (found,) = ranking_of(path, likes("poor")).measures([seed.render(seed.whole)], "test")
+    (found,) = ranking_of(path, likes("poor")).measures([str(seed.template(seed.whole))], "test")
     assert found["accuracy"] == 0
     assert found["reward"] == pytest.approx(-180 * (2 * share - 1))
     out = tmp_path / "prompt.toml"
-    out.write_text(problem.file(seed.render(seed.whole)), "utf-8")
+    out.write_text(problem.format_file(seed.template(seed.whole)), "utf-8")
     shipped = load_prompt("query-likelihood-demonstrations")
     evolved = load_prompt(str(out))
     assert (evolved.target, evolved.prior) == (shipped.target, shipped.prior)
@@ -145,7 +144,7 @@ def test_the_first_stage_has_its_say_where_the_prompt_lets_it(tmp_path: Path) ->
 
 
 def test_a_rankings_splits_are_by_query(tmp_path: Path) -> None:
-    problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text))
+    problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text)).problem
     queries = [one.query.id for part in problem.splits.values() for one in part]
     assert sorted(queries) == [f"q{n}" for n in range(6)]
     # Two triples a query; a passage may be the better one of both.
@@ -154,16 +153,16 @@ def test_a_rankings_splits_are_by_query(tmp_path: Path) -> None:
 
 
 def test_an_evolved_ranking_prompt_is_a_prompt_file(tmp_path: Path) -> None:
-    problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text))
+    problem = ranking_of(write_ranking(tmp_path), prefers(lambda text: "good" in text)).problem
     seed = SeedPrompt(problem.segments, words)
     pruned: Genome = tuple(n % 3 > 0 for n in range(len(seed.genes)))
     path = tmp_path / "prompt.toml"
-    path.write_text(problem.file(seed.render(pruned)), "utf-8")
+    path.write_text(problem.format_file(seed.template(pruned)), "utf-8")
     evolved = load_prompt(str(path))
     assert evolved == replace(
         load_prompt("prp-demonstrations"),
         name=str(path),
-        text=parse_template(seed.render(pruned)),
+        text=parse_template(str(seed.template(pruned))),
         description=evolved.description,
         prior=0.0,
     )
@@ -182,11 +181,11 @@ def test_a_collection_that_holds_too_little_is_refused(
 ) -> None:
     path = write_ranking(tmp_path, RANKING.replace(old, new))
     with pytest.raises(Exception, match=said):
-        problem_of(path, FakeModel())
+        problem_of(path)
 
 
 @pytest.mark.parametrize("name", ["listwise", "setwise", "relevance-labels"])
 def test_a_prompt_that_compares_no_two_passages_is_refused(tmp_path: Path, name: str) -> None:
     path = write_ranking(tmp_path, RANKING.replace("triples", f'prompt = "{name}"\ntriples'))
     with pytest.raises(InputError, match="compares no two passages"):
-        problem_of(path, FakeModel(lambda _: Answer()))
+        problem_of(path)

@@ -10,46 +10,47 @@ from typing import Any
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.search import SearchSettings
-from rankprompt.search.methods import search as run
-from rankprompt.search.record import Record, read_history
-from rankprompt.search.state import Search
-from tests.search.toys import by_hash, seed_of
+from rankprompt.search import SearchConfig
+from rankprompt.search.history import record
+from rankprompt.search.registry import run_search
+from rankprompt.search.run_folder import RunFolder, read_history
+from rankprompt.search.search_state import SearchState
+from tests.search.toys import by_hash, on_texts, seed_of
 
 ABOUT = {"model": {"name": "toy", "fingerprint": "1"}}
 METHODS = ["gga", "ssga", "tapruning", "random"]
 
-# Searches in a folder; in generation 3 it says so and waits to be killed, scores half given.
+# Searches in a folder; in generation 3 it says so and waits to be killed, half the scores given.
 KILLED = """
 import sys, time
 from pathlib import Path
-from rankprompt.search import SearchSettings
-from rankprompt.search.methods import search
-from rankprompt.search.record import Record
-from tests.search.toys import by_hash, seed_of
-from tests.search.test_record import ABOUT
+from rankprompt.search import SearchConfig
+from rankprompt.search.registry import run_search
+from rankprompt.search.run_folder import RunFolder
+from tests.search.toys import by_hash, on_texts, seed_of
+from tests.search.test_run_folder import ABOUT
 
 asked = 0
 
 def fitness(prompts):
     global asked
-    if under_way.generation == 3:
+    if state.generation == 3:
         asked += 1
         if asked > (0 if sys.argv[2] in ("gga", "random") else 10):
             print("now", flush=True)
             time.sleep(60)
     return by_hash(prompts)
 
-settings = SearchSettings(method=sys.argv[2], evaluations=400, min_length=0, acceptance=0.1)
-with Record(Path(sys.argv[1]), seed_of(40), settings, ABOUT) as record:
-    under_way = record.begin(fitness)
-    for _ in search(under_way):
-        record.save(under_way)
+config = SearchConfig(method=sys.argv[2], evaluations=400, min_length=0, acceptance=0.1)
+with RunFolder(Path(sys.argv[1]), seed_of(40), config, ABOUT) as folder:
+    state = folder.resume(on_texts(fitness))
+    for _ in run_search(state):
+        folder.save(state)
 """
 
 
-def settings_of(method: str = "gga", **more: Any) -> SearchSettings:
-    return SearchSettings(
+def settings_of(method: str = "gga", **more: Any) -> SearchConfig:
+    return SearchConfig(
         **{"method": method, "evaluations": 400, "min_length": 0, "acceptance": 0.1, **more}
     )
 
@@ -60,24 +61,24 @@ def finish(
     fitness: Callable[[Sequence[str]], list[float]] = by_hash,
     generations: int = 1000,
     **more: Any,
-) -> Search:
+) -> SearchState:
     """Searches in a folder to the end, or for so many generations."""
-    with Record(folder, seed_of(40), settings_of(method, **more), ABOUT) as record:
-        search = record.begin(fitness)
-        for done, _ in enumerate(run(search), 1):
-            record.save(search)
+    with RunFolder(folder, seed_of(40), settings_of(method, **more), ABOUT) as run:
+        search = run.resume(on_texts(fitness))
+        for done, _ in enumerate(run_search(search), 1):
+            run.save(search)
             if done == generations:
                 break
     return search
 
 
-def outcome(search: Search) -> tuple[Any, ...]:
+def outcome(search: SearchState) -> tuple[Any, ...]:
     assert search.best is not None
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in search.logbook]
     return (
-        [one.record() for one in search.history],
+        [record(one) for one in search.history],
         list(search.archive.scores.items()),
-        search.best.record(),
+        record(search.best),
         [one.number for one in search.population],
         search.rng.getstate(),
         rows,
@@ -129,8 +130,8 @@ def test_stopped_after_any_generation_it_goes_on_and_asks_nothing_twice(
         pieces = finish(tmp_path / "pieces", method, fitness, generations=1)
     assert outcome(pieces) == outcome(whole)
     assert pieces.stop is not None
-    assert fitness.asked == list(whole.archive.scores)
-    assert [one.record() for one in read_history(tmp_path / "pieces")] == outcome(whole)[0]
+    assert fitness.asked == list(map(str, whole.archive.scores))
+    assert [record(one) for one in read_history(tmp_path / "pieces")] == outcome(whole)[0]
 
 
 def test_infeasible_scores_and_two_objectives_are_resumed_too(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_damage_is_mended_and_said_and_no_score_that_is_whole_is_asked_again(
     mended = finish(tmp_path / "damaged", fitness=fitness)
     assert "played again" not in caplog.text
     assert outcome(mended) == outcome(whole)
-    assert len(set(fitness.asked) & set(before.archive.scores)) <= lost
+    assert len(set(fitness.asked) & set(map(str, before.archive.scores))) <= lost
 
 
 @pytest.mark.parametrize("generations", [3, 1000])
@@ -227,9 +228,9 @@ def test_other_settings_another_model_or_seed_are_refused_with_the_difference(
         finish(tmp_path / "run", population=20, seed=5)
     about = {"model": {"name": "toy", "fingerprint": "2"}}
     with pytest.raises(InputError, match=r'about\.model\.fingerprint was "1", is now "2"'):
-        Record(tmp_path / "run", seed_of(40), settings_of(), about)
+        RunFolder(tmp_path / "run", seed_of(40), settings_of(), about)
     with pytest.raises(InputError, match=r"about.seed was 42 parts, is now 41 parts|about.seed\["):
-        Record(tmp_path / "run", seed_of(39), settings_of(), ABOUT)
+        RunFolder(tmp_path / "run", seed_of(39), settings_of(), ABOUT)
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
 
 
@@ -266,7 +267,7 @@ def test_a_newer_version_and_other_folders_are_refused_and_left_alone(tmp_path: 
 
 def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:
     with (
-        Record(tmp_path / "run", seed_of(40), settings_of(), ABOUT),
+        RunFolder(tmp_path / "run", seed_of(40), settings_of(), ABOUT),
         pytest.raises(InputError, match="another process is at this search"),
     ):
         finish(tmp_path / "run")
@@ -275,17 +276,17 @@ def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_and_what_was_saved_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Record(tmp_path / "run", seed_of(40), settings_of(), ABOUT) as record:
-        search = record.begin(by_hash)
-        generations = run(search)
+    with RunFolder(tmp_path / "run", seed_of(40), settings_of(), ABOUT) as folder:
+        search = folder.resume(on_texts(by_hash))
+        generations = run_search(search)
         next(generations)
-        record.save(search)
+        folder.save(search)
         next(generations)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space")))
             with pytest.raises(InputError, match=r"cannot write .*No space; what was finished"):
-                record.save(search)
-        record.save(search)
+                folder.save(search)
+        folder.save(search)
     assert outcome(finish(tmp_path / "run")) == outcome(finish(tmp_path / "whole"))
 
 

@@ -1,4 +1,4 @@
-"""Writing a prompt as a file that ``rerank --prompt`` takes."""
+"""Writing a prompt as a TOML file that ``rerank --prompt`` takes."""
 
 from rankprompt.files.toml import format_toml
 from rankprompt.prompts.prompt import Prompt
@@ -7,11 +7,11 @@ __all__ = ["format_prompt"]
 
 
 def format_prompt(prompt: Prompt, *, source: str = "") -> str:
-    """The text of a prompt's TOML file; ``load_prompt`` reads the same prompt from it.
+    """Writes a prompt's TOML file; ``load_prompt`` reads the same prompt from it.
 
     Args:
-        prompt: its name is not in the file.
-        source: where it comes from, for the file's ``source`` key.
+        prompt: the prompt; its name is not in the file.
+        source: where the prompt comes from, for the file's ``source`` key.
     """
     keys = {
         "kind": prompt.kind,

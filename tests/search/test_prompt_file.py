@@ -6,11 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankprompt.prompts.prompt import SHIPPED, Template, load_prompt
-from rankprompt.search import Archive, SearchSettings, SeedPrompt, segment
-from rankprompt.search.loop import evolve
-from rankprompt.search.promptfile import format_prompt
-from rankprompt.search.state import Search
-from tests.search.toys import by_hash, words
+from rankprompt.search import Archive, SearchConfig, SeedPrompt, segment
+from rankprompt.search.prompt_file import format_prompt
+from rankprompt.search.registry import run_search
+from rankprompt.search.search_state import SearchState
+from tests.search.toys import by_hash, on_texts, words
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -37,8 +37,8 @@ def test_an_evolved_prompt_is_a_file_that_a_reranking_takes(tmp_path: Path) -> N
     prompt = load_prompt("prp-demonstrations")
     frozen = ["\n\nPassage A: ", "\n\nPassage B: ", "Output Passage A or Passage B:"]
     seed = SeedPrompt(segment(prompt.text, frozen), words)
-    search = Search.begin(seed, SearchSettings(evaluations=300), Archive(by_hash))
-    list(evolve(search))
+    search = SearchState(seed, SearchConfig(evaluations=300), Archive(on_texts(by_hash)))
+    list(run_search(search))
     assert search.best is not None
     assert search.best.length < len(seed.genes)
     evolved = replace(prompt, text=seed.template(search.best.genome))
