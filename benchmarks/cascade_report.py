@@ -9,7 +9,7 @@ from rankprompt.cascade.cascade import percentile
 from rankprompt.cascade.report_files import draw_lines
 from rankprompt.files import write_atomically
 
-REPORT, QUALITY, COST = (Path("docs") / name for name in
+REPORT, QUALITY, COST = (Path("docs/results") / name for name in
                          ("cascade.md", "cascade-quality.svg", "cascade-cost.svg"))  # fmt: skip
 NAMES = ("bm25", "encoder", "first", "random")
 KEEP = (1, 2, 3, 4, 6, 8)

@@ -1,4 +1,4 @@
-"""CK students distilled from a cross-encoder on TIME: docs/cascade-training.md.
+"""CK students distilled from a cross-encoder on TIME: docs/results/cascade.md.
 
 A first run asks the teacher for 32,406 windows (about eight minutes on a core); the scores are kept
 in the cache, and a second run asks for none.
@@ -43,7 +43,7 @@ from rankprompt.retrieval.bm25 import Index, bm25
 from rankprompt.types import Document, Qrels
 
 DATA = Path("../shared/data/time")
-REPORT = Path("docs/cascade-training.md")
+REPORT = Path("docs/results/cascade.md")
 DEPTH, KEEP, TOP, UNSEEN = 20, 4, 3, 0.4
 LOSSES = ("lambda", "kl", "cross-entropy", "mse")
 SETTINGS = TrainingSettings(epochs=4, patience=4, validate_every=10, measure="overlap@4")

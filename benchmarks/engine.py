@@ -1,4 +1,4 @@
-"""Our local engine against a naive one: the tables in docs/engine.md.
+"""Our local engine against a naive one: the tables in docs/results/speed.md.
 
 The naive engine does as rerankers commonly do: transformers as it comes, one pair at a time, two
 prompts, a batch of two, all logits, nothing kept. Same model, prompt, passages, threads and number
@@ -35,7 +35,7 @@ from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS
 
-REPORT = Path("docs/engine.md")
+REPORT = Path("docs/results/speed.md")
 PASSAGE_TOKENS = 64
 # Method, queries, depth, passes.
 SETTINGS = [("allpair", 3, 12, 0), ("heapsort", 5, 20, 0), ("sliding", 5, 20, 3)]

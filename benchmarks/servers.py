@@ -45,7 +45,7 @@ PASSES = 10
 Rankings = dict[str, list[str]]
 Drive = Callable[[PairwiseJudge, Sequence[Candidates]], Awaitable[Rankings]]
 
-REPORT = Path("docs/servers.md")
+REPORT = Path("docs/results/speed.md")
 
 
 class Timed(NamedTuple):
