@@ -1,4 +1,4 @@
-"""A ranking prompt evolved on TREC DL 2019, against its seed on unseen queries: docs/results/evolve.md.
+"""A ranking prompt evolved on DL 2019, against its seed on unseen queries: docs/results/evolve.md.
 
 The embedded model and its default prompt. Run with OMP_NUM_THREADS=1; what was stopped goes on, and
 what was finished is only shown again. The first method's prompt is shipped, with the record of how
@@ -140,7 +140,7 @@ def shipped(options: argparse.Namespace) -> str:
         for one in [result["scores"][who][split]]
     ]
     record = [
-        "Evolved by `python -m benchmarks.evolve_ranking`; see docs/results/evolve.md.",
+        "Evolved by `python -m benchmarks.evolve_ranking`; see docs/evolve.md.",
         f"{options.prompt}, {winner['length']} of {result['genes']} prunable tokens kept: genome",
         winner["genome"],
         f"Model {result['model']} ({result['fingerprint']}), dtype {options.dtype}.",
