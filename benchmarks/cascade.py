@@ -1,4 +1,4 @@
-"""What the cascade keeps of a teacher's quality, and what it saves: docs/cascade.md.
+"""What the cascade keeps of a teacher's quality, and what it saves: docs/results/cascade.md.
 
 TIME's long documents (BM25's top 20), ms-marco-MiniLM-L-12-v2 (int8, ONNX) as the teacher. Run with
 OMP_NUM_THREADS=1. ``--figures FILE`` keeps what was measured, so that the page can be made again.

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import table
+from benchmarks.tables import replace_part, table
 from rankprompt.cascade.cascade import percentile
 from rankprompt.cascade.report_files import draw_lines
 from rankprompt.files import write_atomically
 
-REPORT, QUALITY, COST = (Path("docs") / name for name in
+REPORT, QUALITY, COST = (Path("docs/results") / name for name in
                          ("cascade.md", "cascade-quality.svg", "cascade-cost.svg"))  # fmt: skip
+WRITER = "benchmarks/cascade.py"
 NAMES = ("bm25", "encoder", "first", "random")
 KEEP = (1, 2, 3, 4, 6, 8)
 AT, MORE = 4, 6
@@ -20,7 +21,7 @@ Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def write(figures: Mapping[str, Any]) -> str:
-    """Writes the page and its plots; gives the page."""
+    """Writes the tables and the plots of the results page; returns the tables."""
     quality, times = figures["quality"]["max"], figures["milliseconds"]
     by_keep = {name: [(k, mean(quality, name, k)) for k in KEEP] for name in NAMES}
     every = quality["all"]
@@ -43,7 +44,7 @@ def write(figures: Mapping[str, Any]) -> str:
     drawn = draw_lines([("words a document", curve)], "median, seconds a query", level=None)
     write_atomically(COST, drawn)
     page = report(figures)
-    write_atomically(REPORT, page)
+    replace_part(REPORT, WRITER, page)
     return page
 
 
@@ -57,52 +58,6 @@ def mean(values: Mapping[str, float], name: str, keep: int) -> float:
 def report(figures: Mapping[str, Any]) -> str:
     quality, every = figures["quality"], figures["quality"]["max"]["all"]
     return f"""\
-# The intra-document cascade
-
-A student chooses a few windows of a document, and the teacher reads those alone, so what a query
-costs no longer grows with its documents (IDCM, arXiv 2105.09816). Here is what
-it keeps of the teacher's quality, and what it saves.
-
-```python
-from rankprompt.cascade import Cascade, load_student, model_offsets
-
-cascade = Cascade(load_student("bm25"), model_offsets("smollm2-135m"), keep=4)
-shorter = cascade(candidates)  # before any method: each document's text is its chosen windows
-```
-
-- **Windows** are slices of the text, cut by the tokenizer of what reads them; of tokens, or of whole
-  sentences or paragraphs (`--window-unit`). Slices that overlap are shown once, " ... " stands
-  between others. A document of one window stays as it is; an empty one, too.
-- **Students**: `bm25` (no model; rare words are counted over the windows of the query's candidates),
-  `encoder` (cosine of all-MiniLM-L6-v2, or of any folder), `ck:DIR` (trained), and the controls
-  `first`, `random` and `all`.
-- **Teachers**: a cross-encoder (ONNX or transformers), or a language model asked about one window
-  at a time, by yes or no (`relevance-yes-no`) or by query likelihood; or any ranking method over the
-  chosen passages.
-
-```sh
-rankprompt rerank ... --cascade bm25 --keep 4        # any method reads the chosen passages alone
-rankprompt rerank ... --method cascade               # ms-marco-minilm-l12 scores them: no pairs
-rankprompt rerank ... --method cascade --teacher llm:MODEL --prompt relevance-yes-no
-rankprompt cascade report --run R --queries Q --docs D --qrels G --output DIR
-```
-
-`--method cascade` ranks by the teacher's scores alone: `--aggregate` max, the mean of the best L
-(`mean:3`, the default), or the weights that the teacher has learned (`learned`, where its folder has
-them). The journal keeps each window's score, so a stopped run goes on. The manifest has windows seen
-and kept, teacher calls and tokens, documents and queries cut, and the 50th, 95th and 99th percentile
-of the milliseconds a query (of queries that the journal knew nothing of).
-
-What odd input gets: an empty or blank document is one window, whatever the tokenizer says; a
-document longer than its limit (2,000 tokens) is cut and counted (`documents_cut`); a query of more
-than 30 tokens is cut for a cross-encoder and for `ck`, one that is longer than the encoder reads for
-`encoder`, and both are counted (`queries_cut`); a language model refuses one that leaves no room;
-`--keep` beyond a document's windows keeps all; a `ck:` folder goes with the encoder and tokenizer
-that it was made with, by fingerprint; a teacher's NaN is refused by name.
-
-The tables below can be had for any collection by `rankprompt cascade report`, as a table, JSON, CSV
-and two plots.
-
 TIME: {figures["queries"]} queries with judgements, BM25's top 20 documents each, \
 {figures["windows"]:,} windows
 ({figures["median windows"]} in the median document, {figures["most windows"]} at the most). \
@@ -114,7 +69,7 @@ order, has nDCG@10 {figures["bm25 alone"]:.4f}; the teacher over all windows {ev
 
 {verdict(figures)}
 
-## Quality against k
+### Quality against k
 
 nDCG@10; in brackets the share of what all windows give. `random` is the mean of 10 seeds. With the
 best window's score (`max`):
@@ -131,7 +86,7 @@ How much of the teacher's own top k the student finds, over documents of more th
 
 {table(["student", *(f"k={k}" for k in KEEP)], overlap_rows(figures["overlap"]))}
 
-## Latency
+### Latency
 
 Milliseconds a query, from texts to scores: cutting into windows, student, teacher. The variants were
 timed query by query, one right after the other, each beginning in turn; the aggregation of a
@@ -155,7 +110,7 @@ milliseconds larger, and touches all variants alike: so the shares say more than
 
 The encoder is all-MiniLM-L6-v2 in float32, and reads every window at query time.
 
-## Cost against length
+### Cost against length
 
 Documents of so many words, cut from TIME's texts end to end and read to their ends (no limit of 2,000
 tokens); 4 documents a query, 6 queries. Windows that the teacher reads, a query:

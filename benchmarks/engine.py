@@ -1,4 +1,4 @@
-"""Our local engine against a naive one: the tables in docs/engine.md.
+"""Our local engine against a naive one: the tables in docs/results/speed.md.
 
 The naive engine does as rerankers commonly do: transformers as it comes, one pair at a time, two
 prompts, a batch of two, all logits, nothing kept. Same model, prompt, passages, threads and number
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks.plots import draw_bars
-from benchmarks.tables import table
+from benchmarks.tables import replace_part, table
 from rankprompt import Candidates, Document, PairwiseQuestion, rerank
 from rankprompt.datasets.candidates import build_candidates
 from rankprompt.files import read_documents, read_queries, read_run
@@ -35,7 +35,9 @@ from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS, RankerSettings
 
-REPORT = Path("docs/engine.md")
+REPORT = Path("docs/results/speed.md")
+PLOT = REPORT.with_name("engine.svg")
+WRITER = "benchmarks/engine.py"
 PASSAGE_TOKENS = 64
 # Method, queries, depth, passes.
 SETTINGS = [("allpair", 3, 12, 0), ("heapsort", 5, 20, 0), ("sliding", 5, 20, 3)]
@@ -126,18 +128,16 @@ def run_ours(
     )  # fmt: skip
 
 
-def draw() -> None:
-    """Plots the report's own table."""
-    lines = [line.split("|") for line in REPORT.read_text("utf-8").splitlines()]
-    cells = [[cell.strip() for cell in line[1:-1]] for line in lines if len(line) > 1][2:]
-    settings = list(dict.fromkeys(row[0].rpartition(": ")[0] for row in cells))
+def draw(rows: Sequence[Sequence[str]]) -> None:
+    """Plots the tokens and seconds of the table's rows."""
+    settings = list(dict.fromkeys(row[0].rpartition(": ")[0] for row in rows))
     panels: dict[str, dict[str, list[float]]] = {"tokens": {}, "seconds": {}}
-    for row in cells:
+    for row in rows:
         engine = row[0].rpartition(": ")[2]
         for name, value in (("tokens", row[3]), ("seconds", row[6])):
             panels[name].setdefault(engine, []).append(float(value.replace(",", "")))
     groups = [setting.replace(", ", "\n", 1) for setting in settings]
-    draw_bars(REPORT.with_suffix(".svg"), groups, panels)
+    draw_bars(PLOT, groups, panels)
 
 
 def main() -> None:
@@ -188,9 +188,8 @@ Made by `make bench-engine` on {datetime.now(UTC):%Y-%m-%d}: {torch.get_num_thre
 {os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}.
 """
     print(text)
-    head, mark, _ = REPORT.read_text("utf-8").partition("<!-- tables -->\n")
-    REPORT.write_text(head + mark + "\n" + text, "utf-8")
-    draw()
+    replace_part(REPORT, WRITER, text)
+    draw(rows)
 
 
 if __name__ == "__main__":

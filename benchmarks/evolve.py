@@ -1,4 +1,4 @@
-"""Evolved prompts against the seed, hill climbing and random pruning: docs/evolve.md.
+"""Evolved prompts against the seed, hill climbing and random pruning: docs/results/evolve.md.
 
 SST-2 and Subj, the embedded model, at an equal budget of evaluations, one thread.
 Each (task, method, seed) is a run folder of its own under --folder: what was finished is not run
@@ -20,7 +20,7 @@ from benchmarks.tables import replace_part, table
 DATA = Path("../shared/data/tasks")
 EXAMPLES = Path("search/examples")
 METHODS = ("gga", "random", "tapruning", "unpruned")
-PAGE = Path("docs/evolve.md")
+PAGE = Path("docs/results/evolve.md")
 WRITER = "benchmarks/evolve.py"
 
 

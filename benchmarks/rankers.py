@@ -1,4 +1,4 @@
-"""What each method makes of a judge that errs, at which price: docs/rankers-noise.md and its plots.
+"""What each method makes of a judge that errs, at which price: docs/results/methods.md.
 
 The real rankers rank real candidates before simulated judges. The tournament's settings were chosen
 on DL19; the others show them unchanged. What has been simulated is kept in
@@ -17,10 +17,8 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from benchmarks.simulating import (
-    DEPTH,
     WAYS,
     Collection,
-    K,
     Kept,
     Way,
     by_bm25,
@@ -28,64 +26,17 @@ from benchmarks.simulating import (
     lacking,
     simulate,
 )
-from benchmarks.tables import table
+from benchmarks.tables import replace_part, table
 from rankprompt.datasets.sample import sample
 from rankprompt.eval.figures import to_svg
 from rankprompt.eval.plots import draw_costs
 from rankprompt.files import write_atomically
 
-REPORT = Path("docs/rankers-noise.md")
+REPORT = Path("docs/results/methods.md")
 KEPT = Path(".benchmarks/rankers.jsonl")
 JUDGES = ("perfect", "flip=0.1", "flip=0.2", "flip=0.3", "gap", "gap,bias=0.2", "circle=0.2")
 PLOTTED = ("flip=0.2", "gap", "gap,bias=0.2")
-TEXT = f"""\
-# What each method makes of a judge that errs
-
-nDCG@10 of BM25's first {DEPTH}, reranked for the top {K} by a judge that reads the grades and errs;
-mean and standard deviation over seeds of its errors. Prompts are for a query, and rounds those of
-the slowest query in any of the runs. `pipelined` ranks as `sliding` does, in fewer rounds. With
-`--order both` a pair is asked in both orders, each answer with errors of its own, and is a tie
-where they disagree: twice the prompts, and fewer wrong answers. Methods without an order ask other
-questions than pairs ([rankers.md](rankers.md)); only `perfect`, `flip` and `gap` say how answers to
-these err, and **only `gap` means the same for all kinds of questions**: `flip` of a grading is
-another of the query's grades, of a selection another passage shown, of a listing a place for each
-passage where another grade would put it.
-
-The judges, as `--judge-model` spells them in `rerank --model oracle:QRELS` and `plan --simulate`:
-
-- `perfect` reads the grades.
-- `flip=P`: an answer about unequal grades is wrong with probability P; equal grades are a tie.
-- `gap` or `gap=S`: an answer is wrong with odds that fall by e^S for each grade between the two
-  (27%, 12% and 5% of them for S = 1), and a guess about equal grades. A selection chooses by the
-  same odds whatever else is shown (Luce), a listing place by place so (Plackett), and two gradings
-  are in the wrong order as often as an answer about the pair is wrong.
-- `errors=P1/P2/P3`: the same with these probabilities at 1, 2, 3 and more grades apart.
-- `bias=B`: the passage shown first is preferred more often than a half by B, as a manifest's
-  `position_bias` has it.
-- `ties=T`: an answer is a tie, or unreadable, with probability T.
-- `circle=P`: with probability P, places on a circle decide: alike in either order, intransitive.
-- `fitted:JOURNAL`, in `plan --simulate` only: errors, bias and ties are estimated from the model's
-  answers in a run's journal.
-
-Settings join with commas: `gap,bias=0.2`. Errors of all of these but `circle` are independent from
-question to question. A real model's need not be: where it overrates one passage against all others,
-no number of comparisons mends that, and these figures are then the best that a method can hope for.
-[rankers-real.md](rankers-real.md) sets a fitted judge beside the answers that it was fitted to.
-
-{{tables}}
-## The tournament
-
-`bradley-terry` (`rankprompt/sorting/bradley_terry.py`) lets all documents play for some rounds,
-then the better half, down to the best {2 * K}, then asks the pairs whose order is in doubt and
-matters to nDCG. Strengths come from a Bradley-Terry fit in which any answer may be a lapse. Without
-`--comparisons` it asks 7 for each document.
-
-Its settings are those that did best on DL19 before `flip`, with errors drawn otherwise than here.
-TIME was in view while they were tried, so its figures show that they carry over, not a blind
-choice; the sample was not.
-
-{{made}}
-"""
+WRITER = "benchmarks/rankers.py"
 
 
 def seeds(collection: Collection, judge: str, kept: Kept) -> list[int]:
@@ -144,7 +95,7 @@ def report(collections: Sequence[Collection], judges: Sequence[str], kept: Kept)
             found = table(["method", "prompts", "rounds", *done], list(rows(one, done, kept)))
             counts = ", ".join(f"{judge} {count[judge]}" for judge in done if judge != "perfect")
             parts.append(
-                f"## {one.name}\n\n{len(one.candidates)} queries; BM25 itself has "
+                f"### {one.name}\n\n{len(one.candidates)} queries; BM25 itself has "
                 f"{one.first_stage:.3f}. Seeds: {counts}.\n\n{found}\n"
             )
             if one is collections[0]:
@@ -176,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"Made by `make bench-rankers` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, "
         f"Python {platform.python_version()}."
     )
-    text = TEXT.replace("{tables}", report(collections, judges, kept)).replace("{made}", made)
+    text = f"{report(collections, judges, kept)}\n{made}\n"
     print(text)
-    write_atomically(REPORT, text)
+    replace_part(REPORT, WRITER, text)
 
 
 if __name__ == "__main__":

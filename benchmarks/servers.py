@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.tables import table
+from benchmarks.tables import replace_part, table
 from rankprompt import Candidates, Document, PairwiseQuestion, Query
 from rankprompt.journal.cached_model import ConcurrentCachedModel
 from rankprompt.journal.store import Journal
@@ -45,7 +45,8 @@ PASSES = 10
 Rankings = dict[str, list[str]]
 Drive = Callable[[PairwiseJudge, Sequence[Candidates]], Awaitable[Rankings]]
 
-REPORT = Path("docs/servers.md")
+REPORT = Path("docs/results/speed.md")
+WRITER = "benchmarks/servers.py"
 
 
 class Timed(NamedTuple):
@@ -214,7 +215,7 @@ def main() -> None:
     options = parser.parse_args()
     text = report(options, compare(options))
     print(text)
-    REPORT.write_text(f"# The asynchronous driver against a slow server\n\n{text}", "utf-8")
+    replace_part(REPORT, WRITER, text)
 
 
 if __name__ == "__main__":

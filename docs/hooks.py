@@ -1,4 +1,4 @@
-"""What the site takes from elsewhere: the command line's reference, and the notebooks."""
+"""Generates the pages that are not written by hand: command line, Python API, notebooks."""
 
 import re
 import subprocess
@@ -11,18 +11,46 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
 
+# The packages and modules of the Python API reference, in the order of the navigation. A package's
+# page includes its public modules.
+API = (
+    "rankprompt",
+    "rankprompt.types",
+    "rankprompt.errors",
+    "rankprompt.files",
+    "rankprompt.prompts",
+    "rankprompt.rankers",
+    "rankprompt.datasets",
+    "rankprompt.llm",
+    "rankprompt.journal",
+    "rankprompt.judges",
+    "rankprompt.retrieval",
+    "rankprompt.cascade",
+    "rankprompt.eval",
+    "rankprompt.search",
+)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Adds the pages of the Python API to the navigation."""
+    for section in config.nav or ():
+        if "Python API" in section:
+            section["Python API"] = [{module: f"api/{module}.md"} for module in API]
+    return config
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that nobody writes by hand."""
-    made = {"cli.md": command_line()}
+    """Adds the generated pages."""
+    pages = {"cli.md": command_line()}
+    pages |= {f"api/{module}.md": api_page(module) for module in API}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        made[f"notebooks/{path.stem}.md"] = notebook_page(path)
-    for name, text in made.items():
+        pages[f"notebooks/{path.stem}.md"] = notebook_page(path)
+    for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
 
 
-# What the theme leaves out for those who hear a page.
+# The theme's markup, and the same with what axe-core misses in it.
 _ACCESSIBLE = {
     'data-md-component="search" role="dialog"': 'data-md-component="search" role="dialog" '
     'aria-label="Search"',
@@ -31,48 +59,55 @@ _ACCESSIBLE = {
 
 
 def on_post_page(output: str, **_: object) -> str:
-    """Mends what axe-core finds in the theme's own markup."""
-    for found, better in _ACCESSIBLE.items():
-        output = output.replace(found, better)
+    """Corrects the accessibility faults that axe-core finds in the theme's markup."""
+    for theirs, ours in _ACCESSIBLE.items():
+        output = output.replace(theirs, ours)
     return output
 
 
+def api_page(module: str) -> str:
+    """The reference of a module, or of a package with its modules, from their docstrings."""
+    # A page of the package itself would otherwise hold the whole tree.
+    alone = "" if module != "rankprompt" else "\n    options:\n      show_submodules: false"
+    return f"# {module}\n\n::: {module}{alone}\n"
+
+
 def command_line() -> str:
-    """The reference of all verbs, from the program itself."""
-    words = ["rankprompt.cli", "utils", "docs", "--name", "rankprompt", "--title", "Command line"]
-    done = subprocess.run(
-        [sys.executable, "-m", "typer", *words],
+    """The reference of all commands, from the program itself."""
+    arguments = ["rankprompt.cli", "utils", "docs", "--name", "rankprompt", "--title"]
+    completed = subprocess.run(
+        [sys.executable, "-m", "typer", *arguments, "Command line"],
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
-    return whole_summaries(done.stdout)
+    return link_commands(completed.stdout)
 
 
-def whole_summaries(page: str) -> str:
-    """Lists of verbs with links, and with first sentences in place of their beginnings."""
-    said = dict(re.findall(r"^#+ `(rankprompt [^`]+)`\n\n(.+)", page, re.MULTILINE))
-    found, under = [], "rankprompt"
+def link_commands(page: str) -> str:
+    """Turns the lists of commands into links with whole first sentences, which typer truncates."""
+    summaries = dict(re.findall(r"^#+ `(rankprompt [^`]+)`\n\n(.+)", page, re.MULTILINE))
+    lines, parent = [], "rankprompt"
     for line in page.splitlines():
         if heading := re.match(r"#+ `(.+)`", line):
-            under = heading[1]
-        verb = re.match(r"\* `(\w+)`: ", line)
-        name = f"{under} {verb[1]}" if verb else ""
-        if verb and name in said:
-            line = f"* [`{verb[1]}`](#{name.replace(' ', '-')}): {said[name]}"
-        found.append(line)
-    return "\n".join(found) + "\n"
+            parent = heading[1]
+        item = re.match(r"\* `(\w+)`: ", line)
+        command = f"{parent} {item[1]}" if item else ""
+        if item and command in summaries:
+            line = f"* [`{item[1]}`](#{command.replace(' ', '-')}): {summaries[command]}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def notebook_page(path: Path) -> str:
-    """A notebook as a page: its text, its code, and what the code showed."""
-    name = path.relative_to(ROOT)
-    parts = []
+    """A notebook as a page: its text, its code, and the code's output."""
+    blocks = []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
-            parts.append(cell.source)
+            blocks.append(cell.source)
             continue
-        parts.append(f"```python\n{cell.source}\n```")
-        shown = "".join(one.get("text", "") for one in cell.outputs).rstrip()
-        if shown:
-            parts.append(f"```text\n{shown}\n```")
-    title, _, rest = "\n\n".join(parts).partition("\n")
+        blocks.append(f"```python\n{cell.source}\n```")
+        output = "".join(entry.get("text", "") for entry in cell.outputs).rstrip()
+        if output:
+            blocks.append(f"```text\n{output}\n```")
+    title, _, rest = "\n\n".join(blocks).partition("\n")
+    name = path.relative_to(ROOT)
     return f"{title}\n\n*From the notebook `{name}`, which `make test` runs.*\n{rest}\n"

@@ -3,7 +3,7 @@
 ranx's measures get plain arrays that we order and number ourselves. That avoids its traps
 (misaligned queries, unstable ties, failures on missing queries, runs changed in place) and is the
 cheapest way in: its Run and Qrels objects compile for 25 seconds the first time and load for two in
-every later process, arrays for 8 and 0.2 (docs/evaluate.md).
+every later process, arrays for 8 and 0.2 (docs/results/speed.md).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The GGUF copies and the rounding with which docs/llama-server.md explains its differences."""
+"""The GGUF copies and the rounding with which docs/results/judges.md explains its differences."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The site, built once for all that look at it."""
+"""The site, built once for all tests that read it."""
 
 import os
 import subprocess
@@ -10,20 +10,29 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
-def build(folder: Path, settings: Path = ROOT / "mkdocs.yml") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "-f", settings, "-d", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+def build(folder: Path, config: Path = ROOT / "mkdocs.yml") -> "subprocess.CompletedProcess[str]":
+    """Builds the site into a folder."""
+    return _run(
+        ["-m", "mkdocs", "build", "-f", str(config), "-d", str(folder)], NO_MKDOCS_2_WARNING="1"
     )
+
+
+def run_python(code: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a program, with this checkout's package."""
+    return _run(["-c", code], PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
+
+
+def _run(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where it lies; not to be written to."""
+    """The folder of the site; tests only read it."""
     folder = tmp_path_factory.mktemp("site")
-    done = build(folder)
-    assert done.returncode == 0, done.stderr
+    completed = build(folder)
+    assert completed.returncode == 0, completed.stderr
     return folder

@@ -1,6 +1,6 @@
-"""Each command that a page shows exists: its verb, its options, the make target, the module.
+"""Each command that a page shows exists: the command, its options, the make target, the module.
 
-Nothing is run: a command is parsed as the program would parse it, with ``--help`` at its end.
+No command is run: it is parsed as the program would parse it, with ``--help`` at its end.
 """
 
 import importlib.util
@@ -34,11 +34,15 @@ def text_of(page: Path) -> str:
 
 
 def commands(text: str) -> Iterator[str]:
-    """The commands in fenced blocks, their continued lines joined, and those between backticks."""
-    for block in re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+    """The commands in fenced blocks, their continued lines joined, and those between backticks.
+
+    In a block of the language ``console``, a command is a line after the prompt ``$``.
+    """
+    for language, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        prompt = "$ " if language == "console" else ""
         for line in re.sub(r"\\\n", " ", block).splitlines():
-            if line.strip().startswith("rankprompt "):
-                yield line.strip()
+            if line.strip().startswith(f"{prompt}rankprompt "):
+                yield line.strip().removeprefix(prompt)
     for code in re.findall(r"`([^`]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)):
         command = " ".join(code.split())
         if command.startswith("rankprompt "):
@@ -46,29 +50,31 @@ def commands(text: str) -> Iterator[str]:
 
 
 def words(command: str) -> list[str]:
-    """A command's words, without comments, and without what stands for "and so on"."""
-    found = shlex.split(command, comments=True)[1:]
-    return [word for word in found if word not in ("...", "[OPTIONS]")]
+    """A command's words after the program's name, without comments and ellipses."""
+    return [
+        word for word in shlex.split(command, comments=True)[1:] if word not in ("...", "[OPTIONS]")
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_each_command_is_one(page: Path) -> None:
+def test_each_command_exists(page: Path) -> None:
     for command in commands(text_of(page)):
         ran = CliRunner().invoke(app, [*words(command), "--help"])
         assert ran.exit_code == 0, f"{command}\n{ran.output}"
 
 
 def test_commands_are_found_and_wrong_ones_refused() -> None:
-    found = [one for page in PAGES for one in commands(text_of(page))]
-    assert len(found) > 50
+    assert sum(1 for page in PAGES for _ in commands(text_of(page))) > 50
     (command,) = commands("```sh\nrankprompt rerank \\\n    --methods x # so\n```\n")
     assert words(command) == ["rerank", "--methods", "x"]
     assert CliRunner().invoke(app, [*words(command), "--help"]).exit_code == 2
     assert list(commands("`rankprompt\nplan` and `make check`")) == ["rankprompt plan"]
+    shown = "```console\n$ rankprompt plan \\\n    --quiet\nrankprompt: read\n```\n"
+    assert [words(command) for command in commands(shown)] == [["plan", "--quiet"]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_each_make_target_and_each_module_is_one(page: Path) -> None:
+def test_each_make_target_and_each_module_exists(page: Path) -> None:
     text = text_of(page)
     assert set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", text, re.MULTILINE)) <= MAKE
     for module in re.findall(r"python -m (benchmarks[\w.]*)", text):

@@ -1,8 +1,9 @@
-"""The site builds without a warning: links, anchors, navigation, and the pages that are made.
+"""The site builds without a warning: links, anchors, navigation, and the generated pages.
 
-``make docs`` is the same build; its settings (``mkdocs.yml``) make a warning an error.
+``make docs`` is the same build; ``mkdocs.yml`` makes a warning an error.
 """
 
+import importlib
 import re
 from html import unescape
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from tests.docs.conftest import ROOT, build
 
 GOLDEN = ROOT / "tests" / "cli" / "golden"
-CONCEPTS = ["flows", "journal", "cascade", "evolution"]
+CONCEPTS = ["generators", "journal", "cascade", "evolution"]
+# The packages whose public names a user imports from the package itself.
+API = ["rankprompt", "rankprompt.types", "rankprompt.errors", "rankprompt.llm", "rankprompt.files"]
 
 
 def test_each_page_of_the_docs_is_there(site: Path) -> None:
@@ -34,6 +37,20 @@ def test_the_reference_has_each_verb_and_each_option(site: Path) -> None:
         assert options <= set(re.findall(r"--[\w-]+", section)), verb
 
 
+@pytest.mark.parametrize("name", API)
+def test_the_api_reference_documents_each_public_name(site: Path, name: str) -> None:
+    page = (site / "api" / f"{name}.html").read_text("utf-8")
+    for public in importlib.import_module(name).__all__:
+        assert f'id="{name}.{public}"' in page, public
+
+
+def test_the_api_reference_of_a_package_has_its_modules(site: Path) -> None:
+    page = (site / "api" / "rankprompt.rankers.html").read_text("utf-8")
+    assert 'id="rankprompt.rankers.driver.drive"' in page
+    assert 'id="rankprompt.rankers.heapsort.heapsort"' in page
+    assert 'id="rankprompt.rankers.' not in (site / "api" / "rankprompt.html").read_text("utf-8")
+
+
 def test_the_list_of_verbs_leads_to_them_in_whole_sentences(site: Path) -> None:
     page = (site / "cli.html").read_text("utf-8")
     assert 'href="#rankprompt-rerank"' in page
@@ -51,8 +68,8 @@ def test_the_notebooks_are_pages_with_code_and_what_it_showed(site: Path) -> Non
 @pytest.mark.parametrize("concept", CONCEPTS)
 def test_a_concept_has_a_picture_that_is_described(site: Path, concept: str) -> None:
     page = (site / "concepts" / f"{concept}.html").read_text("utf-8")
-    (said,) = re.findall(rf'<img alt="([^"]+)" src="{concept}.svg"', page)
-    assert len(said) > 40
+    (alternative,) = re.findall(rf'<img alt="([^"]+)" src="{concept}.svg"', page)
+    assert len(alternative) > 40
     picture = (site / "concepts" / f"{concept}.svg").read_text("utf-8")
     assert "prefers-color-scheme: dark" in picture
     assert "<title" in picture
@@ -75,6 +92,6 @@ def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
     settings = re.sub(r"(?s)^(nav|hooks|exclude_docs|extra_css):.*?(?=^\w|\Z)", "",
                       (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)  # fmt: skip
     (tmp_path / "mkdocs.yml").write_text(settings)
-    done = build(tmp_path / "site", tmp_path / "mkdocs.yml")
-    assert done.returncode != 0
-    assert "index.md#none" in done.stderr
+    completed = build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    assert completed.returncode != 0
+    assert "index.md#none" in completed.stderr

@@ -1,6 +1,6 @@
-"""The notebooks run as they stand, and show what they showed when they were written.
+"""The notebooks run, and their output is the output that they are stored with.
 
-``RANKPROMPT_RENEW=1 pytest tests/test_notebooks.py`` runs them and keeps what they show.
+``RANKPROMPT_RENEW=1 pytest -m model tests/notebooks`` runs them and stores their output.
 """
 
 import os
@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 SECONDS = 180  # of one core, for each notebook
 
-SPENT = "import resource; print(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))"
+CPU_SECONDS = "import resource; print(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))"
 
 
 def read(path: Path) -> Any:
@@ -24,36 +24,41 @@ def read(path: Path) -> Any:
 
 
 def cleaned(notebook: Any) -> Any:
-    """Without what changes from run to run and what a library says on stderr."""
+    """The notebook without what changes from run to run and without stderr."""
     notebook.metadata.language_info = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata = {"tags": ["varies"]} if varies(cell) else {}
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = joined(one for one in cell.outputs if one.get("name") != "stderr")
+            cell.outputs = joined(
+                output for output in cell.outputs if output.get("name") != "stderr"
+            )
     return notebook
 
 
 def joined(outputs: Iterable[Any]) -> list[Any]:
-    """Where a stream was cut depends on the clock."""
-    found: list[Any] = []
-    for one in outputs:
-        if found and one.output_type == found[-1].output_type == "stream":
-            found[-1].text += one.text
+    """Joins adjacent pieces of a stream, whose boundaries depend on timing."""
+    whole: list[Any] = []
+    for output in outputs:
+        if whole and output.output_type == whole[-1].output_type == "stream":
+            whole[-1].text += output.text
         else:
-            found.append(one)
-    return found
+            whole.append(output)
+    return whole
 
 
 def varies(cell: Any) -> bool:
-    """Whether another machine, which rounds otherwise, may show other words."""
+    """Whether the words of a cell's output may differ on a machine that rounds otherwise."""
     return "varies" in cell.metadata.get("tags", [])
 
 
 def shown(notebook: Any) -> list[list[str]]:
-    """What each cell shows, numbers and white space apart."""
+    """The output of each cell, without numbers and white space."""
     return [
-        [re.sub(r"[\s\d.,%+-]+", " ", one.get("text", one.output_type)) for one in cell.outputs]
+        [
+            re.sub(r"[\s\d.,%+-]+", " ", output.get("text", output.output_type))
+            for output in cell.outputs
+        ]
         for cell in notebook.cells
         if cell.cell_type == "code" and not varies(cell)
     ]
@@ -65,7 +70,7 @@ def test_there_are_four() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_kept_is_valid_small_and_of_no_one_machine(path: Path) -> None:
+def test_the_stored_notebook_is_valid_small_and_of_no_one_machine(path: Path) -> None:
     notebook = read(path)
     nbformat.validate(notebook)
     text = path.read_text("utf-8")
@@ -75,24 +80,24 @@ def test_what_is_kept_is_valid_small_and_of_no_one_machine(path: Path) -> None:
     assert nbformat.writes(cleaned(read(path))) + "\n" == text
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            assert not any(one.output_type == "error" for one in cell.outputs)
+            assert not any(output.output_type == "error" for output in cell.outputs)
 
 
 @pytest.mark.model
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_in_three_minutes_and_shows_what_is_kept(
+def test_it_runs_in_three_minutes_with_the_stored_output(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     notebook = read(path)
-    notebook.cells.append(nbformat.v4.new_code_cell(SPENT))
-    where = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=1500, resources=where, record_timing=False).execute()
-    spent = float(notebook.cells.pop().outputs[0].text)
+    notebook.cells.append(nbformat.v4.new_code_cell(CPU_SECONDS))
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=1500, resources=resources, record_timing=False).execute()
+    seconds = float(notebook.cells.pop().outputs[0].text)
     if os.environ.get("RANKPROMPT_RENEW"):
         path.write_text(nbformat.writes(cleaned(notebook)) + "\n", "utf-8")
     assert shown(cleaned(notebook)) == shown(read(path)), "if meant, renew with RANKPROMPT_RENEW=1"
-    # Not of the clock: neighbours may take as long as they like.
-    assert spent < SECONDS
+    # Processor time, which does not depend on other work on the machine.
+    assert seconds < SECONDS
