@@ -58,7 +58,7 @@ _METHODS = {
     "selection": "setwise-heapsort",
     "listing": "listwise",
 }
-# For the embedded model, and for any other. The embedded model's are measured: docs/results/judges.md.
+# For the embedded model, as measured (docs/results/judges.md), and for any other.
 _PROMPTS: dict[QuestionKind, tuple[str, str]] = {
     PairwiseQuestion: ("query-likelihood-demonstrations", "prp"),
     PointwiseQuestion: ("query-likelihood-demonstrations", "relevance-yes-no"),

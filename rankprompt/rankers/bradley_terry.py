@@ -20,7 +20,7 @@ T = TypeVar("T")
 BUDGET = 7
 """Comparisons for each item, where no budget is given."""
 
-# Chosen on DL19 with simulated judges, then left alone on other collections: docs/results/methods.md.
+# Chosen on DL19 with simulated judges, and kept on other collections: docs/results/methods.md.
 _PRECISION = 0.25  # of every strength around its prior: a standard deviation of 2
 _LAPSE = 0.15  # of answers; 0, plain Bradley-Terry, lost about .01 on DL19 at noise 0.2
 _NEAR = 0.02  # as exact as strengths need be for choosing pairs

