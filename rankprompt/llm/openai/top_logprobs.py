@@ -90,13 +90,10 @@ def _position(
 
 
 class Options:
-    """Options, and where they differ.
+    """Two or more options, and where they differ.
 
     " Passage A" and " Passage B" share the word "Passage"; the rest, "A" and "B", is their bare
     form. A single letter must match in case ("a" is an article), other words need not.
-
-    Args:
-        options: at least two.
 
     Attributes:
         stem: what all options begin with, up to a space; it can be moved to the prompt's end.
