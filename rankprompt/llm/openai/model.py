@@ -44,9 +44,8 @@ _TEMPLATE = 32
 class OpenAIModel:
     """A model behind an OpenAI-compatible server.
 
-    The key comes from the environment variable RANKPROMPT_API_KEY, or else OPENAI_API_KEY.
-
-    The kind of call depends on a request's options:
+    The key comes from the environment variable RANKPROMPT_API_KEY, or else OPENAI_API_KEY. The kind
+    of call depends on a request's options:
 
     * None: the model generates greedily. Of a thinking model, only the text after its thinking is
       the answer, which is empty if the thinking did not end; ``reasoning_content`` is not read. (If

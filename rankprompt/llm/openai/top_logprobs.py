@@ -154,13 +154,8 @@ class Options:
     ) -> tuple[float, ...] | None:
         """Returns the options' log-probabilities at the position where they differ.
 
-        Args:
-            position: the likely tokens there.
-            written: what was generated of the option before the position.
-            spellings: what to compare the tokens with.
-
-        Returns:
-            None if no listed token means an option, or only one token is listed.
+        ``written`` is what was generated of the option before, and ``spellings`` are what to
+        compare the tokens with. None if no listed token means an option, or only one is listed.
         """
 
         def means(option: int, token: bytes) -> bool:
