@@ -46,18 +46,29 @@ def measure(folder: Path) -> dict[str, Any]:
     begun = time.perf_counter()
     candidates, qrels, documents = load(folder)
     teacher, offsets = load_teacher(MINILM), teacher_offsets(MINILM)
-    where: dict[str, Any] = {"offsets": offsets, "settings": WindowSettings()}
-    students: dict[str, list[Any]] = {name: [load_student(name)] for name in STUDENTS}
+    settings = WindowSettings()
+    students: dict[str, list[Student]] = {
+        name: [student] for name in STUDENTS if (student := load_student(name))
+    }
     students["random"] = [RandomStudent(seed) for seed in range(RANDOM_SEEDS)]
     variants = {one: students[one.student][0] if one.keep else None for one in TIMED}
     started = time.perf_counter()
-    timed = time_variants(candidates, variants, teacher, max, **where)
+    timed = time_variants(candidates, variants, teacher, max, offsets=offsets, settings=settings)
     note("latency", started, teacher.tokens)
     with closing(Journal(cache_dir("time-teacher.journal"))) as journal:
         scores = WindowScores(journal, teacher, teacher.fingerprint)
         aggregates = {name: aggregate_by(name) for name in AGGREGATES}
         of_run = ndcg_at_10(qrels)
-        measured = measure_quality(candidates, students, KEEP, scores, aggregates, of_run, **where)
+        measured = measure_quality(
+            candidates,
+            students,
+            KEEP,
+            scores,
+            aggregates,
+            of_run,
+            offsets=offsets,
+            settings=settings,
+        )
     note("quality", started, teacher.tokens)
     quality = measured["max"]
     for variant, one in timed.items():  # the timed runs are the scored ones

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import Any
 
 from benchmarks.simulating import (
     DEPTH,
     VARIANTS,
     Collection,
     K,
+    Result,
     Results,
     Variant,
     by_bm25,
@@ -96,9 +96,7 @@ def seeds(collection: Collection, judge: str, results: Results) -> list[int]:
     ]
 
 
-def values(
-    collection: Collection, judge: str, variant: Variant, results: Results
-) -> list[dict[str, Any]]:
+def values(collection: Collection, judge: str, variant: Variant, results: Results) -> list[Result]:
     """A variant's results with a judge, one for each seed."""
     return [
         results.by_key[collection.name, judge, str(variant), seed]

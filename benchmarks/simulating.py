@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from rankprompt import Candidates, as_run, rerank
 from rankprompt.datasets.candidates import build_candidates, read_candidates
@@ -148,21 +148,30 @@ def rank_sets(
     return rankings, oracle.asked / len(rankings), reranked.rounds
 
 
+class Result(TypedDict):
+    ndcg: float
+    prompts: float
+    rounds: int
+
+
+Key = tuple[str, str, str, int]
+
+
 @dataclass
 class Results:
     """Results by collection, judge, variant and seed, in a file that grows."""
 
     path: Path
-    by_key: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    by_key: dict[Key, Result] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.path.parent.mkdir(exist_ok=True)
         if self.path.exists():
             for line in self.path.read_text("utf-8").splitlines():
-                one = json.loads(line)
-                self.by_key[tuple(one["of"])] = one
+                result = json.loads(line)
+                self.by_key[tuple(result.pop("of"))] = result
 
-    def put(self, of: tuple[Any, ...], **result: Any) -> None:
+    def put(self, of: Key, result: Result) -> None:
         self.by_key[of] = result
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"of": of, **result}) + "\n")
@@ -193,9 +202,11 @@ def simulate_seed(collection: Collection, judge: str, seed: int, results: Result
         )
         results.put(
             (collection.name, judge, str(variant), seed),
-            ndcg=collection.measure(rankings),
-            prompts=comparisons * (1 + (variant.order == "both")),
-            rounds=rounds,
+            Result(
+                ndcg=collection.measure(rankings),
+                prompts=comparisons * (1 + (variant.order == "both")),
+                rounds=rounds,
+            ),
         )
     if missing:
         took = time.perf_counter() - started
