@@ -1,7 +1,7 @@
-"""What the cascade keeps of a teacher's quality, and what it saves: docs/results/cascade.md.
+"""Quality and cost of the cascade, compared with its teacher: docs/results/cascade.md.
 
 TIME's long documents (BM25's top 20), ms-marco-MiniLM-L-12-v2 (int8, ONNX) as the teacher. Run with
-OMP_NUM_THREADS=1. ``--figures FILE`` keeps what was measured, so that the page can be made again.
+OMP_NUM_THREADS=1. ``--figures FILE`` keeps the measurements, so that the page can be written again.
 """
 
 import argparse
@@ -46,21 +46,32 @@ def measure(folder: Path) -> dict[str, Any]:
     begun = time.perf_counter()
     candidates, qrels, documents = load(folder)
     teacher, offsets = load_teacher(MINILM), teacher_offsets(MINILM)
-    where: dict[str, Any] = {"offsets": offsets, "settings": WindowSettings()}
-    students: dict[str, list[Any]] = {name: [load_student(name)] for name in STUDENTS}
+    settings = WindowSettings()
+    students: dict[str, list[Student]] = {
+        name: [student] for name in STUDENTS if (student := load_student(name))
+    }
     students["random"] = [RandomStudent(seed) for seed in range(RANDOM_SEEDS)]
     variants = {one: students[one.student][0] if one.keep else None for one in TIMED}
     started = time.perf_counter()
-    timed = time_variants(candidates, variants, teacher, max, **where)
+    timed = time_variants(candidates, variants, teacher, max, offsets=offsets, settings=settings)
     note("latency", started, teacher.tokens)
     with closing(Journal(cache_dir("time-teacher.journal"))) as journal:
         scores = WindowScores(journal, teacher, teacher.fingerprint)
         aggregates = {name: aggregate_by(name) for name in AGGREGATES}
         of_run = ndcg_at_10(qrels)
-        found = measure_quality(candidates, students, KEEP, scores, aggregates, of_run, **where)
+        measured = measure_quality(
+            candidates,
+            students,
+            KEEP,
+            scores,
+            aggregates,
+            of_run,
+            offsets=offsets,
+            settings=settings,
+        )
     note("quality", started, teacher.tokens)
-    quality = found["max"]
-    for variant, one in timed.items():  # what was timed is what was scored
+    quality = measured["max"]
+    for variant, one in timed.items():  # the timed runs are the scored ones
         assert abs(of_run(one.run) - quality.values[variant]) < 1e-12, variant
     sizes = sorted(quality.windows)
     milliseconds, calls = curve(candidates, documents, offsets, teacher, students["bm25"][0])
@@ -72,7 +83,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "most windows": sizes[-1],
         "bm25 alone": of_run({one.query.id: dict(zip((d.id for d in one.documents), one.scores,
                               strict=True)) for one in candidates}),
-        "quality": {name: named(each.values) for name, each in found.items()},
+        "quality": {name: named(each.values) for name, each in measured.items()},
         "overlap": named(quality.overlaps),
         "milliseconds": {label(one): each.milliseconds for one, each in timed.items()},
         "teacher calls": {label(one): each.calls for one, each in timed.items()},
@@ -87,9 +98,9 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def named(values: Mapping[Variant, float | None]) -> dict[str, float]:
-    found = {f"{one.student} {one.keep}" if one.keep else ALL: value
-             for one, value in values.items()}  # fmt: skip
-    return {name: value for name, value in found.items() if value is not None}
+    by_name = {f"{one.student} {one.keep}" if one.keep else ALL: value
+               for one, value in values.items()}  # fmt: skip
+    return {name: value for name, value in by_name.items() if value is not None}
 
 
 def label(variant: Variant) -> str:
@@ -112,19 +123,22 @@ def curve(
     teacher: Teacher,
     student: Student,
 ) -> tuple[dict[str, list[list[float]]], dict[str, list[float]]]:
-    """Documents of each length, read to their ends: milliseconds and the teacher's calls a query.
+    """Measures whole documents of each length.
 
-    Each query's milliseconds, but the calls' mean over the queries.
+    Returns:
+        By variant and length, the milliseconds of each query, and the mean of the teacher's calls.
     """
     settings = WindowSettings(limit=100_000)
-    found: dict[str, list[list[float]]] = {"all windows": [], "bm25, k=4": []}
-    calls: dict[str, list[float]] = {name: [] for name in found}
+    milliseconds: dict[str, list[list[float]]] = {"all windows": [], "bm25, k=4": []}
+    calls: dict[str, list[float]] = {name: [] for name in milliseconds}
     rng = random.Random(0)
     pool = [one.text.split() for one in documents.values()]
     for length in WORDS:
-        asked = [
+        resized = [
             one._replace(
-                documents=tuple(made(rng, pool, length, i) for i in range(CURVE_DOCUMENTS)),
+                documents=tuple(
+                    random_document(rng, pool, length, i) for i in range(CURVE_DOCUMENTS)
+                ),
                 scores=(0.0,) * CURVE_DOCUMENTS,
             )
             for one in candidates[:CURVE_QUERIES]
@@ -132,23 +146,25 @@ def curve(
         for name, chosen in (("all windows", None), ("bm25, k=4", student)):
             cascade = Cascade(chosen, offsets, settings=settings)
             scores = WindowScores(Journal(None), teacher, "bench")
-            cascade.teacher_scores(asked, scores, aggregate_by("max"))
-            found[name].append([1000 * one for one in cascade.counts.seconds])
-            calls[name].append(scores.asked / len(asked))
-    return found, calls
+            cascade.teacher_scores(resized, scores, aggregate_by("max"))
+            milliseconds[name].append([1000 * one for one in cascade.counts.seconds])
+            calls[name].append(scores.asked / len(resized))
+    return milliseconds, calls
 
 
-def made(rng: random.Random, pool: Sequence[Sequence[str]], length: int, place: int) -> Document:
+def random_document(
+    rng: random.Random, pool: Sequence[Sequence[str]], length: int, number: int
+) -> Document:
     words: list[str] = []
     while len(words) < length:
         words += rng.choice(pool)
-    return Document(str(place), " ".join(words[:length]))
+    return Document(str(number), " ".join(words[:length]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--figures", type=Path, help="read from here, else measured and kept here")
+    parser.add_argument("--figures", type=Path, help="read if it exists, else measured and written")
     arguments = parser.parse_args()
     if arguments.figures and arguments.figures.exists():
         figures = json.loads(arguments.figures.read_text())

@@ -1,4 +1,4 @@
-"""The page and the plots of what ``benchmarks.cascade`` measured."""
+"""Writes the page and plots of the measurements of ``benchmarks.cascade``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,10 +49,10 @@ def write(figures: Mapping[str, Any]) -> str:
 
 
 def mean(values: Mapping[str, float], name: str, keep: int) -> float:
-    """A student's value at k; the mean over the seeds of the random one."""
-    found = [values[one] for one in values
-             if one.startswith(name) and one.endswith(f" {keep}")]  # fmt: skip
-    return sum(found) / len(found)
+    """Returns a student's value at k; for the random student, the mean over its seeds."""
+    by_seed = [values[one] for one in values
+               if one.startswith(name) and one.endswith(f" {keep}")]  # fmt: skip
+    return sum(by_seed) / len(by_seed)
 
 
 def report(figures: Mapping[str, Any]) -> str:
@@ -133,7 +133,7 @@ which this benchmark is 1.
 
 
 def verdict(figures: Mapping[str, Any]) -> str:
-    """What the tables come to, in plain words."""
+    """Summarises the tables in sentences."""
     lines = [claim(figures), default(figures)]
     lines.append(
         f"- Shares are of means over {figures['queries']} queries: tenths of a per cent say little."
@@ -153,23 +153,23 @@ def verdict(figures: Mapping[str, Any]) -> str:
 
 
 def claim(figures: Mapping[str, Any]) -> str:
-    """For which students and aggregations the paper's claim holds, and for which it does not."""
-    found: dict[bool, list[str]] = {True: [], False: []}
+    """Lists the students and aggregations for which the paper's claim holds or does not."""
+    by_outcome: dict[bool, list[str]] = {True: [], False: []}
     for aggregate, quality in figures["quality"].items():
         for name in ("bm25", "encoder"):
             kept, time = mean(quality, name, AT) / quality["all"], p95_share(figures, name, AT)
             holds = kept >= SHARE and time <= QUARTER
-            found[holds].append(f"`{name}` with `{aggregate}` ({kept:.1%} at {time:.0%})")
+            by_outcome[holds].append(f"`{name}` with `{aggregate}` ({kept:.1%} at {time:.0%})")
     return (
         f"- At k = {AT}, {SHARE:.0%} or more of all windows' nDCG@10 at {QUARTER:.0%} or less of "
         "their p95 latency:\n"
-        f"  - holds for {', '.join(found[True]) or 'none'};\n"
-        f"  - does not hold for {', '.join(found[False]) or 'none'}."
+        f"  - holds for {', '.join(by_outcome[True]) or 'none'};\n"
+        f"  - does not hold for {', '.join(by_outcome[False]) or 'none'}."
     )
 
 
 def default(figures: Mapping[str, Any]) -> str:
-    """What speaks for one aggregation and for the other."""
+    """Compares the two aggregations."""
     best, top = figures["quality"]["max"], figures["quality"]["mean:3"]
     one, other = mean(best, "bm25", AT), mean(top, "bm25", AT)
     more = mean(top, "bm25", MORE)
@@ -185,7 +185,7 @@ def default(figures: Mapping[str, Any]) -> str:
 
 
 def p95_share(figures: Mapping[str, Any], name: str, keep: int) -> float:
-    """A variant's p95 latency as a share of all windows'."""
+    """Returns a variant's p95 latency as a share of that over all windows."""
     times = figures["milliseconds"]
     return percentile(times[f"{name}, k={keep}"], 95) / percentile(times["all windows"], 95)
 

@@ -1,7 +1,7 @@
 """CK students distilled from a cross-encoder on TIME: docs/results/cascade.md.
 
-A first run asks the teacher for 32,406 windows (about eight minutes on a core); the scores are kept
-in the cache, and a second run asks for none.
+The first run scores 32,406 windows with the teacher (about eight minutes on a core). The scores are
+kept in the cache directory, so a second run scores none.
 """
 
 import os
@@ -52,15 +52,15 @@ CHANNELS = 128
 
 
 def bm25_scores(lists: Sequence[List]) -> list[list[float]]:
-    """BM25 of each list's windows; a word's rarity is counted over all of the lists' windows."""
+    """Scores each list's windows by BM25, with document frequencies over all lists' windows."""
     windows = {(one.document, i): text for one in lists for i, text in enumerate(one.windows)}
     names = {key: str(number) for number, key in enumerate(windows)}
     index = Index.build(
         (Document(names[key], text) for key, text in windows.items()), language="en"
     )
-    found = dict(index.search({one.query: one.text for one in lists}, len(windows)))
+    scores = dict(index.search({one.query: one.text for one in lists}, len(windows)))
     return [
-        [found[one.query].get(names[one.document, i], 0.0) for i in range(len(one.windows))]
+        [scores[one.query].get(names[one.document, i], 0.0) for i in range(len(one.windows))]
         for one in lists
     ]
 
@@ -78,23 +78,23 @@ def controls(lists: Sequence[List]) -> dict[str, list[list[float]]]:
 
 
 def overlap(lists: Sequence[List], scores: Sequence[Sequence[float]]) -> dict[str, float]:
-    """By query, the mean over its documents of more than KEEP windows."""
-    found: dict[str, list[float]] = {}
-    for one, given in zip(lists, scores, strict=True):
+    """Returns, by query, the mean overlap of its documents of more than KEEP windows."""
+    overlaps: dict[str, list[float]] = {}
+    for one, student in zip(lists, scores, strict=True):
         if len(one.windows) > KEEP:
-            chosen, best = ({*best_places(it, KEEP)} for it in (given, one.teacher))
-            found.setdefault(one.query, []).append(len(chosen & best) / KEEP)
-    return {query: float(np.mean(values)) for query, values in found.items()}
+            chosen, best = ({*best_places(it, KEEP)} for it in (student, one.teacher))
+            overlaps.setdefault(one.query, []).append(len(chosen & best) / KEEP)
+    return {query: float(np.mean(values)) for query, values in overlaps.items()}
 
 
 def ndcg(
     lists: Sequence[List], scores: Sequence[Sequence[float]], qrels: Qrels, keep: int
 ) -> float:
-    """Of the teacher's mean over the best TOP of the windows that were chosen."""
+    """Returns nDCG@10 by the teacher's mean over the best TOP of the chosen windows."""
     run: dict[str, dict[str, float]] = {}
-    for one, given in zip(lists, scores, strict=True):
-        kept = sorted((one.teacher[i] for i in best_places(given, keep)), reverse=True)[:TOP]
-        run.setdefault(one.query, {})[one.document] = float(np.mean(kept))
+    for one, student in zip(lists, scores, strict=True):
+        best = sorted((one.teacher[i] for i in best_places(student, keep)), reverse=True)[:TOP]
+        run.setdefault(one.query, {})[one.document] = float(np.mean(best))
     return ndcg_at_10({query: qrels[query] for query in run})(run)
 
 

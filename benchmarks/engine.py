@@ -1,10 +1,10 @@
 """Our local engine against a naive one: the tables in docs/results/speed.md.
 
-The naive engine does as rerankers commonly do: transformers as it comes, one pair at a time, two
-prompts, a batch of two, all logits, nothing kept. Same model, prompt, passages, threads and number
-format (float32, in which both must give the very same rankings), in one run. Prompts, batches and
-tokens depend on no machine; the processor's seconds, added over its cores, do not count a busy
-neighbour's.
+The naive engine does what rerankers commonly do: transformers without changes, one pair at a time,
+two prompts, a batch of two, all logits, no cache. Both have the same model, prompt, passages,
+threads and number format (float32, in which the rankings must be equal), in one run. Prompts,
+batches and tokens do not depend on the machine; CPU seconds, added over the cores, do not include
+other processes.
 """
 
 import argparse
@@ -15,13 +15,14 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmarks.plots import draw_bars
 from benchmarks.tables import replace_part, table
-from rankprompt import Candidates, Document, PairwiseQuestion, rerank
+from rankprompt import Candidates, Document, PairwiseQuestion, Query, rerank
 from rankprompt.datasets.candidates import build_candidates
 from rankprompt.files import read_documents, read_queries, read_run
 from rankprompt.journal.cached_model import CachedModel
@@ -34,17 +35,19 @@ from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS, RankerSettings
+from rankprompt.rankers.base import Ranker
 
 REPORT = Path("docs/results/speed.md")
 PLOT = REPORT.with_name("engine.svg")
 WRITER = "benchmarks/engine.py"
+Pair: TypeAlias = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 PASSAGE_TOKENS = 64
 # Method, queries, depth, passes.
 SETTINGS = [("allpair", 3, 12, 0), ("heapsort", 5, 20, 0), ("sliding", 5, 20, 3)]
 
 
 class Outcome(NamedTuple):
-    """What a run of an engine gave and cost."""
+    """An engine's rankings and their cost."""
 
     rankings: dict[str, list[str]]
     seconds: float
@@ -57,22 +60,24 @@ class Outcome(NamedTuple):
 
 
 class Naive:
-    """A judge that asks one pair, two prompts, in a batch of two."""
+    """A judge that puts one pair at a time, as two prompts, in a batch of two."""
 
-    def __init__(self, model: Any, tokenizer: Any, prompt: str) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str
+    ) -> None:
         self._model, self._tokenizer = model, tokenizer
-        self._reading = pairwise_adapter(load_prompt(prompt), "scoring")
+        self._adapter = pairwise_adapter(load_prompt(prompt), "scoring")
         self.prompts = self.batches = self.tokens = self.padding = 0
 
-    def __call__(self, comparisons: Sequence[PairwiseQuestion]) -> list[float]:
-        return [self._judge(*comparison) for comparison in comparisons]
+    def __call__(self, questions: Sequence[PairwiseQuestion]) -> list[float]:
+        return [self._judge(*question) for question in questions]
 
-    def _judge(self, query: Any, first: Document, second: Document) -> float:
+    def _judge(self, query: Query, first: Document, second: Document) -> float:
         shown = [(first.text, second.text), (second.text, first.text)]
         encoded = [
-            encode(self._tokenizer, self._reading.requests(query.text, pair)[0]) for pair in shown
+            encode(self._tokenizer, self._adapter.requests(query.text, pair)[0]) for pair in shown
         ]
-        rows = [[*one.context, *one.rows[0].stem] for one in encoded]
+        rows = [[*request.context, *request.rows[0].stem] for request in encoded]
         longest = max(map(len, rows))
         pad = self._tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
@@ -88,10 +93,10 @@ class Naive:
         return 0.5 if ahead[0] == ahead[1] else float(ahead[0])
 
 
-def cut(
+def truncate(
     candidates: Sequence[Candidates], model: LocalModel, tokens: int = PASSAGE_TOKENS
 ) -> list[Candidates]:
-    """Both engines read the very same texts."""
+    """Truncates the passages, so that both engines read the same texts."""
     return [
         one._replace(
             documents=tuple(
@@ -102,8 +107,8 @@ def cut(
     ]
 
 
-def run_naive(candidates: Sequence[Candidates], ranker: Any, pair: Any, prompt: str) -> Outcome:
-    judge = Naive(pair[0], pair[1], prompt)
+def run_naive(candidates: Sequence[Candidates], ranker: Ranker, pair: Pair, prompt: str) -> Outcome:
+    judge = Naive(*pair, prompt)
     started, busy = time.perf_counter(), time.process_time()
     ranked = rerank(candidates, judge, ranker)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
@@ -113,7 +118,7 @@ def run_naive(candidates: Sequence[Candidates], ranker: Any, pair: Any, prompt: 
 
 
 def run_ours(
-    candidates: Sequence[Candidates], ranker: Any, model: LocalModel, prompt: str
+    candidates: Sequence[Candidates], ranker: Ranker, model: LocalModel, prompt: str
 ) -> Outcome:
     model.forget()
     answering = CachedModel(model, Journal(None))
@@ -147,7 +152,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data} is absent; give DL19's folder with --data")
-    # Two, for our engine lays out the weights of its own.
+    # Two, because our engine prepacks its weights.
     pair, own = (
         load_pair(str(converted_folder()), dtype=torch.float32, device=torch.device("cpu"))
         for _ in range(2)
@@ -158,21 +163,22 @@ def main() -> None:
     queries = read_queries(arguments.data / "queries.tsv")
     rows = []
     for method, count, depth, passes in SETTINGS:
-        found, _ = build_candidates(run, queries, texts, depth=depth, limit=count)
-        candidates = cut(found, model)
+        untruncated, _ = build_candidates(run, queries, texts, depth=depth, limit=count)
+        candidates = truncate(untruncated, model)
         ranker = METHODS[method].bind(RankerSettings(10, passes, False))
         ours = run_ours(candidates, ranker, model, arguments.prompt)
         naive = run_naive(candidates, ranker, pair, arguments.prompt)
         if ours.rankings != naive.rankings:
             sys.exit(f"{method}: the rankings differ")
         name = f"{method}{f'-{passes}' if passes else ''}, {count} queries, depth {depth}"
-        for engine, one in (("naive", naive), ("ours", ours)):
+        for engine, outcome in (("naive", naive), ("ours", ours)):
             rows.append(
                 [
-                    f"{name}: {engine}", f"{one.prompts:,}", f"{one.batches:,}",
-                    f"{one.tokens:,}", f"{one.padding:,}", f"{one.tokens / naive.tokens:.2f}",
-                    f"{one.seconds:.1f}", f"{naive.seconds / one.seconds:.2f}",
-                    f"{one.processor:.1f}", f"{naive.processor / one.processor:.2f}",
+                    f"{name}: {engine}", f"{outcome.prompts:,}", f"{outcome.batches:,}",
+                    f"{outcome.tokens:,}", f"{outcome.padding:,}",
+                    f"{outcome.tokens / naive.tokens:.2f}",
+                    f"{outcome.seconds:.1f}", f"{naive.seconds / outcome.seconds:.2f}",
+                    f"{outcome.processor:.1f}", f"{naive.processor / outcome.processor:.2f}",
                 ]
             )  # fmt: skip
             print(" ".join(rows[-1]), file=sys.stderr, flush=True)

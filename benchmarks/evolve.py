@@ -1,8 +1,8 @@
 """Evolved prompts against the seed, hill climbing and random pruning: docs/results/evolve.md.
 
 SST-2 and Subj, the embedded model, at an equal budget of evaluations, one thread.
-Each (task, method, seed) is a run folder of its own under --folder: what was finished is not run
-again, and what was stopped goes on. The page shows what is finished.
+Each (task, method, seed) has a run folder of its own under --folder: a finished run is not
+repeated, and a stopped run continues. The page shows the finished runs.
 """
 
 import argparse
@@ -25,7 +25,7 @@ WRITER = "benchmarks/evolve.py"
 
 
 def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
-    """The example's task, its files and sizes replaced."""
+    """Writes a copy of the example's task with other files and sizes, and returns its path."""
     lines = (
         (EXAMPLES / f"{name}.toml").read_text().replace(f'"{name}/', f'"{DATA.resolve()}/{name}/')
     )
@@ -97,8 +97,8 @@ def _row(results: Sequence[dict[str, Any]]) -> list[str]:
         spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
         return f"{fmean(values):.3f}{spread}"
 
-    def accuracy(who: str, split: str) -> list[float]:
-        return [one["scores"][who][split]["accuracy"] for one in results]
+    def accuracy(prompt: str, split: str) -> list[float]:
+        return [one["scores"][prompt][split]["accuracy"] for one in results]
 
     winner, seed = accuracy("winner", "test"), accuracy("seed", "test")
     return [
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=500)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--page", action="store_true", help="only show what is finished")
+    parser.add_argument("--page", action="store_true", help="only show the finished runs")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if not options.page:

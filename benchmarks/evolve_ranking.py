@@ -1,8 +1,8 @@
 """A ranking prompt evolved on DL 2019, against its seed on unseen queries: docs/results/evolve.md.
 
-The embedded model and its default prompt. Run with OMP_NUM_THREADS=1; what was stopped goes on, and
-what was finished is only shown again. The first method's prompt is shipped, with the record of how
-it was made.
+The embedded model and its default prompt. Run with OMP_NUM_THREADS=1; a stopped run continues, and
+a finished run is only shown again. The first method's prompt comes with rankprompt, with a record
+of how it was evolved.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def measure(options: argparse.Namespace) -> None:
 
 
 class Progress(ProgressListener):
-    """A line a generation on stderr."""
+    """Prints a line for each generation on stderr."""
 
     def on_start(self, problem: Problem, seed: SeedPrompt, finished_generations: int) -> None:
         print(f"{len(seed.genes)} genes, labels {problem.labels}; {finished_generations} resumed",
@@ -112,36 +112,41 @@ def _scores(splits: dict[str, dict[str, float]]) -> list[str]:
 
 
 def _in_words(result: dict[str, Any]) -> str:
-    found, costs = result["comparison"], result["costs"]
-    interval = found["interval"]
+    comparison, costs = result["comparison"], result["costs"]
+    interval = comparison["interval"]
     spread = f" [{interval['low']:+.4f}, {interval['high']:+.4f}]" if interval else ""
-    tested = "no test" if found["randomisation"] is None else f"p = {found['randomisation']:.3f}"
+    tested = (
+        "no test"
+        if comparison["randomisation"] is None
+        else f"p = {comparison['randomisation']:.3f}"
+    )
     by_hand = "The search was stopped by hand. " if "stop file" in result["stop"] else ""
     return (
-        f"{by_hand}nDCG@10 on {found['queries']} unseen queries {found['difference']:+.4f}{spread} "
-        f"against the seed, {found['wins']} better, {found['ties']} the same, "
-        f"{found['losses']} worse; randomisation test {tested}. "
+        f"{by_hand}nDCG@10 on {comparison['queries']} unseen queries "
+        f"{comparison['difference']:+.4f}{spread} "
+        f"against the seed, {comparison['wins']} better, {comparison['ties']} the same, "
+        f"{comparison['losses']} worse; randomisation test {tested}. "
         f"{costs['prompts']:,} prompts, {costs['tokens']:,} tokens and "
         f"{costs['reused']:,} reused, {costs['seconds'] / 60:.0f} minutes in the model."
     )
 
 
 def shipped(options: argparse.Namespace) -> str:
-    """The found prompt as a file, its record in comments."""
+    """Returns the evolved prompt as a file, with its record in comments."""
     from rankprompt.prompts.prompt import load_prompt
     from rankprompt.search.prompt_file import format_prompt
 
     folder = options.folder / f"{options.methods[0]}-{options.seed}"
     result = json.loads((folder / "result.json").read_text())
-    search, winner, found = result["search"], result["winner"], result["comparison"]
-    p = found["randomisation"]
-    better = found["difference"] > 0 and p is not None and p < 0.05
+    search, winner, comparison = result["search"], result["winner"], result["comparison"]
+    p = comparison["randomisation"]
+    better = comparison["difference"] > 0 and p is not None and p < 0.05
     scores = [
-        f"{who} on {split}: {one['accuracy']:.3f} of pairs right, reward {one['reward']:.2f}"
+        f"{label} on {split}: {one['accuracy']:.3f} of pairs right, reward {one['reward']:.2f}"
         + (f", nDCG@10 {one['ndcg@10']:.4f}" if "ndcg@10" in one else "")
         for split in ("search", "calibration", "test")
-        for who in ("seed", "winner")
-        for one in [result["scores"][who][split]]
+        for label in ("seed", "winner")
+        for one in [result["scores"][label][split]]
     ]
     record = [
         "Evolved by `python -m benchmarks.evolve_ranking`; see docs/evolve.md.",
@@ -153,17 +158,18 @@ def shipped(options: argparse.Namespace) -> str:
         f"start {search['start']}.",
         f"TREC DL 2019, BM25's first 20, passages of {options.passage_tokens} tokens: "
         f"{options.search} queries to search,",
-        f"{options.calibration} to calibrate, {found['queries']} to test; {options.triples} pairs "
-        f"a query of the search split, {options.gap} grade or more apart.",
+        f"{options.calibration} to calibrate, {comparison['queries']} to test; "
+        f"{options.triples} pairs a query of the search split, {options.gap} grade or more apart.",
         f"Labels: {', '.join(f'{name} {count:,}' for name, count in result['labels'].items())}.",
         *scores,
-        f"nDCG@10 against the seed on the {found['queries']} unseen queries: "
-        f"{found['difference']:+.4f}, {found['wins']} better, {found['losses']} worse, "
+        f"nDCG@10 against the seed on the {comparison['queries']} unseen queries: "
+        f"{comparison['difference']:+.4f}, {comparison['wins']} better, "
+        f"{comparison['losses']} worse, "
         f"randomisation test p = {'none' if p is None else f'{p:.3f}'}.",
         "It wins." if better else "It does not win, so the default prompt stays the default.",
     ]
-    known = load_prompt(str(folder / "prompt.toml"))
-    evolved = replace(known, description=f"{options.prompt}, evolved by pruning its tokens")
+    prompt = load_prompt(str(folder / "prompt.toml"))
+    evolved = replace(prompt, description=f"{options.prompt}, evolved by pruning its tokens")
     source = f"{options.prompt}, pruned by PromptQuine (arXiv 2506.17930)"
     comments = "".join(f"# {line}\n" for line in record)
     return comments + format_prompt(evolved, source=source)
@@ -189,10 +195,10 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.only is None:
         measure(options)
-    found = page(options)
-    replace_part(PAGE, WRITER, found)
+    text = page(options)
+    replace_part(PAGE, WRITER, text)
     SHIPPED.write_text(shipped(options))
-    print(found)
+    print(text)
 
 
 if __name__ == "__main__":

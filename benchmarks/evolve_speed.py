@@ -1,7 +1,6 @@
 """Evaluations of prompts a second, ours against one prompt at a time: docs/results/evolve.md.
 
-By the clock, in float32, with as many threads as there are cores: run it on a machine that does
-nothing else.
+Wall-clock time, in float32, with as many threads as there are cores: run it on an idle machine.
 """
 
 import argparse
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmarks.evolve import PAGE, task_file
 from benchmarks.tables import replace_part, table
@@ -35,98 +35,100 @@ from rankprompt.search.operators import random_genome
 from rankprompt.search.task_file import load_task
 
 WRITER = "benchmarks/evolve_speed.py"
-# The most that 8 shots a label leave of SST-2's 32 training examples.
+# SST-2 has 32 training examples; 8 shots of each label leave 16.
 SIZES = {"search": 16, "calibration": 20, "test": 20}
 
 
 class Plain:
-    """transformers as it comes, one prompt a forward, with all its logits; what a search needs."""
+    """transformers without changes: one prompt a forward pass, with all logits."""
 
     name, fingerprint = EMBEDDED, "plain"
 
-    def __init__(self, network: Any, tokenizer: Any) -> None:
+    def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self._network, self._tokenizer = network, tokenizer
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        return [[place] for place in range(len(requests))]
+        return [[index] for index in range(len(requests))]
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         (request,) = requests
-        one = encode(self._tokenizer, request)
-        (row,) = one.rows
-        ids = torch.tensor([[*one.context, *row.stem]])
+        encoded = encode(self._tokenizer, request)
+        (row,) = encoded.rows
+        ids = torch.tensor([[*encoded.context, *row.stem]])
         with torch.inference_mode():
             logits = self._network(input_ids=ids).logits
-        return read_options([one], logits, [len(one.context) - 1]), Usage(ids.numel(), 0)
+        return read_options([encoded], logits, [len(encoded.context) - 1]), Usage(ids.numel(), 0)
 
     def length(self, request: Request) -> int:
         return encode(self._tokenizer, request).length
 
 
-def network() -> Any:
+def network() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return load_pair(str(converted_folder()), dtype=torch.float32, device=torch.device("cpu"))
 
 
-def local(**loading: Any) -> Callable[[], LocalModel]:
-    return lambda: LocalModel(*network(), name=EMBEDDED, **loading)
+def local(**settings: Any) -> Callable[[], LocalModel]:
+    return lambda: LocalModel(*network(), name=EMBEDDED, **settings)
 
 
-WAYS: dict[str, Callable[[], Any]] = {
+ENGINES: dict[str, Callable[[], Any]] = {
     "transformers, one prompt at a time": lambda: Plain(*network()),
     "our engine, one prompt at a time": local(prefix_bytes=0, batch_tokens=1),
     "our engine, plain batching": local(prefix_bytes=0),
     "our engine, shared starts": local(starts_end=True),
 }
-BASES = list(WAYS)[:3]
+BASES = list(ENGINES)[:3]
 
 
-class Keeping(CachedModel):
-    """Keeps the log-likelihoods of the last chunk."""
+class RecordingModel(CachedModel):
+    """Records the log-likelihoods of the last chunk."""
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         replies = super().answer(requests)
-        self.kept = [value for one in replies if one.answer for value in one.answer.loglikelihoods]
+        self.recorded = [
+            value for one in replies if one.answer for value in one.answer.loglikelihoods
+        ]
         return replies
 
 
 def measure(model: Any, shots: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Scores the genomes anew, ``turns`` times; the best time."""
+    """Scores the genomes anew, ``turns`` times; the best time counts."""
     task = load_task(task_file(options.folder, "sst2", {**SIZES, "shots": shots}))
     best = float("inf")
     for _ in range(options.turns):
         if isinstance(model, LocalModel):
             model.forget()
-        answering = Keeping(model, Journal(None))
+        cached = RecordingModel(model, Journal(None))
         problem = make_problem(task, SearchConfig())
         seed = SeedPrompt(problem.segments, model_offsets(EMBEDDED))
         rng, size = random.Random(0), len(seed.genes)
         genomes = [random_genome(size, size // 2, rng) for _ in range(options.genomes)]
         prompts = [seed.template(one) for one in dict.fromkeys(genomes)]
         started = time.perf_counter()
-        scores = problem.fitness(answering, prompts, share=1.0)
+        scores = problem.fitness(cached, prompts, share=1.0)
         best = min(best, time.perf_counter() - started)
     return {
         "genes": size,
         "speed": len(scores) / best,
-        "tokens": answering.costs.tokens / len(scores),
-        "padding": answering.costs.padding / len(scores),
-        "found": (answering.kept, scores),
+        "tokens": cached.costs.tokens / len(scores),
+        "padding": cached.costs.padding / len(scores),
+        "values": (cached.recorded, scores),
     }
 
 
-def rows_of(shots: int, ways: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """A row for each way, against the ways before it; differences are those from the first."""
-    first = next(iter(ways.values()))["found"]
+def rows_of(shots: int, engines: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Returns a row for each engine, compared with those before it; differences from the first."""
+    first = next(iter(engines.values()))["values"]
     rows = []
-    for way, one in ways.items():
+    for engine, one in engines.items():
         apart = [
             max(abs(a - b) for a, b in zip(*each, strict=True))
-            for each in zip(one["found"], first, strict=True)
+            for each in zip(one["values"], first, strict=True)
         ]
         rows.append(
             [
-                f"{shots} ({one['genes']} genes)", way, f"{one['speed']:.2f}",
-                *(f"{one['speed'] / ways[base]['speed']:.1f}x" for base in BASES),
+                f"{shots} ({one['genes']} genes)", engine, f"{one['speed']:.2f}",
+                *(f"{one['speed'] / engines[base]['speed']:.1f}x" for base in BASES),
                 f"{one['tokens']:.0f}", f"{one['padding']:.0f}",
                 *(f"{each:.1e}" for each in apart),
             ]
@@ -143,14 +145,18 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     threads = use_threads(None)
-    models = {way: make() for way, make in WAYS.items()}
+    models = {engine: make() for engine, make in ENGINES.items()}
     rows = []
     for shots in options.shots:
-        ways = {}
-        for way, model in models.items():
-            ways[way] = measure(model, shots, options)
-            print(f"{shots} {way}: {ways[way]['speed']:.2f} a second", file=sys.stderr, flush=True)
-        rows += rows_of(shots, ways)
+        engines = {}
+        for engine, model in models.items():
+            engines[engine] = measure(model, shots, options)
+            print(
+                f"{shots} {engine}: {engines[engine]['speed']:.2f} a second",
+                file=sys.stderr,
+                flush=True,
+            )
+        rows += rows_of(shots, engines)
     columns = [
         "shots a label", "way", "evaluations a second", "against transformers, one at a time",
         "against ours, one at a time", "against plain batching", "tokens an evaluation", "padding",

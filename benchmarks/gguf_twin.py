@@ -1,8 +1,8 @@
-"""Copies of a GGUF file in other number formats, and ggml's rounding in a model of torch.
+"""Copies a GGUF file in other number formats, and gives a torch model the rounding of ggml.
 
-Where a weight is quantised, ggml rounds what it is multiplied with, too: in blocks of 32 numbers to
-8 bits, their scale to float16 (Q8_0). Beside a weight of Q4_1, whose blocks have a minimum of their
-own, that minimum is multiplied with the block's sum, which is rounded to float16 (Q8_1).
+If a weight is quantised, ggml also rounds the activations: blocks of 32 numbers to 8 bits, and
+their scale to float16 (Q8_0). The blocks of a Q4_1 weight have a minimum, which is multiplied by
+the block's sum, rounded to float16 (Q8_1).
 """
 
 from collections.abc import Callable
@@ -69,11 +69,11 @@ def copy_gguf(
 
 
 def round_as_ggml(model: Any, path: Path) -> None:
-    """Makes a model's products round what they multiply their weights with, as ggml does.
+    """Makes a model's products round their activations, as ggml does.
 
     Args:
         model: of transformers, with the file's weights de-quantised.
-        path: a GGUF file; products with its tensors of float32 stay as they are.
+        path: a GGUF file; products with its float32 tensors stay as they are.
     """
     heads = {
         "attn_q": model.config.num_attention_heads,
@@ -83,7 +83,7 @@ def round_as_ggml(model: Any, path: Path) -> None:
         kind = tensor.name.split(".")[-2]
         if kind not in PRODUCTS or tensor.tensor_type == gguf.GGMLQuantizationType.F32:
             continue
-        alike = [one for name, one in model.named_modules() if name.endswith(PRODUCTS[kind])]
+        layers = [layer for name, layer in model.named_modules() if name.endswith(PRODUCTS[kind])]
         block = int(tensor.name.split(".")[1]) if tensor.name.startswith("blk.") else 0
         minima = None
         if tensor.tensor_type == gguf.GGMLQuantizationType.Q4_1:
@@ -92,11 +92,11 @@ def round_as_ggml(model: Any, path: Path) -> None:
                 # transformers has each head's even rows before its odd ones.
                 pairs = minima.reshape(heads[kind], -1, 2, minima.shape[1])
                 minima = pairs.swapaxes(1, 2).reshape(minima.shape)
-        alike[block].register_forward_hook(_rounding(minima))
+        layers[block].register_forward_hook(_rounding(minima))
 
 
 def _minima(tensor: Any) -> np.ndarray:
-    """The minimum of each block of Q4_1: bytes 2 and 3 of its 20."""
+    """Returns the minimum of each Q4_1 block: bytes 2 and 3 of its 20."""
     blocks = np.asarray(tensor.data).reshape(tensor.data.shape[0], -1, 20)
     return np.ascontiguousarray(blocks[:, :, 2:4]).view(np.float16)[..., 0].astype(np.float32)
 
@@ -108,11 +108,11 @@ def _rounding(minima: np.ndarray | None) -> Callable[..., torch.Tensor]:
         blocks = inputs[0].reshape(*inputs[0].shape[:-1], -1, 32)
         scale = blocks.abs().amax(-1, keepdim=True) / 127
         whole = torch.where(scale > 0, blocks / scale, 0).round()
-        kept = scale.half().float()
-        product = torch.nn.functional.linear((whole * kept).flatten(-2), module.weight)
+        rounded = scale.half().float()
+        product = torch.nn.functional.linear((whole * rounded).flatten(-2), module.weight)
         if of_blocks is not None:
             sums = whole.sum(-1, keepdim=True)
-            moved = ((sums * scale).half().float() - sums * kept)[..., 0]
+            moved = ((sums * scale).half().float() - sums * rounded)[..., 0]
             product += torch.nn.functional.linear(moved, of_blocks)
         return product
 

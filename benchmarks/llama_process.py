@@ -1,4 +1,4 @@
-"""Runs llama.cpp's llama-server on a GGUF file, and asks it for next tokens."""
+"""Runs llama.cpp's llama-server on a GGUF file, and requests next tokens from it."""
 
 import json
 import os
@@ -25,14 +25,14 @@ Likely = list[dict[int, float]]  # for each prompt, next tokens and their log-pr
 def running(server: Path, model: Path, flags: Sequence[str] = ()) -> Iterator[None]:
     """Runs llama-server on a GGUF file, at ADDRESS."""
     with tempfile.TemporaryDirectory() as links:
-        # The wheel leaves out the links by which the libraries are looked for.
+        # The wheel lacks the links by which the loader finds the libraries.
         for library in server.parent.glob("lib*.so.*.*.*"):
             short = library.name.rsplit(".", 2)[0]
             Path(links, short).symlink_to(library)
         environment = {
             **os.environ,
             "LD_LIBRARY_PATH": f"{links}:{server.parent}",
-            # Threads that spin while they wait take the cores from this process.
+            # Threads that spin while waiting would take the cores from this process.
             "OMP_WAIT_POLICY": "passive",
         }
         command = [
@@ -72,10 +72,10 @@ def post(path: str, body: dict[str, Any]) -> Any:
 
 
 def likely_there(prompts: Sequence[str]) -> Likely:
-    """The 20 likeliest next tokens of each prompt."""
-    found = []
+    """Returns the 20 most likely next tokens of each prompt."""
+    likely = []
     for prompt in prompts:
         body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": 20}
         (entry,) = post("/v1/completions", body)["choices"][0]["logprobs"]["content"]
-        found.append({one["id"]: one["logprob"] for one in entry["top_logprobs"]})
-    return found
+        likely.append({top["id"]: top["logprob"] for top in entry["top_logprobs"]})
+    return likely

@@ -18,11 +18,11 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import kendalltau
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmarks.gguf_twin import copy_gguf, round_as_ggml
 from benchmarks.llama_process import ADDRESS, FLOAT32, Likely, likely_there, post, running
@@ -44,10 +44,10 @@ from rankprompt.rankers.reranking import rerank_concurrently
 REPORT = Path("docs/results/judges.md")
 WRITER = "benchmarks/llama_server.py"
 QUERIES, DEPTH, TOKENS = 10, 10, 32
-# Not in the chat template, which the server would fill in its own way.
+# Without the chat template, which the server would fill in differently.
 PROMPT = replace(load_prompt("prp"), chat=False)
 STEM = " Passage"
-# What of the first block is quantised in the last table.
+# The tensors of the first block that are quantised, by row of the last table.
 KINDS = ["token_embd", "attn_q", "attn_k", "attn_v", "attn_output"]
 KINDS += ["ffn_gate", "ffn_up", "ffn_down", "ffn", "attn", ""]
 
@@ -58,7 +58,7 @@ MEASURES = [
     "unreadable answers", "prompts", "seconds of the server",
 ]  # fmt: skip
 
-Pair = tuple[Any, Any]  # a model and its tokenizer
+Pair = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 
 @dataclass
@@ -71,48 +71,50 @@ class Judged:
     unreadable: int = 0
     seconds: float = 0.0
 
-    def keep(self, asked: Sequence[PairwiseQuestion], answers: list[float]) -> list[float]:
-        for (query, first, second), answer in zip(asked, answers, strict=True):
+    def record(self, questions: Sequence[PairwiseQuestion], answers: list[float]) -> list[float]:
+        for (query, first, second), answer in zip(questions, answers, strict=True):
             self.preferences[query.id, first.id, second.id] = answer
         return answers
 
 
 def judge_here(model: LocalModel, candidates: Sequence[Candidates]) -> Judged:
-    found = Judged()
+    judged = Judged()
     with closing(Journal(None)) as journal:
-        answering = CachedModel(model, journal)
-        judge = PairwiseJudge(answering, Choice(PROMPT), decide="soft")
+        cached = CachedModel(model, journal)
+        judge = PairwiseJudge(cached, Choice(PROMPT), decide="soft")
         started = time.perf_counter()
-        ranked = rerank(candidates, lambda asked: found.keep(asked, judge(asked)), allpair)
-    found.seconds = time.perf_counter() - started
-    found.rankings, found.prompts = ranked.rankings, answering.costs.prompts
-    note("here", started, answering.costs.tokens)
-    return found
+        ranked = rerank(
+            candidates, lambda questions: judged.record(questions, judge(questions)), allpair
+        )
+    judged.seconds = time.perf_counter() - started
+    judged.rankings, judged.prompts = ranked.rankings, cached.costs.prompts
+    note("here", started, cached.costs.tokens)
+    return judged
 
 
 def judge_there(candidates: Sequence[Candidates]) -> Judged:
-    found = Judged()
+    judged = Judged()
 
     async def run() -> None:
         served = load_server("smollm2", base_url=f"{ADDRESS}/v1")
         with closing(Journal(None)) as journal:
-            answering = ConcurrentCachedModel(served, journal, concurrency=4)
-            judge = PairwiseJudge(answering, Choice(PROMPT), decide="soft")
+            cached = ConcurrentCachedModel(served, journal, concurrency=4)
+            judge = PairwiseJudge(cached, Choice(PROMPT), decide="soft")
 
-            async def ask(comparisons: Sequence[PairwiseQuestion]) -> list[float]:
-                return found.keep(comparisons, await judge.ask_concurrently(comparisons))
+            async def ask(questions: Sequence[PairwiseQuestion]) -> list[float]:
+                return judged.record(questions, await judge.ask_concurrently(questions))
 
             try:
-                found.rankings = (await rerank_concurrently(candidates, ask, allpair)).rankings
+                judged.rankings = (await rerank_concurrently(candidates, ask, allpair)).rankings
             finally:
                 await served.close()
-        found.prompts, found.unreadable = answering.costs.prompts, judge.diagnostics.unreadable
+        judged.prompts, judged.unreadable = cached.costs.prompts, judge.diagnostics.unreadable
 
     started = time.perf_counter()
     asyncio.run(run())
-    found.seconds = time.perf_counter() - started
-    note("server", started, found.prompts)
-    return found
+    judged.seconds = time.perf_counter() - started
+    note("server", started, judged.prompts)
+    return judged
 
 
 @torch.inference_mode()
@@ -126,20 +128,20 @@ def likely_here(pair: Pair, prompts: Sequence[str]) -> Likely:
 
 
 def apart(one: Likely, other: Likely) -> list[str]:
-    """Mean and greatest difference over the tokens that both list, a prompt's mean taken off.
+    """Returns the mean and greatest difference over the tokens that both list.
 
-    What all log-probabilities of a prompt have in common changes no choice.
+    Each prompt's mean difference is subtracted, since a constant changes no choice.
     """
-    found: list[float] = []
+    differences: list[float] = []
     for a, b in zip(one, other, strict=True):
         moved = np.array([a[token] - b[token] for token in a.keys() & b.keys()])
-        found += np.abs(moved - moved.mean()).tolist()
-    return [f"{np.mean(found):.6f}", f"{max(found):.6f}"]
+        differences += np.abs(moved - moved.mean()).tolist()
+    return [f"{np.mean(differences):.6f}", f"{max(differences):.6f}"]
 
 
 def tau(one: Judged, other: Judged, query: str) -> float:
-    places = [other.rankings[query].index(name) for name in one.rankings[query]]
-    return float(kendalltau(range(len(places)), places).statistic)
+    ranks = [other.rankings[query].index(name) for name in one.rankings[query]]
+    return float(kendalltau(range(len(ranks)), ranks).statistic)
 
 
 def compared(ours: Judged, theirs: Judged) -> list[str]:
@@ -157,7 +159,7 @@ def compared(ours: Judged, theirs: Judged) -> list[str]:
 
 
 def single_products(server: Path, source: Path, folder: Path, prompts: Sequence[str]) -> str:
-    """One block, in which some products are quantised; against ours, exact and rounded."""
+    """Compares one block with some quantised products with ours, exact and rounded."""
     rows = []
     for kind in KINDS:
 
@@ -184,11 +186,11 @@ def measure(data: Path, server: Path, folder: Path) -> str:
     pair = load_pair(str(twin), dtype=torch.float32, device=cpu)
     embedded, _ = load_pair(str(converted_folder()), dtype=torch.float32, device=cpu)
     weights = pair[0].state_dict()
-    # So that one run of ours stands beside both files.
+    # So that one run of ours can be compared with both files.
     if not all(torch.equal(one, weights[name]) for name, one in embedded.state_dict().items()):
         sys.exit("the twin's weights are not those of the embedded model")
     model = LocalModel(*pair, name="smollm2-135m")
-    _, found, _ = read_candidates(
+    _, untruncated, _ = read_candidates(
         data / "run.bm25.trec", data / "queries.tsv", data / "docs.jsonl",
         depth=DEPTH, limit=QUERIES,
     )  # fmt: skip
@@ -196,11 +198,11 @@ def measure(data: Path, server: Path, folder: Path) -> str:
         one._replace(
             documents=tuple(Document(d.id, model.truncate(d.text, TOKENS)) for d in one.documents)
         )
-        for one in found
+        for one in untruncated
     ]
-    reading = Choice(PROMPT)
+    adapter = Choice(PROMPT)
     prompts = [
-        reading.requests(one.query.text, texts)[0].prompt + STEM
+        adapter.requests(one.query.text, texts)[0].prompt + STEM
         for one in candidates
         for texts in [[one.documents[0].text, one.documents[-1].text]]
         for texts in (texts, texts[::-1])
@@ -248,8 +250,8 @@ tokens, allpair; the last two tables, {len(prompts)} prompts.
 
 
 def _rows(names: Sequence[str], values: Sequence[Sequence[float]]) -> list[list[str]]:
-    found = zip(names, values, strict=True)
-    return [[name, *(f"{one:.3f}" for one in row)] for name, row in found]
+    rows = zip(names, values, strict=True)
+    return [[name, *(f"{value:.3f}" for value in row)] for name, row in rows]
 
 
 def main() -> None:

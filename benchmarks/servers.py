@@ -1,8 +1,8 @@
-"""What waiting for nobody is worth: one call at a time, lock-step and free-running, side by side.
+"""The speed of three drivers: one call at a time, lock-step, and queries that run independently.
 
-A protocol server in a process of its own stands in for a real one: so many slots, so long a call,
-and answers by a rule. Sliding windows, pipelined, ask the same prompts whichever way they are
-driven, and the rankings must be the same.
+A simulated server in a process of its own has a number of slots and a latency, and answers by a
+rule. Pipelined sliding windows ask the same prompts with every driver, and the rankings must be
+equal.
 """
 
 import argparse
@@ -58,18 +58,18 @@ class Timed(NamedTuple):
 
 
 def prefer(first: str, second: str) -> float:
-    """By the texts' drawn strength, with some leaning towards the passage shown first."""
+    """Compares the texts' random strengths, with a bias towards the passage shown first."""
     gap = uniform(0, "strength", first) - uniform(0, "strength", second)
     return min(0.99, max(0.01, 0.52 + gap))
 
 
 def serve(pipe: Connection, slots: int, latency: float, spread: float) -> None:
-    """Serves until the pipe says that it is enough, and tells then what was seen."""
+    """Serves until the pipe says so, and then sends the number of calls."""
 
-    def taken(body: dict[str, object]) -> float:
+    def seconds(body: dict[str, object]) -> float:
         return latency * (1 + spread * (2 * uniform(0, "latency", str(body)) - 1))
 
-    with ProtocolServer(Speaker(prefer), slots=slots, latency=taken) as server:
+    with ProtocolServer(Speaker(prefer), slots=slots, latency=seconds) as server:
         pipe.send(server.url)
         pipe.recv()
         pipe.send((server.calls, server.repeated, server.most))
@@ -86,13 +86,13 @@ def candidates(queries: int, depth: int) -> list[Candidates]:
     ]
 
 
-async def free(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankings:
+async def free(judge: PairwiseJudge, queries: Sequence[Candidates]) -> Rankings:
     ranker = METHODS["pipelined"].bind(RankerSettings(PASSES, PASSES, False))
-    return (await rerank_concurrently(given, judge.ask_concurrently, ranker)).rankings
+    return (await rerank_concurrently(queries, judge.ask_concurrently, ranker)).rankings
 
 
-async def lock_step(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankings:
-    """All queries' rounds together, each as a whole before the next."""
+async def lock_step(judge: PairwiseJudge, queries: Sequence[Candidates]) -> Rankings:
+    """Drives all queries in lock-step: a round of all of them ends before the next begins."""
 
     async def whole(comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
         parts = [comparisons[start : start + CHUNK] for start in range(0, len(comparisons), CHUNK)]
@@ -102,17 +102,17 @@ async def lock_step(judge: PairwiseJudge, given: Sequence[Candidates]) -> Rankin
     ranker = METHODS["pipelined"].bind(RankerSettings(PASSES, PASSES, False))
     generators = [
         map_questions(ranker(one.documents), partial(PairwiseQuestion.of, one.query))
-        for one in given
+        for one in queries
     ]
     ranked = await drive_async(merge(generators), whole)
     return {
         one.query.id: [document.id for document in documents]
-        for one, documents in zip(given, ranked, strict=True)
+        for one, documents in zip(queries, ranked, strict=True)
     }
 
 
 async def timed(
-    way: str, drive: Drive, url: str, given: Sequence[Candidates], concurrency: int
+    way: str, drive: Drive, url: str, queries: Sequence[Candidates], concurrency: int
 ) -> Timed:
     model = OpenAIModel("rule", base_url=url)
     try:
@@ -120,18 +120,18 @@ async def timed(
             answering = ConcurrentCachedModel(model, journal, concurrency=concurrency)
             judge = PairwiseJudge(answering, pairwise_adapter(CHAT, "scoring"))
             started = time.perf_counter()
-            rankings = await drive(judge, given)
+            rankings = await drive(judge, queries)
             seconds = time.perf_counter() - started
     finally:
         await model.close()
     assert answering.costs.retries == 0
     print(f"{way}: {answering.costs.prompts:,} calls in {seconds:.1f} s", file=sys.stderr)
-    return Timed(way, len(given), answering.costs.prompts, seconds, rankings)
+    return Timed(way, len(queries), answering.costs.prompts, seconds, rankings)
 
 
 def compare(options: argparse.Namespace) -> list[Timed]:
-    """Each way against one and the same server; the best of its turns."""
-    given = candidates(options.queries, options.depth)
+    """Measures each driver with the same server; the best of its turns counts."""
+    queries = candidates(options.queries, options.depth)
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
@@ -141,16 +141,16 @@ def compare(options: argparse.Namespace) -> list[Timed]:
     try:
         url = ours.recv()
         ways: list[tuple[str, Drive, Sequence[Candidates], int]] = [
-            ("one call at a time", free, given[: options.alone], 1),
-            ("lock-step", lock_step, given, options.slots),
-            ("free-running", free, given, options.slots),
+            ("one call at a time", free, queries[: options.alone], 1),
+            ("lock-step", lock_step, queries, options.slots),
+            ("free-running", free, queries, options.slots),
         ]
-        # In turns: what else the machine does should hit all of them.
+        # In turns, so that other load on the machine affects all of them.
         turns = [
             [asyncio.run(timed(way, drive, url, part, limit)) for way, drive, part, limit in ways]
             for _ in range(options.turns)
         ]
-        ours.send("enough")
+        ours.send("stop")
         calls, repeated, most = ours.recv()
     finally:
         process.join(10)
@@ -161,7 +161,7 @@ def compare(options: argparse.Namespace) -> list[Timed]:
         assert step.rankings == running.rankings
         assert step.calls == running.calls
         assert all(running.rankings[query] == alone.rankings[query] for query in alone.rankings)
-        # Each way asks all that it asks once: what came again came from another.
+        # Each driver asks every prompt once: a repeated prompt came from another driver.
         assert repeated == calls - running.calls
     return [min(tries, key=lambda one: one.seconds) for tries in zip(*turns, strict=True)]
 

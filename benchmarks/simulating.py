@@ -1,4 +1,4 @@
-"""The real rankers before simulated judges, fast: every pair is judged once for all of them."""
+"""Runs the real rankers with simulated judges, fast: every pair is judged once for all of them."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from rankprompt import Candidates, as_run, rerank
 from rankprompt.datasets.candidates import build_candidates, read_candidates
@@ -26,11 +26,8 @@ K, DEPTH = 10, 100
 NDCG = parse_measure("ndcg@10")
 
 
-class Way(NamedTuple):
-    """A method with its settings, as ``rankprompt rerank`` takes them.
-
-    It has an order where it compares pairs.
-    """
+class Variant(NamedTuple):
+    """A method with its settings, as ``rankprompt rerank`` takes them; only pairs have an order."""
 
     method: str
     order: str | None = None
@@ -40,23 +37,23 @@ class Way(NamedTuple):
         budget = f" --comparisons {self.comparisons}" if self.comparisons else ""
         return f"{self.method}{budget}{f' --order {self.order}' if self.order else ''}"
 
-    def faces(self, judge: str) -> bool:
-        """Whether the judge model tells how answers to the method's questions err."""
+    def applies_to(self, judge: str) -> bool:
+        """Whether the judge model defines errors in answers to the method's questions."""
         return self.order is not None or parse_error_model(judge).of_all_kinds
 
 
-WAYS = (
+VARIANTS = (
     *(
-        Way(name, order)
+        Variant(name, order)
         for name in ("allpair", "heapsort", "sliding", "quickselect", "prp-graph")
         for order in ("both", "single")
     ),
-    *(Way("bradley-terry", "single", budget) for budget in (350, 700, 1780)),
-    Way("bradley-terry", "both", 350),
-    Way("bradley-terry,allpair@20", "single", 500),
-    Way("quickselect,allpair@20", "both"),
-    Way("heapsort,allpair@20", "both"),
-    *(Way(name) for name, one in METHODS.items() if one.question is not PairwiseQuestion),
+    *(Variant("bradley-terry", "single", budget) for budget in (350, 700, 1780)),
+    Variant("bradley-terry", "both", 350),
+    Variant("bradley-terry,allpair@20", "single", 500),
+    Variant("quickselect,allpair@20", "both"),
+    Variant("heapsort,allpair@20", "both"),
+    *(Variant(name) for name, one in METHODS.items() if one.question is not PairwiseQuestion),
 )
 
 
@@ -72,7 +69,7 @@ class Collection:
         return self.measure([list(range(len(one.documents))) for one in self.candidates])
 
     def measure(self, rankings: Sequence[Sequence[int]]) -> float:
-        """The mean nDCG@10 of rankings, given as places among each query's candidates."""
+        """The mean nDCG@10 of rankings, as indices into each query's candidates."""
         ranked = {
             one.query.id: [one.documents[i].id for i in ranking[:K]]
             for one, ranking in zip(self.candidates, rankings, strict=True)
@@ -99,24 +96,26 @@ def by_bm25(name: str, folder: Path, seeds: int) -> Collection:
 
 
 class Answers:
-    """All that a judge would say about a collection's pairs, in one order or in both."""
+    """A judge's answers about all pairs of a collection, in one order or in both."""
 
     def __init__(self, collection: Collection, judge: str, order: str, seed: int) -> None:
         self._preferences = []
         for query, documents, _ in collection.candidates:
-            asked = PairwiseOracle(
+            judge_pairs = PairwiseOracle(
                 collection.qrels, errors=parse_error_model(judge), order=order, seed=seed
             )
             pairs = list(combinations(range(len(documents)), 2))
-            told = asked([PairwiseQuestion(query, documents[i], documents[j]) for i, j in pairs])
+            answers = judge_pairs(
+                [PairwiseQuestion(query, documents[i], documents[j]) for i, j in pairs]
+            )
             matrix = [[0.5] * len(documents) for _ in documents]
-            for (i, j), preference in zip(pairs, told, strict=True):
+            for (i, j), preference in zip(pairs, answers, strict=True):
                 matrix[i][j], matrix[j][i] = preference, 1 - preference
             self._preferences.append(matrix)
 
-    def rank(self, way: Way) -> tuple[list[list[int]], float, int]:
+    def rank(self, variant: Variant) -> tuple[list[list[int]], float, int]:
         """The rankings, comparisons a query, and the most rounds."""
-        ranker = method(way.method).bind(RankerSettings(K, K, False, way.comparisons))
+        ranker = method(variant.method).bind(RankerSettings(K, K, False, variant.comparisons))
         rankings, comparisons, most = [], 0, 0
         for matrix in self._preferences:
             rounds = 0
@@ -134,76 +133,92 @@ class Answers:
 
 
 def rank_sets(
-    collection: Collection, judge: str, seed: int, way: Way
+    collection: Collection, judge: str, seed: int, variant: Variant
 ) -> tuple[list[list[int]], float, int]:
-    """As ``Answers.rank``, where questions are no pairs."""
-    kind = method(way.method).question
+    """As ``Answers.rank``, for methods whose questions are not pairs."""
+    kind = method(variant.method).question
     errors = parse_error_model(judge)
-    asked = make_oracle(kind, collection.qrels, errors, seed=seed)
-    ranker = method(way.method).bind(RankerSettings(K, K, False))
-    found = rerank(collection.candidates, asked, ranker, question=kind)
+    oracle = make_oracle(kind, collection.qrels, errors, seed=seed)
+    ranker = method(variant.method).bind(RankerSettings(K, K, False))
+    reranked = rerank(collection.candidates, oracle, ranker, question=kind)
     rankings = []
     for one in collection.candidates:
-        places = {document.id: place for place, document in enumerate(one.documents)}
-        rankings.append([places[name] for name in found.rankings[one.query.id]])
-    return rankings, asked.asked / len(rankings), found.rounds
+        indices = {document.id: index for index, document in enumerate(one.documents)}
+        rankings.append([indices[name] for name in reranked.rankings[one.query.id]])
+    return rankings, oracle.asked / len(rankings), reranked.rounds
+
+
+class Result(TypedDict):
+    ndcg: float
+    prompts: float
+    rounds: int
+
+
+Key = tuple[str, str, str, int]
 
 
 @dataclass
-class Kept:
-    """Results by collection, judge, way and seed, in a file that grows."""
+class Results:
+    """Results by collection, judge, variant and seed, in a file that grows."""
 
     path: Path
-    found: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    by_key: dict[Key, Result] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.path.parent.mkdir(exist_ok=True)
         if self.path.exists():
             for line in self.path.read_text("utf-8").splitlines():
-                one = json.loads(line)
-                self.found[tuple(one["of"])] = one
+                result = json.loads(line)
+                self.by_key[tuple(result.pop("of"))] = result
 
-    def put(self, of: tuple[Any, ...], **found: Any) -> None:
-        self.found[of] = found
+    def put(self, of: Key, result: Result) -> None:
+        self.by_key[of] = result
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"of": of, **found}) + "\n")
+            file.write(json.dumps({"of": of, **result}) + "\n")
 
 
-def simulate(collections: Sequence[Collection], judges: Sequence[str], kept: Kept) -> None:
-    """Fills in what is not kept yet: first the first collection's flips, then seed by seed."""
+def simulate(collections: Sequence[Collection], judges: Sequence[str], results: Results) -> None:
+    """Adds the missing results: first the first collection's flips, then seed by seed."""
     flips = [judge for judge in judges if judge.startswith("flip")]
     for collection, some in [(collections[0], flips), *((one, judges) for one in collections)]:
         for seed in range(collection.seeds):
             for judge in some:
                 if seed == 0 or judge != "perfect":
-                    simulate_seed(collection, judge, seed, kept)
+                    simulate_seed(collection, judge, seed, results)
 
 
-def simulate_seed(collection: Collection, judge: str, seed: int, kept: Kept) -> None:
-    started, missing = time.perf_counter(), list(lacking(collection, judge, seed, kept))
+def simulate_seed(collection: Collection, judge: str, seed: int, results: Results) -> None:
+    started, missing = time.perf_counter(), list(missing_variants(collection, judge, seed, results))
     answers = {
         order: Answers(collection, judge, order, seed)
-        for order in {way.order for way in missing}
+        for order in {variant.order for variant in missing}
         if order
     }
-    for way in missing:
+    for variant in missing:
         rankings, comparisons, rounds = (
-            answers[way.order].rank(way) if way.order else rank_sets(collection, judge, seed, way)
+            answers[variant.order].rank(variant)
+            if variant.order
+            else rank_sets(collection, judge, seed, variant)
         )
-        kept.put(
-            (collection.name, judge, str(way), seed),
-            ndcg=collection.measure(rankings),
-            prompts=comparisons * (1 + (way.order == "both")),
-            rounds=rounds,
+        results.put(
+            (collection.name, judge, str(variant), seed),
+            Result(
+                ndcg=collection.measure(rankings),
+                prompts=comparisons * (1 + (variant.order == "both")),
+                rounds=rounds,
+            ),
         )
     if missing:
         took = time.perf_counter() - started
         print(f"{collection.name}, {judge}, seed {seed}: {took:.0f} s", file=sys.stderr, flush=True)
 
 
-def lacking(collection: Collection, judge: str, seed: int, kept: Kept) -> Iterator[Way]:
+def missing_variants(
+    collection: Collection, judge: str, seed: int, results: Results
+) -> Iterator[Variant]:
     return (
-        way
-        for way in WAYS
-        if way.faces(judge) and (collection.name, judge, str(way), seed) not in kept.found
+        variant
+        for variant in VARIANTS
+        if variant.applies_to(judge)
+        and (collection.name, judge, str(variant), seed) not in results.by_key
     )

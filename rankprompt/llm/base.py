@@ -9,15 +9,10 @@ __all__ = ["Answer", "AsyncLanguageModel", "LanguageModel", "Request", "Usage"]
 class Request(NamedTuple):
     """One prompt for a model.
 
-    Attributes:
-        prompt: the text.
-        options: continuations of ``prompt`` whose log-likelihoods are wanted; without options, the
-            model generates text greedily.
-        max_tokens: the longest text to generate, in tokens.
-        chat: whether the prompt is the user's turn in the model's chat template; otherwise the
-            model continues the prompt as it is.
-        breaks: character offsets in ``prompt``, ascending, up to which other prompts may be equal.
-            A hint of which prefixes to compute only once; it changes no answer.
+    With ``options``, the model scores them as continuations of ``prompt``; without, it generates up
+    to ``max_tokens`` tokens greedily. ``chat`` puts the prompt into the model's chat template, as
+    the user's turn. ``breaks`` are character offsets in the prompt, ascending, up to which other
+    prompts may be equal: a hint of which prefixes to compute only once, which changes no answer.
     """
 
     prompt: str
@@ -30,10 +25,8 @@ class Request(NamedTuple):
 class Answer(NamedTuple):
     """A model's answer to one request.
 
-    Attributes:
-        loglikelihoods: for each option, in the request's order, the sum over its tokens, in nats.
-        tokens: for each option, in the request's order, how many tokens it has.
-        text: the generated text.
+    ``loglikelihoods`` (summed over an option's tokens, in nats) and ``tokens`` (how many they are)
+    are in the order of the request's options; ``text`` is what the model generated.
     """
 
     loglikelihoods: tuple[float, ...] = ()
@@ -44,13 +37,9 @@ class Answer(NamedTuple):
 class Usage(NamedTuple):
     """What answering cost, in tokens.
 
-    Attributes:
-        tokens: tokens that ran through the model, without padding.
-        padding: padding that ran through the model.
-        reused: prompt tokens that were not run, because an earlier prompt with the same prefix had
-            computed them.
-        written: of ``tokens``, those that the model generated.
-        retries: calls that failed and were repeated.
+    ``tokens`` ran through the model, and ``padding`` beside them; ``reused`` did not run, because
+    an earlier prompt with the same prefix had computed them. Of ``tokens``, the model generated
+    ``written``. ``retries`` counts the calls that failed and were repeated.
     """
 
     tokens: int

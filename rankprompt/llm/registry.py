@@ -15,13 +15,10 @@ __all__ = ["BACK_ENDS", "BackEnd", "load_model", "load_server"]
 
 
 class BackEnd(NamedTuple):
-    """Where a back end is implemented.
+    """The module of a back end, and whether its models run behind a server.
 
-    Attributes:
-        module: its ``load`` takes the arguments of ``load_model`` and ``shown_as``, the name to
-            show, and returns a LanguageModel; or, of a server, those of ``load_server``, and
-            returns an AsyncLanguageModel.
-        server: whether its models run behind a server.
+    The module's ``load`` takes the arguments of ``load_model`` and ``shown_as``, the name to show,
+    and returns a LanguageModel; for a server, those of ``load_server``, and an AsyncLanguageModel.
     """
 
     module: str

@@ -27,7 +27,7 @@ def word_offsets(text: str) -> list[tuple[int, int]]:
 
 
 def model_offsets(name: str) -> Offsets:
-    """Returns the offsets function of a model's own tokenizer, without loading the weights.
+    """Returns the offsets function of a model's tokenizer; the weights are not loaded.
 
     Args:
         name: as for ``load_model``, or a folder with a ``tokenizer.json``.
@@ -48,11 +48,9 @@ def model_offsets(name: str) -> Offsets:
             "give a model with a tokenizer.json"
         )
 
-    def offsets(text: str) -> list[tuple[int, int]]:
-        encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return [(start, end) for start, end in encoding["offset_mapping"]]
-
-    return offsets
+    return lambda text: tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)[
+        "offset_mapping"
+    ]
 
 
 def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
@@ -68,12 +66,11 @@ def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
 
     tokenizer = _load_by_transformers(resolve(name))
 
-    def count(texts: Sequence[str]) -> list[int]:
-        if not texts:
-            return []
-        return list(map(len, tokenizer(list(texts), add_special_tokens=False)["input_ids"]))
-
-    return count
+    return lambda texts: (
+        [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False).input_ids]
+        if texts
+        else []
+    )
 
 
 def load_tokenizer(folder: Path) -> "Tokenizer":

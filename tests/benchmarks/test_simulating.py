@@ -1,11 +1,20 @@
-"""The benchmark's short way to a simulation gives what a reranking gives."""
+"""The benchmark's fast simulation gives the same rankings and costs as a reranking."""
 
 from pathlib import Path
 
 import pytest
 
 from benchmarks.rankers import report
-from benchmarks.simulating import WAYS, Answers, Collection, K, Kept, Way, rank_sets, simulate
+from benchmarks.simulating import (
+    VARIANTS,
+    Answers,
+    Collection,
+    K,
+    Results,
+    Variant,
+    rank_sets,
+    simulate,
+)
 from rankprompt import Candidates, Document, Query, rerank
 from rankprompt.judges.simulated.error_model import parse_error_model
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
@@ -22,35 +31,35 @@ def collection() -> Collection:
     return Collection("Toy", queries, qrels, seeds=2)
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way.order], ids=str)
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant.order], ids=str)
 def test_the_rankings_and_their_price_are_those_of_a_reranking(
-    collection: Collection, way: Way
+    collection: Collection, variant: Variant
 ) -> None:
-    name, order, budget = way
+    name, order, budget = variant
     errors = parse_error_model("gap,bias=0.2")
     judge = PairwiseOracle(collection.qrels, errors=errors, order=order or "", seed=1)
     ranker = method(name).bind(RankerSettings(K, K, False, budget))
     expected = rerank(collection.candidates, judge, ranker)
     answers = Answers(collection, "gap,bias=0.2", order or "", seed=1)
-    rankings, comparisons, rounds = answers.rank(way)
+    rankings, comparisons, rounds = answers.rank(variant)
     ids = [one.id for one in collection.candidates[0].documents]
     assert [[ids[i] for i in ranking] for ranking in rankings] == list(expected.rankings.values())
     assert (comparisons, rounds) == (judge.asked / 2, expected.rounds)
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if not way.order], ids=str)
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if not variant.order], ids=str)
 def test_other_questions_than_pairs_are_judged_by_the_same_models(
-    collection: Collection, way: Way
+    collection: Collection, variant: Variant
 ) -> None:
-    assert way.faces("gap")
-    assert way.faces("flip=0.1")
-    assert not way.faces("gap,bias=0.2")
-    rankings, questions, rounds = rank_sets(collection, "perfect", 0, way)
+    assert variant.applies_to("gap")
+    assert variant.applies_to("flip=0.1")
+    assert not variant.applies_to("gap,bias=0.2")
+    rankings, questions, rounds = rank_sets(collection, "perfect", 0, variant)
     for one, ranking in zip(collection.candidates, rankings, strict=True):
         assert sorted(ranking) == list(range(len(one.documents)))
     assert questions >= 1
     assert rounds >= 1
-    erring = collection.measure(rank_sets(collection, "gap=0.3", 0, way)[0])
+    erring = collection.measure(rank_sets(collection, "gap=0.3", 0, variant)[0])
     assert erring < collection.measure(rankings)
 
 
@@ -59,14 +68,14 @@ def test_what_is_kept_is_not_simulated_again_and_is_reported(
 ) -> None:
     monkeypatch.setattr("benchmarks.rankers.REPORT", tmp_path / "rankers.md")
     judges = ["perfect", "flip=0.2"]
-    simulate([collection], judges, Kept(tmp_path / "kept.jsonl"))
-    kept = Kept(tmp_path / "kept.jsonl")
-    assert len(kept.found) == len(WAYS) * 3
+    simulate([collection], judges, Results(tmp_path / "results.jsonl"))
+    results = Results(tmp_path / "results.jsonl")
+    assert len(results.by_key) == len(VARIANTS) * 3
     monkeypatch.setattr("benchmarks.simulating.Answers", None)
-    simulate([collection], judges, kept)
-    text = report([collection], judges, kept)
+    simulate([collection], judges, results)
+    text = report([collection], judges, results)
     assert "Seeds: flip=0.2 2." in text
-    assert text.count("±") == len(WAYS)
+    assert text.count("±") == len(VARIANTS)
     drawn = (tmp_path / "rankers-flip02.svg").read_bytes()
-    report([collection], judges, kept)
+    report([collection], judges, results)
     assert (tmp_path / "rankers-flip02.svg").read_bytes() == drawn

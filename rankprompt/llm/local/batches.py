@@ -30,21 +30,17 @@ def plan_batches(
         requests: the requests.
         encoded: the tokens of each request.
         batch_tokens: maximum padded tokens of a batch (a longer request is a batch of its own).
-        prefix_tokens: how many tokens of prefixes the cache may hold for a group; None if prefixes
-            are not cached.
-        max_padding: how many tokens of padding a batch of scored requests may have, about what one
-            more batch costs; None for no limit.
+        prefix_tokens: how many tokens the prefixes of a group may have; None if none are cached.
+        max_padding: maximum padding of a batch of scored requests, in tokens; None for no limit.
 
     Returns:
         Batches of indices into ``requests``, each index once.
     """
-    whole = [list(range(len(requests)))]
-    groups = whole if prefix_tokens is None else _groups(requests, encoded, prefix_tokens)
-    return [
-        batch
-        for group in groups
-        for batch in _batches(requests, encoded, group, batch_tokens, max_padding)
-    ]
+    groups = [list(range(len(requests)))]
+    if prefix_tokens is not None:
+        groups = _groups(requests, encoded, prefix_tokens)
+    split = (_batches(requests, encoded, one, batch_tokens, max_padding) for one in groups)
+    return [batch for batches in split for batch in batches]
 
 
 def _groups(
@@ -109,9 +105,9 @@ def pad_rows(
     ids = torch.full((len(sequences), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, sequence in enumerate(sequences):
-        columns = slice(0, len(sequence)) if right else slice(longest - len(sequence), longest)
-        ids[row, columns] = torch.tensor(sequence)
-        mask[row, columns] = 1
+        start = 0 if right else longest - len(sequence)
+        ids[row, start : start + len(sequence)] = torch.tensor(sequence)
+        mask[row, start : start + len(sequence)] = 1
     tokens = sum(map(len, sequences))
     return ids.to(device), mask.to(device), Usage(tokens, ids.numel() - tokens)
 
@@ -156,8 +152,7 @@ def read_texts(
 
     Args:
         requests: the requests.
-        generated: for each request, its tokens after the prompt; they may go on after its end,
-            because a batch runs until its slowest row ends.
+        generated: for each request, the tokens after its prompt, until the slowest text ended.
         tokenizer: the model's.
         end_tokens: the tokens that end a text.
 

@@ -14,13 +14,10 @@ __all__ = ["EncodedRequest", "Row", "encode"]
 
 
 class Row(NamedTuple):
-    """A sequence to run: the context, and the tokens that some options begin with.
+    """A sequence to run: the context, and a ``stem`` of tokens that some options begin with.
 
-    Attributes:
-        stem: the tokens after the context, without the options' last tokens.
-        lasts: (option, token) of each option that ends with one more token after ``stem``. Options
-            that differ only in their last token share a row, and no last token is run; this
-            shortcut is exact.
+    ``lasts`` has (option, token) for each option that ends with one more token. So options that
+    differ only in their last token share a row, and no last token is run; the shortcut is exact.
     """
 
     stem: tuple[int, ...]
@@ -30,11 +27,9 @@ class Row(NamedTuple):
 class EncodedRequest(NamedTuple):
     """A request as tokens.
 
-    Attributes:
-        context: the tokens that all options follow.
-        counts: for each option, how many tokens it has after the context.
-        rows: what is run to score the options; empty if text is to be generated.
-        bounds: lengths, ascending, of the prefixes of ``context`` that other prompts may share.
+    All options follow the ``context``, each with its count of tokens in ``counts``; ``rows`` are
+    run to score them, and empty if text is to be generated. ``bounds`` are the lengths, ascending,
+    of the prefixes of the context that other prompts may share.
     """
 
     context: tuple[int, ...]
@@ -72,8 +67,7 @@ def encode(
         tokenizer: the model's.
         request: the request.
         encoder_decoder: whether the model is an encoder-decoder.
-        shortest_start: the fewest tokens that a shared prefix must have, or add to a shorter one;
-            None ignores the request's breaks.
+        shortest_start: the fewest tokens of a shared prefix, beyond a shorter one; None for none.
 
     Raises:
         ModelError: an option has no tokens, or the same ones as another; or the context is empty
@@ -82,9 +76,8 @@ def encode(
     prompt, options, special = request.prompt, request.options, True
     if request.chat and tokenizer.chat_template:
         turn = [{"role": "user", "content": prompt}]
-        prompt = str(
-            tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        )
+        chat = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        prompt = str(chat)
         # The template contains the special tokens, and the assistant's turn starts on a new line.
         options, special = tuple(option.lstrip() for option in options), False
 

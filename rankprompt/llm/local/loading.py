@@ -73,20 +73,14 @@ def load_pair(
         ModelError: no such model, not a language model, or weights are missing.
     """
     source, gguf = locate(name)
+    where: dict[str, Any] = {"trust_remote_code": trust_remote_code, **gguf}
     quieten_transformers()
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code, **gguf)
-        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=trust_remote_code, **gguf
-        )
-        loaded: Any = auto.from_pretrained(
-            source,
-            config=config,
-            dtype=dtype,
-            output_loading_info=True,
-            trust_remote_code=trust_remote_code,
-            **gguf,
+        config = AutoConfig.from_pretrained(source, **where)
+        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        tokenizer = AutoTokenizer.from_pretrained(source, **where)
+        model, report = auto.from_pretrained(
+            source, config=config, dtype=dtype, output_loading_info=True, **where
         )
     except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
         if not trust_remote_code and "trust_remote_code" in str(error):
@@ -95,7 +89,6 @@ def load_pair(
                 "trust it, allow it with `trust_remote_code`"
             ) from error
         raise ModelError(f"cannot load the model {name!r}: {first_line(error)}") from error
-    model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"the model {name!r} lacks weights of a language model ({missing[0]}"

@@ -199,11 +199,8 @@ class LocalModel:
     ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache | None, Usage]:
         """Prepares what is left to run of each row after its cached prefix, padded on the left.
 
-        So all rows end together, and so do the positions that are read.
-
-        Args:
-            encoded: the requests.
-            rows: each request's token sequences, in the same order; one if it has no options.
+        So all rows end together, and so do the positions that are read. A request has as many rows
+        as it has rows of options, or one.
 
         Returns:
             The tokens, [rows, longest]; the mask, with the prefixes before them; the prefixes' keys
@@ -277,32 +274,19 @@ def load(
     threads: int | None = None,
     starts_end: bool = False,
 ) -> LocalModel:
-    """Loads a local model.
+    """Loads a local model from a folder, a ``.gguf`` file or a hub id.
 
-    Args:
-        name: a folder, a ``.gguf`` file, or a hub id.
-        dtype: as for ``load_model``.
-        device: as for ``load_model``.
-        batch_tokens: as for ``LocalModel``; None for the device's default.
-        trust_remote_code: run code that comes with the model.
-        shown_as: the name to show; None for ``name``.
-        prefix_bytes: as for ``LocalModel``.
-        threads: CPU threads; as for ``use_threads``.
-        starts_end: as for ``LocalModel``.
+    The arguments are those of ``load_model`` and ``LocalModel``; ``shown_as`` is the name to show.
 
     Raises:
         ModelError: the model cannot be loaded.
         InputError: no such device or dtype.
     """
-    place = resolve_device(device)
-    if place.type == "cpu":
+    where = resolve_device(device)
+    if where.type == "cpu":
         use_threads(threads)
-    pair = load_pair(
-        name,
-        dtype=resolve_dtype(dtype, place),
-        device=place,
-        trust_remote_code=trust_remote_code,
-    )
+    code = trust_remote_code
+    pair = load_pair(name, dtype=resolve_dtype(dtype, where), device=where, trust_remote_code=code)
     return LocalModel(
         *pair,
         name=shown_as or name,

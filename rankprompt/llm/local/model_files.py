@@ -8,10 +8,7 @@ __all__ = ["first_line", "locate", "quieten_transformers"]
 
 
 def locate(name: str) -> tuple[str, dict[str, str]]:
-    """Resolves a name for ``from_pretrained``.
-
-    Args:
-        name: a folder, a ``.gguf`` file, or a hub id such as ``org/model``.
+    """Resolves a folder, a ``.gguf`` file or a hub id for the ``from_pretrained`` of transformers.
 
     Returns:
         The source, and the keyword arguments that go with it.

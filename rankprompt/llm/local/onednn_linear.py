@@ -39,16 +39,14 @@ class _PrepackedLinear(torch.nn.Linear):
 def prepack(model: M, trial: Callable[[M], torch.Tensor] | None = None) -> bool:
     """Prepacks the weights of a model's linear layers, in place, if this processor can use that.
 
-    Some models read a layer's weight without calling the layer, which then fails: ``trial`` finds
-    them, and they are restored.
-
     Takes no more memory than before, except for a head that shares its weight with the input
     embeddings and now gets its own. Outputs differ in the last bits of float32, and in bfloat16 not
     at all. The layers can no longer be trained or copied.
 
     Args:
         model: in float32 or bfloat16 (or both); a model on an accelerator is left as it is.
-        trial: runs the model (``trial_outputs``) and returns what must stay the same.
+        trial: runs the model (``trial_outputs``) and returns what must stay the same. Some models
+            read a layer's weight without calling the layer, which then fails; they are restored.
 
     Returns:
         Whether the weights are prepacked now.

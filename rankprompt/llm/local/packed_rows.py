@@ -27,11 +27,7 @@ SHARED = 256
 
 
 class RowPacker:
-    """Runs prompts with the same prefix as one row.
-
-    Args:
-        model: decoder-only, tested by ``row_packer_for``.
-    """
+    """Runs prompts with the same prefix as one row of a model that ``row_packer_for`` tested."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
@@ -122,13 +118,10 @@ def _tokens_after_start(request: EncodedRequest) -> int:
 
 
 def row_packer_for(model: PreTrainedModel) -> RowPacker | None:
-    """Returns a row packer for a model that obeys such a mask.
+    """Returns a row packer for a decoder-only model with a prefix cache, if it obeys such a mask.
 
     A model with positions or masks of its own would give wrong answers unnoticed, so it is tested
     on a few tokens.
-
-    Args:
-        model: decoder-only, and able to continue from cached prefixes (``prefix_cache_for``).
     """
     last_id = model.config.get_text_config().vocab_size - 1
     start, ends = [2, 3, 4], ([5, 6], [7, 8])

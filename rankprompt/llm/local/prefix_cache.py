@@ -26,12 +26,10 @@ PREFIX_BYTES = 1 << 30
 
 
 class Prefix:
-    """The keys and values of a prompt's prefix, as an extension of a shorter prefix.
+    """The keys and values of a prefix, as an extension of a shorter one, its parent.
 
-    Attributes:
-        parent: the shorter prefix.
-        states: [layers, 2, heads, tokens, size], of the tokens after the parent's only.
-        length: tokens of the whole prefix.
+    ``states`` is [layers, 2, heads, tokens, size], only of the tokens after the parent's;
+    ``length`` counts the tokens of the whole prefix.
     """
 
     def __init__(self, parent: "Prefix | None", states: torch.Tensor) -> None:
@@ -51,13 +49,11 @@ class Prefix:
 class PrefixCache:
     """Prefixes by their tokens; the least recently used is evicted first.
 
+    Of ``capacity`` tokens, ``held`` are in use. A prefix whose parent was evicted stays whole.
+
     Args:
         model: decoder-only, tested by ``prefix_cache_for``.
-        capacity: how many tokens to hold. A prefix whose parent was evicted stays whole.
-
-    Attributes:
         capacity: how many tokens to hold.
-        held: how many tokens are held.
     """
 
     def __init__(self, model: PreTrainedModel, capacity: int) -> None:
@@ -71,10 +67,10 @@ class PrefixCache:
         self.held = 0
 
     def get(self, tokens: tuple[int, ...], bounds: Sequence[int]) -> tuple[Prefix, int]:
-        """Returns the prefix of ``tokens`` up to the last of ``bounds``.
+        """Returns the prefix of a prompt's tokens up to the last of ``bounds``, and its cost.
 
         Args:
-            tokens: a prompt's tokens.
+            tokens: a prompt's.
             bounds: lengths of the prefixes that other prompts may share, ascending; at least one.
 
         Returns:
@@ -109,10 +105,7 @@ class PrefixCache:
         return starts, known, computed
 
     def assemble(self, starts: Sequence[Prefix | None]) -> tuple[DynamicCache, torch.Tensor]:
-        """Copies prefixes into one batch, padded on the left.
-
-        Args:
-            starts: one for each row; None for a row without a prefix.
+        """Copies the rows' prefixes into one batch, padded on the left.
 
         Returns:
             The keys and values for the model to continue from, and their mask, [rows, longest].
@@ -152,10 +145,7 @@ def prefix_cache_for(model: PreTrainedModel, limit: int) -> PrefixCache | None:
 
     Models with sliding windows, recurrent states or layers of different shapes cannot, or not as
     simply, and their wrong answers would go unnoticed. So the model is tested on a few tokens.
-
-    Args:
-        model: decoder-only.
-        limit: how many bytes to hold.
+    The cache holds at most ``limit`` bytes.
     """
     last_id = model.config.get_text_config().vocab_size - 1
     ids = torch.arange(2, 10, device=model.device).clamp(max=last_id)[None]

@@ -26,10 +26,9 @@ GenerationSettings: TypeAlias = dict[str, int | list[int]]
 
 
 def project_in_float32(model: PreTrainedModel) -> None:
-    """Makes the model compute its last projection, to logits, in float32.
+    """Makes the model compute its logits in float32.
 
-    In bfloat16, logits around 20 are multiples of 1/8, and rounding often hides the difference
-    between two labels.
+    In bfloat16, those around 20 are multiples of 1/8, which often hides how two labels differ.
     """
     head = model.get_output_embeddings()
     weight, bias = (getattr(head, name, None) for name in ("weight", "bias"))

@@ -30,8 +30,7 @@ _CLEARLY = 1.3
 def use_threads(number: int | None) -> int:
     """Sets how many threads torch computes with on the CPU, and returns that number.
 
-    Args:
-        number: None for OMP_NUM_THREADS, or without it as many as ``available_cores``.
+    None means OMP_NUM_THREADS, or without it as many as ``available_cores``.
     """
     if number is not None:
         torch.set_num_threads(number)
@@ -43,12 +42,9 @@ def use_threads(number: int | None) -> int:
 def quicker_format(*, keep: bool = True) -> torch.dtype:
     """Returns bfloat16 if this processor multiplies clearly faster in it, or else float32.
 
-    Measured once for each processor and version of torch, in some tens of milliseconds, and kept in
-    the cache directory: a journal's answers belong to a number format, so a resumed run must use
-    the same one.
-
-    Args:
-        keep: False leaves the cache directory as it is.
+    Measured once for each processor and version of torch, in some tens of milliseconds, and with
+    ``keep`` kept in the cache directory: a journal's answers belong to a number format, so a
+    resumed run must use the same one.
     """
     name = f"{processor_name()} | torch {torch.__version__}"
     path = cache_dir("machines.json")
@@ -76,10 +72,8 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def measure_ratio() -> float:
-    """Measures how many times as fast as float32 this processor multiplies bfloat16.
-
-    On one thread, since two may wait for a busy neighbour.
-    """
+    """Measures how many times as fast as float32 this processor multiplies bfloat16."""
+    # On one thread, since two may wait for a busy neighbour.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -13,7 +13,6 @@ from rankprompt.llm.openai.retrying_client import (
     JsonObject,
     RefusedError,
     RetryingClient,
-    Transport,
     UnusableError,
     full_jitter,
 )
@@ -45,9 +44,8 @@ _TEMPLATE = 32
 class OpenAIModel:
     """A model behind an OpenAI-compatible server.
 
-    The key comes from the environment variable RANKPROMPT_API_KEY, or else OPENAI_API_KEY.
-
-    The kind of call depends on a request's options:
+    The key comes from the environment variable RANKPROMPT_API_KEY, or else OPENAI_API_KEY. The kind
+    of call depends on a request's options:
 
     * None: the model generates greedily. Of a thinking model, only the text after its thinking is
       the answer, which is empty if the thinking did not end; ``reasoning_content`` is not read. (If
@@ -69,7 +67,6 @@ class OpenAIModel:
         timeout: seconds that a call may take in all.
         retries: how often a failed call may be retried.
         context_length: maximum tokens of prompt and answer together; servers do not report it.
-        transport: replaces the ordinary HTTP transport.
         pause: returns the seconds to wait before a retry, given how many came before it.
 
     Raises:
@@ -86,16 +83,13 @@ class OpenAIModel:
         timeout: float = 60.0,
         retries: int = 6,
         context_length: int = 8192,
-        transport: Transport | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
         if api not in ("auto", "chat", "completions"):
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
         self.name, self.context_length = name, context_length
         self._api = api
-        self._client = RetryingClient(
-            base_url, timeout=timeout, retries=retries, pause=pause, transport=transport
-        )
+        self._client = RetryingClient(base_url, timeout=timeout, retries=retries, pause=pause)
         self.fingerprint = f"openai {_FORM} {self._client.base_url} {name} {api}"
         # Adapted when the server refuses them.
         self._limit_field, self._sends_temperature, self._tops = "max_tokens", True, _TOPS
@@ -242,15 +236,16 @@ class OpenAIModel:
         while True:
             sent = body()
             try:
-                posted = await self._client.post(path, sent, read)
+                content, received, retries = await self._client.post(path, sent, read)
             except RefusedError as refused:
                 if not self._adapt(sent, refused.message):
-                    reason = replies.explain_refusal(refused, self.name, path, len(request.options))
+                    reason = replies.explain_refusal(
+                        refused, self._client.key_source, self.name, path, len(request.options)
+                    )
                     raise ModelError(f"{self._client.base_url}: {reason}") from None
                 adapted += 1
             else:
-                retries = posted.retries + adapted
-                return posted.content, replies.usage_of(posted.replies, estimate, retries)
+                return content, replies.usage_of(received, estimate, retries + adapted)
 
     def _adapt(self, sent: JsonObject, message: str) -> bool:
         """Learns from a refusal; returns whether the request can be sent in another form."""

@@ -128,11 +128,14 @@ def usage_of(replies: Sequence[JsonObject], estimate: TokenEstimate, retries: in
     return Usage(tokens, 0, written=written, retries=retries)
 
 
-def explain_refusal(refused: RefusedError, name: str, path: str, options: int) -> str:
+def explain_refusal(
+    refused: RefusedError, key_source: str | None, name: str, path: str, options: int
+) -> str:
     """Says what a refusal means and what to do.
 
     Args:
-        refused: the server's refusal.
+        refused: by the server.
+        key_source: the environment variable that the key came from; None without a key.
         name: the model's name.
         path: the path of the call.
         options: how many options were to be scored.
@@ -144,11 +147,11 @@ def explain_refusal(refused: RefusedError, name: str, path: str, options: int) -
         return no_logprobs(name, message)
     if status == 401:
         # Without the message, because some servers quote parts of the key in it.
-        if refused.key_source:
-            return f"the key in {refused.key_source} is refused (401)"
+        if key_source:
+            return f"the key in {key_source} is refused (401)"
         return f"a key is needed (401): set {' or '.join(KEYS)}"
     if status == 403:
-        return f"not allowed (403: {message}); the key: {refused.key_source or 'none is set'}"
+        return f"not allowed (403: {message}); the key: {key_source or 'none is set'}"
     if _TOO_LONG.search(message):
         return f"a prompt is too long; lower `passage_tokens` ({message})"
     if status in (404, 405):

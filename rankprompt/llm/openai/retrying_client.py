@@ -10,28 +10,18 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from itertools import count
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
 
 from rankprompt.errors import ModelError
 
-__all__ = [
-    "KEYS",
-    "JsonObject",
-    "Posted",
-    "RefusedError",
-    "RetryingClient",
-    "Transport",
-    "UnusableError",
-    "full_jitter",
-]
+__all__ = ["KEYS", "JsonObject", "RefusedError", "RetryingClient", "UnusableError", "full_jitter"]
 
 log = logging.getLogger("rankprompt")
 
 T = TypeVar("T")
-Transport: TypeAlias = httpx.AsyncBaseTransport
 JsonObject: TypeAlias = dict[str, object]
 
 KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
@@ -47,17 +37,14 @@ _DOUBTFUL_RETRIES = 2
 
 
 class RefusedError(Exception):
-    """The server refuses the request, and would refuse it again.
+    """The server refuses the request by an HTTP status, and would refuse it again.
 
-    Args:
-        status: the HTTP status.
-        message: the server's explanation, as one line.
-        key_source: the environment variable that the key came from; None without a key.
+    ``message`` is the server's explanation, as one line.
     """
 
-    def __init__(self, status: int, message: str, *, key_source: str | None = None) -> None:
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
-        self.status, self.message, self.key_source = status, message, key_source
+        self.status, self.message = status, message
 
 
 class UnusableError(Exception):
@@ -72,20 +59,6 @@ class UnusableError(Exception):
     def __init__(self, reason: str, *, wait: float = 0.0, doubtful: bool = False) -> None:
         super().__init__(reason)
         self.wait, self.doubtful = wait, doubtful
-
-
-class Posted(NamedTuple, Generic[T]):
-    """A successful call.
-
-    Attributes:
-        content: the last reply's content.
-        replies: all replies, since those that could not be used were paid for as well.
-        retries: how many calls came before the successful one.
-    """
-
-    content: T
-    replies: list[JsonObject]
-    retries: int
 
 
 def full_jitter(retries: int) -> float:
@@ -103,7 +76,6 @@ class RetryingClient:
         timeout: seconds that a call may take in all.
         retries: how often a call may be retried.
         pause: returns the seconds to wait before a retry, given how many came before it.
-        transport: replaces the ordinary HTTP transport.
 
     Attributes:
         base_url: in its normal form.
@@ -120,7 +92,6 @@ class RetryingClient:
         timeout: float,
         retries: int,
         pause: Callable[[int], float] = full_jitter,
-        transport: Transport | None = None,
     ) -> None:
         self.base_url = _normalise(base_url)
         self._timeout, self._retries, self._pause = timeout, retries, pause
@@ -131,7 +102,6 @@ class RetryingClient:
         self._reached = False
         try:
             self._client = httpx.AsyncClient(
-                transport=transport,
                 # How many calls run concurrently is decided elsewhere.
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
@@ -142,13 +112,16 @@ class RetryingClient:
 
     async def post(
         self, path: str, body: Mapping[str, object], read: Callable[[JsonObject], T]
-    ) -> Posted[T]:
-        """Posts a body until there is a reply that can be read.
+    ) -> tuple[T, list[JsonObject], int]:
+        """Posts a body as JSON until there is a reply that can be read.
 
         Args:
             path: below the base URL.
-            body: sent as JSON.
+            body: the request.
             read: extracts a reply's content; raises UnusableError if it has none.
+
+        Returns:
+            The content; all replies, since the unusable ones are paid for as well; the retries.
 
         Raises:
             RefusedError: the request is at fault.
@@ -159,7 +132,7 @@ class RetryingClient:
             try:
                 reply = await self._post_once(path, body)
                 replies.append(reply)
-                return Posted(read(reply), replies, retries)
+                return read(reply), replies, retries
             except UnusableError as problem:
                 if problem.wait > _MAX_WAIT:
                     raise ModelError(
@@ -212,7 +185,7 @@ class RetryingClient:
             code = problem.get("code") if isinstance(problem, dict) else None
             message = self._one_line(_error_message(reply))
             if isinstance(code, int) and 400 <= code < 500 and code not in _TRANSIENT:
-                raise RefusedError(code, message, key_source=self.key_source)
+                raise RefusedError(code, message)
             raise UnusableError(f"an error in place of an answer: {message}")
         return reply
 
@@ -228,7 +201,7 @@ class RetryingClient:
             message = f"a redirect to {target}: name that if it is right"
         failed = status >= 500 and status != 501 and not _PERMANENT.search(message)
         if not (failed or status in _TRANSIENT) or "insufficient_quota" in explanation:
-            raise RefusedError(status, message, key_source=self.key_source)
+            raise RefusedError(status, message)
         wait = _retry_after(response.headers.get("retry-after"))
         raise UnusableError(f"{status}: {message}", wait=wait)
 

@@ -90,13 +90,10 @@ def _position(
 
 
 class Options:
-    """Options, and where they differ.
+    """Two or more options, and where they differ.
 
     " Passage A" and " Passage B" share the word "Passage"; the rest, "A" and "B", is their bare
     form. A single letter must match in case ("a" is an article), other words need not.
-
-    Args:
-        options: at least two.
 
     Attributes:
         stem: what all options begin with, up to a space; it can be moved to the prompt's end.
@@ -157,13 +154,8 @@ class Options:
     ) -> tuple[float, ...] | None:
         """Returns the options' log-probabilities at the position where they differ.
 
-        Args:
-            position: the likely tokens there.
-            written: what was generated of the option before the position.
-            spellings: what to compare the tokens with.
-
-        Returns:
-            None if no listed token means an option, or only one token is listed.
+        ``written`` is what was generated of the option before, and ``spellings`` are what to
+        compare the tokens with. None if no listed token means an option, or only one is listed.
         """
 
         def means(option: int, token: bytes) -> bool:
