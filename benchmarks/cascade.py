@@ -24,8 +24,8 @@ from rankprompt.cascade.students import RandomStudent, Student, load_student
 from rankprompt.cascade.teachers import MINILM, load_teacher, teacher_offsets
 from rankprompt.cascade.window_scores import Teacher, WindowScores
 from rankprompt.cascade.windows import WindowSettings
-from rankprompt.cli.cascade import ndcg_at_10
 from rankprompt.datasets.candidates import build_candidates
+from rankprompt.eval.scoring import ndcg_at_10
 from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.journal.store import Journal

@@ -21,19 +21,19 @@ from rankprompt.cascade.aggregation import best_places
 from rankprompt.cascade.input_embeddings import load_encoder
 from rankprompt.cascade.students.ck import load_ck
 from rankprompt.cascade.teachers import MINILM, teacher_folder
-from rankprompt.cascade.training.data import (
+from rankprompt.cascade.training.examples import (
     List,
     WindowTexts,
     distillation_lists,
     split_queries,
 )
-from rankprompt.cascade.training.frozen import load_frozen
+from rankprompt.cascade.training.frozen_teacher import load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings
-from rankprompt.cascade.training.run import train_esm
+from rankprompt.cascade.training.train_stages import train_esm
 from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.cascade.windows import WindowSettings
-from rankprompt.cli.cascade import ndcg_at_10
 from rankprompt.datasets.candidates import build_candidates
+from rankprompt.eval.scoring import ndcg_at_10
 from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.journal.store import Journal

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
 from rankprompt.eval.judged import bpref, judged_share
-from rankprompt.eval.measures import Measure
+from rankprompt.eval.measures import Measure, parse_measure
 from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
 from rankprompt.types import Qrels, Run
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Table = npt.NDArray[np.float64]
 
-__all__ = ["Scorer", "Scores", "keep_order", "pairs_of", "score", "trec_order"]
+__all__ = ["Scorer", "Scores", "keep_order", "ndcg_at_10", "pairs_of", "score", "trec_order"]
 
 # Queries times the longest list that ranx is handed at once: 16 MB of arrays.
 _CELLS = 500_000
@@ -79,6 +79,16 @@ def score(
     for query, scores in pairs_of(run):
         scorer.add(query, scores)
     return scorer.scores()
+
+
+def ndcg_at_10(qrels: Qrels) -> Callable[[Run], float]:
+    """Returns the function that scores a run by its mean nDCG@10 over the queries of the qrels.
+
+    The function takes scores by query and document, and raises ``InputError`` as ``score`` does;
+    higher is better. ranx is imported when it is first called.
+    """
+    measure = parse_measure("ndcg@10")
+    return lambda run: score(run, qrels, [measure]).means[measure.name]
 
 
 class Scorer:

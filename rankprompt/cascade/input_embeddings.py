@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rankprompt.cascade.tensor_files import digest
+from rankprompt.cascade.model_folders import digest
 from rankprompt.errors import ModelError
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer

@@ -68,17 +68,17 @@ def report(
     measured anew on some queries: all variants in turn, one query after the other.
     """
     from rankprompt.cascade.measurement import ALL, measure_quality, rows, time_variants
+    from rankprompt.cascade.model_folders import make_folder
     from rankprompt.cascade.teachers import (
         aggregate_of,
         default_aggregate,
         load_teacher,
         teacher_offsets,
     )
-    from rankprompt.cascade.tensor_files import make_folder
     from rankprompt.cascade.window_scores import WindowScores
     from rankprompt.cascade.windows import WindowSettings
-    from rankprompt.cli.cascade import ndcg_at_10
     from rankprompt.datasets.candidates import read_candidates
+    from rankprompt.eval.scoring import ndcg_at_10
     from rankprompt.files import read_qrels
     from rankprompt.journal.store import Journal
 

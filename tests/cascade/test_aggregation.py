@@ -13,7 +13,7 @@ from rankprompt.cascade.aggregation import (
     learned,
     weighted_top,
 )
-from rankprompt.cascade.training.teacher import weighted_top as trained
+from rankprompt.cascade.training.trainable_teacher import weighted_top as trained
 from rankprompt.errors import InputError, ModelError
 
 SCORES = st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=8)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
-from rankprompt.cascade.tensor_files import digest, make_folder, write_bytes
+from rankprompt.cascade.model_folders import digest, make_folder, write_bytes
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
 

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from rankprompt.cascade.tensor_files import write_bytes
+from rankprompt.cascade.model_folders import write_bytes
 from rankprompt.errors import InputError
 
 __all__ = ["Progress", "read_checkpoint", "write_checkpoint"]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from rankprompt.cascade.tensor_files import digest, make_folder
+from rankprompt.cascade.model_folders import digest, make_folder
 from rankprompt.cascade.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from rankprompt.cascade.training.curves import write_curves
 from rankprompt.errors import InputError, ModelError, UnknownNameError

@@ -10,9 +10,9 @@ import torch
 from rankprompt.cascade.aggregation import best_places
 from rankprompt.cascade.input_embeddings import Encoder
 from rankprompt.cascade.students.ck import CK, QUERY_TOKENS
-from rankprompt.cascade.training.data import List, Pair, WindowTexts
+from rankprompt.cascade.training.examples import List, Pair, WindowTexts
 from rankprompt.cascade.training.losses import DISTILLATION, TOP, ranknet
-from rankprompt.cascade.training.teacher import TrainableTeacher, weighted_top
+from rankprompt.cascade.training.trainable_teacher import TrainableTeacher, weighted_top
 from rankprompt.errors import UnknownNameError
 from rankprompt.types import Candidates
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
 from rankprompt.cascade.encoder_networks import folder_fingerprint
+from rankprompt.cascade.model_folders import make_folder
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
-from rankprompt.cascade.tensor_files import make_folder
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
 from rankprompt.llm.local.model_files import first_line, quieten_transformers

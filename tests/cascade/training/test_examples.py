@@ -9,14 +9,14 @@ import torch
 
 from rankprompt.cascade import aggregation
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
-from rankprompt.cascade.training.data import distillation_lists, pairs_of, split_queries
-from rankprompt.cascade.training.teacher import weighted_top
+from rankprompt.cascade.training.examples import distillation_lists, pairs_of, split_queries
+from rankprompt.cascade.training.trainable_teacher import weighted_top
 from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError
 from rankprompt.journal.store import Journal
 from rankprompt.types import Candidates, Document, Query
-from tests.cascade.toys import by_words, collection, count_windows, cutter
+from tests.cascade.toy_collection import by_words, collection, count_windows, cutter
 from tests.llm import tiny
 
 

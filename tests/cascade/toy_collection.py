@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from rankprompt.cascade.input_embeddings import Encoder
-from rankprompt.cascade.training.data import WindowTexts
+from rankprompt.cascade.training.examples import WindowTexts
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.types import Candidates, Document, Qrels, Query

@@ -12,13 +12,13 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
 from rankprompt.cascade.students.ck import load_ck
-from rankprompt.cascade.training.frozen import Frozen, load_frozen
+from rankprompt.cascade.training.frozen_teacher import Frozen, load_frozen
 from rankprompt.cascade.training.loop import TrainingSettings, fit
-from rankprompt.cascade.training.run import train_esm, train_teacher
-from rankprompt.cascade.training.teacher import load_trainable
+from rankprompt.cascade.training.train_stages import train_esm, train_teacher
+from rankprompt.cascade.training.trainable_teacher import load_trainable
 from rankprompt.cascade.windows import WindowSettings
 from rankprompt.errors import InputError, ModelError, UnknownNameError
-from tests.cascade.toys import by_words, collection, count_windows, cutter, reciprocal
+from tests.cascade.toy_collection import by_words, collection, count_windows, cutter, reciprocal
 from tests.llm import tiny
 
 TEACHER = Frozen(by_words, "by words", (1.0,))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankprompt.cascade.teachers import YES_NO, load_teacher
-from rankprompt.cascade.training.teacher import read_weights
+from rankprompt.cascade.training.trainable_teacher import read_weights
 from rankprompt.cascade.window_scores import Teacher
 
 __all__ = ["Frozen", "load_frozen"]

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 
 from rankprompt.cascade.input_embeddings import Encoder
+from rankprompt.cascade.model_folders import make_folder
 from rankprompt.cascade.students.ck import CK, save_ck
-from rankprompt.cascade.tensor_files import make_folder
 from rankprompt.cascade.training.checkpoint import Progress
-from rankprompt.cascade.training.data import (
+from rankprompt.cascade.training.examples import (
     Cut,
     WindowTexts,
     distillation_lists,
     pairs_of,
     split_queries,
 )
-from rankprompt.cascade.training.frozen import Frozen
+from rankprompt.cascade.training.frozen_teacher import Frozen
 from rankprompt.cascade.training.loop import TrainingSettings, fit
 from rankprompt.cascade.training.losses import TOP
 from rankprompt.cascade.training.stages import (
@@ -33,7 +33,7 @@ from rankprompt.cascade.training.stages import (
     Measure,
     PassageStage,
 )
-from rankprompt.cascade.training.teacher import TrainableTeacher, save_teacher
+from rankprompt.cascade.training.trainable_teacher import TrainableTeacher, save_teacher
 from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.journal.store import Journal
 from rankprompt.types import Candidates, Qrels
