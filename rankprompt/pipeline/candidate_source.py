@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-from rankprompt.cascade import Cascade, WindowSettings, load_student, model_offsets, word_offsets
+from rankprompt.cascade import Cascade, WindowConfig, load_student, model_offsets, word_offsets
 from rankprompt.cascade.teachers import teacher_offsets
 from rankprompt.datasets.base import Collection
 from rankprompt.datasets.candidate_blocks import Block, candidates_of
@@ -135,6 +135,6 @@ def _open_cascade(job: Job) -> Cascade | None:
         load_student(job.cascade, seed=job.seed),
         offsets,
         keep=job.keep,
-        settings=WindowSettings(job.window, job.overlap, unit=job.window_unit),
+        settings=WindowConfig(job.window, job.overlap, window_unit=job.window_unit),
         passage_tokens=job.passage_tokens,
     )

@@ -1,29 +1,34 @@
-"""What the stages learn from: pairs of documents, and documents with the teacher's scores."""
+"""What the stages learn from: pairs of documents, and windows with their teacher's scores."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from rankprompt.cascade.window_scores import Asked, WindowScores
-from rankprompt.cascade.windows import WindowSettings, cut_windows
+from rankprompt.cascade.window_scores import WindowQuestion, WindowScores
+from rankprompt.cascade.windows import WindowConfig, cut_windows
 from rankprompt.errors import InputError
+from rankprompt.eval.scoring import ndcg_at_10
 from rankprompt.llm.tokenizer_offsets import Offsets
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Candidates, Qrels
+from rankprompt.types import Candidates, Qrels, Run
 
 __all__ = [
-    "Cut", "List", "Pair", "WindowTexts", "distillation_lists", "pairs_of", "split_queries",
+    "CutDocument", "Pair", "TrainingData", "WindowList", "WindowTexts", "distillation_lists",
+    "pairs_of", "split_queries",
 ]  # fmt: skip
 
 log = logging.getLogger("rankprompt")
 
-Cut: TypeAlias = Callable[[str], Sequence[str]]
-"""Gives a document's windows, in order."""
+CutDocument: TypeAlias = Callable[[str], Sequence[str]]
+"""Returns the windows of a document's text, in order."""
 
 
 class Pair(NamedTuple):
-    """A query with a relevant document and another: ids, then texts."""
+    """A query with a relevant document and another document: ids, then texts.
+
+    A checkpoint's identity includes the ``repr`` of all examples, so it must not change.
+    """
 
     query: str
     better: str
@@ -31,8 +36,8 @@ class Pair(NamedTuple):
     texts: tuple[str, str, str]
 
 
-class List(NamedTuple):
-    """A query and a document's windows, with the teacher's scores of them (higher is better)."""
+class WindowList(NamedTuple):
+    """A query and a document's windows with the teacher's scores; higher is more relevant."""
 
     query: str
     document: str
@@ -40,41 +45,58 @@ class List(NamedTuple):
     windows: tuple[str, ...]
     teacher: tuple[float, ...]
 
+    def __repr__(self) -> str:
+        # A checkpoint's identity includes this text, which says List since the first version.
+        fields = zip(self._fields, self, strict=True)
+        return f"List({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+
+class TrainingData(NamedTuple):
+    """Queries with candidates and qrels; ``measure`` makes the validation measure from qrels."""
+
+    candidates: Sequence[Candidates]
+    qrels: Qrels
+    measure: Callable[[Qrels], Callable[[Run], float]] = ndcg_at_10
+
+    def split(self, share: float, seed: int) -> tuple[list[Candidates], list[Candidates]]:
+        """Returns the candidates to learn from, and those to validate on; see ``split_queries``."""
+        _, names = split_queries([each.query.id for each in self.candidates], share, seed)
+        held_out = {*names}
+        return (
+            [each for each in self.candidates if each.query.id not in held_out],
+            [each for each in self.candidates if each.query.id in held_out],
+        )
+
+    def measure_of(self, candidates: Sequence[Candidates]) -> Callable[[Run], float]:
+        """Returns the validation measure over these queries."""
+        return self.measure({query.id: self.qrels.get(query.id, {}) for query, _, _ in candidates})
+
 
 @dataclass
 class WindowTexts:
-    """The texts of a document's windows, but for blank ones.
-
-    Attributes:
-        offsets: where a text's tokens stand.
-        settings: how documents are cut.
-        longer: the texts that were longer than the limit, so far.
-    """
+    """Cuts a document into its windows, without blank ones; ``longer`` holds truncated texts."""
 
     offsets: Offsets
-    settings: WindowSettings
+    config: WindowConfig
     longer: set[str] = field(default_factory=set)
 
     def __call__(self, text: str) -> list[str]:
-        """Cuts a document."""
-        windows, longer = cut_windows(text, self.offsets, self.settings)
-        if longer:
+        """Returns the windows of a document's text."""
+        windows, truncated = cut_windows(text, self.offsets, self.config)
+        if truncated:
             self.longer.add(text)
-        return [part for one in windows if (part := text[one.start : one.end]).strip()]
+        texts = (text[window.start : window.end] for window in windows)
+        return [window for window in texts if window.strip()]
 
 
 def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list[str], list[str]]:
     """Splits queries into those to learn from and those to validate on.
 
-    A query's side depends on its id and the seed alone, but that neither side is left empty.
-
-    Args:
-        queries: ids.
-        share: of the queries to validate on.
-        seed: of the split.
+    The side of a query depends on its id and the seed alone, except that neither side stays empty.
+    ``share`` is of the queries to validate on.
 
     Raises:
-        InputError: there are fewer than two queries, or the share is not between 0 and 1.
+        InputError: There are fewer than two queries, or the share is not between 0 and 1.
     """
     ids = list(dict.fromkeys(queries))
     if len(ids) < 2:
@@ -82,38 +104,38 @@ def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list
             f"training needs two queries at least, one to validate on; found {len(ids)}"
         )
     if not 0 < share < 1:
-        raise InputError(f"the share of queries to validate on must be in (0, 1), not {share:g}")
+        raise InputError(f"`validation`, a share of the queries, must be in (0, 1), not {share:g}")
     ordered = sorted(ids, key=lambda query: uniform(seed, "validation", query))
-    held = set(ordered[: min(len(ids) - 1, max(1, round(share * len(ids))))])
-    return [one for one in ids if one not in held], [one for one in ids if one in held]
+    held_out = set(ordered[: min(len(ids) - 1, max(1, round(share * len(ids))))])
+    return [query for query in ids if query not in held_out], [q for q in ids if q in held_out]
 
 
 def pairs_of(candidates: Iterable[Candidates], qrels: Qrels) -> list[Pair]:
-    """Pairs for the first two stages: each relevant candidate with each that is not.
+    """Pairs each relevant candidate with each other one, for the first two stages.
 
-    A query without a relevant candidate, or without another one (such as a query with one document
-    only), teaches nothing: it is left out, and named in the log.
+    A query without a relevant candidate, or without another one (such as a query with a single
+    document), teaches nothing; it is left out and named in the log.
 
     Raises:
-        InputError: no query is left.
+        InputError: No query is left.
     """
     pairs: list[Pair] = []
     no_positive, no_negative = [], []
-    for one in candidates:
-        grades = qrels.get(one.query.id, {})
-        good = [document for document in one.documents if grades.get(document.id, 0) > 0]
-        bad = [document for document in one.documents if grades.get(document.id, 0) <= 0]
-        if not good:
-            no_positive.append(one.query.id)
-        elif not bad:
-            no_negative.append(one.query.id)
-        for better in good:
-            pairs += [
-                Pair(one.query.id, better.id, worse.id, (one.query.text, better.text, worse.text))
-                for worse in bad
-            ]
-    _name(no_positive, "have no relevant candidate")
-    _name(no_negative, "have no candidate that is not relevant")
+    for query, documents, _ in candidates:
+        grades = qrels.get(query.id, {})
+        relevant = [document for document in documents if grades.get(document.id, 0) > 0]
+        others = [document for document in documents if grades.get(document.id, 0) <= 0]
+        if not relevant:
+            no_positive.append(query.id)
+        elif not others:
+            no_negative.append(query.id)
+        pairs += [
+            Pair(query.id, better.id, worse.id, (query.text, better.text, worse.text))
+            for better in relevant
+            for worse in others
+        ]
+    _warn_left_out(no_positive, "have no relevant candidate")
+    _warn_left_out(no_negative, "have no candidate that is not relevant")
     if not pairs:
         raise InputError(
             "nothing to learn from: no query has both a relevant candidate and another one "
@@ -124,52 +146,51 @@ def pairs_of(candidates: Iterable[Candidates], qrels: Qrels) -> list[Pair]:
 
 def distillation_lists(
     candidates: Sequence[Candidates],
-    cut: Cut,
+    cut: CutDocument,
     scores: WindowScores,
     progress: Callable[[int], None] = lambda _: None,
-) -> list[List]:
-    """Lists for the third stage: one a query and candidate, but for documents without a window.
+) -> list[WindowList]:
+    """Returns a list for each query and candidate that has a window, for the third stage.
 
-    No judgement is read: a query without a relevant candidate, or with one document, counts.
+    Qrels are not needed: queries without a relevant candidate, or with one document, count too.
 
     Args:
-        candidates: of the queries.
-        cut: gives a document's windows.
-        scores: the frozen teacher, asked only for what it has not scored yet.
-        progress: called with the number of windows done since the last call.
+        candidates: The candidates of the queries.
+        cut: Cuts a document into windows.
+        scores: The frozen teacher, which scores only windows without a stored score.
+        progress: Called with the number of windows scored since its last call.
 
     Raises:
-        InputError: no document has a window.
-        ModelError: the teacher's score is not a finite number.
+        InputError: No document has a window.
+        ModelError: A teacher's score is not a finite number.
     """
     windows: Mapping[str, tuple[str, ...]] = {
         document.id: tuple(cut(document.text))
-        for document in {one: None for each in candidates for one in each.documents}
+        for document in dict.fromkeys(d for each in candidates for d in each.documents)
     }
-    found, empty = [], 0
-    for each in candidates:
-        query, text = each.query
-        asked = [
-            Asked(query, document.id, place, (text, window))
-            for document in each.documents
-            for place, window in enumerate(windows[document.id])
+    lists, empty = [], 0
+    for (query, text), documents, _ in candidates:
+        questions = [
+            WindowQuestion(query, document.id, index, (text, window))
+            for document in documents
+            for index, window in enumerate(windows[document.id])
         ]
-        values = iter(scores(asked, progress))
-        for document in each.documents:
-            parts = windows[document.id]
-            teacher = tuple(next(values) for _ in parts)
-            if parts:
-                found.append(List(query, document.id, text, parts, teacher))
-            empty += not parts
+        values = iter(scores(questions, progress))
+        for document in documents:
+            texts = windows[document.id]
+            if texts:
+                teacher = tuple(next(values) for _ in texts)
+                lists.append(WindowList(query, document.id, text, texts, teacher))
+            empty += not texts
     if empty:
         log.warning("%d candidates have no window (their documents are empty): left out", empty)
-    if not found:
+    if not lists:
         raise InputError("nothing to learn from: no candidate's document has a window")
-    return found
+    return lists
 
 
-def _name(queries: Sequence[str], what: str) -> None:
+def _warn_left_out(queries: Sequence[str], reason: str) -> None:
     if queries:
         log.warning(
-            "%d queries %s, first: %s: left out", len(queries), what, ", ".join(queries[:3])
+            "%d queries %s, first: %s: left out", len(queries), reason, ", ".join(queries[:3])
         )

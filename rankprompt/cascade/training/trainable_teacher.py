@@ -1,46 +1,42 @@
 """A teacher that can be trained: a cross-encoder, and the weights of a document's best windows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
-from rankprompt.cascade.encoder_networks import folder_fingerprint
-from rankprompt.cascade.model_folders import make_folder
+from rankprompt.cascade.model_folders import folder_fingerprint, make_folder
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 
-__all__ = [
-    "TrainableTeacher",
-    "load_trainable",
-    "read_weights",
-    "save_teacher",
-    "weighted_top",
-]
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["TrainableTeacher", "load_trainable", "read_weights", "save_teacher", "weighted_top"]
 
 
 def weighted_top(scores: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """A document's score: its best l windows' scores, best first, times l weights (IDCM, eq. 3).
+    """Returns documents' scores: the best l window scores times l weights (IDCM, eq. 3).
 
-    A window that is not there adds nothing, whatever its place holds.
+    A missing window adds nothing, whatever its score in the padded tensor.
 
     Args:
-        scores: shape (documents, windows).
-        mask: true where there is a window, same shape.
-        weights: shape (l,).
+        scores: Window scores, shape (documents, windows).
+        mask: True where there is a window, same shape.
+        weights: The weights, for the best window first, shape (l,).
 
     Returns:
-        Shape (documents,).
+        Scores, shape (documents,).
     """
     kept = min(len(weights), scores.shape[1])
-    best, places = torch.where(mask, scores, -torch.inf).topk(kept, dim=-1)
-    best = torch.where(mask.gather(1, places), best, 0)
+    best, indices = torch.where(mask, scores, -torch.inf).topk(kept, dim=-1)
+    best = torch.where(mask.gather(1, indices), best, 0)
     return (best * weights[:kept]).sum(-1)
 
 
@@ -48,18 +44,22 @@ class TrainableTeacher(nn.Module):
     """Scores pairs of a query and a text, and documents by their windows.
 
     Args:
-        encoder: an ``AutoModelForSequenceClassification`` with one label, or with two, of which the
+        encoder: An ``AutoModelForSequenceClassification`` with one label, or with two, of which the
             second means relevant.
-        tokenizer: its own.
-        weights: of a document's best windows, best first.
-        source: a digest of what it was loaded from.
+        tokenizer: The encoder's tokenizer.
+        weights: The initial weights of a document's best windows, best first.
+        source: A digest of the folder that it was loaded from.
 
     Raises:
-        ModelError: the encoder has another number of labels.
+        ModelError: The encoder has another number of labels.
     """
 
     def __init__(
-        self, encoder: Any, tokenizer: Any, weights: Sequence[float], source: str = ""
+        self,
+        encoder: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        weights: Sequence[float],
+        source: str = "",
     ) -> None:
         super().__init__()
         if encoder.config.num_labels not in (1, 2):
@@ -70,38 +70,42 @@ class TrainableTeacher(nn.Module):
         self.top = nn.Parameter(torch.tensor(list(weights), dtype=torch.float32))
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-        """Scores pairs, as a ``CrossEncoder`` does: long queries are cut, and long texts."""
+        """Scores pairs as ``CrossEncoder`` does; long queries and texts are truncated."""
         limit = min(self.tokenizer.model_max_length, self.encoder.config.max_position_embeddings)
-        given = self.tokenizer(
-            [self._cut(one) for one, _ in pairs], [other for _, other in pairs],
+        inputs = self.tokenizer(
+            [self._truncate(query) for query, _ in pairs], [text for _, text in pairs],
             truncation="longest_first", max_length=limit, padding=True, return_tensors="pt",
             return_token_type_ids=getattr(self.encoder.config, "type_vocab_size", 0) > 1,
         )  # fmt: skip
-        logits = self.encoder(**given.to(self.encoder.device)).logits.float()
+        logits = self.encoder(**inputs.to(self.encoder.device)).logits.float()
         scores: torch.Tensor = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
         return scores
 
     def cuts(self, query: str) -> bool:
-        """Whether a query is longer than what it reads of one."""
-        return self._cut(query) != query
+        """Returns whether a query is truncated."""
+        return self._truncate(query) != query
 
-    def _cut(self, query: str) -> str:
-        given = self.tokenizer(query, add_special_tokens=False, return_offsets_mapping=True)
-        found = given["offset_mapping"]
-        return query if len(found) <= QUERY_TOKENS else query[: found[QUERY_TOKENS - 1][1]]
+    def _truncate(self, query: str) -> str:
+        encoded = self.tokenizer(query, add_special_tokens=False, return_offsets_mapping=True)
+        tokens = encoded["offset_mapping"]
+        return query if len(tokens) <= QUERY_TOKENS else query[: tokens[QUERY_TOKENS - 1][1]]
 
-    def documents(self, asked: Sequence[tuple[str, Sequence[str]]]) -> torch.Tensor:
-        """Scores documents by all their windows; one without any scores 0.
+    def documents(self, documents: Sequence[tuple[str, Sequence[str]]]) -> torch.Tensor:
+        """Scores documents by all their windows; a document without any scores 0.
 
         Args:
-            asked: a query's text and the windows of a document, each.
+            documents: The text of a query and the windows of a document, for each document.
+
+        Returns:
+            Scores, shape (documents,).
         """
-        mask = torch.zeros(len(asked), max([1, *(len(windows) for _, windows in asked)])).bool()
-        for row, (_, windows) in enumerate(asked):
+        most = max([1, *(len(windows) for _, windows in documents)])
+        mask = torch.zeros(len(documents), most).bool()
+        for row, (_, windows) in enumerate(documents):
             mask[row, : len(windows)] = True
         mask = mask.to(self.top.device)
         scores = torch.zeros(mask.shape, device=mask.device)
-        pairs = [(query, window) for query, windows in asked for window in windows]
+        pairs = [(query, window) for query, windows in documents for window in windows]
         if pairs:
             scores = scores.masked_scatter(mask, self(pairs))
         return weighted_top(scores, mask, self.top)
@@ -111,13 +115,13 @@ def load_trainable(folder: Path | str, top: int = 3) -> TrainableTeacher:
     """Loads a cross-encoder to train.
 
     Args:
-        folder: a transformers model with its tokenizer; or what ``save_teacher`` wrote, whose
-            weights of the best windows are taken up.
-        top: how many of a document's best windows count (IDCM's l), where the folder does not say;
-            their weights begin at 1.
+        folder: A transformers model with its tokenizer, or a folder that ``save_teacher`` wrote,
+            whose top-l weights are used.
+        top: How many of a document's best windows count (IDCM's l) where the folder does not say;
+            their weights are initialised to 1.
 
     Raises:
-        ModelError: it cannot be loaded, or scores no pairs.
+        ModelError: The model cannot be loaded, or scores no pairs.
     """
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -125,37 +129,37 @@ def load_trainable(folder: Path | str, top: int = 3) -> TrainableTeacher:
     path = Path(folder).expanduser()
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path))
-        # An encoder without a head gets one with a single label; a head that is there stays.
-        settings = json.loads((path / "config.json").read_text("utf-8"))
-        headless = not any("Classification" in name for name in settings.get("architectures") or ())
+        # An encoder without a classification head gets a new one with a single label.
+        config = json.loads((path / "config.json").read_text("utf-8"))
+        headless = not any("Classification" in name for name in config.get("architectures") or ())
         encoder = AutoModelForSequenceClassification.from_pretrained(
             str(path), dtype=torch.float32, **({"num_labels": 1} if headless else {})
         )
-    except Exception as error:  # whatever a broken file makes transformers raise
+    except Exception as error:  # transformers raises many classes on a broken file
         raise ModelError(f"cannot load the teacher {str(folder)!r}: {first_line(error)}") from error
     weights = read_weights(path, top)
     return TrainableTeacher(encoder, tokenizer, weights, folder_fingerprint(path))
 
 
 def read_weights(folder: Path, top: int) -> tuple[float, ...]:
-    """The top-l weights that a folder holds; where it holds none, ``top`` times 1.
+    """Returns the top-l weights in a folder, or ``top`` weights of 1 where it holds none.
 
     Raises:
-        ModelError: the file that holds them cannot be read.
+        ModelError: The file of weights cannot be read.
     """
     return top_weights(folder) or (1.0,) * top
 
 
-def save_teacher(teacher: TrainableTeacher, folder: Path, how: dict[str, Any]) -> None:
-    """Saves a teacher as transformers does, with ``cascade.json``: top-l weights and how made.
+def save_teacher(teacher: TrainableTeacher, folder: Path, training: Mapping[str, object]) -> None:
+    """Saves a teacher as transformers does, with a README and how it was trained (JSON values).
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: The folder cannot be written.
     """
     make_folder(folder)
     teacher.encoder.save_pretrained(folder)
     teacher.tokenizer.save_pretrained(folder)
-    card = {"top_weights": teacher.top.tolist(), "training": how}
+    card = {"top_weights": teacher.top.tolist(), "training": training}
     text = json.dumps(card, indent=2, ensure_ascii=False)
     readme = (
         "# A cross-encoder trained by rankprompt\n\nIt scores a query and a window. The weights of "
