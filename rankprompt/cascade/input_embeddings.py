@@ -15,7 +15,7 @@ from rankprompt.llm.tokenizer_offsets import load_tokenizer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["Encoder", "load_encoder"]
+__all__ = ["Encoder", "load_encoder", "mask_of"]
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,19 @@ class Encoder:
         """
         encoded = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         rows = [encoding.ids[:limit] for encoding in encoded]
-        ids = torch.zeros(len(rows), max([1, *map(len, rows)]), dtype=torch.long)
-        mask = torch.zeros_like(ids, dtype=torch.bool)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row, dtype=torch.long)
-            mask[index, : len(row)] = True
-        return ids, mask
+        mask = mask_of([len(row) for row in rows])
+        flat = torch.tensor([token for row in rows for token in row], dtype=torch.long)
+        return torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, flat), mask
 
     def truncates(self, text: str, limit: int) -> bool:
         """Returns whether a text has more than ``limit`` tokens."""
         ids, _ = self.encode([text], limit + 1)
         return ids.shape[1] > limit
+
+
+def mask_of(sizes: Sequence[int]) -> torch.Tensor:
+    """Returns a mask, shape (rows, most but at least 1), true for the first ``sizes`` of a row."""
+    return torch.arange(max([1, *sizes])) < torch.tensor(sizes)[:, None]
 
 
 def load_encoder(folder: Path | str) -> Encoder:

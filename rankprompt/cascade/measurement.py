@@ -54,13 +54,9 @@ class Quality:
 
 @dataclass
 class Timing:
-    """The cost of a variant.
+    """A variant's milliseconds for each query, its scores, and its cost over all queries.
 
-    Attributes:
-        milliseconds: The latency of each query: cutting, student and teacher.
-        calls: Windows that the teacher scored, over all queries.
-        tokens: Tokens that the teacher read, over all queries.
-        run: Scores by query and document.
+    ``calls`` are windows that the teacher scored, ``tokens`` what it read.
     """
 
     milliseconds: list[float] = field(default_factory=list)
@@ -88,10 +84,7 @@ windows; milliseconds, calls and tokens are per query.
 class CascadeMeasurement:
     """Measures variants of a cascade over the same windows.
 
-    Attributes:
-        offsets: Gives the offsets of a text's tokens.
-        windows: How documents are cut.
-        on_query: Called after each query, and in ``latency`` after each query of each variant.
+    ``on_query`` is called after each query, and in ``latency`` after each query of each variant.
     """
 
     offsets: Offsets

@@ -8,7 +8,7 @@ embeddings are the table that a ``Gather`` node looks up by ``input_ids``.
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,17 +37,16 @@ def read_embeddings(path: Path) -> "npt.NDArray[np.float32]":
     if not graphs:
         raise ValueError("it is not an ONNX model")
     graph = _Message(graphs[0])
-    nodes = [_Node.parse(chunk) for chunk in graph.chunks[_NODE]]
-    tensors = {}
-    for chunk in graph.chunks[_INITIALIZER]:
-        tensor = _Message(chunk)
-        tensors[_text(tensor.chunks[_NAME][0])] = tensor
+    nodes = [_Message(chunk) for chunk in graph.chunks[_NODE]]
+    initializers = map(_Message, graph.chunks[_INITIALIZER])
+    tensors = {tensor.texts(_NAME)[0]: tensor for tensor in initializers}
     for node in nodes:
-        if node.operator == "Gather" and node.inputs[1:] == ["input_ids"]:
-            table = _array(tensors[node.inputs[0]])
+        inputs = node.texts(_INPUT)
+        if node.texts(_OPERATOR) == ["Gather"] and inputs[1:] == ["input_ids"]:
+            table = _array(tensors[inputs[0]])
             if table.dtype.kind == "f":
                 return np.array(table, np.float32)
-            scale, zero_point = _quantisation(nodes, node.outputs[0])
+            scale, zero_point = _quantisation(nodes, node.texts(_OUTPUT)[0])
             offset = _array(tensors[zero_point]).astype(np.float32)
             return (table.astype(np.float32) - offset) * _array(tensors[scale]).astype(np.float32)
     raise ValueError("nothing in it looks embeddings up by input_ids")
@@ -78,36 +77,26 @@ class _Message:
             self.chunks[tag >> 3].append(content[start : start + size])
             start += size
 
+    def texts(self, field: int) -> list[str]:
+        """A repeated string field."""
+        return [bytes(chunk).decode() for chunk in self.chunks[field]]
+
     def integers(self, field: int) -> list[int]:
         """A repeated integer field, packed into byte strings or not."""
-        values = list(self.varints[field])
-        for chunk in self.chunks[field]:
-            start = 0
-            while start < len(chunk):
-                value, start = _varint(chunk, start)
-                values.append(value)
+        values, packed = list(self.varints[field]), memoryview(b"".join(self.chunks[field]))
+        start = 0
+        while start < len(packed):
+            value, start = _varint(packed, start)
+            values.append(value)
         return values
 
 
-class _Node(NamedTuple):
-    operator: str
-    inputs: list[str]
-    outputs: list[str]
-
-    @classmethod
-    def parse(cls, content: memoryview) -> "_Node":
-        fields = _Message(content).chunks
-        operator, inputs, outputs = (
-            [_text(chunk) for chunk in fields[number]] for number in (_OPERATOR, _INPUT, _OUTPUT)
-        )
-        return cls("".join(operator), inputs, outputs)
-
-
-def _quantisation(nodes: Sequence[_Node], name: str) -> tuple[str, str]:
+def _quantisation(nodes: Sequence[_Message], name: str) -> tuple[str, str]:
     """The names of the scale and the zero point of a quantised tensor."""
     for node in nodes:
-        if node.operator == "DequantizeLinear" and node.inputs[0] == name:
-            return node.inputs[1], node.inputs[2]
+        inputs = node.texts(_INPUT)
+        if node.texts(_OPERATOR) == ["DequantizeLinear"] and inputs[0] == name:
+            return inputs[1], inputs[2]
     raise ValueError("its embeddings are quantised in an unknown way")
 
 
@@ -132,7 +121,3 @@ def _varint(content: memoryview, start: int) -> tuple[int, int]:
         shift += 7
         if byte < 128:
             return value, start
-
-
-def _text(chunk: memoryview) -> str:
-    return bytes(chunk).decode()

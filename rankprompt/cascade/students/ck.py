@@ -73,16 +73,9 @@ class CK(nn.Module):
         window: torch.Tensor,
         mask: torch.Tensor,
     ) -> torch.Tensor:
-        """Scores each window against the query in the same row.
+        """Scores each window against the query in the same row, shape (rows,).
 
-        Args:
-            query: Vectors from ``represent``, shape (rows, query tokens, channels).
-            query_mask: Shape (rows, query tokens).
-            window: Vectors from ``represent``, shape (rows, window tokens, channels).
-            mask: Shape (rows, window tokens).
-
-        Returns:
-            Scores, shape (rows,).
+        The vectors of ``represent`` have the shape (rows, tokens, channels), masks (rows, tokens).
         """
         cosine = query @ window.transpose(1, 2)
         kernels = torch.exp(-((cosine.unsqueeze(-1) - self.kernels) ** 2) / (2 * SIGMA**2))
@@ -117,12 +110,7 @@ class CK(nn.Module):
 
 @dataclass(frozen=True)
 class CKStudent:
-    """Scores windows for a query with a CK model.
-
-    Attributes:
-        model: The model, in evaluation mode.
-        encoder: The encoder whose tokenizer and embeddings the model uses.
-    """
+    """Scores windows for a query with a CK model in evaluation mode, and its encoder."""
 
     model: CK
     encoder: Encoder
@@ -150,11 +138,7 @@ class CKStudent:
 def save_ck(model: CK, encoder: Encoder, folder: Path, training: Mapping[str, object]) -> None:
     """Saves a model as ``ck.safetensors``, ``ck.json`` (the card) and ``README.md``.
 
-    Args:
-        model: The model; its embeddings are not saved.
-        encoder: The encoder whose embeddings the model uses.
-        folder: The folder, created if it is missing.
-        training: How the model was trained, for the card; JSON values.
+    The embeddings are not saved. ``training`` says how the model was trained, in JSON values.
 
     Raises:
         InputError: The folder cannot be written.
@@ -214,11 +198,9 @@ def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStude
         raise ModelError(f"{folder}: not a CK student: {reason}") from error
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or source)
-    for noun, present, expected in zip(
-        ("encoder", "tokenizer"),
-        (encoder.fingerprint, encoder.tokenizer_fingerprint),
-        fingerprints,
-        strict=True,
+    for noun, present, expected in (
+        ("encoder", encoder.fingerprint, fingerprints[0]),
+        ("tokenizer", encoder.tokenizer_fingerprint, fingerprints[1]),
     ):
         if present != expected:
             raise ModelError(

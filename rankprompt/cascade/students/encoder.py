@@ -68,12 +68,9 @@ def load(config: StudentConfig) -> Student:
 
 
 def load_encoder_student(folder: Path, pooling: str | None = None) -> EncoderStudent:
-    """Loads a sentence encoder.
+    """Loads a sentence encoder from a folder as for ``load_network``.
 
-    Args:
-        folder: Holds ``tokenizer.json``, and ``model.onnx`` or a transformers model.
-        pooling: The pooling; None for the one in ``1_Pooling/config.json``, or "mean" where that
-            file is missing.
+    The default pooling is that of ``1_Pooling/config.json``, or "mean" where that is missing.
 
     Raises:
         ModelError: The encoder cannot be loaded.

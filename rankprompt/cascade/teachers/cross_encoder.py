@@ -69,10 +69,8 @@ class CrossEncoder:
     def _truncate(self, query: str) -> str:
         if query not in self._queries:
             tokens = self._network.tokenizer.encode(query, add_special_tokens=False).offsets
-            end = len(query)
-            if len(tokens) > self._query_tokens:
-                end = tokens[self._query_tokens - 1][1]
-            self._queries[query] = query[:end]
+            limit = self._query_tokens
+            self._queries[query] = query if len(tokens) <= limit else query[: tokens[limit - 1][1]]
         return self._queries[query]
 
 

@@ -54,14 +54,7 @@ def write_checkpoint(
     optimizer: torch.optim.Optimizer,
     identity: str,
 ) -> None:
-    """Writes a checkpoint.
-
-    Args:
-        path: The file.
-        state: How far the training has come.
-        model: The model as it stands.
-        optimizer: Its optimizer.
-        identity: A digest of the training's settings and data.
+    """Writes a checkpoint; ``identity`` is a digest of the training's settings and data.
 
     Raises:
         InputError: The file cannot be written.

@@ -1,6 +1,6 @@
 """A training as a job: from files, or candidates in memory, to a trained model in a folder."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -99,12 +99,10 @@ def train_teacher(
         InputError: There is nothing to learn from, or as ``fit``.
     """
     learned, held_out = data.split(config.validation, config.loop.seed)
-    stage = TeacherStage(
-        config, teacher, pairs_of(learned, data.qrels), cut, held_out, data.measure_of(held_out)
-    )
+    pairs, measure = pairs_of(learned, data.qrels), data.measure_of(held_out)
+    stage = TeacherStage(config, teacher, pairs, cut, held_out, measure)
     state = fit(stage, config.loop, config.output, progress)
-    card = _card(config, stage.identity, stage.examples, state, learned, held_out)
-    save_teacher(teacher, config.output, card)
+    save_teacher(teacher, config.output, _card(stage, state, learned, held_out))
     return state
 
 
@@ -133,36 +131,32 @@ def train_student(
         ModelError: A teacher's score is not a finite number.
     """
     learned, held_out = data.split(config.validation, config.loop.seed)
-    examples, validation = (
-        distillation_lists(part, cut, scores, progress) for part in (learned, held_out)
-    )
+    examples = distillation_lists(learned, cut, scores, progress)
+    validation = distillation_lists(held_out, cut, scores, progress)
     with torch.random.fork_rng():
         torch.manual_seed(config.loop.seed)
         model = CK(encoder.weight, config.channels)
-    stage = DistillationStage(
-        config, model, encoder, examples, validation, data.measure_of(held_out), weights
-    )
+    measure = data.measure_of(held_out)
+    stage = DistillationStage(config, model, encoder, examples, validation, measure, weights)
     state = fit(stage, config.loop, config.output, progress)
-    card = _card(config, stage.identity, stage.examples, state, learned, held_out)
+    card = _card(stage, state, learned, held_out)
     save_ck(model, encoder, config.output, {**card, "teacher": scores.fingerprint})
     return state
 
 
 def _card(
-    config: TrainingJobConfig,
-    identity: Mapping[str, object],
-    examples: Sequence[object],
+    stage: TeacherStage | DistillationStage,
     state: TrainingState,
     learned: Sequence[Candidates],
     held_out: Sequence[Candidates],
 ) -> dict[str, object]:
     return {
-        **identity,
-        "settings": asdict(config.loop),
-        "examples": len(examples),
+        **stage.identity,
+        "settings": asdict(stage.config.loop),
+        "examples": len(stage.examples),
         "queries": {"learned": len(learned), "validated": [each.query.id for each in held_out]},
         "steps": state.step,
-        "best": state.best_row(config.loop.measure),
+        "best": state.best_row(stage.config.loop.measure),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "torch": torch.__version__,
     }

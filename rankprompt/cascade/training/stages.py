@@ -7,7 +7,7 @@ from itertools import groupby
 import torch
 
 from rankprompt.cascade.aggregation import top_indices, top_overlap, weighted_top
-from rankprompt.cascade.input_embeddings import Encoder
+from rankprompt.cascade.input_embeddings import Encoder, mask_of
 from rankprompt.cascade.students.ck import CK, QUERY_TOKENS
 from rankprompt.cascade.training.config import TrainingJobConfig
 from rankprompt.cascade.training.examples import Pair, WindowList, WindowTexts
@@ -146,15 +146,13 @@ class DistillationStage:
         """Student's and teacher's scores and the mask, shape (lists, most windows)."""
         queries = list(dict.fromkeys(example.text for example in lists))
         rows = {query: row for row, query in enumerate(queries)}
-        mask = torch.zeros(len(lists), max(len(each.windows) for each in lists), dtype=torch.bool)
-        teacher = torch.zeros(mask.shape)
-        for row, example in enumerate(lists):
-            mask[row, : len(example.windows)] = True
-            teacher[row, : len(example.windows)] = torch.tensor(example.teacher)
+        mask = mask_of([len(example.windows) for example in lists])
         owner = torch.tensor([rows[example.text] for example in lists for _ in example.windows])
         scores = self.model(
             self.encoder.encode(queries, QUERY_TOKENS),
             self.encoder.encode([window for example in lists for window in example.windows]),
             owner,
         )
-        return torch.zeros(mask.shape).masked_scatter(mask, scores), teacher, mask
+        teacher = torch.tensor([score for example in lists for score in example.teacher])
+        padding = torch.zeros(mask.shape)
+        return padding.masked_scatter(mask, scores), padding.masked_scatter(mask, teacher), mask

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
+from rankprompt.cascade.input_embeddings import mask_of
 from rankprompt.cascade.model_folders import folder_fingerprint, make_folder
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.errors import ModelError
@@ -91,19 +92,11 @@ class TrainableTeacher(nn.Module):
         return query if len(tokens) <= QUERY_TOKENS else query[: tokens[QUERY_TOKENS - 1][1]]
 
     def documents(self, documents: Sequence[tuple[str, Sequence[str]]]) -> torch.Tensor:
-        """Scores documents by all their windows; a document without any scores 0.
+        """Scores documents, each a query's text and windows, by all their windows; 0 without any.
 
-        Args:
-            documents: The text of a query and the windows of a document, for each document.
-
-        Returns:
-            Scores, shape (documents,).
+        The scores have the shape (documents,).
         """
-        most = max([1, *(len(windows) for _, windows in documents)])
-        mask = torch.zeros(len(documents), most).bool()
-        for row, (_, windows) in enumerate(documents):
-            mask[row, : len(windows)] = True
-        mask = mask.to(self.top.device)
+        mask = mask_of([len(windows) for _, windows in documents]).to(self.top.device)
         scores = torch.zeros(mask.shape, device=mask.device)
         pairs = [(query, window) for query, windows in documents for window in windows]
         if pairs:
