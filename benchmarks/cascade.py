@@ -19,13 +19,14 @@ from benchmarks.cascade_report import write
 from benchmarks.tables import note
 from rankprompt.cascade.aggregation import aggregate_by
 from rankprompt.cascade.cascade import Cascade
-from rankprompt.cascade.measurement import ALL, Variant, measure_quality, time_variants
-from rankprompt.cascade.students import RandomStudent, Student, load_student
+from rankprompt.cascade.measurement import ALL, CascadeMeasurement, Variant
+from rankprompt.cascade.students import Student, load_student
+from rankprompt.cascade.students.controls import RandomStudent
 from rankprompt.cascade.teachers import MINILM, load_teacher, teacher_offsets
-from rankprompt.cascade.window_scores import Teacher, WindowScores
-from rankprompt.cascade.windows import WindowSettings
-from rankprompt.cli.cascade import ndcg_at_10
+from rankprompt.cascade.window_scores import PairScorer, WindowScores
+from rankprompt.cascade.windows import WindowConfig
 from rankprompt.datasets.candidates import build_candidates
+from rankprompt.eval.scoring import ndcg_at_10
 from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.journal.store import Journal
@@ -46,29 +47,18 @@ def measure(folder: Path) -> dict[str, Any]:
     begun = time.perf_counter()
     candidates, qrels, documents = load(folder)
     teacher, offsets = load_teacher(MINILM), teacher_offsets(MINILM)
-    settings = WindowSettings()
-    students: dict[str, list[Student]] = {
-        name: [student] for name in STUDENTS if (student := load_student(name))
-    }
+    measurement = CascadeMeasurement(offsets, WindowConfig())
+    students: dict[str, list[Any]] = {name: [load_student(name)] for name in STUDENTS}
     students["random"] = [RandomStudent(seed) for seed in range(RANDOM_SEEDS)]
     variants = {one: students[one.student][0] if one.keep else None for one in TIMED}
     started = time.perf_counter()
-    timed = time_variants(candidates, variants, teacher, max, offsets=offsets, settings=settings)
+    timed = measurement.latency(candidates, variants, teacher, max)
     note("latency", started, teacher.tokens)
     with closing(Journal(cache_dir("time-teacher.journal"))) as journal:
         scores = WindowScores(journal, teacher, teacher.fingerprint)
         aggregates = {name: aggregate_by(name) for name in AGGREGATES}
         of_run = ndcg_at_10(qrels)
-        measured = measure_quality(
-            candidates,
-            students,
-            KEEP,
-            scores,
-            aggregates,
-            of_run,
-            offsets=offsets,
-            settings=settings,
-        )
+        measured = measurement.quality(candidates, students, KEEP, scores, aggregates, of_run)
     note("quality", started, teacher.tokens)
     quality = measured["max"]
     for variant, one in timed.items():  # the timed runs are the scored ones
@@ -120,7 +110,7 @@ def curve(
     candidates: Sequence[Candidates],
     documents: Mapping[str, Document],
     offsets: Offsets,
-    teacher: Teacher,
+    teacher: PairScorer,
     student: Student,
 ) -> tuple[dict[str, list[list[float]]], dict[str, list[float]]]:
     """Measures whole documents of each length.
@@ -128,7 +118,7 @@ def curve(
     Returns:
         By variant and length, the milliseconds of each query, and the mean of the teacher's calls.
     """
-    settings = WindowSettings(limit=100_000)
+    settings = WindowConfig(tokens=100_000)
     milliseconds: dict[str, list[list[float]]] = {"all windows": [], "bm25, k=4": []}
     calls: dict[str, list[float]] = {name: [] for name in milliseconds}
     rng = random.Random(0)

@@ -17,23 +17,23 @@ import numpy as np
 import torch
 
 from benchmarks.tables import paired, replace_part, table
-from rankprompt.cascade.aggregation import best_places
+from rankprompt.cascade.aggregation import top_indices
 from rankprompt.cascade.input_embeddings import load_encoder
 from rankprompt.cascade.students.ck import load_ck
-from rankprompt.cascade.teachers import MINILM, teacher_folder
-from rankprompt.cascade.training.data import (
-    List,
+from rankprompt.cascade.teachers import MINILM, load_teacher, teacher_folder
+from rankprompt.cascade.training.config import TrainingConfig, TrainingJobConfig
+from rankprompt.cascade.training.examples import (
+    TrainingData,
+    WindowList,
     WindowTexts,
     distillation_lists,
     split_queries,
 )
-from rankprompt.cascade.training.frozen import load_frozen
-from rankprompt.cascade.training.loop import TrainingSettings
-from rankprompt.cascade.training.run import train_esm
+from rankprompt.cascade.training.job import train_student
 from rankprompt.cascade.window_scores import WindowScores
-from rankprompt.cascade.windows import WindowSettings
-from rankprompt.cli.cascade import ndcg_at_10
+from rankprompt.cascade.windows import WindowConfig
 from rankprompt.datasets.candidates import build_candidates
+from rankprompt.eval.scoring import ndcg_at_10
 from rankprompt.files import read_documents, read_qrels, read_queries
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.journal.store import Journal
@@ -47,12 +47,12 @@ REPORT = Path("docs/results/cascade.md")
 WRITER = "benchmarks/cascade_training.py"
 DEPTH, KEEP, TOP, UNSEEN = 20, 4, 3, 0.4
 LOSSES = ("lambda", "kl", "cross-entropy", "mse")
-SETTINGS = TrainingSettings(epochs=4, patience=4, validate_every=10, measure="overlap@4")
+SETTINGS = TrainingConfig(epochs=4, patience=4, validate_every=10, measure="overlap@4")
 CHANNELS = 128
 
 
-def bm25_scores(lists: Sequence[List]) -> list[list[float]]:
-    """Scores each list's windows by BM25, with document frequencies over all lists' windows."""
+def bm25_scores(lists: Sequence[WindowList]) -> list[list[float]]:
+    """BM25 of each list's windows; a word's rarity is counted over all of the lists' windows."""
     windows = {(one.document, i): text for one in lists for i, text in enumerate(one.windows)}
     names = {key: str(number) for number, key in enumerate(windows)}
     index = Index.build(
@@ -65,7 +65,7 @@ def bm25_scores(lists: Sequence[List]) -> list[list[float]]:
     ]
 
 
-def controls(lists: Sequence[List]) -> dict[str, list[list[float]]]:
+def controls(lists: Sequence[WindowList]) -> dict[str, list[list[float]]]:
     return {
         "`bm25`": bm25_scores(lists),
         "`first`": [[-float(i) for i in range(len(one.windows))] for one in lists],
@@ -77,23 +77,23 @@ def controls(lists: Sequence[List]) -> dict[str, list[list[float]]]:
     }
 
 
-def overlap(lists: Sequence[List], scores: Sequence[Sequence[float]]) -> dict[str, float]:
+def overlap(lists: Sequence[WindowList], scores: Sequence[Sequence[float]]) -> dict[str, float]:
     """Returns, by query, the mean overlap of its documents of more than KEEP windows."""
     overlaps: dict[str, list[float]] = {}
     for one, student in zip(lists, scores, strict=True):
         if len(one.windows) > KEEP:
-            chosen, best = ({*best_places(it, KEEP)} for it in (student, one.teacher))
+            chosen, best = ({*top_indices(it, KEEP)} for it in (student, one.teacher))
             overlaps.setdefault(one.query, []).append(len(chosen & best) / KEEP)
     return {query: float(np.mean(values)) for query, values in overlaps.items()}
 
 
 def ndcg(
-    lists: Sequence[List], scores: Sequence[Sequence[float]], qrels: Qrels, keep: int
+    lists: Sequence[WindowList], scores: Sequence[Sequence[float]], qrels: Qrels, keep: int
 ) -> float:
     """Returns nDCG@10 by the teacher's mean over the best TOP of the chosen windows."""
     run: dict[str, dict[str, float]] = {}
     for one, student in zip(lists, scores, strict=True):
-        best = sorted((one.teacher[i] for i in best_places(student, keep)), reverse=True)[:TOP]
+        best = sorted((one.teacher[i] for i in top_indices(student, keep)), reverse=True)[:TOP]
         run.setdefault(one.query, {})[one.document] = float(np.mean(best))
     return ndcg_at_10({query: qrels[query] for query in run})(run)
 
@@ -101,7 +101,7 @@ def ndcg(
 def main() -> None:
     begun = time.perf_counter()
     folder = teacher_folder(MINILM)
-    encoder, teacher = load_encoder(folder), load_frozen(MINILM, TOP)
+    encoder, teacher = load_encoder(folder), load_teacher(MINILM)
     qrels = read_qrels(DATA / "qrels.trec")
     texts = read_queries(DATA / "queries.tsv")
     queries = {name: text for name, text in texts.items() if name in qrels}
@@ -111,23 +111,24 @@ def main() -> None:
     learn, unseen = split_queries(queries, UNSEEN, 1)
     kept = cache_dir("time-teacher.journal")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    cut = WindowTexts(model_offsets(str(folder)), WindowSettings())
+    cut = WindowTexts(model_offsets(str(folder)), WindowConfig())
     journal = Journal(kept)
-    scores = WindowScores(journal, teacher.score, teacher.fingerprint)
+    scores = WindowScores(journal, teacher, teacher.fingerprint)
     test = distillation_lists([one for one in candidates if one.query.id in unseen], cut, scores)
     train = [one for one in candidates if one.query.id in learn]
     distillation_lists(train, cut, scores)
     asked, waited = scores.asked, time.perf_counter() - begun
-    journal.close()
 
     students: dict[str, list[list[float]]] = {}
     trainings = []
     for loss in LOSSES:
         with tempfile.TemporaryDirectory() as output:
-            done = train_esm(
-                teacher, encoder, train, qrels, ndcg_at_10, Path(output), cut=cut, loss=loss,
-                keep=KEEP, channels=CHANNELS, scores=kept, settings=SETTINGS,
+            config = TrainingJobConfig(
+                "esm", MINILM, DATA, DATA, DATA, DATA, Path(output), encoder=folder, loss=loss,
+                keep=KEEP, channels=CHANNELS, loop=SETTINGS,
             )  # fmt: skip
+            data = TrainingData(train, qrels)
+            done = train_student(config, data, encoder, scores, [1.0] * TOP, cut)
             student = load_ck(output, encoder)
             students[f"`ck`, {loss}"] = [student(one.text, one.windows) for one in test]
         best = max(done.curve, key=lambda row: row[SETTINGS.measure])
@@ -136,6 +137,7 @@ def main() -> None:
             + [f"{row['overlap@4']:.3f}" for row in (done.curve[0], best)]
         )
         print(loss, trainings[-1], file=sys.stderr, flush=True)
+    journal.close()
     students |= controls(test)
     values = {name: overlap(test, given) for name, given in students.items()}
     rows = []
@@ -152,7 +154,7 @@ def main() -> None:
 
 
 def write(
-    rows: list[list[str]], trainings: list[list[str]], learned: int, test: list[List],
+    rows: list[list[str]], trainings: list[list[str]], learned: int, test: list[WindowList],
     asked: int, waited: float, seconds: float,
 ) -> None:  # fmt: skip
     columns = ["student", "overlap", "p against `first`", "p against `bm25`", "nDCG@10"]

@@ -1,7 +1,7 @@
-"""From windows to a document: its score, and the passage that a judge reads.
+"""From window scores to a document's score, and from chosen windows to a passage.
 
-A document has as many scores as windows were read, and no place is filled up: so no padding can be
-taken for a score, and a negative score is not worse than a window that is not there.
+A document has exactly as many scores as windows were scored. Missing windows are deliberately not
+padded with a score of 0, which would rank above a negative score.
 """
 
 import json
@@ -13,52 +13,45 @@ from typing import TypeAlias
 from rankprompt.errors import InputError, ModelError
 
 __all__ = [
-    "LEARNED",
-    "TOP_WEIGHTS",
-    "Aggregate",
-    "aggregate_by",
-    "best_places",
-    "join_slices",
-    "learned",
-    "top_weights",
-    "weighted_top",
-]
+    "LEARNED", "TOP_WEIGHTS", "Aggregate", "aggregate_by", "join_slices", "top_indices",
+    "top_overlap", "top_weights", "weighted_top",
+]  # fmt: skip
 
 Aggregate: TypeAlias = Callable[[Sequence[float]], float]
-"""A document's score from those of its windows, at least one; higher is more relevant."""
+"""Combines the scores of a document's windows (at least one); higher is more relevant."""
 
 TOP_WEIGHTS = "cascade.json"
-"""The file beside a teacher's own that holds its learned top-l weights."""
+"""The file in a teacher's folder that holds its learned top-l weights."""
 
 LEARNED = "learned"
-"""The aggregation by the weights that training left in a teacher's folder."""
+"""The aggregation that uses the top-l weights in the teacher's folder."""
 
 GAP = " ... "
-"""Stands between slices of a text that do not touch."""
+"""Separates slices of a text that do not touch."""
 
 
 def aggregate_by(name: str, folder: Path | None = None) -> Aggregate:
-    """Finds an aggregation by name.
+    """Returns an aggregation by name.
 
     Args:
-        name: "max" (MaxP); "mean:L", the mean of the L best, or of all where there are fewer; or
-            "learned", by the weights in the teacher's folder.
-        folder: the teacher's; None where it has none.
+        name: "max", the best window's score (MaxP); "mean:L", the mean of the best L scores, or of
+            all scores where there are fewer; or "learned", the weights in the teacher's folder.
+        folder: The teacher's folder; None for a teacher without one.
 
     Raises:
-        InputError: none of them, or the folder holds no weights.
-        ModelError: the file that holds them cannot be read.
+        InputError: The name is unknown, or the folder holds no weights.
+        ModelError: The file of weights cannot be read.
     """
     if name == "max":
         return max
     if name == LEARNED:
-        found = learned(folder) if folder else None
-        if found is None:
+        weights = top_weights(folder) if folder else None
+        if weights is None:
             raise InputError(
                 f"{folder or 'a language model'}: no learned weights of the best windows "
-                f"({TOP_WEIGHTS}, from `rankprompt cascade train --stage documents`)"
+                f"({TOP_WEIGHTS}, which `rankprompt cascade train` writes in the documents stage)"
             )
-        return found
+        return partial(weighted_top, weights=weights)
     kind, _, number = name.partition(":")
     if kind == "mean" and number.isdecimal() and int(number):
         return partial(_mean_top, top=int(number))
@@ -67,18 +60,12 @@ def aggregate_by(name: str, folder: Path | None = None) -> Aggregate:
     )
 
 
-def learned(folder: Path) -> Aggregate | None:
-    """The top-l weights that training left in a teacher's folder; None where there are none.
+def top_weights(folder: Path) -> tuple[float, ...] | None:
+    """Returns a teacher's learned top-l weights, for the best window first, or None.
 
     Raises:
-        ModelError: the file that holds them cannot be read.
+        ModelError: The file of weights cannot be read.
     """
-    weights = top_weights(folder)
-    return None if weights is None else partial(weighted_top, weights=weights)
-
-
-def top_weights(folder: Path) -> tuple[float, ...] | None:
-    """The weights themselves, of the best window, of the second, and so on; as ``learned``."""
     path = folder.expanduser() / TOP_WEIGHTS
     if not path.exists():
         return None
@@ -89,21 +76,40 @@ def top_weights(folder: Path) -> tuple[float, ...] | None:
 
 
 def weighted_top(scores: Sequence[float], weights: Sequence[float]) -> float:
-    """The best l scores, best first, times l weights (IDCM, eq. 3); a missing one adds nothing."""
+    """Returns the best l scores times l weights, best first (IDCM, eq. 3).
+
+    A window that does not exist adds nothing.
+
+    Example:
+        >>> weighted_top([1.0, 4.0, 2.0], weights=[1.0, 0.5])
+        5.0
+    """
     best = sorted(scores, reverse=True)
     return sum(score * weight for score, weight in zip(best, weights, strict=False))
 
 
-def best_places(scores: Sequence[float], keep: int) -> list[int]:
-    """The places of the ``keep`` best scores, best first; of equal ones, the first."""
-    return sorted(range(len(scores)), key=lambda place: -scores[place])[:keep]
+def top_indices(scores: Sequence[float], k: int) -> list[int]:
+    """Returns the indices of the ``k`` highest scores, best first; ties keep their order."""
+    return sorted(range(len(scores)), key=lambda index: -scores[index])[:k]
+
+
+def top_overlap(chosen: Iterable[int], teacher: Sequence[float], k: int) -> float | None:
+    """Returns the share of the teacher's best ``k`` windows that a student chose, 0 to 1.
+
+    The share is None for a document of ``k`` windows or fewer, where there is no choice.
+    """
+    return len({*chosen} & {*top_indices(teacher, k)}) / k if len(teacher) > k else None
 
 
 def join_slices(text: str, slices: Iterable[tuple[int, int]]) -> str:
-    """Joins slices (start, end) of a text, in the text's order.
+    """Joins slices (start, end) of a text in the order of the text.
 
-    Slices that overlap or touch become one, so nothing is shown twice; between others stands
-    ``GAP``. All windows of a text joined are the text itself.
+    Slices that overlap or touch are merged, so no character is repeated; ``GAP`` separates the
+    others. Joining all windows of a text gives the text itself.
+
+    Example:
+        >>> join_slices("abcdefghij", [(6, 8), (0, 3), (2, 4)])
+        'abcd ... gh'
     """
     merged: list[tuple[int, int]] = []
     for start, end in sorted(slices):

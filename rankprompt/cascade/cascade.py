@@ -1,37 +1,38 @@
-"""The cascade itself: a student chooses windows; a teacher or a judge reads those alone."""
+"""The cascade: a student chooses windows, and a teacher or judge reads only those."""
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rankprompt.cascade.aggregation import Aggregate, best_places, join_slices
+from rankprompt.cascade.aggregation import Aggregate, join_slices, top_indices
 from rankprompt.cascade.students import Student, cuts_query
-from rankprompt.cascade.window_scores import Asked, WindowScores
-from rankprompt.cascade.windows import Window, WindowSettings, cut_windows
+from rankprompt.cascade.window_scores import WindowQuestion, WindowScores
+from rankprompt.cascade.windows import Window, WindowConfig, cut_windows
 from rankprompt.errors import InputError
 from rankprompt.llm.tokenizer_offsets import Offsets
 from rankprompt.types import Candidates, Document, Query
 
-__all__ = ["Cascade", "Chosen", "Counts", "cut_candidates", "percentile"]
+__all__ = [
+    "Cascade", "CascadeCounts", "DocumentWindows", "all_questions", "cut_candidates", "percentile",
+]  # fmt: skip
 
 
 @dataclass
-class Counts:
-    """What a cascade has done so far.
+class CascadeCounts:
+    """What a cascade has processed so far.
 
     Attributes:
-        documents: candidates, each counted for each of its queries.
-        documents_cut: of them, those longer than the limit.
-        queries_cut: ids of the queries that a student or teacher did not read to their ends.
-        windows: that the student has seen.
-        windows_cut: of those that the teacher scored anew, those longer than what it reads.
-        kept: that a teacher or judge reads.
-        teacher_pairs: windows that the teacher was asked to score; what it had scored before is
-            not asked again.
-        seconds: of each query, from texts to passages or scores: cutting, student and teacher. A
-            query of which the journal held windows is left out: it would seem to be quick.
+        documents: Candidates; a document counts once for each of its queries.
+        documents_cut: Candidates that were truncated.
+        queries_cut: Ids of the queries that a student or teacher truncated.
+        windows: Windows of all candidates.
+        windows_cut: Windows that the teacher truncated, of those it scored anew.
+        kept: Windows that were chosen.
+        teacher_pairs: Windows that the teacher scored; scores from the journal do not count.
+        seconds: The time of each query, from cutting to scores. Queries with scores from the
+            journal are left out, because they would seem fast.
     """
 
     documents: int = 0
@@ -43,8 +44,8 @@ class Counts:
     teacher_pairs: int = 0
     seconds: list[float] = field(default_factory=list)
 
-    def summary(self) -> dict[str, Any]:
-        """The counts for a manifest, with percentiles of the milliseconds a query."""
+    def summary(self) -> dict[str, int | dict[str, float]]:
+        """Returns the counts for a manifest, with percentiles of the milliseconds a query."""
         return {
             "documents": self.documents,
             "documents_cut": self.documents_cut,
@@ -61,22 +62,35 @@ class Counts:
 
 
 class Cascade:
-    """Reduces documents to the passages that a student chooses (IDCM, arXiv 2105.09816).
+    """Reduces documents to the windows that a student chooses (IDCM, arXiv 2105.09816).
+
+    The teacher reads at most ``keep`` windows of a document, so its cost does not grow with the
+    document's length.
 
     Args:
-        student: scores windows; None keeps all of them.
-        offsets: where a text's tokens stand, best by the tokenizer of what reads the passages.
-        keep: windows a document, at the most; a document that has fewer keeps all.
-        settings: how documents are cut into windows.
-        passage_tokens: of a document's passage, at the most: the best windows that fit, at least
-            one, which is cut if need be. None for no limit.
-        on_query: called with each query that is done.
+        student: Scores windows; None keeps all of them.
+        offsets: Gives the tokens' offsets, ideally by the tokenizer of the model that reads the
+            passages.
+        keep: The most windows of a document to keep (the paper's k, 3 or 4).
+        settings: How documents are cut into windows; None for the paper's windows.
+        passage_tokens: The most tokens of a passage. The best windows that fit are shown; where
+            not even the best one fits, it is truncated. None for no limit.
+        on_query: Called with each query that is finished.
 
     Attributes:
-        counts: what has been done so far.
+        counts: What has been processed so far.
 
     Raises:
         InputError: ``keep`` or ``passage_tokens`` is below 1.
+
+    Example:
+        >>> from rankprompt.cascade import load_student, word_offsets
+        >>> from rankprompt.types import Candidates, Document, Query
+        >>> text = "The mill is old. " * 40 + "A crane sleeps on one leg."
+        >>> candidates = Candidates(Query("q", "how do cranes sleep"), (Document("d", text),), (1,))
+        >>> cascade = Cascade(load_student("bm25"), word_offsets, keep=1)
+        >>> "crane" in cascade([candidates])[0].documents[0].text
+        True
     """
 
     def __init__(
@@ -85,50 +99,43 @@ class Cascade:
         offsets: Offsets,
         *,
         keep: int = 4,
-        settings: WindowSettings | None = None,
+        settings: WindowConfig | None = None,
         passage_tokens: int | None = None,
-        on_query: Callable[[Query], None] = lambda _: None,
+        on_query: Callable[[Query], object] = lambda _: None,
     ) -> None:
-        if keep < 1:
-            raise InputError(f"keep must be 1 or more windows, not {keep}")
-        if passage_tokens is not None and passage_tokens < 1:
-            raise InputError(f"passage_tokens must be a whole number from 1, not {passage_tokens}")
+        for name, value in (("keep", keep), ("passage_tokens", passage_tokens)):
+            if value is not None and value < 1:
+                raise InputError(f"`{name}` must be at least 1, not {value}")
         self._student, self._offsets, self._keep = student, offsets, keep
-        self._settings = settings or WindowSettings()
+        self._config = settings or WindowConfig()
         self._passage_tokens, self._on_query = passage_tokens, on_query
-        self.counts = Counts()
+        self.counts = CascadeCounts()
 
     def __call__(self, candidates: Sequence[Candidates]) -> list[Candidates]:
-        """Puts each document's passage in the place of its text; all else stays, in order.
+        """Replaces each document's text by its passage; ids, scores and order stay.
 
-        A passage is the chosen windows in the document's order, " ... " between those that do not
-        touch. A document of which all is chosen keeps its text.
+        A passage consists of the chosen windows in the document's order, separated by " ... "
+        where they do not touch. A document whose windows are all chosen keeps its text.
         """
-        return [self._shorten(one) for one in candidates]
+        return [self._shorten(each) for each in candidates]
 
     def teacher_scores(
         self, candidates: Sequence[Candidates], scores: WindowScores, aggregate: Aggregate
     ) -> dict[str, dict[str, float]]:
         """Ranks documents by a teacher's scores of the chosen windows.
 
-        Args:
-            candidates: of each query.
-            scores: the teacher, with its memory.
-            aggregate: makes a document's score.
-
         Returns:
-            Scores by query and document id, best first; equal ones in the candidates' order.
+            Scores by query and document id, best first; ties keep the candidates' order.
 
         Raises:
-            ModelError: a score is not a finite number, or the teacher's budget is spent.
+            ModelError: A score is not a finite number, or the teacher's budget is spent.
         """
-        return {one.query.id: self._rank(one, scores, aggregate) for one in candidates}
+        return {each.query.id: self._rank(each, scores, aggregate) for each in candidates}
 
     def _shorten(self, candidates: Candidates) -> Candidates:
         started = time.perf_counter()
-        documents = tuple(
-            Document(one.document.id, self._passage(one)) for one in self._choose(candidates)
-        )
+        chosen = self._choose(candidates)
+        documents = tuple(Document(each.document.id, self._passage(each)) for each in chosen)
         self.counts.seconds.append(time.perf_counter() - started)
         self._on_query(candidates.query)
         return candidates._replace(documents=documents)
@@ -137,88 +144,84 @@ class Cascade:
         self, candidates: Candidates, scores: WindowScores, aggregate: Aggregate
     ) -> dict[str, float]:
         started = time.perf_counter()
-        chosen = self._choose(candidates)
-        before, kept = scores.asked, scores.kept
-        values = iter(scores([one for each in chosen for one in each.asked(candidates.query)]))
-        self.counts.teacher_pairs += scores.asked - before
-        found = {
-            each.document.id: aggregate([next(values) for _ in each.places]) for each in chosen
+        documents = self._choose(candidates)
+        asked, cache_hits = scores.asked, scores.kept
+        values = iter(scores(all_questions(documents, candidates.query)))
+        self.counts.teacher_pairs += scores.asked - asked
+        ranking = {
+            each.document.id: aggregate([next(values) for _ in each.chosen]) for each in documents
         }
-        if scores.kept == kept:
+        if scores.kept == cache_hits:
             self.counts.seconds.append(time.perf_counter() - started)
         self._on_query(candidates.query)
-        return dict(sorted(found.items(), key=lambda one: -one[1]))
+        return dict(sorted(ranking.items(), key=lambda item: -item[1]))
 
-    def _choose(self, candidates: Candidates) -> "list[Chosen]":
-        """Each document with its windows' places, best first."""
-        found, cut = cut_candidates(candidates, self._offsets, self._settings)
-        self.counts.documents_cut += cut
-        seen = sum(len(one.windows) for one in found)
-        if self._student is not None and seen:
-            if cuts_query(self._student, candidates.query.text):
-                self.counts.queries_cut.add(candidates.query.id)
-            asked = [one for each in found for one in each.asked(candidates.query)]
-            scores, start = self._student(asked), 0
-            for place, one in enumerate(found):
-                part = scores[start : start + len(one.windows)]
-                start += len(one.windows)
-                found[place] = one._replace(places=best_places(part, self._keep))
-        self.counts.documents += len(found)
-        self.counts.windows += seen
-        self.counts.kept += sum(len(one.places) for one in found)
-        return found
+    def _choose(self, candidates: Candidates) -> "list[DocumentWindows]":
+        documents, truncated = cut_candidates(candidates, self._offsets, self._config)
+        counts, query = self.counts, candidates.query
+        counts.documents_cut += truncated
+        counts.documents += len(documents)
+        counts.windows += sum(len(each.windows) for each in documents)
+        if self._student is not None and documents:
+            if cuts_query(self._student, query.text):
+                counts.queries_cut.add(query.id)
+            scores = iter(self._student(all_questions(documents, query)))
+            documents = [
+                each._replace(chosen=top_indices([next(scores) for _ in each.windows], self._keep))
+                for each in documents
+            ]
+        counts.kept += sum(len(each.chosen) for each in documents)
+        return documents
 
-    def _passage(self, chosen: "Chosen") -> str:
-        text = chosen.document.text
-        slices = [chosen.windows[place][:2] for place in chosen.places]
+    def _passage(self, document: "DocumentWindows") -> str:
+        text = document.document.text
+        slices = [document.windows[index][:2] for index in document.chosen]
         limit = self._passage_tokens
         if limit is None:
             return join_slices(text, slices)
         for count in range(len(slices), 0, -1):
             passage = join_slices(text, slices[:count])
-            found = self._offsets(passage)
-            if len(found) <= limit:
+            tokens = self._offsets(passage)
+            if len(tokens) <= limit:
                 return passage
-        return passage[: found[limit - 1][1]]
+        return passage[: tokens[limit - 1][1]]
 
 
-class Chosen(NamedTuple):
-    """A document, its windows, and the places of the chosen ones, best first."""
+class DocumentWindows(NamedTuple):
+    """A document, all its windows, and the indices of the chosen windows, best first."""
 
     document: Document
     windows: list[Window]
-    places: Sequence[int]
+    chosen: Sequence[int]
 
-    def asked(self, query: Query) -> list[Asked]:
-        """The chosen windows, to be scored for a query."""
+    def questions(self, query: Query) -> list[WindowQuestion]:
+        """Returns the questions that score the chosen windows for a query."""
+        name, text = self.document
+        texts = {index: text[slice(*self.windows[index][:2])] for index in self.chosen}
         return [
-            Asked(
-                query.id,
-                self.document.id,
-                place,
-                (query.text, self.document.text[slice(*self.windows[place][:2])]),
-            )
-            for place in self.places
+            WindowQuestion(query.id, name, index, (query.text, window))
+            for index, window in texts.items()
         ]
 
 
-def cut_candidates(
-    candidates: Candidates, offsets: Offsets, settings: WindowSettings
-) -> tuple[list[Chosen], int]:
-    """Cuts the documents of a query.
+def all_questions(documents: Iterable[DocumentWindows], query: Query) -> list[WindowQuestion]:
+    """Returns the questions about the chosen windows of several documents, in order."""
+    return [question for document in documents for question in document.questions(query)]
 
-    Returns:
-        All windows of each document, and how many documents were longer than the limit.
-    """
-    found, longer = [], 0
+
+def cut_candidates(
+    candidates: Candidates, offsets: Offsets, config: WindowConfig
+) -> tuple[list[DocumentWindows], int]:
+    """Returns the windows of a query's documents, all chosen, and how many were truncated."""
+    documents, truncated = [], 0
     for document in candidates.documents:
-        windows, cut = cut_windows(document.text, offsets, settings)
-        found.append(Chosen(document, windows, range(len(windows))))
-        longer += cut
-    return found, longer
+        windows, longer = cut_windows(document.text, offsets, config)
+        documents.append(DocumentWindows(document, windows, range(len(windows))))
+        truncated += longer
+    return documents, truncated
 
 
 def percentile(values: Sequence[float], rank: int) -> float:
-    """The least value that ``rank`` per cent of the values do not exceed; 0 without values."""
+    """Returns the least value that ``rank`` per cent of the values do not exceed; 0 of none."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(rank * len(ordered) / 100) - 1)] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""Input embeddings and the tokenizer of any encoder: a transformers folder, or an ONNX model's."""
+"""An encoder's input embeddings and tokenizer, from a transformers folder or an ONNX model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rankprompt.cascade.tensor_files import digest
+from rankprompt.cascade.model_folders import digest
 from rankprompt.errors import ModelError
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
@@ -15,19 +15,19 @@ from rankprompt.llm.tokenizer_offsets import load_tokenizer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["Encoder", "load_encoder"]
+__all__ = ["Encoder", "load_encoder", "mask_of"]
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """What a CK student needs of an encoder.
+    """The input embeddings and the tokenizer that a CK student uses.
 
     Attributes:
-        source: the folder.
-        weight: the input embeddings, shape (vocabulary, dimensions), float32; never trained.
-        tokenizer: neither cuts nor pads.
-        fingerprint: of ``weight``.
-        tokenizer_fingerprint: of the tokenizer.
+        source: The encoder's folder.
+        weight: The input embeddings, shape (vocabulary, dimensions), float32; never trained.
+        tokenizer: Neither truncates nor pads.
+        fingerprint: The digest of ``weight``.
+        tokenizer_fingerprint: The digest of the tokenizer.
     """
 
     source: str
@@ -39,34 +39,37 @@ class Encoder:
     def encode(
         self, texts: Sequence[str], limit: int | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The token ids of texts, without special tokens.
-
-        Args:
-            texts: may be empty.
-            limit: tokens a text, at the most; the rest is cut off. None for all.
+        """Returns the token ids of texts, without special tokens, each text up to ``limit``.
 
         Returns:
-            Ids and mask (true where there is a token), both of shape (texts, longest or 1).
+            Ids and mask (true for a token), both of shape (texts, most tokens, at least 1).
         """
-        found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        rows = [one.ids[:limit] for one in found]
-        ids = torch.zeros(len(rows), max([1, *map(len, rows)]), dtype=torch.long)
-        mask = torch.zeros_like(ids, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-            mask[place, : len(row)] = True
-        return ids, mask
+        encoded = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        rows = [encoding.ids[:limit] for encoding in encoded]
+        mask = mask_of([len(row) for row in rows])
+        flat = torch.tensor([token for row in rows for token in row], dtype=torch.long)
+        return torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, flat), mask
+
+    def truncates(self, text: str, limit: int) -> bool:
+        """Returns whether a text has more than ``limit`` tokens."""
+        ids, _ = self.encode([text], limit + 1)
+        return ids.shape[1] > limit
+
+
+def mask_of(sizes: Sequence[int]) -> torch.Tensor:
+    """Returns a mask, shape (rows, most but at least 1), true for the first ``sizes`` of a row."""
+    return torch.arange(max([1, *sizes])) < torch.tensor(sizes)[:, None]
 
 
 def load_encoder(folder: Path | str) -> Encoder:
     """Loads an encoder's input embeddings and its tokenizer.
 
     Args:
-        folder: holds ``tokenizer.json``, and either a model that transformers can load or a
-            ``model.onnx``, whose table of embeddings is read (and de-quantised).
+        folder: Holds ``tokenizer.json``, and either ``model.onnx``, whose embedding table is read
+            (and de-quantised), or a model that transformers loads.
 
     Raises:
-        ModelError: one of them is missing or cannot be read.
+        ModelError: The embeddings or the tokenizer are missing or cannot be read.
     """
     path = Path(folder).expanduser()
     tokenizer = load_tokenizer(path)
@@ -78,8 +81,8 @@ def load_encoder(folder: Path | str) -> Encoder:
             f"its embeddings only {len(weight):,}; these two do not belong together"
         )
     table = digest(repr(weight.shape).encode() + weight.numpy().tobytes())
-    words = digest(tokenizer.to_str().encode("utf-8", "surrogatepass"))
-    return Encoder(str(folder), weight, tokenizer, table, words)
+    vocabulary = digest(tokenizer.to_str().encode("utf-8", "surrogatepass"))
+    return Encoder(str(folder), weight, tokenizer, table, vocabulary)
 
 
 def _from_transformers(path: Path) -> torch.Tensor:
@@ -89,7 +92,7 @@ def _from_transformers(path: Path) -> torch.Tensor:
     try:
         model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
         table: torch.Tensor = model.get_input_embeddings().weight
-    except Exception as error:  # whatever a broken file makes transformers raise
+    except Exception as error:  # transformers raises many classes on a broken file
         raise ModelError(f"cannot load the encoder {str(path)!r}: {first_line(error)}") from error
     return table.detach().float().clone()
 

@@ -1,13 +1,14 @@
-"""Reads one table, the input embeddings, out of an ONNX file.
+"""Reads the input embeddings out of an ONNX file.
 
-onnxruntime gives a model's outputs but not its weights, and the package onnx would be installed for
-this alone; so the few fields of the protocol buffer (onnx.proto3) are read here. The table is what
-a ``Gather`` looks up by ``input_ids``.
+onnxruntime gives a model's outputs but not its weights, and the package onnx would be needed for
+this alone, so the few fields that matter of the protocol buffer (onnx.proto3) are parsed here. The
+embeddings are the table that a ``Gather`` node looks up by ``input_ids``.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,113 +25,99 @@ _DTYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 10: "<f2"}
 
 
 def read_embeddings(path: Path) -> "npt.NDArray[np.float32]":
-    """The input embeddings, shape (vocabulary, dimensions); 8-bit ones are de-quantised.
+    """Returns the input embeddings, shape (vocabulary, dimensions), with 8-bit ones de-quantised.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError, IndexError, KeyError, TypeError: it is no such model, or damaged.
+        OSError: The file cannot be read.
+        ValueError, IndexError, KeyError, TypeError: The file is damaged or no such model.
     """
     import numpy as np
 
-    graph = next((part for number, part in _fields(_bytes(path)) if number == _GRAPH), None)
-    if graph is None:
+    graphs = _Message(memoryview(path.read_bytes())).chunks[_GRAPH]
+    if not graphs:
         raise ValueError("it is not an ONNX model")
-    nodes, tensors = [], {}
-    for number, part in _fields(graph):
-        if number == _NODE:
-            nodes.append(_node(part))
-        elif number == _INITIALIZER:
-            fields = list(_fields(part))
-            tensors[_text(next(value for key, value in fields if key == _NAME))] = fields
-    for operator, inputs, outputs in nodes:
-        if operator == "Gather" and inputs[1:] == ["input_ids"]:
-            table = _tensor(tensors[inputs[0]])
+    graph = _Message(graphs[0])
+    nodes = [_Message(chunk) for chunk in graph.chunks[_NODE]]
+    initializers = map(_Message, graph.chunks[_INITIALIZER])
+    tensors = {tensor.texts(_NAME)[0]: tensor for tensor in initializers}
+    for node in nodes:
+        inputs = node.texts(_INPUT)
+        if node.texts(_OPERATOR) == ["Gather"] and inputs[1:] == ["input_ids"]:
+            table = _array(tensors[inputs[0]])
             if table.dtype.kind == "f":
                 return np.array(table, np.float32)
-            scale, zero = _quantisation(nodes, outputs[0])
-            offset = _tensor(tensors[zero]).astype(np.float32)
-            values = (table.astype(np.float32) - offset) * _tensor(tensors[scale])
-            return np.asarray(values, np.float32)
+            scale, zero_point = _quantisation(nodes, node.texts(_OUTPUT)[0])
+            offset = _array(tensors[zero_point]).astype(np.float32)
+            return (table.astype(np.float32) - offset) * _array(tensors[scale]).astype(np.float32)
     raise ValueError("nothing in it looks embeddings up by input_ids")
 
 
-def _quantisation(nodes: list[tuple[str, list[str], list[str]]], name: str) -> tuple[str, str]:
-    for operator, inputs, _ in nodes:
-        if operator == "DequantizeLinear" and inputs[0] == name:
+class _Message:
+    """A parsed protocol-buffer message: the varints and byte strings of each field number."""
+
+    def __init__(self, content: memoryview) -> None:
+        self.varints: defaultdict[int, list[int]] = defaultdict(list)
+        self.chunks: defaultdict[int, list[memoryview]] = defaultdict(list)
+        start = 0
+        while start < len(content):
+            tag, start = _varint(content, start)
+            wire_type = tag & 7
+            if wire_type == 0:
+                value, start = _varint(content, start)
+                self.varints[tag >> 3].append(value)
+                continue
+            if wire_type == 2:
+                size, start = _varint(content, start)
+            elif wire_type in (1, 5):
+                size = 8 if wire_type == 1 else 4
+            else:
+                raise ValueError("it is not an ONNX model")
+            if start + size > len(content):
+                raise ValueError("the file is cut off")
+            self.chunks[tag >> 3].append(content[start : start + size])
+            start += size
+
+    def texts(self, field: int) -> list[str]:
+        """A repeated string field."""
+        return [bytes(chunk).decode() for chunk in self.chunks[field]]
+
+    def integers(self, field: int) -> list[int]:
+        """A repeated integer field, packed into byte strings or not."""
+        values, packed = list(self.varints[field]), memoryview(b"".join(self.chunks[field]))
+        start = 0
+        while start < len(packed):
+            value, start = _varint(packed, start)
+            values.append(value)
+        return values
+
+
+def _quantisation(nodes: Sequence[_Message], name: str) -> tuple[str, str]:
+    """The names of the scale and the zero point of a quantised tensor."""
+    for node in nodes:
+        inputs = node.texts(_INPUT)
+        if node.texts(_OPERATOR) == ["DequantizeLinear"] and inputs[0] == name:
             return inputs[1], inputs[2]
-    raise ValueError("its embeddings are quantised in a way that is not known")
+    raise ValueError("its embeddings are quantised in an unknown way")
 
 
-def _node(part: memoryview) -> tuple[str, list[str], list[str]]:
-    fields = list(_fields(part))
-    found = {
-        key: [_text(value) for number, value in fields if number == key]
-        for key in (_INPUT, _OUTPUT, _OPERATOR)
-    }
-    return "".join(found[_OPERATOR]), found[_INPUT], found[_OUTPUT]
-
-
-def _tensor(fields: list[tuple[int, Any]]) -> "npt.NDArray[Any]":
+def _array(tensor: _Message) -> "npt.NDArray[np.generic]":
     import numpy as np
 
-    form = _DTYPES[next(value for key, value in fields if key == _DTYPE)]
-    shape: list[int] = []
-    for key, value in fields:
-        if key == _DIMS:  # packed into one field, or a field each
-            shape += [value] if isinstance(value, int) else _varints(value)
-    raw = next((value for key, value in fields if key == _RAW), None)
-    if raw is not None:
-        return np.frombuffer(raw, form).reshape(shape)
-    floats = [bytes(value) for key, value in fields if key == _FLOAT]
-    if floats:
-        return np.frombuffer(b"".join(floats), form).reshape(shape)
-    small = [value for key, value in fields if key == _INT32]
-    numbers = [n for one in small for n in ([one] if isinstance(one, int) else _varints(one))]
-    return np.array(numbers).astype(form).reshape(shape)
+    dtype = np.dtype(_DTYPES[tensor.varints[_DTYPE][0]])
+    shape = tensor.integers(_DIMS)
+    content = b"".join(tensor.chunks[_RAW][:1] or tensor.chunks[_FLOAT])
+    if tensor.chunks[_RAW] or tensor.chunks[_FLOAT]:
+        return np.frombuffer(content, dtype).reshape(shape)
+    return np.array(tensor.integers(_INT32)).astype(dtype).reshape(shape)
 
 
-def _fields(part: memoryview) -> Iterator[tuple[int, Any]]:
-    place = 0
-    while place < len(part):
-        tag, place = _varint(part, place)
-        kind = tag & 7
-        if kind == 0:
-            value: Any
-            value, place = _varint(part, place)
-        elif kind in (1, 2, 5):
-            size = {1: 8, 5: 4}.get(kind, 0)
-            if kind == 2:
-                size, place = _varint(part, place)
-            value, place = part[place : place + size], place + size
-            if place > len(part):
-                raise ValueError("the file is cut off")
-        else:
-            raise ValueError("it is not an ONNX model")
-        yield tag >> 3, value
-
-
-def _varint(part: memoryview, place: int) -> tuple[int, int]:
+def _varint(content: memoryview, start: int) -> tuple[int, int]:
+    """A variable-length integer, and the index after it."""
     value = shift = 0
     while True:
-        byte = part[place]
-        place += 1
+        byte = content[start]
+        start += 1
         value |= (byte & 127) << shift
         shift += 7
         if byte < 128:
-            return value, place
-
-
-def _varints(part: memoryview) -> list[int]:
-    found, place = [], 0
-    while place < len(part):
-        value, place = _varint(part, place)
-        found.append(value)
-    return found
-
-
-def _text(value: memoryview) -> str:
-    return bytes(value).decode()
-
-
-def _bytes(path: Path) -> memoryview:
-    return memoryview(path.read_bytes())
+            return value, start

@@ -1,37 +1,40 @@
-"""A cascade's measured rows as CSV and as plots; the same bytes from the same figures."""
+"""Rows of figures as CSV and as SVG plots; equal figures give equal bytes."""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from rankprompt.cascade.measurement import ReportRow
 from rankprompt.eval.figures import COLOURS, GREY, MARKERS, STYLE, to_svg
 
-__all__ = ["draw_lines", "quality_plots", "to_csv"]
+__all__ = ["csv_text", "draw_lines", "quality_plots"]
 
 Lines: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
+"""The points (x, y) of each line, by its label."""
 
 ALL_WINDOWS = "all windows"
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows of ``measuring.rows``, a line each; empty where nothing was measured."""
+def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """Returns rows with the same keys as CSV; a None or NaN becomes an empty field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(
-        {key: f"{value:.10g}" if isinstance(value, float) else value for key, value in row.items()}
-        for row in rows
-    )
+    for row in rows:
+        writer.writerow(
+            {
+                key: value if not isinstance(value, float)
+                else "" if value != value
+                else f"{value:.10g}"
+                for key, value in row.items()
+            }
+        )  # fmt: skip
     return text.getvalue()
 
 
-def quality_plots(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """SVG texts by file name: quality against k and, where it was measured, against latency.
-
-    Args:
-        rows: of ``measuring.rows``.
-    """
+def quality_plots(rows: Sequence[ReportRow]) -> dict[str, str]:
+    """Returns SVG by file name: quality against k and, where it was measured, against latency."""
     by_keep: dict[str, list[tuple[float, float]]] = {}
     by_time: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
@@ -45,41 +48,44 @@ def quality_plots(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     if by_time:
         plots["quality-latency.svg"] = ("p95, seconds a query", by_time)
     return {
-        name: draw_lines([(across, lines)], "nDCG@10", level=level)
-        for name, (across, lines) in plots.items()
+        name: draw_lines([(label, lines)], "nDCG@10", level=level)
+        for name, (label, lines) in plots.items()
         if lines
     }
 
 
-def draw_lines(panels: Sequence[tuple[str, Lines]], up: str, *, level: float | None) -> str:
-    """The SVG text of panels side by side with one axis upwards; a series has one colour.
+def draw_lines(panels: Sequence[tuple[str, Lines]], y_label: str, *, level: float | None) -> str:
+    """Returns the SVG of panels side by side that share the y axis; a label keeps its colour.
 
     Args:
-        panels: the axis across and its lines; whole numbers are drawn on a logarithmic axis.
-        up: the axis upwards.
-        level: of a grey line that stands for all windows; None begins the axis upwards at 0.
+        panels: The label of the x axis and the lines of each panel. Where all x values are whole
+            numbers, the axis is logarithmic.
+        y_label: The label of the y axis.
+        level: The height of a grey line for all windows; None starts the y axis at 0 instead.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
-    names = [one for one in dict.fromkeys(n for _, lines in panels for n in lines)
-             if one != ALL_WINDOWS]  # fmt: skip
-    look = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-            for i, name in enumerate(names)} | {ALL_WINDOWS: (GREY, "v")}  # fmt: skip
+    labels = dict.fromkeys(label for _, lines in panels for label in lines)
+    labels.pop(ALL_WINDOWS, None)
+    styles = {
+        label: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, label in enumerate(labels)
+    } | {ALL_WINDOWS: (GREY, "v")}
     with rc_context(STYLE):
         figure = Figure(figsize=(max(5.0, 4.2 * len(panels)), 3.4), layout="constrained")
-        drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for (across, lines), axes in zip(panels, drawn, strict=True):
-            for name, points in lines.items():
-                colour, marker = look[name]
-                axes.plot(*zip(*sorted(points), strict=True), label=name, color=colour,
+        all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for (x_label, lines), axes in zip(panels, all_axes, strict=True):
+            for label, points in lines.items():
+                colour, marker = styles[label]
+                axes.plot(*zip(*sorted(points), strict=True), label=label, color=colour,
                           lw=1.8, marker=marker, ms=5)  # fmt: skip
             if level is None:
                 axes.set_ylim(bottom=0)
             else:
                 axes.axhline(level, color=GREY, lw=1, ls="--", label=ALL_WINDOWS)
-            axes.set_xlabel(across)
+            axes.set_xlabel(x_label)
             ticks = sorted({x for points in lines.values() for x, _ in points})
             if all(float(x).is_integer() for x in ticks):
                 axes.set_xscale("log")
@@ -87,5 +93,5 @@ def draw_lines(panels: Sequence[tuple[str, Lines]], up: str, *, level: float | N
                 axes.xaxis.set_minor_locator(NullLocator())
             else:
                 axes.set_xlim(left=0)
-        drawn[0].set_ylabel(up)
-        return to_svg(figure, drawn)
+        all_axes[0].set_ylabel(y_label)
+        return to_svg(figure, all_axes)

@@ -1,4 +1,4 @@
-"""A teacher's scores of windows, kept in a journal: a run that is repeated asks nothing twice."""
+"""A teacher's window scores, stored in a journal, so that a repeated run scores nothing twice."""
 
 import json
 import math
@@ -10,22 +10,24 @@ from rankprompt.errors import ModelError
 from rankprompt.journal.store import Journal, chunk_name
 from rankprompt.llm.base import Answer
 
-__all__ = ["Asked", "Teacher", "WindowScores"]
+__all__ = ["PairScorer", "WindowQuestion", "WindowScores"]
 
-Teacher: TypeAlias = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
-"""Scores pairs of a query's and a window's text; higher is more relevant."""
+PairScorer: TypeAlias = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+"""Scores pairs of a query's text and a window's text; higher is more relevant."""
 
-_BATCH = 32  # pairs a commit
+_BATCH = 32  # pairs scored and committed to the journal together
 
 
-class Asked(NamedTuple):
-    """A window of a document, and the query to score it for.
+class WindowQuestion(NamedTuple):
+    """How relevant is a window of a document to a query?
+
+    The order of the fields is part of the journal's keys.
 
     Attributes:
-        query: its id.
-        document: its id.
-        window: its place in the document, from 0.
-        texts: of the query and of the window.
+        query: The query's id.
+        document: The document's id.
+        window: The window's index in the document, from 0.
+        texts: The texts of the query and of the window.
     """
 
     query: str
@@ -35,72 +37,72 @@ class Asked(NamedTuple):
 
 
 class WindowScores:
-    """A teacher with a memory, keyed by (query, document, window) and by their texts.
+    """A teacher behind a journal, keyed by query, document and window and by their texts.
+
+    A key never depends on a position in a batch, so training epochs and runs share the scores.
 
     Args:
-        journal: keeps the scores; one of ``Journal(None)`` keeps them in memory.
-        teacher: scores what is not there.
-        fingerprint: the teacher's; another's scores are not used.
+        journal: Stores the scores; ``Journal(None)`` keeps them in memory.
+        teacher: Scores what the journal lacks.
+        fingerprint: The teacher's fingerprint; scores of another teacher are not used.
 
     Attributes:
-        asked: the pairs that the teacher has scored.
-        kept: those that the journal held.
+        asked: How many windows the teacher has scored.
+        kept: How many scores came from the journal.
     """
 
-    def __init__(self, journal: Journal, teacher: Teacher, fingerprint: str) -> None:
+    def __init__(self, journal: Journal, teacher: PairScorer, fingerprint: str) -> None:
         self.asked = self.kept = 0
-        self._journal, self._teacher, self._fingerprint = journal, teacher, fingerprint
+        self.fingerprint = fingerprint
+        self._journal, self._teacher = journal, teacher
 
     def __call__(
-        self, windows: Sequence[Asked], progress: Callable[[int], None] = lambda _: None
+        self, windows: Sequence[WindowQuestion], progress: Callable[[int], None] = lambda _: None
     ) -> list[float]:
-        """The scores, in order; new ones are kept, batch by batch.
+        """Returns the scores in order; new scores are stored batch by batch.
 
-        The batches are those that would be asked if this call had never begun before, so a run
-        that was stopped goes on to the same scores although a model's may vary with the batch.
-
-        Args:
-            windows: to score.
-            progress: called with the number of windows done since the last call.
+        Batches are planned as if this call had never been started before. A real model's scores
+        may vary with the batch, so this makes a resumed run end with the same scores. ``progress``
+        is called with the number of windows scored since its last call.
 
         Raises:
-            ModelError: a score is not a finite number; it is named and not kept.
-            JournalError: the journal cannot be read or written.
+            ModelError: A score is not a finite number; it is named and not stored.
+            JournalError: The journal cannot be read or written.
         """
-        keys = {one: self._key(one) for one in windows}
+        keys = {question: self._key(question) for question in windows}
         chunk = chunk_name(keys.values())
-        kept = self._journal.get(list(keys.values()))
-        known = {
-            one: kept[key].answer.loglikelihoods[0] for one, key in keys.items() if key in kept
-        }
-        self.kept += len(known)
-        progress(sum(one in known for one in windows))
-        planned = [one for one, key in keys.items() if one not in known or kept[key].chunk == chunk]
-        # Alike lengths together: less padding.
-        planned.sort(key=lambda one: -len(one.texts[1]))
+        entries = self._journal.get(list(keys.values()))
+        scores = {
+            question: entries[key].answer.loglikelihoods[0]
+            for question, key in keys.items() if key in entries
+        }  # fmt: skip
+        self.kept += len(scores)
+        progress(sum(question in scores for question in windows))
+        planned = [q for q, key in keys.items() if q not in scores or entries[key].chunk == chunk]
+        # Windows of similar length share a batch, which needs less padding.
+        planned.sort(key=lambda question: -len(question.texts[1]))
         for start in range(0, len(planned), _BATCH):
-            batch = [one for one in planned[start : start + _BATCH] if one not in known]
+            batch = [item for item in planned[start : start + _BATCH] if item not in scores]
             if batch:
-                known |= dict(zip(batch, self._ask(batch, chunk), strict=True))
+                scores |= dict(zip(batch, self._score(batch, chunk), strict=True))
                 progress(len(batch))
-        return [known[one] for one in windows]
+        return [scores[question] for question in windows]
 
-    def _ask(self, batch: Sequence[Asked], chunk: bytes) -> list[float]:
-        scores = [float(score) for score in self._teacher([one.texts for one in batch])]
-        for one, score in zip(batch, scores, strict=True):
+    def _score(self, batch: Sequence[WindowQuestion], chunk: bytes) -> list[float]:
+        scores = list(map(float, self._teacher([question.texts for question in batch])))
+        answers = {}
+        for question, score in zip(batch, scores, strict=True):
             if not math.isfinite(score):
                 raise ModelError(
-                    f"the teacher scores window {one.window} of document {one.document!r} for "
-                    f"query {one.query!r} with {score}; expected a finite number: it is broken, "
-                    "or too large for its number format (try float32)"
+                    f"the teacher scores window {question.window} of document "
+                    f"{question.document!r} for query {question.query!r} with {score}; expected a "
+                    "finite number: the model is broken, or its values overflow (try float32)"
                 )
+            answers[self._key(question)] = Answer((score,))
         self.asked += len(batch)
-        answers = {
-            self._key(one): Answer((score,)) for one, score in zip(batch, scores, strict=True)
-        }
         self._journal.put(answers, chunk=chunk, tokens=0, padding=0)
         return scores
 
-    def _key(self, one: Asked) -> bytes:
-        content = json.dumps([self._fingerprint, *one], ensure_ascii=False)
+    def _key(self, question: WindowQuestion) -> bytes:
+        content = json.dumps([self.fingerprint, *question], ensure_ascii=False)
         return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

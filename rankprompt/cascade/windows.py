@@ -1,68 +1,66 @@
-"""Windows: slices of a document's text, cut where its tokens, sentences or paragraphs end."""
+"""Windows: slices of a document's text that end where tokens, sentences or paragraphs end."""
 
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.llm.tokenizer_offsets import Offsets
 
-__all__ = ["UNITS", "Window", "WindowSettings", "cut_windows"]
+__all__ = ["UNITS", "Window", "WindowConfig", "cut_windows"]
 
-# After a stop (and what closes with it): Chinese ones need no space. An abbreviation ends a
-# sentence, too, and a stop within closing marks of another kind does not.
+# A full stop ends a sentence, with the quotation marks and brackets that close after it. Chinese
+# stops need no space. An abbreviation also ends a sentence; a stop that is followed by a closing
+# mark of the other script does not.
 _SENTENCES = re.compile(r"""[.!?]+["'”’)\]]*\s+|[。！？；…]+[”’」』）】]*\s*|\s*\n\s*\n\s*""")
 _BLANK_LINES = re.compile(r"\s*\n[^\S\n]*\n\s*")
 _LINES = re.compile(r"\s*\n\s*")
 
 UNITS = ("tokens", "sentences", "paragraphs")
 
-# Tokens have this many characters at the most, in the mean: of a text that is longer than the
-# limit, no more than needed is tokenised.
+# A token is assumed to have no more characters than this on average, so that only the beginning of
+# a very long text is tokenised.
 _CHARACTERS = 16
-_SPARE = 100  # tokens at the end of a part that might be others in the whole text
+_SPARE = 100  # tokens at the end of a truncated text that may differ from those of the whole text
 
 
 @dataclass(frozen=True)
-class WindowSettings:
+class WindowConfig:
     """How documents are cut into windows (IDCM, arXiv 2105.09816, section 3.1).
 
-    Attributes:
-        size: tokens of a window's central part; central parts follow each other without a gap.
-        overlap: tokens that are shown beyond it on each side (``unit`` tokens only).
-        limit: tokens of a document that are read; the rest is cut off.
-        unit: "tokens" cuts after every ``size`` tokens. "sentences" and "paragraphs" put as many
-            whole ones into a window as ``size`` has room for; one that is longer is cut after
-            every ``size`` tokens. Sentences end at a stop before a space, at a Chinese stop, or at
-            a blank line: so they do after an abbreviation, and verse is one sentence. Paragraphs
-            end at blank lines or, in a text without any, at every line's end.
+    The defaults are the paper's; units other than tokens are ours. A sentence ends at a stop before
+    a space, at a Chinese stop, or at a blank line, so abbreviations end sentences too, and a poem
+    is a single sentence. A paragraph ends at a blank line or, in a text without any, at a line's
+    end. A sentence or paragraph that is longer than a window is cut after every ``window`` tokens.
 
     Raises:
-        InputError: a number is out of range, or there is no such unit.
+        InputError: A number is out of range, or the unit is unknown.
     """
 
-    size: int = 50
-    overlap: int = 7
-    limit: int = 2000
-    unit: str = "tokens"
+    window: Annotated[int, "Tokens in the central part of a window."] = 50
+    overlap: Annotated[int, "Tokens of overlap on each side of a window's central part."] = 7
+    window_unit: Annotated[
+        str,
+        "Fill each window with tokens, or with whole sentences or paragraphs (which do not "
+        "overlap).",
+    ] = "tokens"
+    tokens: Annotated[int, "The most tokens of a document to read; the rest is truncated."] = 2000
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.limit < 1 or self.overlap < 0:
-            raise InputError(
-                "expected a window of 1 token or more, an overlap of 0 or more and a limit of 1 "
-                f"or more, not {self.size}, {self.overlap} and {self.limit}"
-            )
-        if self.unit not in UNITS:
-            raise InputError(f"windows are of {', '.join(UNITS)}, not {self.unit!r}")
+        for name, least in (("window", 1), ("overlap", 0), ("tokens", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"`{name}` must be at least {least}, not {getattr(self, name)}")
+        if self.window_unit not in UNITS:
+            raise UnknownNameError("`window_unit`", self.window_unit, UNITS)
 
 
 class Window(NamedTuple):
     """A slice of a text, ``text[start:end]``.
 
-    ``first`` and ``last`` are the tokens of its central part, ``last`` not included.
+    ``first`` and ``last`` are the token indices of its central part, ``last`` exclusive.
     """
 
     start: int
@@ -71,49 +69,49 @@ class Window(NamedTuple):
     last: int
 
 
-def cut_windows(text: str, offsets: Offsets, settings: WindowSettings) -> tuple[list[Window], bool]:
-    """Cuts a text into windows.
+def cut_windows(text: str, offsets: Offsets, config: WindowConfig) -> tuple[list[Window], bool]:
+    """Cuts a document's text into windows.
 
-    Args:
-        text: of a document.
-        offsets: where its tokens stand.
-        settings: how to cut.
+    The paper drops windows whose central part is padding; here no such window is created, but a
+    text without any token is still one (empty) window, so that no document is lost.
 
     Returns:
-        The windows in order, at least one: of a text of no more than ``size`` tokens, or of none,
-        the whole text. And whether the text was longer than the limit.
+        The windows in order, at least one, and whether the text was longer than the limit.
     """
-    found, cut = _read(text, offsets, settings.limit)
-    overlap = settings.overlap if settings.unit == "tokens" else 0
+    tokens, truncated = _tokenise(text, offsets, config.tokens)
+    overlap = config.overlap if config.window_unit == "tokens" else 0
     windows = []
-    for first, last in pairwise(_bounds(text, found, settings)):
+    for first, last in pairwise(_central_bounds(text, tokens, config)):
         before, after = first - overlap, last + overlap
-        start = found[before][0] if before > 0 else 0
-        if after < len(found):  # with the space up to the next token, so that windows touch
-            end = max(found[after - 1][1], found[after][0])
+        start = tokens[before][0] if before > 0 else 0
+        if after < len(tokens):  # includes the space up to the next token, so that windows touch
+            end = max(tokens[after - 1][1], tokens[after][0])
         else:
-            end = found[-1][1] if cut else len(text)
+            end = tokens[-1][1] if truncated else len(text)
         windows.append(Window(start, end, first, last))
-    return windows, cut
+    return windows, truncated
 
 
-def _read(text: str, offsets: Offsets, limit: int) -> tuple[Sequence[tuple[int, int]], bool]:
-    part = text[: limit * _CHARACTERS]
-    found = offsets(part)
-    if len(part) < len(text) and len(found) < limit + _SPARE:
-        found = offsets(text)
-    return found[:limit], len(found) > limit
+def _tokenise(text: str, offsets: Offsets, limit: int) -> tuple[Sequence[tuple[int, int]], bool]:
+    """The offsets of the first ``limit`` tokens, and whether the text has more."""
+    beginning = text[: limit * _CHARACTERS]
+    tokens = offsets(beginning)
+    if len(beginning) < len(text) and len(tokens) < limit + _SPARE:
+        tokens = offsets(text)
+    return tokens[:limit], len(tokens) > limit
 
 
-def _bounds(text: str, found: Sequence[tuple[int, int]], settings: WindowSettings) -> list[int]:
-    """The token that each central part begins with, and the end."""
-    total, size = len(found), settings.size
-    if settings.unit == "tokens":
+def _central_bounds(
+    text: str, tokens: Sequence[tuple[int, int]], config: WindowConfig
+) -> list[int]:
+    """The index of the first token of each central part, and the number of tokens."""
+    total, size = len(tokens), config.window
+    if config.window_unit == "tokens":
         return [*range(0, total, size), total] if total else [0, 0]
-    tokens = [start for start, _ in found]
-    starts = sorted({bisect_left(tokens, place) for place in _breaks(text, settings.unit)})
+    token_starts = [start for start, _ in tokens]
+    breaks = {bisect_left(token_starts, index) for index in _breaks(text, config.window_unit)}
     bounds = [0]
-    for start, end in pairwise([0, *(one for one in starts if 0 < one < total), total]):
+    for start, end in pairwise([0, *sorted(token for token in breaks if 0 < token < total), total]):
         if end - bounds[-1] > size and start > bounds[-1]:
             bounds.append(start)
         while end - bounds[-1] > size:
@@ -122,8 +120,8 @@ def _bounds(text: str, found: Sequence[tuple[int, int]], settings: WindowSetting
 
 
 def _breaks(text: str, unit: str) -> list[int]:
-    """Where sentences or paragraphs begin, the first left out."""
+    """The character indices at which sentences or paragraphs begin, except the first."""
     pattern = _SENTENCES
     if unit == "paragraphs":
         pattern = _BLANK_LINES if _BLANK_LINES.search(text) else _LINES
-    return [found.end() for found in pattern.finditer(text)]
+    return [match.end() for match in pattern.finditer(text)]

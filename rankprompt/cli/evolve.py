@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
+from rankprompt.cli.help_page import example
 from rankprompt.search.config import EvolveConfig, SearchConfig
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ evolve = typer.Typer(
 )
 
 
-@evolve.command()
+@evolve.command(**example("rankprompt evolve run task.toml --output run --evaluations 300"))
 def run(
     task: Path = typer.Argument(..., metavar="TASK.toml", help="File that describes the task."),
     output: Path = typer.Option(
@@ -134,7 +135,7 @@ def run(
     tell(f"{output / 'prompt.toml'}: the winner; see rankprompt evolve show {output}")
 
 
-@evolve.command()
+@evolve.command(**example("rankprompt evolve show run --best 3"))
 def show(
     folder: Path = typer.Argument(..., metavar="RUN", help="Run folder to show."),
     best: int = typer.Option(5, help="Number of prompts to show."),

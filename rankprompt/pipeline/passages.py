@@ -1,6 +1,6 @@
 """The cascade of a job: it selects the windows of long documents that a judge or teacher reads."""
 
-from rankprompt.cascade import Cascade, WindowSettings, load_student
+from rankprompt.cascade import Cascade, WindowConfig, load_student
 from rankprompt.cascade.teachers import teacher_offsets
 from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
 from rankprompt.pipeline.job import RerankJob
@@ -28,6 +28,6 @@ def open_cascade(job: RerankJob) -> Cascade | None:
         load_student(config.student, seed=job.config.seed),
         offsets,
         keep=config.keep,
-        settings=WindowSettings(config.window, config.overlap, unit=config.window_unit),
+        settings=WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
         passage_tokens=job.config.judge.passage_tokens,
     )

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from rankprompt.cascade.aggregation import (
     aggregate_by,
-    best_places,
     join_slices,
-    learned,
+    top_indices,
+    top_overlap,
+    top_weights,
     weighted_top,
 )
-from rankprompt.cascade.training.teacher import weighted_top as trained
+from rankprompt.cascade.training.trainable_teacher import weighted_top as trained
 from rankprompt.errors import InputError, ModelError
 
 SCORES = st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=8)
@@ -43,14 +44,15 @@ def test_learned_weights_mean_what_they_meant_in_training(
 
 
 def test_learned_weights_are_read_from_the_folder(tmp_path: Path) -> None:
-    assert learned(tmp_path) is None
+    assert top_weights(tmp_path) is None
+    with pytest.raises(InputError, match="no learned weights"):
+        aggregate_by("learned", tmp_path)
     (tmp_path / "cascade.json").write_text(json.dumps({"top_weights": [1, 0.5]}))
-    found = learned(tmp_path)
-    assert found is not None
-    assert found([1, 4, 2]) == 5
+    assert top_weights(tmp_path) == (1, 0.5)
+    assert aggregate_by("learned", tmp_path)([1, 4, 2]) == 5
     (tmp_path / "cascade.json").write_text("[]")
     with pytest.raises(ModelError, match=r"top-l weights in .*cascade\.json"):
-        learned(tmp_path)
+        aggregate_by("learned", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["min", "mean", "mean:", "mean:0", "mean:-1", "max:2", "mean:1.5"])
@@ -60,9 +62,15 @@ def test_other_names_are_told(name: str) -> None:
 
 
 def test_of_equal_scores_the_first_is_the_best() -> None:
-    assert best_places([1, 3, 3, 2], 3) == [1, 2, 3]
-    assert best_places([0, 0], 1) == [0]
-    assert best_places([1], 4) == [0]
+    assert top_indices([1, 3, 3, 2], 3) == [1, 2, 3]
+    assert top_indices([0, 0], 1) == [0]
+    assert top_indices([1], 4) == [0]
+
+
+def test_overlap_is_the_share_of_the_teachers_best_windows() -> None:
+    assert top_overlap([0, 1], [1, 2, 9], 2) == 0.5
+    assert top_overlap([2, 1], [1, 2, 9], 2) == 1
+    assert top_overlap([0, 1], [1, 2], 2) is None
 
 
 def test_slices_are_joined_in_order_and_shown_once() -> None:

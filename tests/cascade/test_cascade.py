@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 
 from rankprompt.cascade.aggregation import GAP, aggregate_by
 from rankprompt.cascade.cascade import Cascade, percentile
-from rankprompt.cascade.students import BM25Student, OfTexts, first, load_student
+from rankprompt.cascade.students import load_student
+from rankprompt.cascade.students.base import TextsOnly
+from rankprompt.cascade.students.bm25 import BM25Student
+from rankprompt.cascade.students.controls import first
 from rankprompt.cascade.window_scores import WindowScores
-from rankprompt.cascade.windows import WindowSettings
+from rankprompt.cascade.windows import WindowConfig
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.store import Journal
 from rankprompt.llm.tokenizer_offsets import word_offsets
 from rankprompt.types import Candidates, Document, Query
 from tests.test_package import HEAVY, loaded
 
-SMALL = WindowSettings(size=3, overlap=1)
+SMALL = WindowConfig(window=3, overlap=1)
 
 
 def candidates(*texts: str, query: str = "crane", name: str = "q") -> Candidates:
@@ -152,7 +155,7 @@ def test_long_documents_are_cut_and_counted() -> None:
 
 
 def test_queries_that_a_student_cuts_are_counted() -> None:
-    student = OfTexts(BM25Student(), lambda query: len(query) > 5)
+    student = TextsOnly(BM25Student(), lambda query: len(query) > 5)
     cascade = Cascade(student, word_offsets)
     cascade([candidates("b"), candidates("b", query="cranes", name="r"), candidates(query="x" * 9)])
     assert cascade.counts.queries_cut == {"r"}
@@ -180,7 +183,7 @@ def test_counts_are_plain_for_a_manifest_and_queries_are_reported() -> None:
 
 @pytest.mark.parametrize("setting", [{"keep": 0}, {"passage_tokens": 0}])
 def test_settings_out_of_range_are_told(setting: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="not 0"):
+    with pytest.raises(InputError, match=f"`{next(iter(setting))}` must be at least 1, not 0"):
         Cascade(first, word_offsets, **setting)  # type: ignore[arg-type]
 
 

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -12,23 +11,24 @@ from rankprompt.cascade.aggregation import aggregate_by
 from rankprompt.cascade.cascade import Cascade
 from rankprompt.cascade.measurement import (
     ALL,
+    CascadeMeasurement,
     Quality,
-    Timed,
+    ReportRow,
+    Timing,
     Variant,
-    measure_quality,
-    rows,
-    time_variants,
+    report_rows,
 )
-from rankprompt.cascade.report_files import quality_plots, to_csv
-from rankprompt.cascade.students import RandomStudent, Student, first
-from rankprompt.cascade.window_scores import Asked, WindowScores
-from rankprompt.cascade.windows import WindowSettings
+from rankprompt.cascade.report_files import csv_text, quality_plots
+from rankprompt.cascade.students import Student
+from rankprompt.cascade.students.controls import RandomStudent, first
+from rankprompt.cascade.window_scores import WindowQuestion, WindowScores
+from rankprompt.cascade.windows import WindowConfig
 from rankprompt.journal.store import Journal
 from rankprompt.llm.tokenizer_offsets import word_offsets
 from rankprompt.types import Candidates, Document, Query
 
-SETTINGS = WindowSettings(size=1, overlap=0)
-WHERE: dict[str, Any] = {"offsets": word_offsets, "settings": SETTINGS}
+WINDOWS = WindowConfig(window=1, overlap=0)
+MEASUREMENT = CascadeMeasurement(word_offsets, WINDOWS)
 # Each word is a window, and its score.
 TEXTS = {"d0": "1 2 9", "d1": "5 4 3", "d2": "6"}
 
@@ -52,7 +52,7 @@ class Numbers:
         return [float(text) for _, text in pairs]
 
 
-def last(windows: Sequence[Asked]) -> list[float]:
+def last(windows: Sequence[WindowQuestion]) -> list[float]:
     return [float(one.window) for one in windows]
 
 
@@ -65,7 +65,7 @@ def place_of_d0(run: Mapping[str, Mapping[str, float]]) -> float:
 def measured(**students: Sequence[Student]) -> Quality:
     scores = WindowScores(Journal(None), Numbers(), "numbers")
     named = {"max": aggregate_by("max"), "mean:3": aggregate_by("mean:3")}
-    found = measure_quality([candidates()], students, [1, 2], scores, named, place_of_d0, **WHERE)
+    found = MEASUREMENT.quality([candidates()], students, [1, 2], scores, named, place_of_d0)
     assert scores.asked == 7
     # By the mean, all windows put d0 (4) behind d2 (6), and level with d1 (4).
     assert found["mean:3"].values[Variant(ALL)] == 1 / 3
@@ -94,11 +94,8 @@ def test_quality_and_overlap_are_what_the_hand_says() -> None:
 
 def test_documents_beyond_the_limit_are_counted() -> None:
     scores, of_max = WindowScores(Journal(None), Numbers(), "numbers"), {"max": max}
-    settings = WindowSettings(size=1, overlap=0, limit=2)
-    found = measure_quality(
-        [candidates()], {}, [], scores, of_max, place_of_d0,
-        offsets=word_offsets, settings=settings,
-    )["max"]  # fmt: skip
+    measurement = CascadeMeasurement(word_offsets, WindowConfig(window=1, overlap=0, tokens=2))
+    found = measurement.quality([candidates()], {}, [], scores, of_max, place_of_d0)["max"]
     assert (found.windows, found.documents_cut) == ([2, 2, 1], 2)
 
 
@@ -115,26 +112,24 @@ def test_what_is_timed_is_what_the_cascade_does() -> None:
         Variant("first", 2): first,
         Variant("random", 1): RandomStudent(0),
     }
-    found = time_variants(queries, variants, teacher, max, **WHERE)
+    found = MEASUREMENT.latency(queries, variants, teacher, max)
     assert {variant: timed.calls for variant, timed in found.items()} == {
         Variant(ALL): 21, Variant("first", 2): 15, Variant("random", 1): 9,
     }  # fmt: skip
     for variant, timed in found.items():
         assert timed.tokens == 2 * timed.calls
         assert len(timed.milliseconds) == 3
-        cascade = Cascade(
-            variants[variant], word_offsets, keep=variant.keep or 1, settings=SETTINGS
-        )
+        cascade = Cascade(variants[variant], word_offsets, keep=variant.keep or 1, settings=WINDOWS)
         scores = WindowScores(Journal(None), Numbers(), "numbers")
         assert timed.run == cascade.teacher_scores(queries, scores, max)
 
 
-def some_rows() -> list[dict[str, Any]]:
+def some_rows() -> list[ReportRow]:
     quality = measured(first=[first])
     timed = {
-        Variant(ALL): Timed([30.0, 50.0], 14, 28), Variant("first", 1): Timed([10.0, 5.0], 6, 12),
+        Variant(ALL): Timing([30.0, 50.0], 14, 28), Variant("first", 1): Timing([10.0, 5.0], 6, 12),
     }  # fmt: skip
-    return rows(quality, timed)
+    return report_rows(quality, timed)
 
 
 def test_a_row_has_what_was_measured_and_no_more() -> None:
@@ -148,7 +143,7 @@ def test_a_row_has_what_was_measured_and_no_more() -> None:
 
 
 def test_rows_as_csv_and_as_plots() -> None:
-    found = list(csv.DictReader(StringIO(to_csv(some_rows()))))
+    found = list(csv.DictReader(StringIO(csv_text(some_rows()))))
     assert [row["k"] for row in found] == ["", "1", "2"]
     assert (found[1]["share"], found[2]["p95"]) == ("0.3333333333", "")
     plots = quality_plots(some_rows())
@@ -158,5 +153,5 @@ def test_rows_as_csv_and_as_plots() -> None:
         assert "nDCG@10" in text
         assert "first" in text
         assert "all windows" in text
-    untimed = rows(measured(first=[first]), {})
+    untimed = report_rows(measured(first=[first]), {})
     assert set(quality_plots(untimed)) == {"quality-k.svg"}

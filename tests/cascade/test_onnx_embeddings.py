@@ -9,7 +9,7 @@ import torch
 
 from rankprompt.cascade.input_embeddings import load_encoder
 from rankprompt.cascade.onnx_embeddings import read_embeddings
-from rankprompt.cascade.teachers.cross_encoder import find_reranker
+from rankprompt.cascade.teachers import find_reranker
 from rankprompt.errors import ModelError
 from tests.llm import tiny
 

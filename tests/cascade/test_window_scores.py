@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rankprompt.cascade.window_scores import Asked, WindowScores
+from rankprompt.cascade.window_scores import WindowQuestion, WindowScores
 from rankprompt.errors import ModelError
 from rankprompt.journal.store import Journal
 
-WINDOWS = [Asked("q", f"d{i % 7}", i, ("crane", "b " * (i % 11))) for i in range(100)]
+WINDOWS = [WindowQuestion("q", f"d{i % 7}", i, ("crane", "b " * (i % 11))) for i in range(100)]
 
 
 class ByBatch:
@@ -55,14 +55,14 @@ def test_what_another_call_has_scored_is_not_asked_again() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Asked("r", "d0", 0, ("crane", "")),
-        Asked("q", "d1", 0, ("crane", "")),
-        Asked("q", "d0", 1, ("crane", "")),
-        Asked("q", "d0", 0, ("cranes", "")),
-        Asked("q", "d0", 0, ("crane", "b")),
+        WindowQuestion("r", "d0", 0, ("crane", "")),
+        WindowQuestion("q", "d1", 0, ("crane", "")),
+        WindowQuestion("q", "d0", 1, ("crane", "")),
+        WindowQuestion("q", "d0", 0, ("cranes", "")),
+        WindowQuestion("q", "d0", 0, ("crane", "b")),
     ],
 )
-def test_a_score_belongs_to_query_document_window_and_texts(other: Asked) -> None:
+def test_a_score_belongs_to_query_document_window_and_texts(other: WindowQuestion) -> None:
     scores = WindowScores(Journal(None), ByBatch(), "t")
     scores([WINDOWS[0]])
     scores([other])

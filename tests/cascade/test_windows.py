@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.cascade.aggregation import join_slices
-from rankprompt.cascade.windows import UNITS, Window, WindowSettings, cut_windows
+from rankprompt.cascade.windows import UNITS, Window, WindowConfig, cut_windows
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm import embedded
 from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
@@ -20,12 +20,12 @@ TEXTS = st.lists(
     ),
     max_size=60,
 ).map(" ".join) | st.text(max_size=80)
-SETTINGS = st.builds(
-    WindowSettings,
-    size=st.integers(1, 12),
+CONFIGS = st.builds(
+    WindowConfig,
+    window=st.integers(1, 12),
     overlap=st.integers(0, 14),
-    limit=st.integers(1, 40),
-    unit=st.sampled_from(UNITS),
+    tokens=st.integers(1, 40),
+    window_unit=st.sampled_from(UNITS),
 )
 
 
@@ -33,43 +33,43 @@ def words(count: int) -> str:
     return " ".join(f"w{number}" for number in range(count))
 
 
-@given(TEXTS, SETTINGS)
+@given(TEXTS, CONFIGS)
 def test_central_parts_tile_the_tokens_and_slices_hold_them(
-    text: str, settings: WindowSettings
+    text: str, config: WindowConfig
 ) -> None:
     tokens = word_offsets(text)
-    windows, cut = cut_windows(text, word_offsets, settings)
-    read = min(len(tokens), settings.limit)
-    assert cut == (len(tokens) > settings.limit)
+    windows, cut = cut_windows(text, word_offsets, config)
+    read = min(len(tokens), config.tokens)
+    assert cut == (len(tokens) > config.tokens)
     assert [windows[0].first, *(one.last for one in windows)] == [
         *(one.first for one in windows),
         read,
     ]
     for one in windows:
-        assert one.last - one.first <= settings.size
+        assert one.last - one.first <= config.window
         assert (one.last > one.first) == bool(tokens)  # none of padding alone
         assert 0 <= one.start <= one.end <= len(text)
-        shown = settings.overlap if settings.unit == "tokens" else 0
+        shown = config.overlap if config.window_unit == "tokens" else 0
         first, last = max(0, one.first - shown), min(read, one.last + shown)
         assert word_offsets(text[one.start : one.end]) == [
             (start - one.start, end - one.start) for start, end in tokens[first:last]
         ]
     assert windows[0].start == 0
-    whole = text[: tokens[settings.limit - 1][1]] if cut else text
+    whole = text[: tokens[config.tokens - 1][1]] if cut else text
     assert join_slices(text, [one[:2] for one in windows]) == whole
 
 
 @given(TEXTS, st.sampled_from(UNITS))
 def test_a_text_that_fits_into_one_window_is_one_window(text: str, unit: str) -> None:
-    settings = WindowSettings(size=max(1, len(word_offsets(text))), unit=unit)
-    windows, cut = cut_windows(text, word_offsets, settings)
+    config = WindowConfig(window=max(1, len(word_offsets(text))), window_unit=unit)
+    windows, cut = cut_windows(text, word_offsets, config)
     assert [one[:2] for one in windows] == [(0, len(text))]
     assert not cut
 
 
 def test_the_papers_windows() -> None:
     text = words(120)
-    windows, cut = cut_windows(text, word_offsets, WindowSettings())
+    windows, cut = cut_windows(text, word_offsets, WindowConfig())
     shown = [text[one.start : one.end].split() for one in windows]
     assert [(one[0], one[-1]) for one in shown] == [
         ("w0", "w56"), ("w43", "w106"), ("w93", "w119"),
@@ -80,7 +80,7 @@ def test_the_papers_windows() -> None:
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "word", " word "])
 def test_a_text_of_no_token_or_one_is_one_window(text: str) -> None:
-    windows, cut = cut_windows(text, word_offsets, WindowSettings())
+    windows, cut = cut_windows(text, word_offsets, WindowConfig())
     assert windows == [Window(0, len(text), 0, len(text.split()))]
     assert not cut
 
@@ -92,7 +92,7 @@ def test_a_long_text_is_cut_without_tokenising_all_of_it() -> None:
         read.append(len(part))
         return word_offsets(part)
 
-    windows, cut = cut_windows(text, offsets, WindowSettings())
+    windows, cut = cut_windows(text, offsets, WindowConfig())
     assert cut
     assert len(windows) == 40
     assert text[windows[-1].start : windows[-1].end].split()[-1] == "w1999"
@@ -101,14 +101,14 @@ def test_a_long_text_is_cut_without_tokenising_all_of_it() -> None:
 
 def test_a_long_text_of_long_words_is_tokenised_whole() -> None:
     text = " ".join(["x" * 100] * 300)
-    windows, cut = cut_windows(text, word_offsets, WindowSettings(limit=200))
+    windows, cut = cut_windows(text, word_offsets, WindowConfig(tokens=200))
     assert cut
     assert len(windows) == 4
     assert windows[-1].end == 200 * 101 - 1
 
 
 def shown(text: str, size: int, unit: str) -> list[str]:
-    windows, _ = cut_windows(text, word_offsets, WindowSettings(size=size, unit=unit))
+    windows, _ = cut_windows(text, word_offsets, WindowConfig(window=size, window_unit=unit))
     return [text[one.start : one.end].strip() for one in windows]
 
 
@@ -136,11 +136,17 @@ def test_paragraphs_end_at_blank_lines_or_else_at_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"size": 0}, {"overlap": -1}, {"limit": 0}, {"unit": "chapters"}]
+    ("settings", "message"),
+    [
+        ({"window": 0}, "`window` must be at least 1, not 0"),
+        ({"overlap": -1}, "`overlap` must be at least 0, not -1"),
+        ({"tokens": 0}, "`tokens` must be at least 1, not 0"),
+        ({"window_unit": "sentence"}, "unknown `window_unit` 'sentence'; did you mean 'sentences'"),
+    ],
 )
-def test_settings_out_of_range_are_told(settings: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"expected a window|windows are of"):
-        WindowSettings(**settings)  # type: ignore[arg-type]
+def test_settings_out_of_range_are_told(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        WindowConfig(**settings)  # type: ignore[arg-type]
 
 
 @given(st.text(alphabet="abc .\n鹤é𝛼👩‍🚀", max_size=60))
@@ -151,7 +157,7 @@ def test_by_bytes_every_window_is_a_slice_and_all_make_the_text(text: str) -> No
         found: list[tuple[int, int]] = tokenizer._tokenizer.encode(part).offsets
         return found
 
-    windows, _ = cut_windows(text, offsets, WindowSettings(size=2, overlap=1))
+    windows, _ = cut_windows(text, offsets, WindowConfig(window=2, overlap=1))
     assert all(one.start <= other.start <= one.end for one, other in pairwise(windows))
     assert join_slices(text, [one[:2] for one in windows]) == text
 

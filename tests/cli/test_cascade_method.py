@@ -5,26 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification
 
 from rankprompt.llm.base import Answer, Request
 from rankprompt.llm.tokenizer_offsets import word_offsets
+from tests.cascade.toy_models import teacher as teacher  # a fixture
 from tests.cli.conftest import BEST, Collection, Command
 from tests.fakes import FakeModel
-from tests.llm import tiny
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    make: Any = BertConfig
-    config = make(
-        vocab_size=400, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=24, initializer_range=0.5, num_labels=1, max_position_embeddings=128,
-    )  # fmt: skip
-    model: Any = BertForSequenceClassification
-    return tiny.save(tmp_path_factory.mktemp("teacher"), model(config))
 
 
 def words(collection: Collection, teacher: object, **options: object) -> list[object]:

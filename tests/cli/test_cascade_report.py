@@ -8,8 +8,8 @@ import pytest
 
 from rankprompt.datasets.sample import sample
 from rankprompt.files import read_queries
+from tests.cascade.toy_models import teacher as teacher  # a fixture
 from tests.cli.conftest import Command
-from tests.cli.test_cascade_method import teacher as teacher  # a fixture
 
 COLUMNS = [
     "student", "k", "ndcg@10", "share", "overlap", "p50", "p95", "p99", "p95_share",
@@ -72,8 +72,12 @@ def test_the_report_is_a_table_a_folder_and_json(
         (["--timed", "-1"], "--timed 0 or more"),
         (["--aggregate", "sum"], "aggregated by max"),
         (["--teacher", "absent"], "unknown teacher 'absent'"),
-        (["--window", "0"], "a window of 1 token or more"),
-        (["--window-unit", "words"], "windows are of tokens, sentences, paragraphs, not 'words'"),
+        (["--window", "0"], "--window must be at least 1, not 0"),
+        (["--tokens", "0"], "--tokens must be at least 1, not 0"),
+        (
+            ["--window-unit", "words"],
+            "unknown --window-unit 'words'. Known: paragraphs, sentences, tokens.",
+        ),
     ],
 )
 def test_what_cannot_work_is_told(

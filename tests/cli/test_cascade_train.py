@@ -6,11 +6,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification
 from typer.testing import CliRunner
 
 from rankprompt.cascade.students.ck import load_ck
@@ -19,19 +16,7 @@ from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError, ModelError, UnknownNameError
 from rankprompt.files import read_documents, read_queries, write_run
 from rankprompt.retrieval.bm25 import bm25
-from tests.llm import tiny
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    make: Any = BertConfig
-    config = make(
-        vocab_size=400, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=24, num_labels=1, max_position_embeddings=256,
-    )  # fmt: skip
-    model: Any = BertForSequenceClassification
-    return tiny.save(tmp_path_factory.mktemp("teacher"), model(config))
+from tests.cascade.toy_models import teacher as teacher  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +89,15 @@ def test_another_teacher_does_not_go_on_from_the_first_one_s_checkpoint(
 def test_what_cannot_be_used_is_refused(run: Path, teacher: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'passages'"):
         train(run, "passage", teacher, tmp_path)
-    with pytest.raises(InputError, match="needs --encoder"):
+    with pytest.raises(InputError, match="needs `encoder`"):
         train(run, "esm", teacher, tmp_path)
-    with pytest.raises(InputError, match="a window of 1 token or more"):
+    with pytest.raises(InputError, match="`window` must be at least 1, not 0"):
         train(run, "documents", teacher, tmp_path, "--window", "0")
-    with pytest.raises(InputError, match="windows are of tokens, sentences, paragraphs"):
+    with pytest.raises(InputError, match="Known: paragraphs, sentences, tokens"):
         train(run, "documents", teacher, tmp_path, "--window-unit", "words")
     with pytest.raises(ModelError, match="cannot load the teacher"):
         train(run, "passages", tmp_path, tmp_path)
-    with pytest.raises(InputError, match="epochs must be 1 or more"):
+    with pytest.raises(InputError, match="`epochs` must be 1 or more"):
         train(run, "passages", teacher, tmp_path, "--epochs", "0")
 
 

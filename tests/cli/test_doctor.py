@@ -141,7 +141,7 @@ def test_the_jar_of_an_installed_pyserini_is_named(
     ("script", "said"),
     [
         ("exit 3", "one that does not start ("),
-        ("exit 0", "one that does not say its version at "),
+        ("exit 0", "one without a version at "),
         ("""echo 'openjdk version "17.0.15" 2025-04-15' >&2""", "17.0.15 at "),
     ],
 )

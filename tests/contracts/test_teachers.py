@@ -3,18 +3,15 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification
 
 from rankprompt.cascade.teachers import MINILM, ModelTeacher, load_teacher
 from rankprompt.errors import ModelError
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
+from tests.cascade.toy_models import save_cross_encoder
 from tests.fakes import FakeModel
-from tests.llm import tiny
 
 ODD = ["", " \n ", "x", "the mill " * 50_000, "\u9e64\U0001f426", "\x00"]
 PAIRS = [("the mill", text) for text in [*ODD, "An old mill stands.", "Boats in the harbour."]]
@@ -22,13 +19,7 @@ PAIRS = [("the mill", text) for text in [*ODD, "An old mill stands.", "Boats in 
 
 def cross_encoder(folder: Path) -> ModelTeacher:
     if not (folder / "config.json").exists():
-        torch.manual_seed(0)
-        make, config = BertForSequenceClassification, BertConfig
-        built: Any = config(  # type: ignore[call-arg]
-            vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-            intermediate_size=48, max_position_embeddings=64, initializer_range=0.5, num_labels=1,
-        )  # fmt: skip
-        tiny.save(folder, make(built))
+        save_cross_encoder(folder, num_hidden_layers=2, max_position_embeddings=64)
     return load_teacher(str(folder))
 
 

@@ -1,56 +1,46 @@
-"""Students (IDCM's ESM): cheap scores of windows, one student a file, and the table of names."""
+"""Students (IDCM's ESM): cheap window scores, one student a file, and the table of their names."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from importlib import import_module
 
-from rankprompt.cascade.students.base import OfTexts, Student, TextStudent, cuts_query
-from rankprompt.cascade.students.bm25 import BM25Student
-from rankprompt.cascade.students.controls import RandomStudent, first
+from rankprompt.cascade.students.base import Student, StudentConfig, StudentLoader, cuts_query
 from rankprompt.errors import UnknownNameError
 
-__all__ = [
-    "STUDENTS",
-    "BM25Student",
-    "OfTexts",
-    "RandomStudent",
-    "Student",
-    "TextStudent",
-    "cuts_query",
-    "first",
-    "load_student",
-]
+__all__ = ["STUDENTS", "Student", "cuts_query", "load_student"]
 
-STUDENTS = ("all", "bm25", "ck:DIR", "encoder", "encoder:DIR", "first", "random")
+STUDENTS: Mapping[str, str] = {
+    "all": "controls:load_all",
+    "bm25": "bm25:load",
+    "ck:DIR": "ck:load",
+    "encoder": "encoder:load",
+    "encoder:DIR": "encoder:load",
+    "first": "controls:load_first",
+    "random": "controls:load_random",
+}
+"""The module and function of this package that load a student, by name; imported when used."""
 
 
 def load_student(name: str, *, language: str = "en", seed: int = 0) -> Student | None:
-    """Loads a student by name; None for "all", which reads every window.
+    """Loads a student by name.
 
     Args:
-        name: one of ``STUDENTS``, DIR a folder. "encoder" alone is all-MiniLM-L6-v2 from its wheel.
-        language: of the words that "bm25" counts, as in ``rankprompt.retrieval.analyzer``.
-        seed: of "random".
+        name: A name in ``STUDENTS``, with a folder in place of DIR. "encoder" alone is
+            all-MiniLM-L6-v2 from its wheel.
+        language: The language of the words that "bm25" counts, as in
+            ``rankprompt.retrieval.analyzer``.
+        seed: The seed of "random".
+
+    Returns:
+        The student; None for "all", which keeps every window.
 
     Raises:
-        UnknownNameError: there is none of this name, or no such language.
-        ModelError: its model cannot be loaded; says what to install.
+        UnknownNameError: No student or language has this name.
+        ModelError: The student's model cannot be loaded; the message says what to install.
     """
     kind, _, folder = name.partition(":")
-    if name == "all":
-        return None
-    if name == "bm25":
-        return OfTexts(BM25Student(language))
-    if name == "first":
-        return first
-    if name == "random":
-        return RandomStudent(seed)
-    if name == "encoder" or (kind == "encoder" and folder):
-        from rankprompt.cascade.students.encoder import find_minilm, load_encoder_student
-
-        encoder = load_encoder_student(Path(folder) if folder else find_minilm())
-        return OfTexts(encoder, encoder.cuts)
-    if kind == "ck" and folder:
-        from rankprompt.cascade.students.ck import load_ck
-
-        kernels = load_ck(folder)
-        return OfTexts(kernels, kernels.cuts)
-    raise UnknownNameError("student", name, STUDENTS)
+    entry = STUDENTS.get(f"{kind}:DIR" if folder else name)
+    if entry is None:
+        raise UnknownNameError("student", name, STUDENTS)
+    module, _, function = entry.partition(":")
+    load: StudentLoader = getattr(import_module(f"{__name__}.{module}"), function)
+    return load(StudentConfig(folder, language, seed))

@@ -1,25 +1,26 @@
-"""The student ``bm25``: needs no model and no training, and is hard to beat (arXiv 2411.06254)."""
+"""The student ``bm25``: no model and no training, and hard to beat (KeyB2, arXiv 2411.06254)."""
 
 from collections.abc import Sequence
 
+from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.retrieval.analyzer import words
 from rankprompt.retrieval.bm25 import bm25
 from rankprompt.types import Document
 
-__all__ = ["BM25Student"]
+__all__ = ["BM25Student", "load"]
 
 
 class BM25Student:
-    """Scores windows by BM25 as if they were the collection.
+    """Scores windows by BM25 as if they were a collection.
 
-    How rare a word is (idf) is counted over the windows of all of the query's candidates: a word
-    that every candidate has is worth little, as it tells their windows apart little.
+    Inverse document frequencies are counted over the windows of all candidates of the query: a word
+    that occurs in every candidate hardly tells their windows apart.
 
     Args:
-        language: decides what a word is.
+        language: Selects the analyzer that splits a text into words.
 
     Raises:
-        UnknownNameError: no such language.
+        UnknownNameError: No language has this name.
     """
 
     def __init__(self, language: str = "en") -> None:
@@ -27,9 +28,14 @@ class BM25Student:
         self._language = language
 
     def __call__(self, query: str, windows: Sequence[str]) -> list[float]:
-        """Scores windows, in their order; 0 where no word is in common."""
+        """Scores windows, in their order; 0 for a window that shares no word with the query."""
         if not windows:
             return []
-        documents = {str(place): Document(str(place), text) for place, text in enumerate(windows)}
-        found = bm25({"": query}, documents, depth=len(windows), language=self._language)[""]
-        return [found.get(place, 0.0) for place in documents]
+        documents = {str(index): Document(str(index), text) for index, text in enumerate(windows)}
+        run = bm25({"": query}, documents, depth=len(windows), language=self._language)
+        return [run[""].get(index, 0.0) for index in documents]
+
+
+def load(config: StudentConfig) -> Student:
+    """Returns the student ``bm25``."""
+    return TextsOnly(BM25Student(config.language))

@@ -1,45 +1,48 @@
 """The student ``ck``: IDCM's convolutional kernel model (arXiv 2105.09816, section 3.3)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import nn
 from torch.nn import functional
 
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
-from rankprompt.cascade.tensor_files import digest, make_folder, write_bytes
+from rankprompt.cascade.model_folders import digest, make_folder
+from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
 
-__all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "cuts_query", "load_ck", "save_ck"]
+__all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "load", "load_ck", "save_ck"]
 
 KERNELS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
-"""Where the RBF kernels stand on the cosine."""
+"""The means (mu) of the RBF kernels on the cosine, as in the paper."""
 
 SIGMA = 0.1
-QUERY_TOKENS = 30
-"""A longer query is cut."""
+"""The width of every kernel."""
 
-_LEAST = 1e-4  # of a kernel's sum, before its logarithm
+QUERY_TOKENS = 30
+"""The most tokens of a query that are read, as in the paper; the rest is truncated."""
+
+_LEAST = 1e-4  # the least value of a kernel's sum before the logarithm
 _FORM = 1
-_BATCH = 64  # windows at a time: more only pads more
+_BATCH = 64  # windows scored together; more would only add padding
 
 
 class CK(nn.Module):
-    """Scores windows by soft matches of n-grams; higher is more relevant.
+    """Scores windows by soft matches of trigrams; higher is more relevant.
 
-    A trigram is centred on its token (the paper leaves the padding open). The embeddings are the
-    encoder's, and stay as they are: they are neither trained nor saved.
+    The encoder's input embeddings are neither trained nor saved (the paper detaches them too). A
+    trigram is centred on its token; the paper leaves the padding open.
 
     Args:
-        weight: input embeddings, shape (vocabulary, dimensions).
-        channels: of the convolution; None for as many as there are dimensions.
+        weight: The input embeddings, shape (vocabulary, dimensions).
+        channels: Width of the convolution; None for the number of dimensions.
     """
 
     embedding: torch.Tensor
@@ -57,11 +60,11 @@ class CK(nn.Module):
         nn.init.uniform_(self.combine.weight, -0.01, 0.01)
 
     def represent(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The n-grams' vectors, of length 1 (or 0), shape (texts, tokens, channels)."""
-        # Padding is 0, which is what the convolution sees beyond the end as well.
+        """Returns the trigrams' vectors, of length 1 (or 0), shape (texts, tokens, channels)."""
+        # Padding tokens are 0, which is also what the convolution sees beyond the end of a text.
         vectors = self.embedding[ids] * mask.unsqueeze(-1)
-        grams = functional.relu(self.convolution(vectors.transpose(1, 2))).transpose(1, 2)
-        return functional.normalize(grams, dim=-1)
+        trigrams = functional.relu(self.convolution(vectors.transpose(1, 2))).transpose(1, 2)
+        return functional.normalize(trigrams, dim=-1)
 
     def match(
         self,
@@ -70,21 +73,14 @@ class CK(nn.Module):
         window: torch.Tensor,
         mask: torch.Tensor,
     ) -> torch.Tensor:
-        """Scores each window against the query in its row.
+        """Scores each window against the query in the same row, shape (rows,).
 
-        Args:
-            query: as from ``represent``, shape (rows, query tokens, channels).
-            query_mask: shape (rows, query tokens).
-            window: shape (rows, window tokens, channels).
-            mask: shape (rows, window tokens).
-
-        Returns:
-            Shape (rows,).
+        The vectors of ``represent`` have the shape (rows, tokens, channels), masks (rows, tokens).
         """
         cosine = query @ window.transpose(1, 2)
-        near = torch.exp(-((cosine.unsqueeze(-1) - self.kernels) ** 2) / (2 * SIGMA**2))
-        summed = (near * mask[:, None, :, None]).sum(2)
-        logs = (summed * self.scale).clamp(min=_LEAST).log()
+        kernels = torch.exp(-((cosine.unsqueeze(-1) - self.kernels) ** 2) / (2 * SIGMA**2))
+        per_token = (kernels * mask[:, None, :, None]).sum(2)
+        logs = (per_token * self.scale).clamp(min=_LEAST).log()
         pooled = (logs * query_mask.unsqueeze(-1)).sum(1)
         scores: torch.Tensor = self.combine(pooled).squeeze(-1)
         return scores
@@ -98,12 +94,13 @@ class CK(nn.Module):
         """Scores windows.
 
         Args:
-            query: ids and mask, shape (queries, tokens).
-            windows: ids and mask, shape (windows, tokens).
-            owner: each window's query, a row of ``query``; None where there is one query each.
+            query: Ids and mask, shape (queries, tokens).
+            windows: Ids and mask, shape (windows, tokens).
+            owner: The row of ``query`` that each window belongs to; None where the rows of both
+                correspond.
 
         Returns:
-            Shape (windows,).
+            Scores, shape (windows,).
         """
         vectors, mask = self.represent(*query), query[1]
         if owner is not None:
@@ -113,114 +110,102 @@ class CK(nn.Module):
 
 @dataclass(frozen=True)
 class CKStudent:
-    """Scores a document's windows for a query with a CK model.
-
-    Attributes:
-        model: in evaluation mode.
-        encoder: whose tokenizer and embeddings it uses.
-        card: how it was made.
-    """
+    """Scores windows for a query with a CK model in evaluation mode, and its encoder."""
 
     model: CK
     encoder: Encoder
-    card: dict[str, Any]
 
     @torch.inference_mode()
     def __call__(self, query: str, windows: Sequence[str]) -> list[float]:
         """Scores windows, in their order; higher is more relevant."""
         scores: list[float] = []
-        ids, mask = self.encoder.encode([query], QUERY_TOKENS)
-        asked = self.model.represent(ids, mask)
+        ids, query_mask = self.encoder.encode([query], QUERY_TOKENS)
+        vectors = self.model.represent(ids, query_mask)
         for start in range(0, len(windows), _BATCH):
-            found, there = self.encoder.encode(windows[start : start + _BATCH])
-            rows = len(found)
+            ids, mask = self.encoder.encode(windows[start : start + _BATCH])
+            rows = len(ids)
             scores += self.model.match(
-                asked.expand(rows, -1, -1), mask.expand(rows, -1),
-                self.model.represent(found, there), there,
+                vectors.expand(rows, -1, -1), query_mask.expand(rows, -1),
+                self.model.represent(ids, mask), mask,
             ).tolist()  # fmt: skip
         return scores
 
     def cuts(self, query: str) -> bool:
-        """Whether a query is longer than ``QUERY_TOKENS``."""
-        return cuts_query(self.encoder, query)
+        """Returns whether a query is longer than ``QUERY_TOKENS``."""
+        return self.encoder.truncates(query, QUERY_TOKENS)
 
 
-def cuts_query(encoder: Encoder, query: str) -> bool:
-    """Whether a query is longer than ``QUERY_TOKENS``."""
-    ids, _ = encoder.encode([query], QUERY_TOKENS + 1)
-    return ids.shape[1] > QUERY_TOKENS
+def save_ck(model: CK, encoder: Encoder, folder: Path, training: Mapping[str, object]) -> None:
+    """Saves a model as ``ck.safetensors``, ``ck.json`` (the card) and ``README.md``.
 
-
-def save_ck(model: CK, encoder: Encoder, folder: Path, how: dict[str, Any]) -> None:
-    """Saves a model: ``ck.safetensors``, ``ck.json`` (the card) and ``README.md``.
-
-    Args:
-        model: its embeddings are not saved.
-        encoder: whose embeddings it was made with.
-        folder: made if it is not there.
-        how: how it was made, JSON.
+    The embeddings are not saved. ``training`` says how the model was trained, in JSON values.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: The folder cannot be written.
     """
     make_folder(folder)
     weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    source = {
+        "source": encoder.source,
+        "fingerprint": encoder.fingerprint,
+        "tokenizer": encoder.tokenizer_fingerprint,
+    }
     card = {
         "form": _FORM,
         "model": "ck",
         "channels": model.channels,
         "dimensions": model.embedding.shape[1],
         "weights": digest(weights),
-        "encoder": {
-            "source": encoder.source,
-            "fingerprint": encoder.fingerprint,
-            "tokenizer": encoder.tokenizer_fingerprint,
-        },
-        "training": how,
+        "encoder": source,
+        "training": training,
     }
-    write_bytes(folder / "ck.safetensors", weights)
-    write_atomically(folder / "README.md", _readme(card))
-    # Last, since it vouches for the weights.
+    write_atomically(folder / "ck.safetensors", weights)
+    write_atomically(folder / "README.md", _readme(model.channels, source, training))
+    # The card is written last, because it vouches for the weights.
     write_atomically(folder / "ck.json", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+
+
+def load(config: StudentConfig) -> Student:
+    """Returns the student ``ck`` of a folder."""
+    student = load_ck(config.folder)
+    return TextsOnly(student, student.cuts)
 
 
 def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStudent:
     """Loads a CK student.
 
     Args:
-        folder: that ``save_ck`` wrote.
-        encoder: the encoder or its folder; None for the folder that the card names.
+        folder: A folder that ``save_ck`` wrote.
+        encoder: The encoder or its folder; None for the folder that the card names.
 
     Raises:
-        ModelError: the folder is no CK model, or damaged; or it was made with another encoder or
-            tokenizer.
+        ModelError: The folder holds no CK model or a damaged one, or the model was trained with
+            another encoder or tokenizer.
     """
     path = Path(folder).expanduser()
     try:
         card = json.loads((path / "ck.json").read_text("utf-8"))
         weights = (path / "ck.safetensors").read_bytes()
-        made = card["encoder"]
-        source, known = made["source"], (made["fingerprint"], made["tokenizer"])
+        trained = card["encoder"]
+        source, fingerprints = trained["source"], (trained["fingerprint"], trained["tokenizer"])
         if card["form"] != _FORM or card["model"] != "ck":
             raise ValueError(f"form {card['form']} of {card['model']!r} is not known")
         if card["weights"] != digest(weights):
             raise ValueError("ck.safetensors is not the file that ck.json describes")
-        tensors = load(weights)
+        tensors = load_tensors(weights)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{folder}: not a CK student: {reason}") from error
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or source)
-    for what, now, then in zip(
-        ("encoder", "tokenizer"),
-        (encoder.fingerprint, encoder.tokenizer_fingerprint),
-        known,
-        strict=True,
+    for noun, present, expected in (
+        ("encoder", encoder.fingerprint, fingerprints[0]),
+        ("tokenizer", encoder.tokenizer_fingerprint, fingerprints[1]),
     ):
-        if now != then:
+        if present != expected:
             raise ModelError(
-                f"{folder}: this CK student was made with another {what} ({source}, fingerprint "
-                f"{then}) than {encoder.source} ({now}); give that one, or train it anew"
+                f"{folder}: this CK student was made with another {noun} ({source}, fingerprint "
+                f"{expected}) than {encoder.source} ({present}); give that one, or train it anew"
             )
     model = CK(encoder.weight, card["channels"])
     try:
@@ -228,26 +213,26 @@ def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStude
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{folder}: not a CK student: {reason}") from error
-    return CKStudent(model.eval(), encoder, card)
+    return CKStudent(model.eval(), encoder)
 
 
-def _readme(card: dict[str, Any]) -> str:
+def _readme(channels: int, source: Mapping[str, str], training: Mapping[str, object]) -> str:
     return f"""\
 # A CK student of rankprompt
 
 It chooses the windows of a document that a ranker reads (`rerank --cascade ck:FOLDER`). It is
 IDCM's convolutional kernel model (arXiv 2105.09816): a convolution over three tokens,
-{card["channels"]} channels wide, and {len(KERNELS)} kernels on cosines.
+{channels} channels wide, and {len(KERNELS)} kernels on cosines.
 
 It works with one encoder's input embeddings and tokenizer alone, and is refused with others:
 
-- source: {card["encoder"]["source"]}
-- fingerprint: {card["encoder"]["fingerprint"]}
-- tokenizer: {card["encoder"]["tokenizer"]}
+- source: {source["source"]}
+- fingerprint: {source["fingerprint"]}
+- tokenizer: {source["tokenizer"]}
 
 How it was made (also in `ck.json`):
 
 ```json
-{json.dumps(card["training"], indent=2, ensure_ascii=False)}
+{json.dumps(training, indent=2, ensure_ascii=False)}
 ```
 """

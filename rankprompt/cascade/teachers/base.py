@@ -1,32 +1,56 @@
-"""What a teacher is to the cascade."""
+"""The interface between teachers and the cascade."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias
 
-__all__ = ["ModelTeacher"]
+from rankprompt.journal.cached_model import CachedModel
+
+__all__ = ["ModelTeacher", "TeacherConfig", "TeacherEntry", "TeacherLoader"]
 
 
 class ModelTeacher(Protocol):
-    """Scores pairs of a query's and a window's text by a model."""
+    """Scores pairs of a query's text and a window's text with a model."""
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the scores may."""
+        """A digest that changes whenever the scores may change."""
 
     @property
     def tokens(self) -> int:
-        """Read so far, padding left out."""
+        """How many tokens have been read so far, without padding."""
 
     @property
     def windows_cut(self) -> int:
-        """Texts scored so far that are longer than what it reads."""
+        """How many of the texts scored so far were truncated."""
 
     def cuts(self, query: str) -> bool:
-        """Whether a query is longer than what it reads of one."""
+        """Returns whether a query is truncated."""
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Scores, in the pairs' order; higher is more relevant.
+        """Scores pairs, in their order; higher is more relevant.
 
         Raises:
-            ModelError: a pair cannot be scored.
+            ModelError: A pair cannot be scored.
         """
+
+
+class TeacherConfig(NamedTuple):
+    """A model's folder or name and, for a language model, its prompt and the model if loaded."""
+
+    source: str
+    prompt: str
+    model: CachedModel | None
+
+
+TeacherLoader: TypeAlias = Callable[[TeacherConfig], ModelTeacher]
+
+
+class TeacherEntry(NamedTuple):
+    """The module and function that load a kind of teacher, and how its folder is found by name.
+
+    ``folder`` is None for teachers that are language models.
+    """
+
+    loader: str
+    folder: Callable[[str], Path] | None = None

@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
+from rankprompt.cascade.teachers.base import TeacherConfig
 from rankprompt.errors import ModelError
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.store import Journal
 from rankprompt.judges.registry import check_fit, single_order_adapter
 from rankprompt.judges.single_order import SingleOrderJudge
-from rankprompt.prompts.prompt import Prompt
+from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.types import Document, PointwiseQuestion, Query
 
-__all__ = ["LanguageModelTeacher"]
+__all__ = ["LanguageModelTeacher", "load"]
 
 _SHOWN = 40  # characters of a query in a message
 
@@ -19,51 +21,52 @@ _SHOWN = 40  # characters of a query in a message
 class LanguageModelTeacher:
     """Scores pairs as the method ``pointwise`` does; higher is more relevant.
 
-    With a prompt of kind "likelihood" the score is the query's mean log-likelihood a token (UPR,
-    arXiv 2204.07496), in nats; with one of kind "grades" the expected grade, which for yes and no
-    is the probability of yes (arXiv 2211.09110). A window that the model has no room for is cut.
+    With a prompt of kind "likelihood" the score is the query's mean log-likelihood per token, in
+    nats (UPR, arXiv 2204.07496). With one of kind "grades" it is the expected grade, which for yes
+    and no is the probability of yes (HELM, arXiv 2211.09110). A window that does not fit into the
+    model's context is truncated.
 
     Args:
-        model: a model behind its journal.
-        prompt: of one of these kinds.
+        model: A model behind its journal.
+        prompt: A prompt of one of these kinds.
 
     Attributes:
-        fingerprint: changes whenever the scores may.
+        fingerprint: A digest that changes whenever the scores may change.
 
     Raises:
-        InputError: the prompt is of another kind.
+        InputError: The prompt is of another kind.
     """
 
     def __init__(self, model: CachedModel, prompt: Prompt) -> None:
         check_fit(prompt, "pointwise")
         adapter = single_order_adapter(prompt, "scoring")
         self._model, self._judge = model, SingleOrderJudge(model, adapter)
-        asked = repr((adapter.requests("{query}", ["{passage}"]), prompt.grades))
-        content = f"{model.model.fingerprint}\0{asked}".encode()
+        template = repr((adapter.requests("{query}", ["{passage}"]), prompt.grades))
+        content = f"{model.model.fingerprint}\0{template}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
 
     @property
     def tokens(self) -> int:
-        """Read so far, padding left out."""
+        """How many tokens have been read so far, without padding."""
         return self._model.costs.tokens
 
     @property
     def windows_cut(self) -> int:
-        """Texts scored so far that the model has no room for, each counted once for a query."""
+        """How many texts were truncated so far; a text counts once for each query."""
         return len(self._judge.truncated)
 
     def cuts(self, query: str) -> bool:  # noqa: ARG002 - the protocol's
-        """Never: a query that is too long is refused."""
+        """Returns False: a query that is too long is refused."""
         return False
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores pairs, in their order.
 
         Raises:
-            ModelError: the budget is spent, or a query leaves no room for a window.
+            ModelError: The budget is spent, or a query leaves no room for a window.
         """
         scores = self._judge(
-            [PointwiseQuestion(_named(query), Document(_id(text), text)) for query, text in pairs]
+            [PointwiseQuestion(_query(query), _document(text)) for query, text in pairs]
         )
         if self._judge.unasked:
             raise ModelError(
@@ -73,10 +76,21 @@ class LanguageModelTeacher:
         return [math.nan if score is None else score for score in scores]
 
 
-def _id(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+def load(config: TeacherConfig) -> LanguageModelTeacher:
+    """Returns a language model as a teacher, and loads it unless that has been done."""
+    model = config.model
+    if model is None:
+        from rankprompt.llm import load_model
+
+        model = CachedModel(load_model(config.source), Journal(None))
+    return LanguageModelTeacher(model, load_prompt(config.prompt))
 
 
-def _named(query: str) -> Query:
-    shown = query if len(query) <= _SHOWN else f"{query[:_SHOWN]}..."
-    return Query(repr(shown), query)
+def _document(text: str) -> Document:
+    content = text.encode("utf-8", "surrogatepass")
+    return Document(blake2b(content, digest_size=8).hexdigest(), text)
+
+
+def _query(text: str) -> Query:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return Query(repr(shown), text)

@@ -1,1 +1,1 @@
-"""Training of the cascade: losses, data, the three stages, checkpoints and curves."""
+"""Training of teachers and students: examples, losses, the three stages, checkpoints and curves."""

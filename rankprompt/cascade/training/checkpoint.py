@@ -1,36 +1,37 @@
-"""A training as it stands after a validation: one safetensors file, no pickle.
+"""The state of a training after a validation, in a safetensors file (no pickle).
 
-Tensors are the model's, the best model's so far, and Adam's moments; all else (the step, the curve)
-is JSON in the file's metadata. No random state is kept, because there is none: see ``loop``.
+The tensors are the model's, the best model's so far, and Adam's moments. Everything else (the step,
+the curve) is JSON in the file's metadata. No random state is stored, because ``loop`` needs none.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
-from rankprompt.cascade.tensor_files import write_bytes
 from rankprompt.errors import InputError
+from rankprompt.files import write_atomically
 
-__all__ = ["Progress", "read_checkpoint", "write_checkpoint"]
+__all__ = ["TrainingState", "read_checkpoint", "write_checkpoint"]
 
 
 @dataclass
-class Progress:
-    """How far a training is.
+class TrainingState:
+    """How far a training has come. The fields are the checkpoint's keys.
 
     Attributes:
-        step: steps done.
-        best: the best value of the validation's measure so far; None before the first.
-        stale: validations since then.
-        curve: a row a validation.
-        seconds: spent so far.
-        stopped: it has ended early.
-        best_model: the model's tensors at the best validation.
+        step: Steps done.
+        best: The best value of the validation measure so far; None before the first validation.
+        stale: Validations since the best one.
+        curve: A row for each validation: step, loss and measures.
+        seconds: Seconds spent so far.
+        stopped: Whether training has stopped early.
+        best_model: The model's tensors at the best validation.
     """
 
     step: int = 0
@@ -41,71 +42,80 @@ class Progress:
     stopped: bool = False
     best_model: dict[str, torch.Tensor] = field(default_factory=dict)
 
+    def best_row(self, measure: str) -> dict[str, float]:
+        """Returns the first row of the curve with the highest value of a measure."""
+        return max(self.curve, key=lambda row: row[measure])
+
 
 def write_checkpoint(
-    path: Path, progress: Progress, model: Any, optimizer: torch.optim.Optimizer, identity: str
+    path: Path,
+    state: TrainingState,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    identity: str,
 ) -> None:
-    """Writes a checkpoint.
+    """Writes a checkpoint; ``identity`` is a digest of the training's settings and data.
 
-    Args:
-        path: the file.
-        progress: how far the training is.
-        model: its state is kept.
-        optimizer: so is its.
-        identity: of the training: settings and data.
+    Raises:
+        InputError: The file cannot be written.
     """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in progress.best_model.items()}
+    tensors |= {f"best.{name}": value for name, value in state.best_model.items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{number}.{name}": value for name, value in moments.items()}
-    state = {name: value for name, value in vars(progress).items() if name != "best_model"}
-    # Copies: safetensors refuses tensors that share their memory, as tied weights do.
+    fields = {name: value for name, value in vars(state).items() if name != "best_model"}
+    # Copies: safetensors refuses tensors that share memory, as tied weights do.
     content = save(
         {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()},
-        {"identity": identity, "state": json.dumps(state)},
+        {"identity": identity, "state": json.dumps(fields)},
     )
-    write_bytes(path, content)
+    write_atomically(path, content)
 
 
 def read_checkpoint(
-    path: Path, model: Any, optimizer: torch.optim.Optimizer, identity: str
-) -> Progress:
-    """Brings a model and its optimizer to where a checkpoint left them; a new training, if none is.
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str
+) -> TrainingState:
+    """Restores a model and its optimizer from a checkpoint, if there is one.
+
+    Returns:
+        The stored state, or the state of a new training.
 
     Raises:
-        InputError: the checkpoint is of another training, or damaged.
+        InputError: The checkpoint belongs to another training, or is damaged.
     """
     if not path.exists():
-        return Progress()
+        return TrainingState()
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        same, state = metadata["identity"] == identity, json.loads(metadata["state"])
+        same, fields = metadata["identity"] == identity, json.loads(metadata["state"])
         if same:
             _restore(tensors, model, optimizer)
-            return Progress(**state, best_model=_part(tensors, "best."))
+            return TrainingState(**fields, best_model=_with_prefix(tensors, "best."))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: the checkpoint is damaged ({reason}); remove it to begin anew"
         ) from error
     raise InputError(
-        f"{path}: a checkpoint of a training with other settings or data; name another --output, "
+        f"{path}: a checkpoint of a training with other settings or data; choose another `output`, "
         "or remove it to begin anew"
     )
 
 
 def _restore(
-    tensors: dict[str, torch.Tensor], model: Any, optimizer: torch.optim.Optimizer
+    tensors: Mapping[str, torch.Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    model.load_state_dict(_part(tensors, "model."))
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _part(tensors, "adam.").items():
+    model.load_state_dict(_with_prefix(tensors, "model."))
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in _with_prefix(tensors, "adam.").items():
         number, moment = name.split(".")
-        state.setdefault(int(number), {})[moment] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        moments.setdefault(int(number), {})[moment] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name[len(prefix) :]: it for name, it in tensors.items() if name.startswith(prefix)}
+def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)
+    }

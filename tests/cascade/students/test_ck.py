@@ -78,7 +78,7 @@ def slow(model: CK, query: list[int], window: list[int]) -> float:
 
 @pytest.mark.parametrize("channels", [None, 5])
 def test_it_agrees_with_a_reference_in_loops(encoder: Encoder, channels: int | None) -> None:
-    student = CKStudent(model_of(encoder, channels), encoder, {})
+    student = CKStudent(model_of(encoder, channels), encoder)
     ids = [encoder.tokenizer.encode(text).ids for text in (QUERY, *WINDOWS)]
     expected = [slow(student.model, ids[0], window) for window in ids[1:]]
     assert student(QUERY, WINDOWS) == pytest.approx(expected, abs=1e-5)
@@ -86,7 +86,7 @@ def test_it_agrees_with_a_reference_in_loops(encoder: Encoder, channels: int | N
 
 
 def test_padding_changes_no_score(encoder: Encoder) -> None:
-    student = CKStudent(model_of(encoder), encoder, {})
+    student = CKStudent(model_of(encoder), encoder)
     together = student(QUERY, [*WINDOWS, "river " * 100])
     alone = [student(QUERY, [window])[0] for window in WINDOWS]
     assert together[:-1] == pytest.approx(alone, abs=1e-5)
@@ -98,7 +98,7 @@ def test_padding_changes_no_score(encoder: Encoder) -> None:
 
 
 def test_a_query_of_more_than_30_tokens_is_cut_and_known(encoder: Encoder) -> None:
-    student = CKStudent(model_of(encoder), encoder, {})
+    student = CKStudent(model_of(encoder), encoder)
     tokens = encoder.tokenizer.encode("mill river " * 20).offsets
     text = "mill river " * 20
     read, longer = text[: tokens[29][1]], text[: tokens[30][1]]
@@ -107,7 +107,7 @@ def test_a_query_of_more_than_30_tokens_is_cut_and_known(encoder: Encoder) -> No
 
 
 def test_more_windows_than_a_batch_keep_their_order(encoder: Encoder) -> None:
-    student = CKStudent(model_of(encoder), encoder, {})
+    student = CKStudent(model_of(encoder), encoder)
     many = [f"boat {number} river" for number in range(150)]
     assert student(QUERY, many) == pytest.approx([student(QUERY, [it])[0] for it in many], abs=1e-5)
     assert student(QUERY, []) == []
@@ -136,8 +136,8 @@ def test_a_saved_student_scores_alike(encoder: Encoder, tmp_path: Path) -> None:
     model = model_of(encoder, 7)
     save_ck(model, encoder, tmp_path / "ck", {"loss": "lambda"})
     student = load_ck(tmp_path / "ck")
-    assert student(QUERY, WINDOWS) == CKStudent(model, encoder, {})(QUERY, WINDOWS)
-    assert student.card["training"] == {"loss": "lambda"}
+    assert student(QUERY, WINDOWS) == CKStudent(model, encoder)(QUERY, WINDOWS)
+    assert json.loads((tmp_path / "ck" / "ck.json").read_text())["training"] == {"loss": "lambda"}
     assert encoder.fingerprint in (tmp_path / "ck" / "README.md").read_text()
 
 
@@ -188,7 +188,7 @@ def test_an_encoder_without_a_tokenizer_or_with_a_strange_one_is_refused(
 
 
 def test_a_query_is_cut_at_30_tokens(encoder: Encoder) -> None:
-    student = CKStudent(model_of(encoder), encoder, {})
+    student = CKStudent(model_of(encoder), encoder)
     ids = encoder.tokenizer.encode("mill " * 40).ids
     assert student("mill " * 40, WINDOWS)[0] == pytest.approx(
         slow(student.model, ids[:30], encoder.tokenizer.encode(WINDOWS[0]).ids), abs=1e-4

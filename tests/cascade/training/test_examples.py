@@ -9,14 +9,14 @@ import torch
 
 from rankprompt.cascade import aggregation
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
-from rankprompt.cascade.training.data import distillation_lists, pairs_of, split_queries
-from rankprompt.cascade.training.teacher import weighted_top
+from rankprompt.cascade.training.examples import distillation_lists, pairs_of, split_queries
+from rankprompt.cascade.training.trainable_teacher import weighted_top
 from rankprompt.cascade.window_scores import WindowScores
-from rankprompt.cascade.windows import WindowSettings
+from rankprompt.cascade.windows import WindowConfig
 from rankprompt.errors import InputError
 from rankprompt.journal.store import Journal
 from rankprompt.types import Candidates, Document, Query
-from tests.cascade.toys import by_words, collection, count_windows, cutter
+from tests.cascade.toy_collection import by_words, collection, count_windows, cutter
 from tests.llm import tiny
 
 
@@ -33,7 +33,7 @@ def test_a_rerun_asks_the_teacher_nothing_twice(encoder: Encoder, tmp_path: Path
         asked += len(pairs)
         return by_words(pairs)
 
-    cut = cutter(encoder, WindowSettings(10, 1))
+    cut = cutter(encoder, WindowConfig(10, 1))
     found = []
     for _ in range(2):
         with closing(Journal(tmp_path / "scores")) as journal:
@@ -61,7 +61,7 @@ def test_queries_that_teach_nothing_are_named(caplog: pytest.LogCaptureFixture) 
 def test_empty_documents_are_counted_and_left_out(
     encoder: Encoder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cut = cutter(encoder, WindowSettings())
+    cut = cutter(encoder, WindowConfig())
     documents = (Document("empty", ""), Document("full", "The mill."))
     candidates = [Candidates(Query("q", "Which mill?"), documents, (1.0, 1.0))]
     (only,) = distillation_lists(candidates, cut, WindowScores(Journal(None), by_words, ""))

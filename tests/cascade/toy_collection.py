@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from rankprompt.cascade.input_embeddings import Encoder
-from rankprompt.cascade.training.data import WindowTexts
-from rankprompt.cascade.windows import WindowSettings
+from rankprompt.cascade.training.examples import WindowTexts
+from rankprompt.cascade.window_scores import WindowQuestion
+from rankprompt.cascade.windows import WindowConfig
 from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.types import Candidates, Document, Qrels, Query
 
@@ -26,12 +27,16 @@ def collection() -> tuple[list[Candidates], dict[str, dict[str, int]]]:
     return candidates, {f"q{i}": {f"d{i}": 1} for i in range(len(WORDS))}
 
 
+def questions(*windows: str) -> list[WindowQuestion]:
+    return [WindowQuestion("q", "d", i, ("cold feet", text)) for i, text in enumerate(windows)]
+
+
 def by_words(pairs: Sequence[tuple[str, str]]) -> list[float]:
     return [float(query.split()[1][:-1] in window) * 4 for query, window in pairs]
 
 
-def cutter(encoder: Encoder, settings: WindowSettings) -> WindowTexts:
-    return WindowTexts(model_offsets(encoder.source), settings)
+def cutter(encoder: Encoder, windows: WindowConfig) -> WindowTexts:
+    return WindowTexts(model_offsets(encoder.source), windows)
 
 
 def reciprocal(qrels: Qrels) -> Callable[[Mapping[str, Mapping[str, float]]], float]:
@@ -48,5 +53,5 @@ def reciprocal(qrels: Qrels) -> Callable[[Mapping[str, Mapping[str, float]]], fl
 
 
 def count_windows(encoder: Encoder) -> int:
-    cut = cutter(encoder, WindowSettings(10, 1))
+    cut = cutter(encoder, WindowConfig(10, 1))
     return sum(len(cut(one.text)) for each in collection()[0] for one in each.documents)
