@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from rankprompt.errors import InputError, ModelError
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 
 __all__ = [
     "Frozen",

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from rankprompt.errors import UnknownNameError
 from rankprompt.files.toml import read_toml
-from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.prompts.template import Template, parse_template
 
 __all__ = ["KINDS", "METRICS", "ExampleTask", "RankingTask", "Splits", "Task", "load_task"]
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from rankprompt.llm.base import Request
-from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.search.genome import Segment, segment
 from rankprompt.search.splits import Example, SplitExamples
 from rankprompt.search.tasks import ExampleTask

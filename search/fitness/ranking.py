@@ -16,7 +16,8 @@ from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import serves
 from rankprompt.llm.base import Request
-from rankprompt.prompts.prompt import Prompt, Template, load_prompt, parse_template
+from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.rankers import RankerSettings, method
 from rankprompt.rankers.reranking import as_run, rerank
 from rankprompt.rankers.seeded_random import uniform

@@ -1,4 +1,4 @@
-"""What every teacher promises: scores that depend on a pair alone, whatever the texts."""
+"""What every teacher promises: scores that depend on the pair alone, whatever the texts."""
 
 import math
 from collections.abc import Callable
@@ -24,11 +24,11 @@ def cross_encoder(folder: Path) -> ModelTeacher:
     if not (folder / "config.json").exists():
         torch.manual_seed(0)
         make, config = BertForSequenceClassification, BertConfig
-        built: Any = config(  # type: ignore[call-arg]
+        settings: Any = config(  # type: ignore[call-arg]
             vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
             intermediate_size=48, max_position_embeddings=64, initializer_range=0.5, num_labels=1,
         )  # fmt: skip
-        tiny.save(folder, make(built))
+        tiny.save(folder, make(settings))
     return load_teacher(str(folder))
 
 
@@ -42,8 +42,8 @@ def minilm(_: Path) -> ModelTeacher:
 
 def language_model(prompt: str) -> Callable[[Path], ModelTeacher]:
     def load(_: Path) -> ModelTeacher:
-        answering = CachedModel(FakeModel(), Journal(None))
-        return load_teacher("llm:fake", prompt=prompt, model=answering)
+        cached = CachedModel(FakeModel(), Journal(None))
+        return load_teacher("llm:fake", prompt=prompt, model=cached)
 
     return load
 
@@ -68,7 +68,7 @@ def test_a_teacher_keeps_the_contract(name: str, tmp_path: Path) -> None:
     assert all(map(math.isfinite, scores))
     assert scores[-1] != scores[-2]
     assert not teacher.cuts("the mill")
-    # A score depends on neither the others in a batch nor their order, nor on what was before.
+    # A score depends neither on the rest of a batch, nor on its order, nor on earlier batches.
     again = TEACHERS[name](tmp_path)
     assert again.fingerprint == teacher.fingerprint
     assert again(PAIRS[::-1])[::-1] == pytest.approx(scores, abs=1e-5)
@@ -76,5 +76,5 @@ def test_a_teacher_keeps_the_contract(name: str, tmp_path: Path) -> None:
 
 
 def test_no_two_teachers_have_one_fingerprint(tmp_path: Path) -> None:
-    found = {load(tmp_path).fingerprint for name, load in TEACHERS.items() if name != MINILM}
-    assert len(found) == len(TEACHERS) - 1
+    fingerprints = {load(tmp_path).fingerprint for name, load in TEACHERS.items() if name != MINILM}
+    assert len(fingerprints) == len(TEACHERS) - 1

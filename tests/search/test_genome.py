@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError, ModelError
-from rankprompt.prompts.prompt import Template, load_prompt, parse_template
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.search import Frozen, Prunable, SeedPrompt, Slot, segment, token_offsets
 from rankprompt.search.genome import Offsets, Segment
 from tests.search.toys import words

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rankprompt.prompts.prompt import SHIPPED, Template, load_prompt
+from rankprompt.prompts.prompt import SHIPPED, load_prompt
+from rankprompt.prompts.template import Template
 from rankprompt.search import Archive, SearchSettings, SeedPrompt, segment
 from rankprompt.search.loop import evolve
 from rankprompt.search.promptfile import format_prompt

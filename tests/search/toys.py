@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise, product
 
-from rankprompt.prompts.prompt import parse_template
+from rankprompt.prompts.template import parse_template
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, Fitness, SearchSettings, SeedPrompt, segment
 from rankprompt.search.individuals import Individual
