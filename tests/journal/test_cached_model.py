@@ -183,12 +183,12 @@ def test_identical_prompts_are_asked_once() -> None:
 
 def test_the_same_prompt_with_other_options_or_another_model_is_another() -> None:
     with closing(Journal(None)) as journal:
-        one, other = BatchSensitiveModel(), BatchSensitiveModel(fingerprint="g")
-        ask(CachedModel(one, journal), chunk(1))
-        ask(CachedModel(one, journal), [Request("p", (" A", " C"))])
-        ask(CachedModel(other, journal), chunk(1))
+        model, other_model = BatchSensitiveModel(), BatchSensitiveModel(fingerprint="g")
+        ask(CachedModel(model, journal), chunk(1))
+        ask(CachedModel(model, journal), [Request("p", (" A", " C"))])
+        ask(CachedModel(other_model, journal), chunk(1))
         assert journal.totals() == (3, 3)
-    assert (len(one.batches), len(other.batches)) == (2, 1)
+    assert (len(model.batches), len(other_model.batches)) == (2, 1)
 
 
 def test_costs_are_counted() -> None:
@@ -226,16 +226,16 @@ def test_nothing_to_ask() -> None:
 
 def test_two_over_one_journal_never_ask_the_same(tmp_path: Path) -> None:
     path = tmp_path / "j.journal"
-    with closing(Journal(path)) as one, closing(Journal(path)) as other:
+    with closing(Journal(path)) as journal, closing(Journal(path)) as shared:
         here, there = (
-            CachedModel(BatchSensitiveModel(), one),
-            CachedModel(BatchSensitiveModel(), other),
+            CachedModel(BatchSensitiveModel(), journal),
+            CachedModel(BatchSensitiveModel(), shared),
         )
         for turn, (first, second) in enumerate(pairwise(CHUNKS)):
             answers = ask(here if turn % 2 else there, first)[0]
             assert ask(here, first)[0] == ask(there, first)[0] == answers
             ask(there, second)
-        assert one.totals() == other.totals() == (23, 23)
+        assert journal.totals() == shared.totals() == (23, 23)
     assert here.costs.prompts + there.costs.prompts == 23
 
 
@@ -255,12 +255,12 @@ class OvertakenModel(BatchSensitiveModel):
 
 def test_what_another_process_answers_meanwhile_is_taken_from_it(tmp_path: Path) -> None:
     path = tmp_path / "j.journal"
-    with closing(Journal(path)) as one, closing(Journal(path)) as other:
-        there = CachedModel(BatchSensitiveModel(size=2), other)
-        here = CachedModel(OvertakenModel(there), one)
+    with closing(Journal(path)) as journal, closing(Journal(path)) as shared:
+        there = CachedModel(BatchSensitiveModel(size=2), shared)
+        here = CachedModel(OvertakenModel(there), journal)
         answers, cache_hits = ask(here, CHUNKS[0])
         assert answers == ask(there, CHUNKS[0])[0]
-        assert one.totals() == (7, 7)
+        assert journal.totals() == (7, 7)
     first = here.model.plan(CHUNKS[0])[0]
     assert cache_hits == [i not in first for i in range(7)]
     assert (here.costs.prompts, here.costs.prompts_from_journal) == (3, 4)

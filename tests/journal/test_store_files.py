@@ -87,11 +87,11 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path)
 
 
-@pytest.mark.parametrize("place", ["missing/j.journal", "file/j.journal", f"{'x' * 300}.journal"])
-def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("name", ["missing/j.journal", "file/j.journal", f"{'x' * 300}.journal"])
+def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(JournalError, match="cannot open the journal") as caught:
-        Journal(tmp_path / place)
+        Journal(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 

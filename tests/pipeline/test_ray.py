@@ -60,11 +60,11 @@ class LoggingModel(FakeModel):
         self._folder = Path(folder)
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
-        with (self._folder / "asked.jsonl").open("a") as file:
+        with (self._folder / "batches.jsonl").open("a") as file:
             file.write(
                 json.dumps([key(self.fingerprint, request).hex() for request in requests]) + "\n"
             )
-        if self._fate == "once" and len(asked(self._folder)) >= KILLED_AT:
+        if self._fate == "once" and len(logged_batches(self._folder)) >= KILLED_AT:
             try:
                 (self._folder / "killed").touch(exist_ok=False)
             except FileExistsError:
@@ -94,8 +94,8 @@ def broken(_: RerankJob, __: str) -> LoggingModel:
     os._exit(1)
 
 
-def asked(folder: Path) -> list[list[str]]:
-    return [json.loads(line) for line in (folder / "asked.jsonl").read_text().splitlines()]
+def logged_batches(folder: Path) -> list[list[str]]:
+    return [json.loads(line) for line in (folder / "batches.jsonl").read_text().splitlines()]
 
 
 def build_candidates(count: int = QUERIES) -> list[Candidates]:
@@ -227,9 +227,9 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
     far = run(tmp_path)
     same_run(far, near, tmp_path)
     assert far.totals.asked == near[0].asked
-    prompts = list(chain(*asked(tmp_path)))
+    prompts = list(chain(*logged_batches(tmp_path)))
     assert len(set(prompts)) == len(prompts) == far.costs.prompts
-    assert far.costs.batches == len(asked(tmp_path))
+    assert far.costs.batches == len(logged_batches(tmp_path))
     assert far.costs.tokens > far.costs.prompts
     assert far.model == ModelCard(f"log:{tmp_path}:", "fake 1", 400)
     with Journals(tmp_path) as journal:
@@ -239,7 +239,7 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
     again = run(tmp_path)
     same_run(again, near, tmp_path)
     assert again.totals.asked == again.costs.prompts == 0
-    assert len(asked(tmp_path)) == far.costs.batches
+    assert len(logged_batches(tmp_path)) == far.costs.batches
 
 
 @pytest.mark.usefixtures("ray")
@@ -271,7 +271,7 @@ def test_a_worker_killed_half_way_is_replaced_and_only_its_batch_is_asked_again(
     assert far.replaced == 1
     assert "a worker died" in caplog.text
     assert capfd.readouterr().out == ""  # stdout is for results
-    batches = asked(tmp_path)
+    batches = logged_batches(tmp_path)
     twice = {name for name, times in Counter(chain(*batches)).items() if times > 1}
     assert 0 < len(twice) <= BATCH
     assert any(
@@ -324,7 +324,7 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
     assert sum(progress) > 0
     with Journals(tmp_path) as journal:
         answers, paid = journal.totals()
-    prompts = list(chain(*asked(tmp_path)))
+    prompts = list(chain(*logged_batches(tmp_path)))
     assert answers == paid <= len(set(prompts)) == len(prompts) <= answers + 2 * BATCH
 
 
