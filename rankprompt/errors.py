@@ -1,7 +1,9 @@
 """What can go wrong, as a tree.
 
-Every class below is a user's error or a broken system, told in one line that says what to do;
-the command line prints that line and exits with ``exit_code``, never with a traceback.
+Every class below is an error of the user or a broken system. Its message is one line that says what
+to do; the command line prints that line and exits with ``exit_code``, never with a traceback. A
+message writes a field of the configuration in backticks, such as `set_size`, and the command line
+replaces it by the option's flag.
 
 * RankpromptError
     * InputError: a file or a value that the user gave cannot be used
@@ -9,13 +11,12 @@ the command line prints that line and exits with ``exit_code``, never with a tra
         * MissingTextError: a candidate has no text
         * UnknownNameError: no such model, method, measure or prompt; the nearest name is offered
     * ModelError: a model cannot be loaded or cannot do what was asked
-    * JournalError: the journal cannot be opened, or is somebody else's file
+    * JournalError: the journal cannot be opened, or belongs to another program
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 __all__ = [
     "FormatError",
@@ -29,25 +30,28 @@ __all__ = [
 
 
 class RankpromptError(Exception):
-    """The root of the tree: ``except RankpromptError`` catches all that is ours."""
+    """The root of the tree: ``except RankpromptError`` catches every error of rankprompt."""
 
     exit_code = 2
 
     def __str__(self) -> str:
-        """One line that no terminal takes for a command, whatever a file or server put into it."""
-        text = super().__str__()
-        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+        """The message with control characters escaped, whatever a file or a server put into it."""
+        message = super().__str__()
+        return "".join(
+            character if character.isprintable() else ascii(character)[1:-1]
+            for character in message
+        )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are pickled as a call of their class with the message alone, which those with
-        # other arguments refuse: they would not come back from another process.
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are pickled as a call of their class with the message alone. Classes with other
+        # arguments refuse that call, so they could not be sent to another process.
         return _restore, (type(self), self.args, self.__dict__)
 
 
 def _restore(
-    kind: type[RankpromptError], args: tuple[Any, ...], state: dict[str, Any]
+    error_class: type[RankpromptError], args: tuple[object, ...], state: dict[str, object]
 ) -> RankpromptError:
-    error = kind.__new__(kind, *args)
+    error = error_class.__new__(error_class, *args)
     error.__dict__.update(state)
     return error
 
@@ -62,7 +66,7 @@ class FormatError(InputError):
     Args:
         path: the file.
         line: the line's number, from 1; None where the whole file is meant.
-        problem: what was found and what was expected.
+        problem: what is wrong and what is expected.
     """
 
     def __init__(self, path: Path | str, line: int | None, problem: str) -> None:
@@ -72,25 +76,25 @@ class FormatError(InputError):
 
 
 class MissingTextError(InputError):
-    """A candidate has no text in the documents that were given."""
+    """A candidate has no text among the documents that the user gave."""
 
 
 class UnknownNameError(InputError):
-    """A name that no table knows.
+    """A name that is not in its table.
 
     Args:
-        kind: what the name was meant to be, such as "method".
+        kind: what the name stands for, such as "method".
         name: what the user wrote.
-        known: the names there are.
+        known: the names in the table.
         hint: a sentence to add.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
-        near = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-        guess = f"; did you mean {near[0]!r}?" if near else "."
+        nearest = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        suggestion = f"; did you mean {nearest[0]!r}?" if nearest else "."
         super().__init__(
-            f"unknown {kind} {name!r}{guess} Known: {', '.join(names)}. {hint}".strip()
+            f"unknown {kind} {name!r}{suggestion} Known: {', '.join(names)}. {hint}".strip()
         )
 
 
@@ -99,4 +103,4 @@ class ModelError(RankpromptError):
 
 
 class JournalError(RankpromptError):
-    """The journal cannot be opened, or the file is somebody else's."""
+    """The journal cannot be opened, or the file belongs to another program."""

@@ -1,4 +1,4 @@
-"""The values that rooms hand to each other: queries, documents, runs, questions and answers."""
+"""The values that packages exchange: queries, documents, runs, questions and their answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,6 +9,7 @@ __all__ = [
     "Candidates",
     "Document",
     "Grade",
+    "Judgment",
     "ListwiseQuestion",
     "PairwiseQuestion",
     "Permutation",
@@ -26,22 +27,29 @@ __all__ = [
 ]
 
 Run: TypeAlias = Mapping[str, Mapping[str, float]]
-"""Scores by query id and document id; a query's documents stand best first."""
+"""Scores by query id and document id, higher is better; a query's documents are best first."""
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
-"""Relevance grades by query id and document id; higher is more relevant, 0 and below is not."""
+"""Relevance grades by query id and document id; higher is more relevant, 0 and below is not
+relevant."""
 
 Preference: TypeAlias = float
-"""The probability that the first document is the more relevant; 0.5 is a tie."""
+"""The probability, from 0 to 1, that the first of two documents is more relevant; 0.5 is a tie."""
 
 Grade: TypeAlias = float | None
-"""How relevant a document is, higher is more, on a scale that its judge keeps to; None: unknown."""
+"""How relevant a document is, on a scale of its judge's own; higher is more relevant, and None is
+unknown."""
 
 SelectionProbabilities: TypeAlias = tuple[float, ...]
-"""The probability of each document that it is the most relevant; they add up to 1."""
+"""The probability of each document that it is the most relevant, in the order shown; the sum is
+1."""
 
 Permutation: TypeAlias = tuple[int, ...]
-"""The places of documents as they were shown, from 0, the most relevant first; each place once."""
+"""The indices of documents in the order shown, from 0, the most relevant first; each index
+once."""
+
+Judgment: TypeAlias = Preference | Grade | SelectionProbabilities | Permutation
+"""A judge's answer to a question; the question's class says which of these it is."""
 
 
 class Query(NamedTuple):
@@ -59,10 +67,19 @@ class Document(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """A query with the documents that a first stage found for it.
+    """A query with the documents that a first stage retrieved for it.
 
-    ``documents`` stand best first; ``scores`` are the first stage's, in the same order
-    (higher is better).
+    Attributes:
+        query: the query.
+        documents: best first.
+        scores: the first stage's scores, in the order of ``documents``; higher is better.
+
+    Example:
+        >>> from rankprompt.types import Candidates, Document, Query
+        >>> mill, boats = Document("d7", "An old mill."), Document("d2", "Boats at anchor.")
+        >>> candidates = Candidates(Query("q1", "windmills"), (mill, boats), (7.5, 2.25))
+        >>> [document.id for document in candidates.documents]
+        ['d7', 'd2']
     """
 
     query: Query
@@ -96,12 +113,12 @@ class PointwiseQuestion(NamedTuple):
 
     @classmethod
     def of(cls, query: Query, documents: Sequence[Document]) -> Self:
-        """The question about the one document in the sequence."""
+        """The question about a document, given as a sequence of length 1."""
         return cls(query, *documents)
 
     @property
     def documents(self) -> tuple[Document, ...]:
-        """The document, as a tuple of one."""
+        """The document, as a tuple of length 1."""
         return self[1:]
 
 
@@ -113,7 +130,7 @@ class SetwiseQuestion(NamedTuple):
 
     @classmethod
     def of(cls, query: Query, documents: Sequence[Document]) -> Self:
-        """The question about these documents, to be shown in this order."""
+        """The question about these documents, which are shown in this order."""
         return cls(query, tuple(documents))
 
 
@@ -125,7 +142,7 @@ class ListwiseQuestion(NamedTuple):
 
     @classmethod
     def of(cls, query: Query, documents: Sequence[Document]) -> Self:
-        """The question about these documents, to be shown in this order."""
+        """The question about these documents, which are shown in this order."""
         return cls(query, tuple(documents))
 
 
@@ -133,7 +150,7 @@ Question: TypeAlias = PairwiseQuestion | PointwiseQuestion | SetwiseQuestion | L
 """A question to a judge."""
 
 QuestionKind: TypeAlias = type[Question]
-"""A class of questions. A ranker asks questions of one kind (``Method.question``)."""
+"""A class of questions. A ranker asks questions of a single kind (``Method.question``)."""
 
 QUESTION_NOUNS: Mapping[QuestionKind, str] = {
     PairwiseQuestion: "comparison",
@@ -141,7 +158,7 @@ QUESTION_NOUNS: Mapping[QuestionKind, str] = {
     SetwiseQuestion: "selection",
     ListwiseQuestion: "listing",
 }
-"""What a question of each kind is called in manifests, plans and messages."""
+"""The noun for a question of each kind in manifests, plans and messages."""
 
 Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Opens a progress bar, given a description and about how many steps there will be; the bar is a

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 from rankprompt.search.fitness.base import Fitness
 
 __all__ = ["Archive", "RungScores", "ScoredPrompt"]

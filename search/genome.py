@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from rankprompt.errors import InputError
 from rankprompt.llm.tokenizer_offsets import Offsets
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 
 __all__ = ["Frozen", "Genome", "Offsets", "Prunable", "SeedPrompt", "Segment", "Slot", "segment"]
 
@@ -55,7 +55,7 @@ def segment(template: Template, frozen: Sequence[str] = ()) -> tuple[Segment, ..
         InputError: a text to freeze does not occur in the template, or spans a slot.
 
     Example:
-        >>> from rankprompt.prompts.prompt import parse_template
+        >>> from rankprompt.prompts.template import parse_template
         >>> segment(parse_template("Classify. Text: {text}"), ["Text: "])
         (Prunable(text='Classify. '), Frozen(text='Text: '), Slot(name='text'))
     """

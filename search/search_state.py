@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from deap import tools
 
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 from rankprompt.search.archive import Archive
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.genome import Genome, SeedPrompt

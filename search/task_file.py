@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rankprompt.errors import UnknownNameError
 from rankprompt.files.toml import read_toml
-from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.rankers import PAIRWISE, method
 from rankprompt.search.fitness.choice import ChoiceProblem
 from rankprompt.search.fitness.registry import TASK_KINDS

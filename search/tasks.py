@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 
 __all__ = ["ExampleTask", "RankingTask", "Splits", "Task"]
 

@@ -1,4 +1,4 @@
-"""A language model that costs nothing: rules in place of weights, words in place of tokens."""
+"""Language models for tests: rules in place of weights, words in place of tokens."""
 
 import asyncio
 import math
@@ -12,7 +12,8 @@ from rankprompt.llm.base import (
     Request,
     Usage,
 )
-from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.prompts.template import parse_template
 from rankprompt.rankers.seeded_random import uniform
 
 __all__ = ["PROMPT", "FakeModel", "FakeServer", "Rule", "by_hash", "shows"]
@@ -26,14 +27,14 @@ PROMPT = Prompt(
     parse_template(""),
     ("Passage A", "Passage B"),
 )
-"""A choice whose passages ``shows`` finds again."""
+"""A prompt whose passages ``shows`` can parse."""
 
 _SHOWN = re.compile(r"^A: (.*)\nB: (.*)$", re.MULTILINE)
 _WORD = re.compile(r"\S+")
 
 
 def by_hash(request: Request) -> Answer:
-    """Log-likelihoods that look random and depend on the prompt and the option alone."""
+    """Pseudo-random log-likelihoods that depend on the prompt and the option alone."""
     scores = tuple(-9 * uniform(0, request.prompt, option) for option in request.options)
     tokens = tuple(len(_WORD.findall(option)) for option in request.options)
     text = PROMPT.options[uniform(0, request.prompt) < 0.5]
@@ -44,14 +45,14 @@ def shows(prefer: Callable[[str, str], float | None]) -> Rule:
     """A rule about the texts that PROMPT shows as A and as B.
 
     Args:
-        prefer: the probability that A is the better, between 0 and 1; None for an answer that
-            says nothing (not a number, or a text without a choice).
+        prefer: the probability, between 0 and 1, that A is more relevant; None for an unreadable
+            answer (not a number, or a text without a choice).
     """
 
     def answer(request: Request) -> Answer:
-        found = _SHOWN.search(request.prompt)
-        assert found, request.prompt
-        preference = prefer(found[1], found[2])
+        passages = _SHOWN.search(request.prompt)
+        assert passages, request.prompt
+        preference = prefer(passages[1], passages[2])
         if not request.options:
             if preference is None:
                 return Answer(text="Neither of them.")
@@ -64,7 +65,7 @@ def shows(prefer: Callable[[str, str], float | None]) -> Rule:
 
 
 class FakeModel:
-    """Satisfies LanguageModel; keeps the batches that it was asked, in ``batches``."""
+    """A LanguageModel that records the batches that it answers in ``batches``."""
 
     def __init__(
         self, rule: Rule = by_hash, *, context_length: int = 1000, batch_size: int = 32
@@ -76,11 +77,11 @@ class FakeModel:
 
     @property
     def prompts(self) -> list[Request]:
-        """Every request that was asked."""
+        """All requests that the model answered."""
         return [request for batch in self.batches for request in batch]
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Batches of requests of alike length, the longest first."""
+        """Batches of requests of similar length, the longest first."""
         order = sorted(range(len(requests)), key=lambda i: -self.length(requests[i]))
         size = self._batch_size
         return [order[start : start + size] for start in range(0, len(order), size)]
@@ -94,7 +95,7 @@ class FakeModel:
         return [self._rule(request) for request in requests], Usage(sum(lengths), padding)
 
     def length(self, request: Request) -> int:
-        """Words."""
+        """The number of words."""
         options = [len(_WORD.findall(option)) for option in request.options]
         return len(_WORD.findall(request.prompt)) + max([request.max_tokens, *options])
 
@@ -112,7 +113,7 @@ _: type[LanguageModel] = FakeModel
 
 
 class FakeServer(FakeModel):
-    """Satisfies AsyncLanguageModel; each call lets others go first, ``busiest`` is their number."""
+    """An AsyncLanguageModel; ``busiest`` is the most calls that were in flight."""
 
     def __init__(self, rule: Rule = by_hash, *, slow: Callable[[Request], bool] | None = None):
         super().__init__(rule)
@@ -121,7 +122,7 @@ class FakeServer(FakeModel):
         self.closed = False
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
-        """Answers by the rule, in a while."""
+        """Answers by the rule, after other calls have started."""
         self._calls += 1
         self.busiest = max(self.busiest, self._calls)
         await asyncio.sleep(0.05 if self._slow(request) else 0)
@@ -130,7 +131,7 @@ class FakeServer(FakeModel):
         return answer, usage._replace(written=1)
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Closes the connections."""
         self.closed = True
 
 

@@ -1,1 +1,1 @@
-"""The journal of a model's answers, and the cached model that asks only what is not in it."""
+"""The journal of a model's answers, and the cached model that asks the model only for the rest."""

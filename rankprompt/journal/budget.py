@@ -1,4 +1,4 @@
-"""The budget of a run: the most prompts, tokens or money that may be spent."""
+"""The budget of a run: the most prompts, tokens or money to spend."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ __all__ = ["NO_LIMIT", "Budget"]
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that may be spent; None where there is no limit.
+    """The most to spend; None where there is no limit.
 
     Attributes:
-        prompts: prompts to the model.
-        tokens: tokens that the model reads and writes, added up.
-        cost: money, in the currency of the prices.
+        prompts: the most prompts to the model.
+        tokens: the most tokens that the model reads and writes together.
+        cost: the most money, in the currency of the prices.
         price_in: the price of a million tokens that the model reads.
         price_out: the price of a million tokens that the model writes.
     """
@@ -31,15 +31,19 @@ class Budget:
         return (self.prompts, self.tokens, self.cost) != (None, None, None)
 
     def price(self, costs: Costs) -> float:
-        """The money that has been spent, in the currency of the prices."""
+        """The money spent, in the currency of the prices."""
         read = costs.tokens - costs.written
         return (read * self.price_in + costs.written * self.price_out) / 1e6
 
     def spent(self, costs: Costs, in_flight: int = 0) -> bool:
-        """Whether nothing more may be asked; ``in_flight`` prompts are asked but not in ``costs``.
+        """Whether the budget is spent, so that no more prompts may be sent to the model.
 
         A prompt's tokens are known only when it is answered, so a budget of tokens or money is
-        exceeded by the prompts in flight at that moment.
+        exceeded by the prompts that are in flight when it runs out.
+
+        Args:
+            costs: the costs of all answered prompts.
+            in_flight: the number of prompts that were sent but are not in ``costs`` yet.
         """
         return (
             (self.prompts is not None and costs.prompts + in_flight >= self.prompts)

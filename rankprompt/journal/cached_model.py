@@ -1,4 +1,4 @@
-"""A model behind the journal: only requests that the journal cannot answer reach the model."""
+"""A model behind the journal: only requests without an answer in the journal reach the model."""
 
 import asyncio
 import time
@@ -15,21 +15,23 @@ __all__ = ["AnswerStore", "CachedModel", "ConcurrentCachedModel", "Reply"]
 
 
 class AnswerStore(Protocol):
-    """Keeps answers by key: the journal, or a worker's connection to the journal."""
+    """Stores answers by key: the journal, or a worker's connection to the journal."""
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """The kept answers among ``keys``."""
+        """The stored entries of those ``keys`` that have an answer."""
 
     def put(
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
     ) -> None:
-        """Keeps the answers of one model batch, all of them or none."""
+        """Stores the answers of a model batch, all of them or none."""
 
 
 class Reply(NamedTuple):
     """The answer to a request, and whether it came from the journal.
 
-    ``answer`` is None where the budget was spent before the model was asked.
+    Attributes:
+        answer: None where the budget was spent before the model was asked.
+        cache_hit: whether the answer came from the journal.
     """
 
     answer: Answer | None
@@ -37,20 +39,40 @@ class Reply(NamedTuple):
 
 
 class CachedModel:
-    """Answers chunks of requests from the journal and, for the rest, by a model in batches.
+    """Answers chunks of requests from the journal, and the rest by a model in batches.
 
     A chunk's batches are planned from the requests that no earlier chunk has answered, whether or
-    not they are in the journal by now. So a resumed run forms the very batches that the killed run
-    would have formed, and its numbers are the same to the last bit, although a real model's answer
-    may vary with its batch.
+    not they are in the journal by now. A resumed run therefore forms exactly the batches that the
+    killed run would have formed, and its numbers are the same to the last bit, although a real
+    model's answer may vary with its batch.
 
     Args:
-        model: answers what is not in the journal.
-        journal: keeps all answers.
-        budget: the most that may be spent.
+        model: answers the requests that have no answer in the journal.
+        journal: stores all answers.
+        budget: the most to spend.
 
     Attributes:
-        costs: what has been asked of the model so far.
+        costs: the costs of asking the model so far.
+
+    Example:
+        >>> from rankprompt.journal.cached_model import CachedModel
+        >>> from rankprompt.journal.store import Journal
+        >>> from rankprompt.llm.base import Answer, Request, Usage
+        >>> class Parrot:
+        ...     "A model that repeats its prompts; a real one is made by rankprompt.llm.load_model."
+        ...     name = fingerprint = "parrot"
+        ...     def plan(self, requests):
+        ...         return [list(range(len(requests)))]
+        ...     def answer(self, requests):
+        ...         return [Answer(text=request.prompt) for request in requests], Usage(9, 0)
+        >>> cached = CachedModel(Parrot(), Journal(None))
+        >>> request = Request("Hello!", max_tokens=5)
+        >>> [(reply.answer.text, reply.cache_hit) for reply in cached.answer([request])]
+        [('Hello!', False)]
+        >>> [(reply.answer.text, reply.cache_hit) for reply in cached.answer([request])]
+        [('Hello!', True)]
+        >>> cached.costs.prompts, cached.costs.prompts_from_journal
+        (1, 1)
     """
 
     def __init__(
@@ -60,7 +82,7 @@ class CachedModel:
         self.costs = Costs()
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answers one chunk of requests, in the same order."""
+        """Answers a chunk of requests, in the same order."""
         keys = [key(self.model.fingerprint, request) for request in requests]
         by_key = dict(zip(keys, requests, strict=True))
         chunk = chunk_name(by_key)
@@ -71,10 +93,10 @@ class CachedModel:
             for batch in self.model.plan([by_key[name] for name in planned]):
                 new = [planned[i] for i in batch if planned[i] not in cached]
                 # Another process that shares the journal may have asked these meanwhile.
-                if new and (found := self.journal.get(new)):
-                    answers |= {name: entry.answer for name, entry in found.items()}
-                    cached |= found
-                    new = [name for name in new if name not in found]
+                if new and (shared := self.journal.get(new)):
+                    answers |= {name: entry.answer for name, entry in shared.items()}
+                    cached |= shared
+                    new = [name for name in new if name not in shared]
                 if self.budget.prompts is not None:
                     new = new[: max(0, self.budget.prompts - self.costs.prompts)]
                 if new and not self.budget.spent(self.costs):
@@ -88,22 +110,22 @@ class CachedModel:
         start = time.perf_counter()
         answers, usage = self.model.answer([by_key[name] for name in names])
         self.costs.add(len(names), usage, time.perf_counter() - start)
-        found = dict(zip(names, answers, strict=True))
-        self.journal.put(found, chunk=chunk, tokens=usage.tokens, padding=usage.padding)
-        return found
+        by_name = dict(zip(names, answers, strict=True))
+        self.journal.put(by_name, chunk=chunk, tokens=usage.tokens, padding=usage.padding)
+        return by_name
 
 
 class ConcurrentCachedModel:
-    """Answers requests from the journal and, for the rest, by a server, many calls at a time.
+    """Answers requests from the journal, and the rest by a server, with many calls in flight.
 
     Args:
         model: a model behind a server.
-        journal: keeps all answers.
-        budget: the most that may be spent.
+        journal: stores all answers.
+        budget: the most to spend.
         concurrency: the most calls in flight.
 
     Attributes:
-        costs: what has been asked of the model so far.
+        costs: the costs of asking the model so far.
     """
 
     def __init__(
@@ -118,12 +140,12 @@ class ConcurrentCachedModel:
         self.costs = Costs()
         self._slots = asyncio.Semaphore(concurrency)
         self._in_flight: dict[bytes, asyncio.Task[Answer | None]] = {}
-        self._calls = 0
+        self._calls_in_flight = 0
 
     async def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answers requests, in the same order; no answer depends on what is asked together.
+        """Answers requests, in the same order; no answer depends on the other requests.
 
-        Where a call fails, the other calls of these requests are cancelled before it raises.
+        Where a call fails, the calls for the other requests are cancelled before it raises.
         """
         keys = [key(self.model.fingerprint, request) for request in requests]
         by_key = dict(zip(keys, requests, strict=True))
@@ -131,25 +153,25 @@ class ConcurrentCachedModel:
         self.costs.prompts_from_journal += len(cached)
         for name, request in by_key.items():
             if name not in cached and name not in self._in_flight:
-                # Two queries, or two pairs, may ask the same at the same time.
+                # Two queries, or two pairs, may need the same request at the same time.
                 task = asyncio.create_task(self._ask(name, request))
                 task.add_done_callback(lambda _, name=name: self._in_flight.pop(name, None))  # type: ignore[misc]
                 self._in_flight[name] = task
-        waited = {name: self._in_flight[name] for name in by_key if name not in cached}
-        new = dict(zip(waited, await gather_or_cancel(waited.values()), strict=True))
+        tasks = {name: self._in_flight[name] for name in by_key if name not in cached}
+        new = dict(zip(tasks, await gather_or_cancel(tasks.values()), strict=True))
         answers = {name: entry.answer for name, entry in cached.items()} | new
         return [Reply(answers[name], name in cached) for name in keys]
 
     async def _ask(self, name: bytes, request: Request) -> Answer | None:
         async with self._slots:
-            if self.budget.spent(self.costs, self._calls):
+            if self.budget.spent(self.costs, self._calls_in_flight):
                 return None
-            self._calls += 1
+            self._calls_in_flight += 1
             start = time.perf_counter()
             try:
                 answer, usage = await self.model.answer(request)
             finally:
-                self._calls -= 1
+                self._calls_in_flight -= 1
             self.costs.add(1, usage, time.perf_counter() - start)
             self.journal.put({name: answer}, chunk=b"", tokens=usage.tokens, padding=0)
             return answer

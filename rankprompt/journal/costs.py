@@ -1,4 +1,4 @@
-"""What has been asked of a model so far, in prompts, batches, tokens and seconds."""
+"""The costs of asking a model: prompts, batches, tokens and seconds."""
 
 from dataclasses import dataclass, fields
 
@@ -9,20 +9,20 @@ __all__ = ["Costs"]
 
 @dataclass
 class Costs:
-    """What has been asked of a model so far.
+    """The costs of asking a model so far.
 
     Attributes:
         prompts: prompts that the model answered.
-        prompts_from_journal: prompts that the journal answered instead (identical prompts in one
-            chunk of questions count once).
-        batches: model batches; a server's batches are of one prompt each.
+        prompts_from_journal: prompts that the journal answered instead; identical prompts in the
+            same chunk of questions count once.
+        batches: model batches; a server's batches hold a single prompt each.
         largest_batch: the number of prompts in the largest batch.
         tokens: tokens that the model processed, without padding.
-        padding: padding tokens that the model processed beside them.
-        reused: tokens that were not processed again, because an earlier prompt starts the same.
-        written: of ``tokens``, those that the model wrote.
-        seconds: time spent in the model; where calls overlap, the sum over calls.
-        retries: calls that a server did not answer, made again.
+        padding: padding tokens, processed in addition.
+        reused: tokens that were not processed again, because an earlier prompt has the same prefix.
+        written: the part of ``tokens`` that the model wrote.
+        seconds: the time spent in the model; where calls overlap, the sum over calls.
+        retries: repetitions of calls that a server did not answer.
     """
 
     prompts: int = 0
@@ -37,7 +37,13 @@ class Costs:
     retries: int = 0
 
     def add(self, prompts: int, usage: Usage, seconds: float) -> None:
-        """Adds a batch of so many prompts."""
+        """Adds a batch.
+
+        Args:
+            prompts: the number of prompts in the batch.
+            usage: the tokens of the batch.
+            seconds: the time that the batch took.
+        """
         self.prompts += prompts
         self.batches += 1
         self.largest_batch = max(self.largest_batch, prompts)
@@ -51,6 +57,6 @@ class Costs:
     def merge(self, more: "Costs") -> None:
         """Adds the costs of another model or process."""
         largest = max(self.largest_batch, more.largest_batch)
-        for one in fields(Costs):
-            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
+        for field in fields(Costs):
+            setattr(self, field.name, getattr(self, field.name) + getattr(more, field.name))
         self.largest_batch = largest

@@ -1,8 +1,9 @@
-"""The journal: every answer of a model, kept by content.
+"""The journal: a SQLite file that stores every answer of a model, keyed by content.
 
-An answer is keyed by what it depends on (the model's fingerprint, the exact prompt, the options,
-the reading) and committed together with the others of its model batch. A run that was killed finds
-here what it had asked, so nothing is asked twice.
+An answer's key is a digest of all that it depends on: the model's fingerprint, the exact prompt,
+the options, the number of tokens to write, and whether the chat template is used. The answers of a
+model batch are committed together. A run that was killed and started again finds its answers here,
+so that no request is sent to the model twice.
 """
 
 import json
@@ -20,7 +21,7 @@ __all__ = ["Entry", "Journal", "chunk_name", "key"]
 
 log = logging.getLogger("rankprompt")
 
-# Tells our databases from other programs'; SQLite keeps it at byte 68.
+# Distinguishes our databases from other programs'; SQLite stores it at byte 68.
 _APPLICATION_ID = b"rkpr"
 _VERSION = 1
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -33,22 +34,23 @@ create table batches (
     padding integer not null, at text not null default current_timestamp
 );
 """
-# SQLite's own limit on variables in a statement was 999 for long.
+# Keys in a select statement: SQLite used to allow no more than 999 variables.
 _SELECT = 500
+_CHECKSUM_ERROR = "an answer does not match its checksum"
 
 
 class Entry(NamedTuple):
-    """A kept answer, and the chunk of questions in which it was asked first."""
+    """A stored answer, and the name of the chunk of questions in which it was first asked."""
 
     answer: Answer
     chunk: bytes
 
 
 def key(fingerprint: str, request: Request) -> bytes:
-    """The content key of a request to a model, 16 bytes."""
-    # Not the breaks: they change what is computed twice, and no answer.
-    asked = [request.prompt, request.options, request.max_tokens, request.chat]
-    content = json.dumps([fingerprint, *asked], ensure_ascii=False)
+    """The key of a request to the model with a fingerprint: a digest of 16 bytes."""
+    # The breaks are left out: they avoid repeated computation, but they change no answer.
+    fields = [fingerprint, request.prompt, request.options, request.max_tokens, request.chat]
+    content = json.dumps(fields, ensure_ascii=False)
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -57,16 +59,31 @@ def _digest(name: bytes, value: bytes) -> bytes:
 
 
 class Journal:
-    """An SQLite file of answers. Two processes may share one.
+    """A SQLite file of answers, which several processes may share.
 
     Args:
-        path: the file; made if it is not there. None keeps the answers in memory only.
+        path: the file, which is created if it does not exist. None keeps the answers in memory
+            only.
 
     Attributes:
-        set_aside: where a damaged journal found at ``path`` was moved to, or None.
+        path: the file, or None.
+        set_aside: the path to which a damaged journal at ``path`` was moved, or None.
 
     Raises:
-        JournalError: the file is another program's, or cannot be opened or written.
+        JournalError: the file belongs to another program, or cannot be opened or written.
+
+    Example:
+        >>> from rankprompt.journal.store import Journal, chunk_name, key
+        >>> from rankprompt.llm.base import Answer, Request
+        >>> name = key("a model's fingerprint", Request("2 + 2 =", max_tokens=1))
+        >>> journal = Journal(None)
+        >>> chunk = chunk_name([name])
+        >>> journal.put({name: Answer(text=" 4")}, chunk=chunk, tokens=5, padding=0)
+        >>> journal.get([name])[name].answer.text
+        ' 4'
+        >>> journal.totals()
+        (1, 1)
+        >>> journal.close()
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -74,7 +91,7 @@ class Journal:
         self.set_aside: Path | None = None
         try:
             if path is not None and path.exists():
-                self._recognise(path)
+                self._check_format(path)
             try:
                 self._open()
             except sqlite3.DatabaseError as error:
@@ -86,22 +103,26 @@ class Journal:
             reason = getattr(error, "strerror", None) or error
             raise JournalError(f"{path}: cannot open the journal: {reason}") from error
 
-    def _recognise(self, path: Path) -> None:
+    def _check_format(self, path: Path) -> None:
+        """Refuses another program's file, and moves a journal with a damaged header aside."""
         if not path.is_file():
-            raise JournalError(f"{path}: not a file; name another --journal")
+            raise JournalError(f"{path}: not a file; name another `journal`")
         with path.open("rb") as file:
-            head = file.read(72)
-        if not head or (head.startswith(_SQLITE_HEADER) and head[68:] == _APPLICATION_ID):
+            header = file.read(72)
+        if not header or (header.startswith(_SQLITE_HEADER) and header[68:] == _APPLICATION_ID):
             return
-        if head.startswith(_SQLITE_HEADER) and len(head) == 72:
-            raise JournalError(f"{path}: another program's database; name another --journal")
+        if header.startswith(_SQLITE_HEADER) and len(header) == 72:
+            raise self._foreign_database()
         if path.suffix != ".journal":
-            # A rename would lose nothing, but what we did not write is not ours to rename.
+            # Renaming it would lose nothing, but it may be a file that rankprompt did not write.
             raise JournalError(
-                f"{path}: not a rankprompt journal; name another --journal "
-                "(if it is one and damaged, move it away)"
+                f"{path}: not a rankprompt journal; name another `journal` "
+                "(if it is a damaged journal, move it away)"
             )
         self._move_aside(path)
+
+    def _foreign_database(self) -> JournalError:
+        return JournalError(f"{self.path}: another program's database; name another `journal`")
 
     def _open(self) -> None:
         self._database = sqlite3.connect(self.path or ":memory:", timeout=60)
@@ -120,15 +141,13 @@ class Journal:
                 raise JournalError(f"{self.path}: written by a newer rankprompt (form {version})")
             if version == 0:
                 if database.execute("select count(*) from sqlite_master").fetchone()[0]:
-                    raise JournalError(
-                        f"{self.path}: another program's database; name another --journal"
-                    )
+                    raise self._foreign_database()
                 for statement in _SCHEMA.split(";"):
                     database.execute(statement)
                 number = int.from_bytes(_APPLICATION_ID, "big")
                 database.execute(f"pragma application_id = {number}")
                 database.execute(f"pragma user_version = {_VERSION}")
-        # Only now: with WAL from the start, the file of a killed run might not tell whose it is.
+        # After the commit: with WAL from the start, the file of a killed run might lack its header.
         database.execute("pragma journal_mode = wal")
         # With WAL, a power cut may lose the last batches but cannot damage the file.
         database.execute("pragma synchronous = normal")
@@ -139,56 +158,56 @@ class Journal:
             "select key, cast(value as blob), digest from answers"
         ):
             if _digest(name, value) != digest:
-                raise sqlite3.DatabaseError("an answer does not match its checksum")
+                raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
 
     def _move_aside(self, path: Path) -> None:
         number = 1
         while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
             number += 1
-        # The log goes first: a fresh journal must never be opened over the old one's.
+        # The logs go first: a new journal must never be opened with the old journal's log.
         for suffix in ("-wal", "-shm", "-journal", ""):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.rename(target.with_name(target.name + suffix))
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                file.rename(target.with_name(target.name + suffix))
         self.set_aside = target
-        log.warning("%s was damaged; it is kept as %s, and a fresh one begun", path, target)
+        log.warning("%s was damaged; it is kept as %s, and a fresh journal is begun", path, target)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """The kept answers among ``keys``.
+        """The stored entries of those ``keys`` that have an answer.
 
         Raises:
             JournalError: the file was damaged while it was open.
         """
-        found = {}
+        entries = {}
         try:
             for start in range(0, len(keys), _SELECT):
-                part = keys[start : start + _SELECT]
-                marks = ",".join("?" * len(part))
+                selected = keys[start : start + _SELECT]
+                variables = ",".join("?" * len(selected))
                 rows = self._database.execute(
                     "select key, cast(value as blob), digest, chunk from answers "
-                    f"where key in ({marks})",
-                    part,
+                    f"where key in ({variables})",
+                    selected,
                 )
                 for name, value, digest, chunk in rows:
                     if _digest(name, value) != digest:
-                        raise sqlite3.DatabaseError("an answer does not match its checksum")
+                        raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
                     loglikelihoods, tokens, text = json.loads(value)
                     answer = Answer(tuple(loglikelihoods), tuple(tokens), text)
-                    found[name] = Entry(answer, chunk)
+                    entries[name] = Entry(answer, chunk)
         except sqlite3.Error as error:
-            raise self._broken(error) from error
-        return found
+            raise self._failure(error) from error
+        return entries
 
     def put(
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
     ) -> None:
-        """Keeps the answers of one model batch, in one commit.
+        """Stores the answers of a model batch, in a single commit; a stored answer stays.
 
         Args:
-            answers: by key.
-            chunk: names the chunk of questions that the batch belongs to.
-            tokens: that the batch processed.
-            padding: processed beside them.
+            answers: the answers by key.
+            chunk: the name of the chunk of questions that the batch belongs to.
+            tokens: the number of tokens that the batch processed.
+            padding: the number of padding tokens that it processed in addition.
 
         Raises:
             JournalError: the answers cannot be written, for instance on a full disk.
@@ -205,29 +224,29 @@ class Journal:
                     (len(rows), tokens, padding),
                 )
         except sqlite3.Error as error:
-            raise self._broken(error) from error
+            raise self._failure(error) from error
 
     def totals(self) -> tuple[int, int]:
-        """The answers kept, and the prompts ever asked; equal where nothing was asked twice."""
+        """The number of stored answers, and of prompts sent; equal unless a prompt was repeated."""
         try:
-            answers, asked = self._database.execute(
+            answers, prompts = self._database.execute(
                 "select (select count(*) from answers), coalesce(sum(prompts), 0) from batches"
             ).fetchone()
         except sqlite3.Error as error:
-            raise self._broken(error) from error
-        return answers, asked
+            raise self._failure(error) from error
+        return answers, prompts
 
     def close(self) -> None:
-        """Closes the file; what was put is kept."""
+        """Closes the file; all stored answers are kept."""
         self._database.close()
 
-    def _broken(self, error: sqlite3.Error) -> JournalError:
+    def _failure(self, error: sqlite3.Error) -> JournalError:
         return JournalError(
-            f"{self.path}: the journal failed: {error}; what was committed is kept, "
-            "start the same command again once this is mended"
+            f"{self.path}: the journal failed: {error}; all committed answers are kept, "
+            "start the same command again once this is fixed"
         )
 
 
 def chunk_name(keys: Iterable[bytes]) -> bytes:
-    """Names a chunk of questions by its content, 8 bytes."""
+    """The name of a chunk of questions: a digest of 8 bytes of the keys of its requests."""
     return blake2b(b"".join(sorted(set(keys))), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""A language model as a judge: the steps that are the same for every kind of question."""
+"""A language model as a judge: the steps that all kinds of questions share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -16,32 +16,36 @@ __all__ = ["CHUNK", "LLMJudge"]
 Q = TypeVar("Q", bound=Question)
 A = TypeVar("A")
 
-# Questions rendered at a time: enough for batches of alike length, small in memory (an allpair
-# round over 43 queries holds 212,850 comparisons).
 CHUNK = 256
-# A passage may have more tokens between other texts than alone; spare tokens for each passage.
+"""Questions rendered at a time: enough for batches of prompts of similar length, but small in
+memory, where an allpair round over 43 queries holds 212,850 comparisons."""
+
+# A passage may have more tokens between other texts than alone: tokens to spare for each passage.
 _SPARE_TOKENS = 4
 
 
 class LLMJudge(Generic[Q, A]):
     """Turns questions into requests to a language model, and the model's replies into answers.
 
-    A subclass for a kind of question says how it is rendered (``_render``), what the replies mean
-    (``_conclude``), and which answer stands in where the budget is spent (``_fallback``).
+    A subclass for a kind of question defines how the question is rendered (``_render``), what the
+    replies mean (``_conclude``), and the answer where the budget is spent (``_fallback``).
 
     Args:
         model: the model behind its journal.
-        passage_tokens: the most tokens of a passage that are shown; None for as many as fit into
-            the model's context.
+        passage_tokens: the most tokens of a passage to show; None for as many as fit into the
+            model's context.
         on_judged: called with the number of questions judged, after each chunk of questions.
 
     Attributes:
         truncated: the (query id, document id) of passages that were truncated to fit.
-        escaped: the (query id,) and (query id, document id) of texts that spell out special tokens;
+        escaped: the (query id,) and (query id, document id) of texts that contain special tokens;
             these are escaped, so that the model reads them as plain text.
-        asked: questions that cost at least one prompt.
-        cache_hits: questions that cost nothing, because the journal had all their answers.
-        unasked: questions that the budget did not reach; each was answered by ``_fallback``.
+        asked: the number of questions that cost at least one prompt.
+        cache_hits: the number of questions that cost nothing, because the journal had all answers.
+        unasked: the number of questions that the budget did not reach; ``_fallback`` answered them.
+
+    Raises:
+        InputError: ``passage_tokens`` is below 1.
     """
 
     def __init__(
@@ -64,21 +68,27 @@ class LLMJudge(Generic[Q, A]):
         self.asked = self.cache_hits = self.unasked = 0
 
     def ask(self, questions: Sequence[Q]) -> QuestionGenerator[Request, Reply, list[A]]:
-        """Judges a round: yields chunks of requests, receives their replies.
+        """Judges a round of questions: yields chunks of requests, receives their replies.
 
         Returns:
             The answers, in the order of ``questions``.
+
+        Raises:
+            ModelError: a query leaves no room for passages in the model's context.
         """
         answers: list[A] = []
         for start in range(0, len(questions), CHUNK):
             chunk = questions[start : start + CHUNK]
             rendered = [self._render(question) for question in chunk]
-            replies = iter(
-                (yield [one for ways in rendered for way in ways.values() for one in way])
-            )
-            for question, ways in zip(chunk, rendered, strict=True):
-                received = {way: [next(replies) for _ in asked] for way, asked in ways.items()}
-                answers.append(self._parse(question, received))
+            requests = [
+                request for orders in rendered for order in orders.values() for request in order
+            ]
+            replies = iter((yield requests))
+            for question, orders in zip(chunk, rendered, strict=True):
+                replies_by_order = {
+                    swapped: [next(replies) for _ in order] for swapped, order in orders.items()
+                }
+                answers.append(self._parse(question, replies_by_order))
             self._on_judged(len(chunk))
         return answers
 
@@ -99,11 +109,11 @@ class LLMJudge(Generic[Q, A]):
         raise NotImplementedError
 
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
-        """The requests about a query and so many passages that are empty."""
+        """The requests about a query and a number of empty passages."""
         raise NotImplementedError
 
     def _conclude(self, question: Q, answers: Mapping[bool, Sequence[Answer]]) -> A:
-        """The answer to a question, from the model's answers to what ``_render`` gave."""
+        """The answer to a question, from the model's answers to the requests of ``_render``."""
         raise NotImplementedError
 
     def _fallback(self, question: Q) -> A:
@@ -112,49 +122,49 @@ class LLMJudge(Generic[Q, A]):
 
     def _parse(self, question: Q, replies: Mapping[bool, Sequence[Reply]]) -> A:
         answers = {
-            way: [reply.answer for reply in some if reply.answer is not None]
-            for way, some in replies.items()
+            swapped: [reply.answer for reply in order if reply.answer is not None]
+            for swapped, order in replies.items()
         }
-        if any(len(answers[way]) < len(some) for way, some in replies.items()):
+        if any(len(answers[swapped]) < len(order) for swapped, order in replies.items()):
             self.unasked += 1
             return self._fallback(question)
         answer = self._conclude(question, answers)
-        if all(reply.cache_hit for some in replies.values() for reply in some):
+        if all(reply.cache_hit for order in replies.values() for reply in order):
             self.cache_hits += 1
         else:
             self.asked += 1
         return answer
 
     def _escaped(self, text: str, *name: str) -> str:
-        """A user's text with special tokens escaped; ``name`` is what it is counted by."""
+        """Escapes special tokens in a user's text, which is counted under the ids ``name``."""
         escaped = self._escape(text)
         if escaped != text:
             self.escaped.add(name)
         return escaped
 
     def _passages(self, query: Query, documents: Sequence[Document], number: int) -> list[str]:
-        """The documents' texts, truncated so that so many of them fit into one request."""
+        """The documents' texts, truncated so that ``number`` of them fit into a request."""
         tokens = self._tokens_per_passage(query, number)
         texts = []
         for document in documents:
-            whole = self._escaped(document.text, query.id, document.id)
-            text = self._truncate(whole, tokens)
-            if len(text) < len(whole):
+            text = self._escaped(document.text, query.id, document.id)
+            shown = self._truncate(text, tokens)
+            if len(shown) < len(text):
                 self.truncated.add((query.id, document.id))
-            texts.append(text)
+            texts.append(shown)
         return texts
 
     def _measure_space(self, query: Query, number: int) -> int:
-        """The most tokens of each of so many passages that fit beside the query."""
+        """The most tokens of a passage where ``number`` passages are shown beside the query."""
         model = self._model
         used = max(map(model.length, self._render_empty(query, number)))
         tokens = (model.context_length - used - _SPARE_TOKENS * max(number, 2)) // number
         if tokens < 1:
-            some, hint = "passages", ""
+            passages, hint = "passages", ""
             if number > 2:
-                some, hint = f"{number} passages", "; show fewer at a time with `set_size`"
+                passages, hint = f"{number} passages", "; show fewer at a time with `set_size`"
             raise ModelError(
-                f"query {query.id} leaves no room for {some}: prompt and query take {used} of "
+                f"query {query.id} leaves no room for {passages}: prompt and query take {used} of "
                 f"the {model.context_length} tokens of {model.name}{hint}"
             )
         return min(tokens, self._passage_tokens or tokens)

@@ -9,7 +9,7 @@ from rankprompt.types import Candidates, PairwiseQuestion, Preference
 
 __all__ = ["FirstStagePrior"]
 
-# The prior does not change a preference nearer than this to 0 or 1.
+# A preference closer than this to 0 or 1 is certain: the prior does not change it.
 _CERTAIN = 1e-9
 
 
@@ -17,12 +17,13 @@ class FirstStagePrior:
     """Adds the first stage's scores to a judge's preferences.
 
     The log-odds of a preference gain ``weight`` times the difference of the two documents' scores,
-    which are standardised over a query's candidates (mean 0, deviation 1), so that any first
-    stage's scores will do. A tie goes to the document that the first stage has higher.
+    which are standardised over a query's candidates (mean 0, standard deviation 1), so that the
+    scale of the first stage does not matter. A tie becomes a preference for the document that the
+    first stage ranks higher.
 
     Args:
-        candidates: with the first stage's scores, higher is better.
-        weight: in nats a standard deviation; 0 leaves every preference as it is.
+        candidates: queries with the first stage's scores, higher is better.
+        weight: nats for each standard deviation; 0 leaves every preference as it is.
 
     Raises:
         InputError: the weight is negative or not finite.
@@ -43,7 +44,7 @@ class FirstStagePrior:
     def adjust(
         self, questions: Sequence[PairwiseQuestion], preferences: Sequence[Preference]
     ) -> list[Preference]:
-        """The preferences of a round with the first stage's scores added, in the same order."""
+        """Adds the first stage's scores to the preferences of a round; keeps their order."""
         if not self._weight:
             return list(preferences)
         return [
@@ -57,5 +58,5 @@ class FirstStagePrior:
         if preference < _CERTAIN or preference > 1 - _CERTAIN:
             return preference
         odds = math.log(preference / (1 - preference)) + self._weight * gap
-        # As 1/2 + tanh/2, so that the preferences of a pair's two directions add up to 1.
+        # The logistic function as 1/2 + tanh/2: the preferences of both directions add up to 1.
         return 0.5 + 0.5 * math.tanh(odds / 2)

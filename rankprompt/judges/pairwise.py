@@ -1,4 +1,4 @@
-"""The judge of pairwise questions, which are asked in one order or in both."""
+"""The judge of pairwise questions, which are asked in a single order or in both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -16,10 +16,10 @@ __all__ = ["Judge", "PairwiseJudge"]
 
 
 class Judge(Protocol):
-    """Gives the probability that the first document of each pair is more relevant."""
+    """Judges pairs: the probability that the first document of each is more relevant."""
 
     def __call__(self, questions: Sequence[PairwiseQuestion], /) -> list[Preference]:
-        """Preferences, in the order of the questions; 0.5 is a tie."""
+        """The preferences, in the order of the questions; 0.5 is a tie."""
 
 
 class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
@@ -28,17 +28,20 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
     Args:
         model: the model behind its journal.
         adapter: turns an ordered pair into requests, and parses the replies.
-        order: "both" asks a pair in both orders (section 3.1); "single" asks it in one order, drawn
-            at random but always the same for a pair and a seed: position bias becomes noise of mean
-            zero at half the cost (arXiv 2605.14236).
-        decide: "agreement" is the paper's rule: a win where the orders agree, else a tie. "soft" is
-            the mean probability over the orders.
-        seed: of the single order.
+        order: "both" asks a pair in both orders (section 3.1). "single" asks it in an order that is
+            drawn by the seed and is always the same for a pair, so that position bias becomes noise
+            of mean zero, at half the cost (arXiv 2605.14236).
+        decide: "agreement" is the paper's rule: a win where the orders agree, otherwise a tie.
+            "soft" is the mean probability over the orders (ours).
+        seed: the seed of the single order.
         passage_tokens: as in ``LLMJudge``.
         on_judged: as in ``LLMJudge``.
 
     Attributes:
         diagnostics: position bias, contradictions and unreadable answers.
+
+    Raises:
+        InputError: an unknown ``order`` or ``decide``, or ``passage_tokens`` is below 1.
     """
 
     def __init__(
@@ -80,21 +83,24 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
             return (False,)
         if self._order == "both":
             return (False, True)
-        one, other = sorted((question.first.id, question.second.id))
-        ascending = uniform(self._seed, "order", question.query.id, one, other) < 0.5
-        return ((question.first.id == one) != ascending,)
+        lower, higher = sorted((question.first.id, question.second.id))
+        ascending = uniform(self._seed, "order", question.query.id, lower, higher) < 0.5
+        return ((question.first.id == lower) != ascending,)
 
     def _conclude(
         self, question: PairwiseQuestion, answers: Mapping[bool, Sequence[Answer]]
     ) -> Preference:
-        parsed = {swapped: self._adapter.parse(some, 2).answer for swapped, some in answers.items()}
+        parsed = {
+            swapped: self._adapter.parse(order_answers, 2).answer
+            for swapped, order_answers in answers.items()
+        }
         votes = []
         for swapped, answer in parsed.items():
             first = 0.5 if answer is None else 1 - answer if swapped else answer
             votes.append(first if self._decide == "soft" else (first > 0.5) + 0.5 * (first == 0.5))
         mean = sum(votes) / len(votes)
         preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
-        # Which passage is shown first means nothing where each is shown alone.
+        # Passages that are shown alone have no order, hence no position bias.
         self.diagnostics.add(question, parsed if self._adapter.ordered else {}, preference)
         return preference
 

@@ -1,4 +1,4 @@
-"""Which prompts, adapters and judges serve each kind of question, and what is taken by default."""
+"""The prompts, adapters and judges for each kind of question, and the defaults."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers import METHODS, method
 from rankprompt.types import (
     QUESTION_NOUNS,
+    Judgment,
     ListwiseQuestion,
     PairwiseQuestion,
     PointwiseQuestion,
@@ -39,10 +40,12 @@ __all__ = [
     "single_order_adapter",
 ]
 
-LanguageModelJudge: TypeAlias = PairwiseJudge | SingleOrderJudge
+LanguageModelJudge: TypeAlias = PairwiseJudge | SingleOrderJudge[Judgment]
+"""A judge that asks a language model."""
 Oracle: TypeAlias = PairwiseOracle | SingleOrderOracle
+"""A simulated judge that reads relevance grades."""
 
-# By a prompt's kind: the questions that it can put, and the method that suits it.
+# By a prompt's kind: the kinds of questions that it can put.
 _SERVES: dict[str, tuple[QuestionKind, ...]] = {
     "choice": (PairwiseQuestion,),
     "contrast": (PairwiseQuestion,),
@@ -51,14 +54,15 @@ _SERVES: dict[str, tuple[QuestionKind, ...]] = {
     "selection": (SetwiseQuestion,),
     "listing": (ListwiseQuestion,),
 }
+# By a prompt's kind: the default method, where it is not heapsort.
 _METHODS = {
-    # Where a document is read once for all its pairs, all pairs are as cheap as a few.
+    # A document is read once for all of its pairs, so all pairs cost no more than a few.
     "likelihood": "allpair",
     "grades": "pointwise",
     "selection": "setwise-heapsort",
     "listing": "listwise",
 }
-# For the embedded model, as measured (docs/results/judges.md), and for any other.
+# The default prompts of the embedded model (as measured: docs/results/judges.md), and of others.
 _PROMPTS: dict[QuestionKind, tuple[str, str]] = {
     PairwiseQuestion: ("query-likelihood-demonstrations", "prp"),
     PointwiseQuestion: ("query-likelihood-demonstrations", "relevance-yes-no"),
@@ -66,8 +70,9 @@ _PROMPTS: dict[QuestionKind, tuple[str, str]] = {
     ListwiseQuestion: ("listwise", "listwise"),
 }
 
-# By a prompt's kind: the adapter for likelihoods, and the adapter for text that the model writes.
-_ADAPTERS: dict[str, tuple[Callable[[Prompt], Adapter[Any]], Callable[[Prompt], Adapter[Any]]]] = {
+_MakeAdapter: TypeAlias = Callable[[Prompt], Adapter[Judgment]]
+# By a prompt's kind: the adapter that reads likelihoods, and the adapter that parses written text.
+_ADAPTERS: dict[str, tuple[_MakeAdapter, _MakeAdapter]] = {
     "likelihood": (QueryLikelihood, QueryLikelihood),
     "grades": (ExpectedGrade, WrittenGrade),
     "selection": (Selected, SelectedLabel),
@@ -81,25 +86,25 @@ def serves(prompt: Prompt, kind: QuestionKind) -> bool:
 
 
 def default_prompt(kind: QuestionKind, *, embedded: bool) -> str:
-    """The prompt for questions of a kind, where the user names none."""
+    """The default prompt for a kind of question, with the embedded model or another."""
     ours, others = _PROMPTS[kind]
     return ours if embedded else others
 
 
 def default_method(prompt: Prompt | None) -> str:
-    """The method for a prompt, or for an oracle (None), where the user names none."""
+    """The default method for a prompt, or for an oracle (None)."""
     return _METHODS.get(prompt.kind, "heapsort") if prompt else "heapsort"
 
 
 def check_fit(prompt: Prompt, name: str) -> None:
-    """Checks that a prompt can put the questions that a method asks.
+    """Checks that a prompt can put the questions that the method ``name`` asks.
 
     Raises:
         InputError: it cannot; the message names the methods that the prompt serves.
     """
     kind = method(name).question
     if not serves(prompt, kind):
-        served = [one for one, known in METHODS.items() if serves(prompt, known.question)]
+        served = [other for other, entry in METHODS.items() if serves(prompt, entry.question)]
         raise InputError(
             f"`method` {name} asks {QUESTION_NOUNS[kind]}s, and `prompt` {prompt.name} is of kind "
             f"{prompt.kind}: leave one of them out, or take `method` {', '.join(served)}"
@@ -107,7 +112,12 @@ def check_fit(prompt: Prompt, name: str) -> None:
 
 
 def single_order_adapter(prompt: Prompt, mode: str) -> Adapter[Any]:
-    """The adapter of a prompt that shows passages in one order; ``mode`` as in the command line."""
+    """The adapter of a prompt for pointwise, setwise or listwise questions.
+
+    Args:
+        prompt: a prompt of kind "likelihood", "grades", "selection" or "listing".
+        mode: "scoring" or "generation", as in ``make_judge``.
+    """
     by_likelihood, by_text = _ADAPTERS[prompt.kind]
     return (by_text if mode == "generation" else by_likelihood)(prompt)
 
@@ -124,14 +134,15 @@ def make_judge(
     passage_tokens: int | None = None,
     on_judged: Callable[[int], None] = lambda _: None,
 ) -> LanguageModelJudge:
-    """Makes a judge that asks a language model questions of a kind.
+    """Makes a judge that asks a language model.
 
     Args:
-        kind: of the questions.
+        kind: the kind of question that the judge answers.
         model: the model behind its journal.
-        prompt: puts questions of this kind.
-        mode: "scoring" reads likelihoods, "generation" reads text that the model writes.
-        order: as in ``PairwiseJudge``; other kinds of questions do not have it.
+        prompt: a prompt that serves this kind of question.
+        mode: "scoring" reads the likelihoods of options, "generation" parses text that the model
+            writes.
+        order: as in ``PairwiseJudge``; ignored for other kinds of questions.
         decide: as ``order``.
         seed: as ``order``.
         passage_tokens: as in ``LLMJudge``.
@@ -161,19 +172,20 @@ def make_oracle(
     seed: int = 0,
     on_judged: Callable[[int], None] = lambda _: None,
 ) -> Oracle:
-    """Makes a simulated judge that answers questions of a kind by relevance grades.
+    """Makes a simulated judge, which reads relevance grades.
 
     Args:
-        kind: of the questions.
+        kind: the kind of question that the judge answers.
         qrels: relevance grades; an unjudged document counts as grade 0.
-        errors: how the answers err.
-        order: as in ``PairwiseOracle``; other kinds of questions do not have it.
+        errors: the judge's error model.
+        order: as in ``PairwiseOracle``; ignored for other kinds of questions.
         decide: as ``order``.
-        seed: of the errors.
-        on_judged: called with the number of questions judged.
+        seed: the seed of the errors.
+        on_judged: called with the number of questions judged, after each round.
 
     Raises:
-        InputError: the error model is for pairs alone, and the questions are of another kind.
+        InputError: the error model is defined for pairs only, and the questions are of another
+            kind.
     """
     if kind is PairwiseQuestion:
         return PairwiseOracle(
@@ -181,7 +193,7 @@ def make_oracle(
         )
     if not errors.of_all_kinds:
         raise InputError(
-            f"`judge_model` {errors} says how answers about pairs err; about "
+            f"`judge_model` {errors} is defined for comparisons only; about "
             f"{QUESTION_NOUNS[kind]}s, use gap=S or flip=P"
         )
     return SingleOrderOracle(

@@ -1,20 +1,22 @@
-"""The judge of pointwise, setwise and listwise questions, whose passages have one order."""
+"""The judge of pointwise, setwise and listwise questions, which are asked in a single order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.adapters.base import Adapter
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import SingleOrderDiagnostics
 from rankprompt.llm.base import Answer, Request
-from rankprompt.types import Query, Question
+from rankprompt.types import Judgment, Query, Question
 
 __all__ = ["SingleOrderJudge"]
 
+A = TypeVar("A", bound=Judgment)
 
-class SingleOrderJudge(LLMJudge[Question, Any]):
-    """A language model that is shown one passage, or several in one order.
+
+class SingleOrderJudge(LLMJudge[Question, A]):
+    """A language model that is shown a passage, or several passages in the question's order.
 
     Args:
         model: the model behind its journal.
@@ -23,13 +25,16 @@ class SingleOrderJudge(LLMJudge[Question, Any]):
         on_judged: as in ``LLMJudge``.
 
     Attributes:
-        diagnostics: unreadable and repaired answers, and how often the first passage is chosen.
+        diagnostics: unreadable and repaired answers, and how often the first passage is selected.
+
+    Raises:
+        InputError: ``passage_tokens`` is below 1.
     """
 
     def __init__(
         self,
         model: CachedModel | ConcurrentCachedModel,
-        adapter: Adapter[Any],
+        adapter: Adapter[A],
         *,
         passage_tokens: int | None = None,
         on_judged: Callable[[int], None] = lambda _: None,
@@ -46,10 +51,10 @@ class SingleOrderJudge(LLMJudge[Question, Any]):
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
         return self._adapter.requests(self._escaped(query.text, query.id), [""] * passages)
 
-    def _conclude(self, question: Question, answers: Mapping[bool, Sequence[Answer]]) -> Any:
+    def _conclude(self, question: Question, answers: Mapping[bool, Sequence[Answer]]) -> A:
         parsed = self._adapter.parse(answers[False], len(question.documents))
         self.diagnostics.add(question, parsed.answer, parsed.repairs)
         return self._fallback(question) if parsed.answer is None else parsed.answer
 
-    def _fallback(self, question: Question) -> Any:
+    def _fallback(self, question: Question) -> A:
         return self._adapter.fallback(len(question.documents))

@@ -1,1 +1,1 @@
-"""The prompts that come with rankprompt, one TOML file each."""
+"""Prompts: templates, the files that hold them, and the prompts that come with rankprompt."""

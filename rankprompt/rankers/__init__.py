@@ -1,4 +1,4 @@
-"""Ranking algorithms, one a file, named as in their papers, and the registry that names them."""
+"""Ranking algorithms, one algorithm a file, named as in its paper, and their registry."""
 
 from rankprompt.rankers.allpair import allpair
 from rankprompt.rankers.base import Method, Ranker, RankerSettings

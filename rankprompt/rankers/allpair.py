@@ -1,4 +1,4 @@
-"""Allpair: every pair is asked, in one round."""
+"""Allpair: every pair is compared, in a single round."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 def allpair(items: Sequence[T]) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Ranks by the sum of preferences over all other items.
+    """Ranks by the sum of an item's preferences over all others (arXiv 2306.17563, section 3.2).
 
-    N(N-1)/2 comparisons in one round. Equal sums keep the order of ``items``. With hard
-    preferences (0, 0.5, 1) the sum is the paper's score: a win counts 1, a tie 0.5
-    (arXiv 2306.17563, section 3.2).
+    N(N-1)/2 comparisons in one round. With hard preferences (0, 0.5, 1) the sum is the paper's
+    score, in which a win counts 1 and a tie 0.5; soft preferences are summed likewise (ours).
+    Equal sums keep the order of ``items``.
     """
     pairs = list(combinations(range(len(items)), 2))
     if not pairs:

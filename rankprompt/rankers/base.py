@@ -1,4 +1,4 @@
-"""The interface of ranking algorithms, and the settings that they are bound with."""
+"""The interface of ranking algorithms, and the settings that are bound to them."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,34 @@ T = TypeVar("T")
 
 
 class Ranker(Protocol):
-    """Ranks items, best first, by asking which of two is better, or another kind of question.
+    """Ranks items by questions about them, such as which of two is more relevant.
 
-    A question is a tuple of items: two to compare (the answer is a Preference), one to grade (a
-    Grade), several to select the best of (SelectionProbabilities) or to order (a Permutation).
-    Settings are given by keyword and bound with functools.partial. Whatever the answers, a ranker
-    ends and returns a permutation of ``items``.
+    A question is a tuple of items: two to compare (answered by a ``Preference``), one to grade (a
+    ``Grade``), several to select the best of (``SelectionProbabilities``) or to order (a
+    ``Permutation``). Settings are keyword arguments, bound with ``functools.partial``. Whatever
+    the answers, a ranker terminates and returns a permutation of ``items``, best first.
     """
 
+    # The types of the questions and answers are those of the ranker's kind of question.
     def __call__(self, items: Sequence[T]) -> QuestionGenerator[Any, Any, list[T]]:
-        """Gives the generator that ranks ``items``, which are in first-stage order."""
+        """Makes the generator that ranks ``items``, which are in first-stage order."""
 
 
 @dataclass(frozen=True)
 class RankerSettings:
-    """The settings of all rankers; each ranker takes those that it has. None: the ranker's own.
+    """The settings of all rankers; each ranker reads those that apply to it.
 
     Attributes:
-        k: how many documents at the top are ranked.
-        passes: of the sliding rankers; None for as many as ``k``.
+        k: the number of documents at the top to rank.
+        passes: the passes of the sliding rankers; None for as many as ``k``.
         early_exit: whether the sliding rankers stop after a pass without a swap.
-        comparisons: the most comparisons of bradley-terry and prp-graph, for each query.
-        set_size: how many passages setwise, listwise and tourrank show at a time.
-        step: how far a listwise window moves.
-        tournaments: how many tournaments tourrank plays.
-        seed: of the order in which tourrank shows a group.
+        comparisons: the most comparisons of bradley-terry and prp-graph for a query; None for the
+            ranker's default.
+        set_size: the passages that a setwise, listwise or tourrank question shows; None for the
+            ranker's default.
+        step: the positions by which a listwise window moves; None for the ranker's default.
+        tournaments: the tournaments that tourrank plays; None for the ranker's default.
+        seed: the seed of the order in which tourrank shows a group.
     """
 
     k: int = 10
@@ -56,11 +59,14 @@ class RankerSettings:
 
 
 class Method(NamedTuple):
-    """A ranker in the registry.
+    """A ranking method: an entry of the registry.
 
-    ``bind`` gives the ranker with its settings. ``estimate`` gives about how many questions the
-    ranker asks over so many documents (exact for allpair, and for the sliding rankers without early
-    exit), for progress bars and plans. ``question`` is the kind of question that it asks.
+    Attributes:
+        bind: binds settings to the ranker.
+        estimate: the approximate number of questions about a query with a number of documents, for
+            progress bars and plans; exact for allpair, and for the sliding rankers without early
+            exit.
+        question: the kind of question that the ranker asks.
     """
 
     bind: Callable[[RankerSettings], Ranker]
@@ -69,11 +75,11 @@ class Method(NamedTuple):
 
 
 def prefers(first: T, second: T) -> Generator[Sequence[tuple[T, T]], Sequence[Preference], bool]:
-    """Asks about one pair; true where the first item is strictly preferred (a tie is not)."""
+    """Compares two items: whether the first is strictly preferred. A tie is not a preference."""
     (preference,) = yield [(first, second)]
     return preference > 0.5
 
 
 def best(probabilities: SelectionProbabilities, ranks: Sequence[int]) -> int:
-    """The index of the largest probability; of equal ones, the index with the lowest rank."""
+    """The index of the largest probability; among equal ones, the index with the lowest rank."""
     return min(range(len(probabilities)), key=lambda index: (-probabilities[index], ranks[index]))

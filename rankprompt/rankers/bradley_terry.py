@@ -1,4 +1,4 @@
-"""An adaptive Bradley-Terry tournament: near allpair's quality at a linear price."""
+"""An adaptive Bradley-Terry tournament: close to allpair's quality at a linear cost."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,13 +18,13 @@ __all__ = ["BUDGET", "METHOD", "bradley_terry"]
 T = TypeVar("T")
 
 BUDGET = 7
-"""Comparisons for each item, where no budget is given."""
+"""The default budget, in comparisons an item."""
 
-# Chosen on DL19 with simulated judges, and kept on other collections: docs/results/methods.md.
-_PRECISION = 0.25  # of every strength around its prior: a standard deviation of 2
-_LAPSE = 0.15  # of answers; 0, plain Bradley-Terry, lost about .01 on DL19 at noise 0.2
-_NEAR = 0.02  # as exact as strengths need be for choosing pairs
-_ROUND = 20  # pairs at a time where the posterior chooses them
+# Chosen on DL19 with simulated judges, then kept on other collections: docs/results/methods.md.
+_PRECISION = 0.25  # of the prior on every strength: a standard deviation of 2
+_LAPSE = 0.15  # the share of lapses; 0, plain Bradley-Terry, lost about .01 on DL19 at noise 0.2
+_TOLERANCE = 0.02  # strengths that choose pairs need not be more exact
+_ROUND = 20  # the pairs of a round that the posterior chooses
 _PROBIT = 1.702  # the logistic curve of this slope is within 0.01 of the normal distribution's
 
 
@@ -36,32 +36,32 @@ def bradley_terry(
     certainty: float | None = None,
     prior: float = 1.0,
 ) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Ranks by strengths fitted to few answers, asked where they matter; a wrong one moves little.
+    """Ranks by strengths fitted to few comparisons, which are spent where they matter.
 
-    Successive halving first (Karnin et al. 2013, Almost Optimal Exploration in Multi-Armed
-    Bandits): all items play, then the better half, and so on down to the best 2k; every round
-    pairs neighbours of the present order, and every field plays as many rounds. What is left of
-    the budget goes where the posterior is least sure of an order that matters (active ranking, as
-    Heckel et al. 2019, Annals of Statistics 47(6), and as arXiv 2605.14236 has it for Pairwise
-    Ranking Prompting, arXiv 2306.17563): pairs by the probability that they stand the wrong way
-    round, times what they differ in nDCG's discount, which is the most at the top and at its
-    border. Fields of equal rounds and neighbours as pairs are ours: with the paper's equal budgets
-    small fields run out of pairs before their share is spent.
+    The first phase is successive halving (Karnin et al. 2013, Almost Optimal Exploration in
+    Multi-Armed Bandits): all items play, then the better half, and so on down to the best 2k. A
+    round pairs neighbours in the present order, and every field plays equally many rounds. The
+    second phase spends the rest of the budget where the posterior is least certain of an order that
+    matters (active ranking: Heckel et al. 2019, Annals of Statistics 47(6); for Pairwise Ranking
+    Prompting, arXiv 2306.17563, see arXiv 2605.14236): pairs are chosen by the probability that
+    their present order is wrong, times the difference of their discounts in nDCG, which is largest
+    at the top and across its border. Equal rounds for every field and pairs of neighbours are ours:
+    with the paper's equal budgets, small fields run out of pairs before their share is spent.
 
-    A round is a batch of disjoint pairs, and no pair is asked twice: a judge answers a pair as
-    before, its direction is the judge's affair (``order``). Nothing is drawn at random. The first
-    stage says who plays whom and who stays; the ranking is fitted to the answers alone, and where
-    these leave a draw, the order of ``items`` stays.
+    At most ``budget`` comparisons. A round holds disjoint pairs: up to N/2 in the first phase, 20
+    in the second. No pair is asked twice, and nothing is drawn at random. The first stage's order
+    decides who plays whom and who stays in a field; the ranking is fitted to the answers alone, and
+    equal strengths keep the order of ``items``, so a judge that answers only ties changes nothing.
 
     Args:
         items: in first-stage order.
-        k: how many at the top matter.
-        budget: comparisons, at the most; 7 for each item if left out. One below half the items
-            reaches only those high in ``items``; the others stand between winners and losers.
-        certainty: stop as soon as, in the mean over the top k, a member stands before its
-            likeliest rival from below with this probability; None spends the budget.
-        prior: how far above (below) the mean strength the first (last) item is expected, in
-            logarithms of odds; 0 for none.
+        k: the number of items at the top that matter.
+        budget: the most comparisons; None for 7 an item. A budget below half the items reaches only
+            the first of ``items``; the others are ranked between the winners and the losers.
+        certainty: stop as soon as a member of the top k precedes its most probable rival from below
+            with this probability, on average over the top k; None spends the budget.
+        prior: how far the expected strength of the first (last) item is above (below) the mean, in
+            log-odds; 0 for no prior order.
 
     Returns:
         All items, best first.
@@ -71,68 +71,73 @@ def bradley_terry(
     n = len(items)
     if n < 2 or k < 1:
         return list(items)
-    left = min(n * BUDGET if budget is None else budget, n * (n - 1) // 2)
+    remaining = min(n * BUDGET if budget is None else budget, n * (n - 1) // 2)
     expected = prior * np.linspace(1, -1, n)
     wins = np.zeros((n, n))
-    asked = np.eye(n, dtype=bool)
-    known = fit_strengths(wins, expected, precision=_PRECISION, lapse=_LAPSE)
-    fields = [n]
-    while fields[-1] > 2 * k:
-        fields.append(max(-(-fields[-1] // 2), 2 * k))
-    each = max(round(2 * left / sum(fields)), 1)
-    stages = iter([(size, turn) for size in fields for turn in range(each)])
+    compared = np.eye(n, dtype=bool)
+    posterior = fit_strengths(wins, expected, precision=_PRECISION, lapse=_LAPSE)
+    field_sizes = [n]
+    while field_sizes[-1] > 2 * k:
+        field_sizes.append(max(-(-field_sizes[-1] // 2), 2 * k))
+    rounds_per_field = max(round(2 * remaining / sum(field_sizes)), 1)
+    schedule = iter([(size, turn) for size in field_sizes for turn in range(rounds_per_field)])
     field: set[int] = set()
-    while left > 0:
-        order = _best_first(known.mean)
-        doubt = _doubt(known)
-        if certainty is not None and n > k and asked.sum() > n:
+    while remaining > 0:
+        order = _best_first(posterior.mean)
+        doubt = _doubt(posterior)
+        if certainty is not None and n > k and compared.sum() > n:
             rivals = doubt[np.ix_(order[:k], order[k:])].max(1)
             if 1 - rivals.mean() >= certainty:
                 break
         pairs: list[tuple[int, int]] = []
-        for size, turn in stages:
+        for size, turn in schedule:
             if turn == 0:
                 field = set(order[:size])
-            if pairs := _neighbours([i for i in order if i in field], asked):
+            if pairs := _neighbours([i for i in order if i in field], compared):
                 break
-        pairs = (pairs or _doubtful(doubt, order, asked))[:left]
+        pairs = (pairs or _most_urgent(doubt, order, compared))[:remaining]
         preferences = yield [(items[i], items[j]) for i, j in pairs]
         for (i, j), preference in zip(pairs, preferences, strict=True):
-            asked[i, j] = asked[j, i] = True
+            compared[i, j] = compared[j, i] = True
             wins[i, j], wins[j, i] = preference, 1 - preference
-        left -= len(pairs)
-        known = fit_strengths(
-            wins, expected, precision=_PRECISION, lapse=_LAPSE, start=known.mean, near=_NEAR
+        remaining -= len(pairs)
+        posterior = fit_strengths(
+            wins,
+            expected,
+            precision=_PRECISION,
+            lapse=_LAPSE,
+            start=posterior.mean,
+            tolerance=_TOLERANCE,
         )
     final = fit_strengths(wins, np.zeros(n), precision=_PRECISION, lapse=_LAPSE)
     return [items[i] for i in _best_first(final.mean)]
 
 
 def _best_first(strengths: "npt.NDArray[np.float64]") -> list[int]:
-    """Places by strength; what differs by rounding alone is a draw, which keeps its order."""
+    """Indices by descending strength; differences of rounding count as ties, which keep order."""
     import numpy as np
 
     return list(map(int, np.argsort(-strengths.round(5), kind="stable")))
 
 
-def _neighbours(order: Sequence[int], asked: "npt.NDArray[np.bool_]") -> list[tuple[int, int]]:
-    """Disjoint pairs: each item with the nearest below it that it has not met."""
+def _neighbours(order: Sequence[int], compared: "npt.NDArray[np.bool_]") -> list[tuple[int, int]]:
+    """Disjoint pairs: each item with the nearest item below that it was not compared with."""
     free = dict.fromkeys(order)
     pairs = []
     for i in order:
         if i in free:
             del free[i]
-            if (j := next((j for j in free if not asked[i, j]), None)) is not None:
+            if (j := next((j for j in free if not compared[i, j]), None)) is not None:
                 del free[j]
                 pairs.append((i, j))
     return pairs
 
 
-def _doubt(known: Strengths) -> "npt.NDArray[np.float64]":
-    """The probability of each pair that it stands the wrong way round; shape (N, N)."""
+def _doubt(posterior: Strengths) -> "npt.NDArray[np.float64]":
+    """For each pair, the probability that its present order is wrong; shape (N, N)."""
     import numpy as np
 
-    mean, covariance = known
+    mean, covariance = posterior
     variance = covariance.diagonal()
     spread = np.sqrt(np.maximum(variance[:, None] + variance - 2 * covariance, 1e-12))
     return np.asarray(
@@ -140,8 +145,8 @@ def _doubt(known: Strengths) -> "npt.NDArray[np.float64]":
     )
 
 
-def _doubtful(
-    doubt: "npt.NDArray[np.float64]", order: Sequence[int], asked: "npt.NDArray[np.bool_]"
+def _most_urgent(
+    doubt: "npt.NDArray[np.float64]", order: Sequence[int], compared: "npt.NDArray[np.bool_]"
 ) -> list[tuple[int, int]]:
     """Disjoint pairs whose order is in doubt and matters, the most urgent first."""
     import numpy as np
@@ -149,14 +154,14 @@ def _doubtful(
     n = len(order)
     discount = np.empty(n)
     discount[order] = 1 / np.log2(np.arange(2, n + 2))
-    urgency = np.where(asked, -1, doubt * abs(discount[:, None] - discount))
+    urgency_matrix = np.where(compared, -1, doubt * abs(discount[:, None] - discount))
     firsts, seconds = np.triu_indices(n, 1)
-    urgent = urgency[firsts, seconds].round(9)
+    urgency = urgency_matrix[firsts, seconds].round(9)
     free = set(order)
     pairs: list[tuple[int, int]] = []
-    for place in np.argsort(-urgent, kind="stable"):
-        i, j = int(firsts[place]), int(seconds[place])
-        if urgent[place] < 0 or len(pairs) == _ROUND:
+    for index in np.argsort(-urgency, kind="stable"):
+        i, j = int(firsts[index]), int(seconds[index])
+        if urgency[index] < 0 or len(pairs) == _ROUND:
             break
         if i in free and j in free:
             free -= {i, j}

@@ -3,6 +3,19 @@
 A question generator yields rounds of questions, receives the answers of each round in the same
 order, and returns its result. It is a pure function of the answers, so a journal of answers is all
 that a resumed run needs. A round is never empty. ``rankprompt.rankers.driver`` runs generators.
+
+Example:
+    >>> from rankprompt.rankers.driver import drive
+    >>> def longest(words):
+    ...     best = words[0]
+    ...     for word in words[1:]:
+    ...         (longer,) = yield [(word, best)]
+    ...         best = word if longer else best
+    ...     return best
+    >>> def compare_lengths(pairs):
+    ...     return [len(first) > len(second) for first, second in pairs]
+    >>> drive(longest(["mill", "harbour", "boat"]), compare_lengths)
+    'harbour'
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -20,12 +33,12 @@ P = TypeVar("P")
 MAX_QUESTIONS = 1 << 18
 
 QuestionGenerator: TypeAlias = Generator[Sequence[Q], Sequence[A], R]
-"""``QuestionGenerator[Q, A, R]`` yields rounds of Q, receives rounds of A and returns an R."""
+"""``QuestionGenerator[Q, A, R]`` yields rounds of Q, receives their answers A and returns an R."""
 
 
 @dataclass(frozen=True)
 class Finished(Generic[R]):
-    """The result of a question generator that asks nothing more."""
+    """The result of a question generator that has returned."""
 
     result: R
 
@@ -33,7 +46,7 @@ class Finished(Generic[R]):
 def step(
     generator: QuestionGenerator[Q, A, R], answers: Sequence[A] | None
 ) -> Sequence[Q] | Finished[R]:
-    """Sends answers to a generator (None to start it), and gives its next round or its result."""
+    """Sends answers to a generator, or None to start it; returns its next round or its result."""
     try:
         return next(generator) if answers is None else generator.send(answers)
     except StopIteration as stop:
@@ -43,12 +56,12 @@ def step(
 def merge(
     generators: Sequence[QuestionGenerator[Q, A, R]], *, max_questions: int = MAX_QUESTIONS
 ) -> QuestionGenerator[Q, A, list[R]]:
-    """Merges generators into one whose rounds hold a round of each that has not finished.
+    """Merges generators into a single one, whose rounds hold a round of each running generator.
 
     Args:
         generators: independent of each other, not started yet.
         max_questions: another generator is started only while the round holds fewer questions, so
-            that a thousand generators of long rounds need no more memory than a few.
+            that a thousand generators with long rounds need no more memory than a few.
 
     Returns:
         A generator that returns the results, in the order of ``generators``.
@@ -87,11 +100,14 @@ def merge(
 def map_questions(
     generator: QuestionGenerator[P, A, R], translate: Callable[[P], Q]
 ) -> QuestionGenerator[Q, A, R]:
-    """Translates a generator's questions, such as pairs of documents into questions for a query.
+    """Translates a generator's questions, such as pairs of documents into questions about a query.
 
     Args:
         generator: yields rounds of P.
-        translate: turns one P into one Q.
+        translate: turns a P into a Q.
+
+    Returns:
+        A generator of rounds of Q, with the answers and the result of ``generator``.
     """
     answers: Sequence[A] | None = None
     try:
@@ -110,7 +126,11 @@ def adjust_answers(
 
     Args:
         generator: yields rounds of Q.
-        adjust: takes a round of questions and its answers, and gives the answers to use.
+        adjust: takes a round of questions and its answers; returns the answers that the generator
+            receives.
+
+    Returns:
+        A generator with the questions and the result of ``generator``.
     """
     answers: Sequence[A] | None = None
     try:

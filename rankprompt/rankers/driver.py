@@ -1,4 +1,4 @@
-"""Drivers: they run a question generator to its end, with or without an event loop."""
+"""Drivers run a question generator to its end, with or without an event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,18 +14,26 @@ R = TypeVar("R")
 
 
 def drive(generator: QuestionGenerator[Q, A, R], answer: Callable[[Sequence[Q]], Sequence[A]]) -> R:
-    """Runs a question generator: asks a round, waits for its answers, until it returns.
+    """Runs a question generator: answers its rounds in turn until it returns.
 
     Args:
         generator: not started yet.
-        answer: answers a round, in the same order.
+        answer: answers a round of questions, in the same order.
 
     Returns:
-        What the generator returns.
+        The generator's result.
 
     Raises:
-        RuntimeError: the generator asked an empty round, or ``answer`` gave too few or too many
+        RuntimeError: the generator asked an empty round, or ``answer`` returned too few or too many
             answers.
+
+    Example:
+        >>> from rankprompt.rankers import allpair
+        >>> from rankprompt.rankers.driver import drive
+        >>> def prefer_smaller(pairs):
+        ...     return [float(first < second) for first, second in pairs]
+        >>> drive(allpair([3, 1, 2]), prefer_smaller)
+        [1, 2, 3]
     """
     answers: Sequence[A] | None = None
     try:
@@ -42,7 +50,7 @@ async def drive_async(
 ) -> R:
     """Runs a question generator as ``drive`` does, in an event loop.
 
-    Run each query's generator in a task of its own, and a slow query does not delay the others.
+    If each query's generator runs in a task of its own, a slow query does not delay the others.
     """
     answers: Sequence[A] | None = None
     try:
@@ -54,11 +62,11 @@ async def drive_async(
 
 
 async def gather_or_cancel(awaitables: Iterable[Awaitable[R]]) -> list[R]:
-    """Awaits several concurrently; where one fails, the others are cancelled before it raises.
+    """Awaits all concurrently; where an awaitable fails, the others are cancelled before it raises.
 
-    ``asyncio.gather`` alone would let the others go on, and spend.
+    ``asyncio.gather`` alone would let the others run on, and spend money.
     """
-    tasks = [asyncio.ensure_future(one) for one in awaitables]
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
     try:
         return await asyncio.gather(*tasks)
     finally:

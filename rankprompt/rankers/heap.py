@@ -1,4 +1,4 @@
-"""What heaps of two and of more children have in common."""
+"""The extractions that heaps with two children a node and with more have in common."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,15 +14,15 @@ A = TypeVar("A")
 def take_top(
     heap: list[int], k: int, sift: Callable[[int, int], QuestionGenerator[Q, A, None]]
 ) -> QuestionGenerator[Q, A, list[int]]:
-    """Takes the best k off a heap, one after the other.
+    """Extracts the best k items from a heap.
 
     Args:
-        heap: its best first; what is not taken is left in it, in no order.
-        k: how many are wanted.
-        sift: lets what stands at a place sink, in a heap of a size.
+        heap: its root is the best item. The items that are not extracted remain in it.
+        k: the number of items to extract.
+        sift: takes an index and the heap's size, and sifts the item at the index down.
 
     Returns:
-        The best, best first.
+        The extracted items, best first.
     """
     top: list[int] = []
     while heap and len(top) < k:

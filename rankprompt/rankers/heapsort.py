@@ -15,12 +15,13 @@ T = TypeVar("T")
 
 
 def heapsort(items: Sequence[T], *, k: int) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Ranks the top k by k extractions from a heap; the rest keep the order of ``items``.
+    """Ranks the top k by k extractions from a heap (arXiv 2306.17563, section 3.3).
 
-    O(N + k log N) comparisons, one a round but for the heap's building, whose sifts at one level
-    touch disjoint subtrees and so share their rounds (arXiv 2306.17563, section 3.3; the shared
-    rounds are ours and change neither comparisons nor ranking). A tie keeps the order of ``items``
-    (ours too: a heap that swaps on strict wins alone ranks the last item second under ties).
+    O(N + k log N) comparisons. Each is a round of its own, except while the heap is built: the
+    sifts at one level touch disjoint subtrees and share their rounds, which changes neither the
+    comparisons nor the ranking (ours). A tie keeps the order of ``items``, and so do the items
+    below the top k (ours: a heap that swaps on strict wins alone ranks the last item second where
+    all answers are ties).
     """
     heap = list(range(len(items)))
 

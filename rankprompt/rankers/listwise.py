@@ -1,4 +1,4 @@
-"""Listwise windows: from the bottom up, each put in order as a whole."""
+"""Listwise windows: a window slides from the bottom to the top and is ordered at each step."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from rankprompt.types import ListwiseQuestion, Permutation
 __all__ = ["METHOD", "SIZE", "STEP", "listwise"]
 
 SIZE, STEP = 20, 10
-"""The passages of a window, and how far it moves, unless the settings say otherwise."""
+"""The default number of passages in a window, and of positions by which it moves."""
 
 T = TypeVar("T")
 
@@ -22,9 +22,10 @@ def listwise(
 ) -> QuestionGenerator[tuple[T, ...], Permutation, list[T]]:
     """Ranks by one pass of overlapping windows (RankGPT, arXiv 2304.09542, section 3.3).
 
-    A window of ``size`` items moves up by ``step``, so the best ``size`` - ``step`` of each go into
-    the next. 1 + (N - ``size``) / ``step`` questions, rounded up, one a round. The last window
-    always begins at the top, however N falls (the authors' code may leave some out; ours).
+    A window of ``size`` items moves up by ``step``, so that the best ``size`` - ``step`` items of
+    each window are in the next. 1 + (N - ``size``) / ``step`` questions, rounded up, each a round
+    of its own. An answer is a permutation, so there are no ties. The last window always begins at
+    the top, whatever N is (ours: the authors' code may leave out the first items).
     """
     ranking = list(items)
     size = max(size, 2)
@@ -33,10 +34,10 @@ def listwise(
         first = max(start, 0)
         window = ranking[first : start + size]
         (order,) = yield [tuple(window)]
-        ranking[first : start + size] = [window[place] for place in order]
+        ranking[first : start + size] = [window[index] for index in order]
         if start <= 0:
             break
-        # No more than all but one, or a window would not see what the one before has found.
+        # Two windows share at least one item, or the best item could not move on to the top.
         start -= min(max(step, 1), size - 1)
     return ranking
 

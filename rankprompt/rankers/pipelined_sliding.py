@@ -17,16 +17,17 @@ T = TypeVar("T")
 def pipelined(
     items: Sequence[T], *, passes: int, early_exit: bool = False
 ) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Ranks as ``sliding`` does, pass p+1 following two positions behind pass p.
+    """Ranks as ``sliding`` does, while pass p+1 follows two positions behind pass p.
 
-    A pass reads only what the one before it has left behind, so neither the comparisons nor the
-    ranking change; N-1 + K-1 rounds in place of K(2N-K-1)/2. Ours, not the paper's.
+    The passes of arXiv 2306.17563, section 3.4, overlap (ours): a pass reads only positions that
+    the pass before it has left, so neither the comparisons nor the ranking change, but they take
+    N-1 + K-1 rounds in place of K(2N-K-1)/2. A tie swaps nothing, so it keeps the present order.
 
     Args:
         items: in first-stage order.
         passes: K.
-        early_exit: stop when a pass ends without a swap; the passes behind it, which read what it
-            left, can swap nothing either.
+        early_exit: stop when a pass ends without a swap; the passes behind it read the same order,
+            so they can swap nothing either.
     """
     ranking = list(items)
     last = len(ranking) - 1

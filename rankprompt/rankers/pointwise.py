@@ -1,4 +1,4 @@
-"""Pointwise: every item is graded by itself, in one round."""
+"""Pointwise: every item is graded by itself, in a single round."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -13,18 +13,19 @@ T = TypeVar("T")
 
 
 def pointwise(items: Sequence[T]) -> QuestionGenerator[tuple[T], Grade, list[T]]:
-    """Ranks by grades, N of them in one round; equal grades keep the order of ``items``.
+    """Ranks by grades: N questions in one round, or none where N is below 2.
 
-    What the grade is, is the prompt's affair: the probability of a yes, an expected label
-    (arXiv 2310.14122), the query's likelihood (arXiv 2204.07496). An item whose grade is unknown
-    keeps its place, and the others share out the rest (ours).
+    The prompt decides what a grade is: the probability of yes (arXiv 2211.09110), an expected label
+    (arXiv 2310.14122) or the query's likelihood (UPR, arXiv 2204.07496). Equal grades keep the
+    order of ``items``. An item whose grade is unknown keeps its position, and the others are ranked
+    among the remaining positions (ours).
     """
     if len(items) < 2:
         return list(items)
     grades = yield [(item,) for item in items]
-    known = {place: grade for place, grade in enumerate(grades) if grade is not None}
-    best = iter(sorted(known, key=lambda place: -known[place]))
-    return [items[next(best) if place in known else place] for place in range(len(items))]
+    graded = {index: grade for index, grade in enumerate(grades) if grade is not None}
+    ranked = iter(sorted(graded, key=lambda index: -graded[index]))
+    return [items[next(ranked) if index in graded else index] for index in range(len(items))]
 
 
 def _estimate(n: int, _: RankerSettings) -> int:

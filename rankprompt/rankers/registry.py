@@ -1,4 +1,4 @@
-"""The table of ranking methods by name. A new ranker is a new file and a line here."""
+"""The table of ranking methods by name. To add a ranker, write a file and add a line here."""
 
 from importlib import import_module
 
@@ -9,7 +9,7 @@ from rankprompt.types import PairwiseQuestion
 
 __all__ = ["METHODS", "PAIRWISE", "method"]
 
-# The file of each method in this folder; each has a METHOD.
+# By method: its module in this package, which defines METHOD.
 _FILES = {
     "allpair": "allpair",
     "heapsort": "heapsort",
@@ -38,21 +38,22 @@ PAIRWISE: tuple[str, ...] = tuple(
 
 
 def method(name: str) -> Method:
-    """Looks a method up by name, or joins stages, as in ``heapsort,allpair@20``.
+    """Looks up a method by name, or joins stages, as in ``heapsort,allpair@20``.
 
-    There, each stage reranks as many of the best documents of the stage before as follow the @.
+    The number after the @ is how many of the best documents of the stage before a stage reranks.
 
     Raises:
         UnknownNameError: no method has this name.
-        InputError: stages that do not narrow, or ask different kinds of questions.
+        InputError: a depth is not a number from 1, a stage does not rerank fewer documents than the
+            stage before, or the stages ask different kinds of questions.
     """
-    parts = []
-    for part, depth in split_stages(name):
-        if part not in METHODS:
-            raise UnknownNameError("method", part, METHODS)
-        parts.append((METHODS[part], depth))
-    if len(parts) == 1 and parts[0][1] is None:
-        return parts[0][0]
-    if len({entry.question for entry, _ in parts}) > 1:
+    stages = []
+    for stage, depth in split_stages(name):
+        if stage not in METHODS:
+            raise UnknownNameError("method", stage, METHODS)
+        stages.append((METHODS[stage], depth))
+    if len(stages) == 1 and stages[0][1] is None:
+        return stages[0][0]
+    if len({entry.question for entry, _ in stages}) > 1:
         raise InputError(f"`method` {name}: all stages must ask the same kind of question")
-    return join_stages(parts)
+    return join_stages(stages)

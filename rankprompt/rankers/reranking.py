@@ -1,4 +1,4 @@
-"""Reranks the candidates of many queries before one judge, with one ranking algorithm."""
+"""Reranks the candidates of many queries with a ranking algorithm and a judge."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,10 +10,18 @@ from rankprompt.rankers.base import Ranker
 from rankprompt.rankers.coroutines import QuestionGenerator, adjust_answers, map_questions, merge
 from rankprompt.rankers.driver import drive, drive_async, gather_or_cancel
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import Candidates, Document, PairwiseQuestion, Question, QuestionKind
+from rankprompt.types import (
+    Candidates,
+    Document,
+    Judgment,
+    PairwiseQuestion,
+    Question,
+    QuestionKind,
+)
 
 __all__ = [
     "INPUT_ORDERS",
+    "Adjust",
     "Reranked",
     "as_run",
     "insert_reranked",
@@ -23,16 +31,20 @@ __all__ = [
 
 INPUT_ORDERS = ("given", "inverse", "random")
 
-Judge: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
-AsyncJudge: TypeAlias = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
-Adjust: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
+Round: TypeAlias = Sequence[Any]
+"""Questions of the ranker's kind, or the answers to them."""
+Judge: TypeAlias = Callable[[Round], Round]
+AsyncJudge: TypeAlias = Callable[[Round], Awaitable[Round]]
+Adjust: TypeAlias = Callable[[Round, Round], Round]
 
 
 class Reranked(NamedTuple):
     """The result of a reranking.
 
-    ``rankings`` holds document ids, best first, by query id. ``rounds`` is the number of times that
-    the judge was asked sequentially, whatever the number of queries in a round.
+    Attributes:
+        rankings: by query id, its document ids, best first.
+        rounds: the number of sequential rounds that the judge answered, whatever the number of
+            queries in a round.
     """
 
     rankings: dict[str, list[str]]
@@ -55,21 +67,20 @@ def rerank(
     Args:
         candidates: queries with their documents, best first.
         judge: answers a round of the ranker's kind of question, in the same order.
-        ranker: from ``rankprompt.rankers``, its settings bound.
+        ranker: a ranker from ``rankprompt.rankers`` with its settings bound.
         question: the kind of question that the ranker asks (``Method.question``).
-        adjust: takes a round of questions and the judge's answers, and gives the answers that the
-            ranker receives, such as ``FirstStagePrior.adjust``; None to leave them as they are.
+        adjust: takes a round of questions and the judge's answers; returns the answers that the
+            ranker receives, such as ``FirstStagePrior.adjust``. None leaves them as they are.
         input_order: the order in which the ranker receives the documents: "given", "inverse" or
-            "random" (by the seed). Sorts that stop early rely on a good input order; this shows
-            how much.
-        seed: of the random input order.
+            "random" (by the seed). It shows how much a method relies on a good first stage.
+        seed: the seed of the random input order.
         on_round: called before each round with its number of questions.
 
     Returns:
         Rankings in the order of ``candidates``, each a permutation of its documents.
 
     Raises:
-        InputError: no such input order, or two candidates with the same query id.
+        InputError: the input order is unknown, or two candidates have the same query id.
 
     Example:
         >>> from functools import partial
@@ -85,13 +96,15 @@ def rerank(
     _check(candidates, input_order)
     rounds = 0
 
-    def ask(questions: Sequence[Question]) -> Sequence[Any]:
+    def ask(questions: Sequence[Question]) -> Round:
         nonlocal rounds
         rounds += 1
         on_round(len(questions))
         return judge(questions)
 
-    generators = [_generate(one, ranker, question, adjust, input_order, seed) for one in candidates]
+    generators = [
+        _generate(query, ranker, question, adjust, input_order, seed) for query in candidates
+    ]
     ranked = drive(merge(generators), ask)
     return Reranked(_rankings(candidates, ranked), rounds)
 
@@ -107,7 +120,7 @@ async def rerank_concurrently(
     seed: int = 0,
     concurrency: int = 64,
 ) -> Reranked:
-    """Reranks as ``rerank`` does, but queries run independently: none waits for another.
+    """Reranks as ``rerank`` does, but queries run independently: no query waits for another.
 
     Args:
         candidates: as in ``rerank``.
@@ -120,7 +133,7 @@ async def rerank_concurrently(
         concurrency: the most queries that are ranked at a time.
 
     Returns:
-        As ``rerank``; ``rounds`` is that of the query with the most rounds.
+        As ``rerank``; ``rounds`` is the number of rounds of the query with the most.
 
     Raises:
         InputError: as ``rerank``.
@@ -130,13 +143,12 @@ async def rerank_concurrently(
     rounds = [0] * len(candidates)
 
     async def rank(index: int) -> list[Document]:
-        async def ask(questions: Sequence[Question]) -> Sequence[Any]:
+        async def ask(questions: Sequence[Question]) -> Round:
             rounds[index] += 1
             return await judge(questions)
 
         async with limit:
-            one = candidates[index]
-            generator = _generate(one, ranker, question, adjust, input_order, seed)
+            generator = _generate(candidates[index], ranker, question, adjust, input_order, seed)
             return await drive_async(generator, ask)
 
     ranked = await gather_or_cancel(rank(index) for index in range(len(candidates)))
@@ -144,17 +156,17 @@ async def rerank_concurrently(
 
 
 def as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Makes rankings a run, as ``score`` and ``write_run`` take it: a score is minus the rank.
+    """Turns rankings into a run, which ``score`` and ``write_run`` take; a score is minus the rank.
 
     Args:
-        rankings: document ids, best first, by query id.
+        rankings: by query id, its document ids, best first.
 
     Returns:
-        Scores by query id and document id: 0 for the best, then -1, -2, and so on.
+        Scores by query id and document id: 0 for the best document, then -1, -2, and so on.
     """
     return {
-        query: {name: float(-rank) for rank, name in enumerate(names)}
-        for query, names in rankings.items()
+        query_id: {document_id: float(-rank) for rank, document_id in enumerate(ranking)}
+        for query_id, ranking in rankings.items()
     }
 
 
@@ -162,17 +174,19 @@ def insert_reranked(first_stage: Sequence[str], reranked: Sequence[str]) -> list
     """Inserts reranked documents into the first stage's ranking.
 
     The reranked documents share the positions that they had in the first stage. Every other
-    document (below the depth, or without text) keeps its own position.
+    document (below the depth, or without text) keeps its position.
     """
-    best, moved = iter(reranked), set(reranked)
-    return [next(best) if name in moved else name for name in first_stage]
+    best_first, moved = iter(reranked), set(reranked)
+    return [
+        next(best_first) if document_id in moved else document_id for document_id in first_stage
+    ]
 
 
 def _check(candidates: Sequence[Candidates], input_order: str) -> None:
     if input_order not in INPUT_ORDERS:
-        raise InputError(f"input order must be {', '.join(INPUT_ORDERS)}, not {input_order!r}")
-    if len({one.query.id for one in candidates}) < len(candidates):
-        raise InputError("a query id stands twice among the candidates")
+        raise InputError(f"`input_order` must be {', '.join(INPUT_ORDERS)}, not {input_order!r}")
+    if len({query.query.id for query in candidates}) < len(candidates):
+        raise InputError("two candidates have the same query id")
 
 
 def _generate(
@@ -182,9 +196,9 @@ def _generate(
     adjust: Adjust | None,
     input_order: str,
     seed: int,
-) -> QuestionGenerator[Question, Any, list[Document]]:
+) -> QuestionGenerator[Question, Judgment, list[Document]]:
     documents = _arrange(candidates, input_order, seed)
-    generator: QuestionGenerator[Question, Any, list[Document]] = map_questions(
+    generator: QuestionGenerator[Question, Judgment, list[Document]] = map_questions(
         ranker(documents), partial(kind.of, candidates.query)
     )
     return adjust_answers(generator, adjust) if adjust else generator
@@ -194,8 +208,8 @@ def _rankings(
     candidates: Sequence[Candidates], ranked: Sequence[Sequence[Document]]
 ) -> dict[str, list[str]]:
     return {
-        one.query.id: [document.id for document in documents]
-        for one, documents in zip(candidates, ranked, strict=True)
+        query.query.id: [document.id for document in documents]
+        for query, documents in zip(candidates, ranked, strict=True)
     }
 
 
@@ -204,5 +218,5 @@ def _arrange(candidates: Candidates, order: str, seed: int) -> list[Document]:
     if order == "inverse":
         return list(reversed(documents))
     if order == "random":
-        return sorted(documents, key=lambda one: uniform(seed, "input", query.id, one.id))
+        return sorted(documents, key=lambda document: uniform(seed, "input", query.id, document.id))
     return list(documents)

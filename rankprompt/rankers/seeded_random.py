@@ -1,4 +1,4 @@
-"""Randomness that depends on what it is for, not on when it is drawn."""
+"""Random numbers that depend on their purpose, not on when they are drawn."""
 
 from hashlib import blake2b
 
@@ -6,11 +6,15 @@ __all__ = ["uniform"]
 
 
 def uniform(seed: int, *parts: str) -> float:
-    """A number in [0, 1) that is the same for the same seed and parts, whatever the order of calls.
+    """Draws a number in [0, 1) that is a function of the seed and the parts alone.
 
-    So a judge's noise, or a pair's direction, survives a resume and does not depend on how queries
-    are interleaved.
+    A judge's noise, or the direction of a pair, is therefore the same after a resume and does not
+    depend on how queries are interleaved.
+
+    Args:
+        seed: the seed of the run.
+        parts: the purpose of the number, and the ids that it is drawn for.
     """
     content = "\0".join([str(seed), *parts]).encode("utf-8", "surrogatepass")
-    drawn = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
-    return (drawn >> 11) / 2**53  # 53 bits are what a float holds: more could round up to 1
+    number = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
+    return (number >> 11) / 2**53  # a float has 53 bits; more of them could round up to 1

@@ -1,4 +1,4 @@
-"""Setwise bubblesort: windows from the bottom up, the best of each moved to its top."""
+"""Setwise bubblesort: windows from the bottom up, whose best item moves to the window's top."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,10 +18,10 @@ T = TypeVar("T")
 def setwise_bubblesort(
     items: Sequence[T], *, k: int, size: int = SIZE
 ) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
-    """Ranks the top k by k passes, each of which settles one rank (arXiv 2310.09497, section 3.1).
+    """Ranks the top k by k passes; pass p fixes rank p (arXiv 2310.09497, section 3.1).
 
-    A pass steps by ``size`` - 1, so that the best of one window is the last of the next:
-    about kN / (``size`` - 1) questions, one a round. A tie keeps the order of ``items``.
+    A pass steps by ``size`` - 1, so that the best item of a window is the last of the next: about
+    kN / (``size`` - 1) questions, each a round of its own. A tie keeps the present order (ours).
     """
     ranking = list(items)
     step = max(size, 2) - 1
@@ -30,10 +30,11 @@ def setwise_bubblesort(
         while last > top:
             first = max(last - step, top)
             window = ranking[first : last + 1]
-            (shares,) = yield [tuple(window)]
-            # What stands higher was higher all the time, or better than what was.
-            chosen = best(shares, range(len(window)))
-            ranking[first : last + 1] = [window.pop(chosen), *window]
+            (probabilities,) = yield [tuple(window)]
+            # Of equal items the higher one stays above: it was there from the start, or it was
+            # preferred to the item that was.
+            best_index = best(probabilities, range(len(window)))
+            ranking[first : last + 1] = [window.pop(best_index), *window]
             last = first
     return ranking
 

@@ -1,4 +1,4 @@
-"""Setwise heapsort: a node and its several children are compared in one question."""
+"""Setwise heapsort: a node and all of its children are compared in a single question."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from rankprompt.types import SelectionProbabilities, SetwiseQuestion
 __all__ = ["METHOD", "SIZE", "estimate", "setwise_heapsort"]
 
 SIZE = 4
-"""Passages that a setwise question shows, unless the settings say another number."""
+"""The default number of passages in a setwise question."""
 
 T = TypeVar("T")
 
@@ -23,26 +23,28 @@ def setwise_heapsort(
 ) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, list[T]]:
     """Ranks the top k by k extractions from a heap (arXiv 2310.09497, section 3.1).
 
-    One question shows a node and its children, ``size`` items at the most; where a child is the
-    best it changes places with its parent. The heap's building shares rounds as ``heapsort``'s does
-    (ours). A tie keeps the order of ``items``, and so does everything below the top k.
+    A question shows a node and its children, at most ``size`` items; a child that is the best is
+    swapped with its parent. About N / (``size`` - 1) questions to build the heap, then up to the
+    heap's height for each extraction. Each is a round of its own, except while the heap is built:
+    there the sifts at one level share their rounds, as in ``heapsort`` (ours). A tie keeps the
+    order of ``items``, and so do the items below the top k (ours).
     """
     heap = list(range(len(items)))
     children = max(size, 2) - 1
 
     def sift(root: int, end: int) -> QuestionGenerator[tuple[T, ...], SelectionProbabilities, None]:
         while (first := children * root + 1) < end:
-            places = [root, *range(first, min(first + children, end))]
-            (shares,) = yield [tuple(items[heap[place]] for place in places)]
-            chosen = places[best(shares, [heap[place] for place in places])]
-            if chosen == root:
+            nodes = [root, *range(first, min(first + children, end))]
+            (probabilities,) = yield [tuple(items[heap[node]] for node in nodes)]
+            best_node = nodes[best(probabilities, [heap[node] for node in nodes])]
+            if best_node == root:
                 return
-            heap[root], heap[chosen] = heap[chosen], heap[root]
-            root = chosen
+            heap[root], heap[best_node] = heap[best_node], heap[root]
+            root = best_node
 
     levels = [[0]] if heap else []
-    while levels and (below := children * levels[-1][0] + 1) < len(heap):
-        levels.append(list(range(below, min(children * levels[-1][-1] + children + 1, len(heap)))))
+    while levels and (first := children * levels[-1][0] + 1) < len(heap):
+        levels.append(list(range(first, min(children * levels[-1][-1] + children + 1, len(heap)))))
     for level in reversed(levels):
         roots = [root for root in level if children * root + 1 < len(heap)]
         if roots and k > 0:
@@ -52,7 +54,7 @@ def setwise_heapsort(
 
 
 def estimate(n: int, settings: RankerSettings) -> int:
-    """About how many selections; a sift asks about once a level."""
+    """The approximate number of questions; a sift asks about one a level."""
     if (k := min(settings.k, n)) < 1 or n < 2:
         return 0
     children = max(settings.set_size or SIZE, 2) - 1

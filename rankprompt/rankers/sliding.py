@@ -16,15 +16,16 @@ T = TypeVar("T")
 def sliding(
     items: Sequence[T], *, passes: int, early_exit: bool = False
 ) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Ranks by K passes from the bottom; pass p settles rank p (arXiv 2306.17563, section 3.4).
+    """Ranks by K passes from the bottom; pass p fixes rank p (arXiv 2306.17563, section 3.4).
 
-    K(2N-K-1)/2 comparisons, one a round: the readable reference for ``pipelined``.
+    K(2N-K-1)/2 comparisons, each a round of its own: the readable reference for ``pipelined``. A
+    tie swaps nothing, so it keeps the present order.
 
     Args:
         items: in first-stage order.
         passes: K.
-        early_exit: stop after a pass without a swap. A judge that answers a pair as it answered it
-            before would swap nothing in the passes that follow, so the ranking is the same.
+        early_exit: stop after a pass without a swap (ours). Before a judge that always answers a
+            pair alike the later passes would swap nothing either, so the ranking is the same.
     """
     ranking = list(items)
     for top in range(min(passes, len(ranking) - 1)):

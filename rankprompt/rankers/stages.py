@@ -1,4 +1,4 @@
-"""Stages: each ranker reranks the top of the ranking that the stage before it made."""
+"""Stages: each ranker reranks the top of the previous stage's ranking."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,14 +18,18 @@ T = TypeVar("T")
 def stages(
     items: Sequence[T], *, rankers: Sequence[tuple[Ranker, int | None]]
 ) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Ranks by one ranker after the other (Wang et al. 2011, A Cascade Ranking Model).
+    """Ranks by several rankers in turn (Wang et al. 2011, A Cascade Ranking Model).
+
+    Questions, rounds and ties are those of the stages; the numbers of questions add up, and no two
+    stages share a round.
 
     Args:
         items: in first-stage order.
-        rankers: each with the number of items at the top that it reranks; None for all.
+        rankers: the rankers, each with the number of items at the top that it reranks; None for
+            all.
 
     Returns:
-        All items, best first; items below a stage's depth keep the order of the stage before.
+        All items, best first; items below a stage's depth keep the previous stage's order.
     """
     ranking = list(items)
     for ranker, depth in rankers:
@@ -34,53 +38,66 @@ def stages(
 
 
 def split_stages(name: str) -> list[tuple[str, int | None]]:
-    """The stages of a method such as ``heapsort,allpair@20``: names, and how many each reranks.
+    """Parses a method such as ``heapsort,allpair@20`` into its stages' names and depths.
+
+    Returns:
+        For each stage its name and its depth, the number of documents at the top that it reranks;
+        None for all.
 
     Raises:
-        InputError: a depth that is not a number from 1, or stages that do not narrow.
+        InputError: a depth is not a number from 1, or a stage does not rerank fewer documents than
+            the stage before.
     """
-    parts: list[tuple[str, int | None]] = []
-    for part in name.split(","):
-        method, at, depth = part.strip().partition("@")
+    parsed: list[tuple[str, int | None]] = []
+    for stage in name.split(","):
+        method, at, depth = stage.strip().partition("@")
         if at and not (depth.isascii() and depth.isdecimal() and int(depth)):
-            raise InputError(f"`method` {part}: give a number from 1 after @, as in allpair@20")
-        before = parts[-1][1] if parts else None
+            raise InputError(f"`method` {stage}: give a number from 1 after @, as in allpair@20")
+        previous_depth = parsed[-1][1] if parsed else None
         if not method:
             raise InputError(f"`method` {name}: a stage has no name, as in heapsort,allpair@20")
-        if parts and not at:
+        if parsed and not at:
             raise InputError(
                 f"`method` {name}: say how many of the best {method} reranks, as in {method}@20"
             )
-        if before is not None and int(depth) >= before:
+        if previous_depth is not None and int(depth) >= previous_depth:
             raise InputError(
-                f"`method` {name}: {method} must rerank fewer than the {before} of the stage before"
+                f"`method` {name}: {method} must rerank fewer than the {previous_depth} of the "
+                "stage before"
             )
-        parts.append((method, int(depth) if at else None))
-    return parts
+        parsed.append((method, int(depth) if at else None))
+    return parsed
 
 
-def join_stages(parts: Sequence[tuple[Method, int | None]]) -> Method:
-    """Makes one method of stages that ask the same kind of question; their costs add up.
+def join_stages(methods: Sequence[tuple[Method, int | None]]) -> Method:
+    """Joins methods that ask the same kind of question into a method of several stages.
 
-    Every stage but the last ranks as deep as the next stage reads, or k where that is deeper.
+    Every stage but the last ranks to the depth of the next stage, or to k where that is deeper.
+
+    Args:
+        methods: the stages' methods, each with its depth as from ``split_stages``.
     """
-    nexts = [depth for _, depth in parts[1:]]
+    next_depths = [depth for _, depth in methods[1:]]
 
-    def each(settings: RankerSettings) -> list[RankerSettings]:
-        depths = [max(settings.k, depth or 0) for depth in nexts]
+    def settings_by_stage(settings: RankerSettings) -> list[RankerSettings]:
+        depths = [max(settings.k, depth or 0) for depth in next_depths]
         return [*(replace(settings, k=depth, passes=depth) for depth in depths), settings]
 
     def bind(settings: RankerSettings) -> Ranker:
-        bound = [
-            (method.bind(own), depth)
-            for (method, depth), own in zip(parts, each(settings), strict=True)
+        rankers = [
+            (method.bind(stage_settings), depth)
+            for (method, depth), stage_settings in zip(
+                methods, settings_by_stage(settings), strict=True
+            )
         ]
-        return partial(stages, rankers=bound)
+        return partial(stages, rankers=rankers)
 
     def estimate(n: int, settings: RankerSettings) -> int:
         return sum(
-            method.estimate(min(n, depth or n), own)
-            for (method, depth), own in zip(parts, each(settings), strict=True)
+            method.estimate(min(n, depth or n), stage_settings)
+            for (method, depth), stage_settings in zip(
+                methods, settings_by_stage(settings), strict=True
+            )
         )
 
-    return Method(bind, estimate, parts[0][0].question)
+    return Method(bind, estimate, methods[0][0].question)

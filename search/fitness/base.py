@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.llm.base import Answer, LanguageModel, Request
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.genome import Segment, segment
 

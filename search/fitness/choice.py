@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rankprompt.judges.adapters.base import softmax
 from rankprompt.llm.base import Answer
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 from rankprompt.search.fitness.base import Measures, piecewise_reward
 from rankprompt.search.fitness.examples import ExampleProblem
 from rankprompt.search.splits import Example

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rankprompt.files.toml import format_toml
 from rankprompt.llm.base import LanguageModel, Request
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.base import ItemProblem, digest, shared_prefix, take_share
 from rankprompt.search.splits import Example, split_examples

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rankprompt.llm.base import Answer
-from rankprompt.prompts.prompt import Template
+from rankprompt.prompts.template import Template
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.base import Measures, digest
 from rankprompt.search.fitness.examples import ExampleProblem

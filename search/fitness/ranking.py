@@ -18,7 +18,8 @@ from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import serves
 from rankprompt.llm.base import Answer, LanguageModel, Request
-from rankprompt.prompts.prompt import Prompt, Template, load_prompt
+from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.template import Template
 from rankprompt.rankers import RankerSettings, method
 from rankprompt.rankers.reranking import as_run, rerank
 from rankprompt.rankers.seeded_random import uniform

@@ -1,4 +1,4 @@
-"""What every ranking method promises, whatever its settings and the answers."""
+"""What every pairwise method promises, whatever its settings and the answers."""
 
 from collections.abc import Callable, Sequence
 from inspect import GEN_CLOSED, getgeneratorstate
@@ -20,18 +20,18 @@ Pair = tuple[int, int]
 Judge = Callable[[int, int], float]
 
 every_method = pytest.mark.parametrize("name", PAIRWISE)
-# PRP-Graph's PageRank is exact before no judge, and its teleport is no tie.
+# With PRP-Graph no judge gives an exact top, and the teleport breaks ties.
 every_sort = pytest.mark.parametrize("name", [name for name in PAIRWISE if name != "prp-graph"])
 lightly = settings(max_examples=60)
 
-# Sizes 0 to 3 often, and settings below nothing and beyond the end.
+# Sizes from 0 to 3 are frequent, and settings may be below 0 or above the size.
 SIZES = st.one_of(st.integers(0, 3), st.integers(4, 13))
 SETTINGS = st.tuples(st.integers(-1, 16), st.integers(-1, 16), st.booleans())
 ORDERS = SIZES.flatmap(lambda n: st.permutations(range(n)))
 
 
 def rank(ranker: Ranker, items: Sequence[int], judge: Judge) -> tuple[list[int], list[list[Pair]]]:
-    """The ranking, and the rounds of pairs asked."""
+    """The ranking, and the rounds of pairs."""
     rounds: list[list[Pair]] = []
 
     def answer(pairs: Sequence[Pair]) -> list[float]:
@@ -46,13 +46,13 @@ def flat(rounds: Sequence[Sequence[Pair]]) -> list[Pair]:
 
 
 def depth(name: str, n: int, k: int, passes: int) -> int:
-    """How many places from the top a consistent judge makes exact."""
-    wanted = {"allpair": n, "sliding": passes, "pipelined": passes}.get(name, k)
-    return min(max(wanted, 0), n)
+    """The number of ranks from the top that are exact with a consistent judge."""
+    ranks = {"allpair": n, "sliding": passes, "pipelined": passes}.get(name, k)
+    return min(max(ranks, 0), n)
 
 
 def bound(name: str, n: int, k: int, passes: int) -> int:
-    """The most comparisons that a method may ask."""
+    """The most comparisons that a method may make."""
     if name in ("sliding", "pipelined"):
         passes = depth(name, n, k, passes)
         return passes * (2 * n - passes - 1) // 2
@@ -65,22 +65,22 @@ def bound(name: str, n: int, k: int, passes: int) -> int:
 @lightly
 @given(ORDERS, SETTINGS, st.randoms(use_true_random=False))
 def test_any_answers_give_a_permutation_within_the_bounds(
-    name: str, items: list[int], chosen: tuple[int, int, bool], random: Random
+    name: str, items: list[int], setting: tuple[int, int, bool], random: Random
 ) -> None:
-    # Answers need not even agree with themselves: a pair asked again may get another one.
+    # Answers need not be consistent: a pair that is asked again may get another answer.
     ranking, rounds = rank(
-        METHODS[name].bind(RankerSettings(*chosen)),
+        METHODS[name].bind(RankerSettings(*setting)),
         items,
         lambda *_: random.choice([0, 0, 0.3, 0.5, 1, 1]),
     )
     assert sorted(ranking) == sorted(items)
-    asked = flat(rounds)
-    assert len(asked) <= bound(name, len(items), *chosen[:2])
+    pairs = flat(rounds)
+    assert len(pairs) <= bound(name, len(items), *setting[:2])
     assert all(rounds)
-    assert all(first != second for first, second in asked)
-    assert {one for pair in asked for one in pair} <= set(items)
+    assert all(first != second for first, second in pairs)
+    assert {item for pair in pairs for item in pair} <= set(items)
     if name in ("allpair", "quickselect"):
-        assert len({frozenset(pair) for pair in asked}) == len(asked)
+        assert len({frozenset(pair) for pair in pairs}) == len(pairs)
 
 
 @every_method
@@ -97,10 +97,12 @@ def test_one_answer_to_everything_gives_a_permutation(name: str, always: float) 
 @lightly
 @given(ORDERS, SETTINGS)
 def test_the_items_are_left_as_they_were(
-    name: str, items: list[int], chosen: tuple[int, int, bool]
+    name: str, items: list[int], setting: tuple[int, int, bool]
 ) -> None:
     before = list(items)
-    ranking, _ = rank(METHODS[name].bind(RankerSettings(*chosen)), items, lambda a, b: float(a < b))
+    ranking, _ = rank(
+        METHODS[name].bind(RankerSettings(*setting)), items, lambda a, b: float(a < b)
+    )
     assert items == before
     assert ranking is not items
 
@@ -109,16 +111,16 @@ def test_the_items_are_left_as_they_were(
 @lightly
 @given(SIZES.flatmap(lambda n: st.lists(st.integers(0, 3), min_size=n, max_size=n)), SETTINGS)
 def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_order(
-    name: str, grades: list[int], chosen: tuple[int, int, bool]
+    name: str, grades: list[int], setting: tuple[int, int, bool]
 ) -> None:
     def judge(first: int, second: int) -> float:
         gap = grades[first] - grades[second]
         return 0.5 if gap == 0 else float(gap > 0)
 
     items = list(range(len(grades)))
-    ranking, _ = rank(METHODS[name].bind(RankerSettings(*chosen)), items, judge)
+    ranking, _ = rank(METHODS[name].bind(RankerSettings(*setting)), items, judge)
     exact = sorted(items, key=lambda item: -grades[item])
-    top = depth(name, len(items), *chosen[:2])
+    top = depth(name, len(items), *setting[:2])
     assert ranking[:top] == exact[:top]
     if name in ("heapsort", "quickselect"):
         assert ranking[top:] == sorted(exact[top:])
@@ -128,12 +130,12 @@ def test_a_consistent_judge_gives_the_exact_top_and_ties_keep_the_first_stage_or
 @lightly
 @given(ORDERS, SETTINGS)
 def test_a_strict_order_gives_the_exact_top(
-    name: str, items: list[int], chosen: tuple[int, int, bool]
+    name: str, items: list[int], setting: tuple[int, int, bool]
 ) -> None:
     ranking, _ = rank(
-        METHODS[name].bind(RankerSettings(*chosen)), items, lambda a, b: 0.6 if a < b else 0.4
+        METHODS[name].bind(RankerSettings(*setting)), items, lambda a, b: 0.6 if a < b else 0.4
     )
-    top = depth(name, len(items), *chosen[:2])
+    top = depth(name, len(items), *setting[:2])
     assert ranking[:top] == list(range(top))
 
 
@@ -141,9 +143,9 @@ def test_a_strict_order_gives_the_exact_top(
 @lightly
 @given(ORDERS, SETTINGS)
 def test_a_judge_who_sees_only_ties_changes_nothing(
-    name: str, items: list[int], chosen: tuple[int, int, bool]
+    name: str, items: list[int], setting: tuple[int, int, bool]
 ) -> None:
-    assert rank(METHODS[name].bind(RankerSettings(*chosen)), items, lambda *_: 0.5)[0] == items
+    assert rank(METHODS[name].bind(RankerSettings(*setting)), items, lambda *_: 0.5)[0] == items
 
 
 @every_sort
@@ -201,8 +203,8 @@ def test_the_estimate_is_near_what_random_orders_cost(name: str, n: int, k: int)
 @every_method
 def test_an_estimate_is_no_nonsense_for_small_sizes(name: str) -> None:
     for n in range(4):
-        for wanted in (0, 1, 10):
-            assert 0 <= METHODS[name].estimate(n, RankerSettings(wanted, wanted)) <= 12
+        for k in (0, 1, 10):
+            assert 0 <= METHODS[name].estimate(n, RankerSettings(k, k)) <= 12
 
 
 def test_allpair_asks_a_hundred_items_4950_times_in_one_round() -> None:
@@ -213,7 +215,7 @@ def test_allpair_asks_a_hundred_items_4950_times_in_one_round() -> None:
 
 
 def by_seed(query: int, first: int, second: int) -> float:
-    """Circles and ties, another for each query; a function of the ordered pair."""
+    """Intransitive preferences with ties, a function of the query and the pair."""
     if first > second:
         return 1 - by_seed(query, second, first)
     return round(4 * uniform(query, str(first), str(second))) / 4
@@ -223,45 +225,45 @@ def by_seed(query: int, first: int, second: int) -> float:
 @settings(max_examples=25)
 @given(st.lists(ORDERS, max_size=5), SETTINGS)
 def test_together_is_as_alone(
-    name: str, queries: list[list[int]], chosen: tuple[int, int, bool]
+    name: str, queries: list[list[int]], setting: tuple[int, int, bool]
 ) -> None:
-    ranker = METHODS[name].bind(RankerSettings(*chosen))
+    ranker = METHODS[name].bind(RankerSettings(*setting))
     alone = [
         rank(ranker, items, lambda a, b, query=query: by_seed(query, a, b))  # type: ignore[misc]
         for query, items in enumerate(queries)
     ]
-    heard: dict[int, list[Pair]] = {query: [] for query in range(len(queries))}
+    compared: dict[int, list[Pair]] = {query: [] for query in range(len(queries))}
     rounds = 0
 
-    def answer(asked: Sequence[tuple[int, int, int]]) -> list[float]:
+    def answer(questions: Sequence[tuple[int, int, int]]) -> list[float]:
         nonlocal rounds
         rounds += 1
-        for query, first, second in asked:
-            heard[query].append((first, second))
-        return [by_seed(*one) for one in asked]
+        for query, first, second in questions:
+            compared[query].append((first, second))
+        return [by_seed(*question) for question in questions]
 
-    flows = [
+    generators = [
         map_questions(ranker(items), lambda pair, query=query: (query, *pair))  # type: ignore[misc]
         for query, items in enumerate(queries)
     ]
-    assert drive(merge(flows), answer) == [ranking for ranking, _ in alone]
-    assert list(heard.values()) == [flat(asked) for _, asked in alone]
-    assert rounds == max((len(asked) for _, asked in alone), default=0)
+    assert drive(merge(generators), answer) == [ranking for ranking, _ in alone]
+    assert list(compared.values()) == [flat(rounds_alone) for _, rounds_alone in alone]
+    assert rounds == max((len(rounds_alone) for _, rounds_alone in alone), default=0)
 
 
 @every_method
 def test_a_failing_judge_closes_the_ranker(name: str) -> None:
     ranker = METHODS[name].bind(RankerSettings(5, 5, False))
-    flows = [ranker(range(9)), ranker(range(7))]
+    generators = [ranker(range(9)), ranker(range(7))]
     calls = 0
 
-    def fail(asked: Sequence[Pair]) -> list[float]:
+    def fail(pairs: Sequence[Pair]) -> list[float]:
         nonlocal calls
         calls += 1
         if calls == 2 or name == "allpair":
             raise ConnectionError("no model")
-        return [1.0 for _ in asked]
+        return [1.0 for _ in pairs]
 
     with pytest.raises(ConnectionError, match="no model"):
-        drive(merge(flows), fail)
-    assert {getgeneratorstate(flow) for flow in flows} == {GEN_CLOSED}
+        drive(merge(generators), fail)
+    assert {getgeneratorstate(generator) for generator in generators} == {GEN_CLOSED}

@@ -1,4 +1,4 @@
-"""What every ranker that asks no pairs promises, whatever its settings and the answers."""
+"""What every pointwise, setwise and listwise method promises, whatever the answers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,7 +20,8 @@ from rankprompt.judges.adapters.pointwise import ExpectedGrade
 from rankprompt.judges.adapters.setwise import Selected
 from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
 from rankprompt.judges.single_order import SingleOrderJudge
-from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.prompts.template import parse_template
 from rankprompt.rankers import METHODS, PAIRWISE, Ranker, RankerSettings
 from rankprompt.rankers.driver import drive
 from rankprompt.rankers.reranking import rerank, rerank_concurrently
@@ -50,7 +51,7 @@ LABELLED = Prompt(
     passage=parse_template("[{label}] {passage}"), answer=parse_template("[{label}]"),
     labels="letters",
 )  # fmt: skip
-READINGS: dict[type[Question], Adapter[Any]] = {
+ADAPTERS: dict[type[Question], Adapter[Any]] = {
     PointwiseQuestion: ExpectedGrade(GRADES),
     SetwiseQuestion: Selected(LABELLED),
     ListwiseQuestion: LikeliestLabelsFirst(LABELLED),
@@ -60,14 +61,14 @@ READINGS: dict[type[Question], Adapter[Any]] = {
 def rank(
     ranker: Ranker, items: Sequence[int], answer: Callable[[tuple[int, ...]], Any]
 ) -> tuple[list[int], list[list[tuple[int, ...]]]]:
-    """The ranking, and the rounds asked."""
+    """The ranking, and the rounds of questions."""
     rounds: list[list[tuple[int, ...]]] = []
 
-    def hear(asked: Sequence[tuple[int, ...]]) -> list[Any]:
-        rounds.append([tuple(one) for one in asked])
-        return [answer(one) for one in asked]
+    def answer_all(questions: Sequence[tuple[int, ...]]) -> list[Any]:
+        rounds.append([tuple(question) for question in questions])
+        return [answer(question) for question in questions]
 
-    return drive(ranker(items), hear), rounds
+    return drive(ranker(items), answer_all), rounds
 
 
 def by_grade(name: str, grade: Callable[[int], float]) -> Callable[[tuple[int, ...]], Any]:
@@ -79,35 +80,35 @@ def by_grade(name: str, grade: Callable[[int], float]) -> Callable[[tuple[int, .
             return grades[0]
         if METHODS[name].question is SetwiseQuestion:
             best = [grade == max(grades) for grade in grades]
-            return tuple(one / sum(best) for one in best)
-        return tuple(sorted(range(len(shown)), key=lambda place: -grades[place]))
+            return tuple(is_best / sum(best) for is_best in best)
+        return tuple(sorted(range(len(shown)), key=lambda index: -grades[index]))
 
     return answer
 
 
 def at_random(name: str, random: Random) -> Callable[[tuple[int, ...]], Any]:
-    """Answers that need not even agree with themselves."""
+    """Answers that need not be consistent."""
 
     def answer(shown: tuple[int, ...]) -> Any:
-        drawn = [random.choice([0.0, 0.5, 1.0, random.random()]) for _ in shown]
+        values = [random.choice([0.0, 0.5, 1.0, random.random()]) for _ in shown]
         if METHODS[name].question is PointwiseQuestion:
-            return random.choice([None, drawn[0]])
+            return random.choice([None, values[0]])
         if METHODS[name].question is SetwiseQuestion:
-            return tuple(drawn)
+            return tuple(values)
         return tuple(random.sample(range(len(shown)), len(shown)))
 
     return answer
 
 
 def bound(name: str, n: int, k: int) -> int:
-    """The most questions that a method may ask, with its own settings."""
+    """The most questions that a method may ask, with its default settings."""
     k = min(max(k, 0), n)
-    passed = k * ceil(n / 3)
+    passes = k * ceil(n / 3)
     return {
         "pointwise": n,
         "setwise-heapsort": n + k * ceil(log(max(n, 2), 3) + 1),
-        "setwise-bubblesort": passed,
-        # Every item may come in, at the price of a group and a binary search.
+        "setwise-bubblesort": passes,
+        # Every item may be inserted, for a question about a group and a binary search.
         "setwise-insertion": n + k * 6 + n * (2 + ceil(log2(max(k, 1)))),
         "listwise": 1 + ceil(n / 10),
         "tourrank": 2 * 20,
@@ -115,7 +116,7 @@ def bound(name: str, n: int, k: int) -> int:
 
 
 def depth(name: str, n: int, k: int) -> int:
-    """How many places from the top a consistent judge makes exact."""
+    """The number of ranks from the top that are exact with a consistent judge."""
     exact = {"pointwise": n, "listwise": 10 if n > 20 else n, "tourrank": 0}
     return exact.get(name, min(max(k, 0), n))
 
@@ -132,11 +133,11 @@ def test_any_answers_give_a_permutation_within_the_bounds(
     )
     assert sorted(ranking) == list(range(n))
     assert ranking is not items
-    asked = [one for asked in rounds for one in asked]
-    assert len(asked) <= bound(name, n, k)
+    questions = [shown for questions in rounds for shown in questions]
+    assert len(questions) <= bound(name, n, k)
     assert all(rounds)
-    assert all(len(set(shown)) == len(shown) for shown in asked)
-    assert {item for shown in asked for item in shown} <= set(items)
+    assert all(len(set(shown)) == len(shown) for shown in questions)
+    assert {item for shown in questions for item in shown} <= set(items)
 
 
 @every_method
@@ -187,21 +188,21 @@ def test_the_estimate_is_near_what_random_orders_cost(name: str, n: int, k: int)
             order,
             by_grade(name, lambda item: -item),
         )
-        asked = sum(map(len, rounds))
-        assert asked / 2 <= estimate <= asked * 2
+        questions = sum(map(len, rounds))
+        assert questions / 2 <= estimate <= questions * 2
 
 
-# With judges: alone, together, and side by side
+# With judges: a query alone, in lock-step with others, and run independently
 
 CANDIDATES = [
     Candidates(
         Query(f"q{q}", f"about {q}"),
-        tuple(Document(f"d{q}-{place}", f"words of {q} and {place}") for place in range(25)),
-        tuple(float(-place) for place in range(25)),
+        tuple(Document(f"d{q}-{rank}", f"words of {q} and {rank}") for rank in range(25)),
+        tuple(float(-rank) for rank in range(25)),
     )
     for q in range(3)
 ]
-QRELS = {f"q{q}": {f"d{q}-{place}": place * 7 % 4 for place in range(25)} for q in range(3)}
+QRELS = {f"q{q}": {f"d{q}-{rank}": rank * 7 % 4 for rank in range(25)} for q in range(3)}
 
 
 def make(name: str) -> tuple[Ranker, type[Question]]:
@@ -212,23 +213,29 @@ def make(name: str) -> tuple[Ranker, type[Question]]:
 def test_alone_is_together_is_side_by_side(name: str) -> None:
     ranker, kind = make(name)
 
-    async def served(journal: Journal) -> tuple[Any, SingleOrderJudge]:
-        judge = SingleOrderJudge(ConcurrentCachedModel(FakeServer(), journal), READINGS[kind])
+    async def rerank_by_server(journal: Journal) -> tuple[Any, SingleOrderJudge[Any]]:
+        judge = SingleOrderJudge(ConcurrentCachedModel(FakeServer(), journal), ADAPTERS[kind])
         return await rerank_concurrently(
             CANDIDATES, judge.ask_concurrently, ranker, question=kind
         ), judge
 
-    with closing(Journal(None)) as one, closing(Journal(None)) as two, closing(Journal(None)) as v:
-        judge = SingleOrderJudge(CachedModel(FakeModel(), one), READINGS[kind])
+    with (
+        closing(Journal(None)) as first,
+        closing(Journal(None)) as second,
+        closing(Journal(None)) as third,
+    ):
+        judge = SingleOrderJudge(CachedModel(FakeModel(), first), ADAPTERS[kind])
         together = rerank(CANDIDATES, judge, ranker, question=kind)
-        single = SingleOrderJudge(CachedModel(FakeModel(), two), READINGS[kind])
-        alone = [rerank([each], single, ranker, question=kind) for each in CANDIDATES]
-        aside, server = asyncio.run(served(v))
-        again = SingleOrderJudge(CachedModel(FakeModel(), one), READINGS[kind])
+        single = SingleOrderJudge(CachedModel(FakeModel(), second), ADAPTERS[kind])
+        alone = [rerank([query], single, ranker, question=kind) for query in CANDIDATES]
+        independent, server = asyncio.run(rerank_by_server(third))
+        again = SingleOrderJudge(CachedModel(FakeModel(), first), ADAPTERS[kind])
         assert rerank(CANDIDATES, again, ranker, question=kind) == together
-    assert aside == together
-    assert together.rounds == max(each.rounds for each in alone)
-    assert together.rankings == {q: found for each in alone for q, found in each.rankings.items()}
+    assert independent == together
+    assert together.rounds == max(reranked.rounds for reranked in alone)
+    assert together.rankings == {
+        query: ranking for reranked in alone for query, ranking in reranked.rankings.items()
+    }
     assert server.diagnostics.summary() == judge.diagnostics.summary()
     assert (again.asked, again.cache_hits) == (0, judge.asked + judge.cache_hits)
 
@@ -237,13 +244,14 @@ def test_alone_is_together_is_side_by_side(name: str) -> None:
 def test_a_spent_budget_ends_with_a_ranking(name: str) -> None:
     ranker, kind = make(name)
     with closing(Journal(None)) as journal:
-        answering = CachedModel(FakeModel(), journal, Budget(prompts=2))
-        judge = SingleOrderJudge(answering, READINGS[kind])
-        found = rerank(CANDIDATES, judge, ranker, question=kind)
-    assert judge.asked == answering.costs.prompts == 2
+        cached = CachedModel(FakeModel(), journal, Budget(prompts=2))
+        judge = SingleOrderJudge(cached, ADAPTERS[kind])
+        reranked = rerank(CANDIDATES, judge, ranker, question=kind)
+    assert judge.asked == cached.costs.prompts == 2
     assert judge.unasked > 0
-    for one in CANDIDATES:
-        assert sorted(found.rankings[one.query.id]) == sorted(doc.id for doc in one.documents)
+    for query in CANDIDATES:
+        ids = sorted(document.id for document in query.documents)
+        assert sorted(reranked.rankings[query.query.id]) == ids
 
 
 @every_method
@@ -256,10 +264,14 @@ def test_an_oracle_reads_the_grades_and_errs_by_the_seed(name: str) -> None:
         ).rankings
 
     def gain(rankings: dict[str, list[str]]) -> int:
-        return sum(QRELS[query][one] for query, top in rankings.items() for one in top[:4])
+        return sum(
+            QRELS[query][document] for query, top in rankings.items() for document in top[:4]
+        )
 
-    first = gain({one.query.id: [doc.id for doc in one.documents] for one in CANDIDATES})
-    assert gain(ranked()) > first
+    first_stage = gain(
+        {query.query.id: [document.id for document in query.documents] for query in CANDIDATES}
+    )
+    assert gain(ranked()) > first_stage
     assert ranked(noise=0.3, seed=1) == ranked(noise=0.3, seed=1)
     assert ranked(noise=0.3, seed=1) != ranked(noise=0.3, seed=2)
     assert gain(ranked(noise=0.9, seed=1)) < gain(ranked())

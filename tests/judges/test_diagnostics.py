@@ -13,10 +13,10 @@ def pair(first: str, second: str, query: str = "q") -> PairwiseQuestion:
 
 
 def summary(*answers: tuple[float | None, float | None]) -> dict[str, float | int | None]:
-    """Of one pair for each two answers: as given, and with the passages swapped."""
+    """The summary of a pair for each two answers: in the pair's order, and in reverse order."""
     diagnostics = PairwiseDiagnostics()
-    for number, (plain, swapped) in enumerate(answers):
-        diagnostics.add(pair(f"a{number}", f"b{number}"), {False: plain, True: swapped}, 0.5)
+    for number, (forward, reverse) in enumerate(answers):
+        diagnostics.add(pair(f"a{number}", f"b{number}"), {False: forward, True: reverse}, 0.5)
     return diagnostics.summary()
 
 
@@ -48,17 +48,17 @@ def test_of_nothing_nothing_is_said() -> None:
 def test_position_bias_and_contradictions_are_shares(
     answers: list[tuple[float, float]], bias: float | None, inconsistent: float
 ) -> None:
-    found = summary(*answers)
-    assert found["pairs"] == len(answers)
-    assert found["position_bias"] == (None if bias is None else pytest.approx(bias))
-    assert found["inconsistent"] == inconsistent
+    rates = summary(*answers)
+    assert rates["pairs"] == len(answers)
+    assert rates["position_bias"] == (None if bias is None else pytest.approx(bias))
+    assert rates["inconsistent"] == inconsistent
 
 
 def test_an_unreadable_answer_is_counted_and_taken_for_no_preference() -> None:
-    found = summary((None, 0.9), (None, None), (0.2, 0.9))
-    assert found["unreadable"] == 3
-    assert found["position_bias"] == pytest.approx(2 / 3 - 0.5)
-    assert found["inconsistent"] == 0
+    rates = summary((None, 0.9), (None, None), (0.2, 0.9))
+    assert rates["unreadable"] == 3
+    assert rates["position_bias"] == pytest.approx(2 / 3 - 0.5)
+    assert rates["inconsistent"] == 0
     assert summary((None, 0.9))["inconsistent"] is None
 
 
@@ -66,10 +66,10 @@ def test_a_pair_shown_in_one_order_says_nothing_of_contradictions() -> None:
     diagnostics = PairwiseDiagnostics()
     diagnostics.add(pair("a", "b"), {True: 0.9}, 0.1)
     diagnostics.add(pair("a", "c"), {}, 1.0)
-    found = diagnostics.summary()
-    assert found["pairs"] == 2
-    assert found["position_bias"] == 0.5
-    assert found["inconsistent"] is None
+    rates = diagnostics.summary()
+    assert rates["pairs"] == 2
+    assert rates["position_bias"] == 0.5
+    assert rates["inconsistent"] is None
 
 
 def test_a_pair_asked_again_in_whichever_order_counts_once() -> None:
@@ -77,20 +77,20 @@ def test_a_pair_asked_again_in_whichever_order_counts_once() -> None:
     for _ in range(2):
         diagnostics.add(pair("a", "b"), {False: 0.9, True: None}, 1.0)
         diagnostics.add(pair("b", "a"), {False: 0.2, True: 0.7}, 0.0)
-    found = diagnostics.summary()
-    assert (found["pairs"], found["unreadable"], found["position_bias"]) == (1, 1, 0.5)
+    rates = diagnostics.summary()
+    assert (rates["pairs"], rates["unreadable"], rates["position_bias"]) == (1, 1, 0.5)
     diagnostics.add(pair("a", "b", query="other"), {False: 0.2, True: None}, 0.5)
     assert diagnostics.summary()["pairs"] == 2
 
 
-@pytest.mark.parametrize(("last", "circles"), [(1.0, 1), (0.0, 0)])
-def test_three_that_beat_each_other_in_turn_are_a_circle(last: float, circles: int) -> None:
+@pytest.mark.parametrize(("last", "cycles"), [(1.0, 1), (0.0, 0)])
+def test_three_that_beat_each_other_in_turn_are_a_circle(last: float, cycles: int) -> None:
     diagnostics = PairwiseDiagnostics()
     diagnostics.add(pair("a", "b"), {}, 1.0)
     diagnostics.add(pair("c", "b"), {}, 0.2)
     diagnostics.add(pair("c", "a"), {}, last)
-    found = diagnostics.summary()
-    assert (found["intransitive_triples"], found["triples"]) == (circles, 1)
+    rates = diagnostics.summary()
+    assert (rates["intransitive_triples"], rates["triples"]) == (cycles, 1)
 
 
 def test_a_tie_or_a_pair_never_asked_makes_no_triple() -> None:
@@ -111,31 +111,33 @@ def test_documents_of_different_queries_make_no_triple() -> None:
 
 PAIRS = st.dictionaries(
     st.tuples(st.sampled_from("pq"), st.sampled_from("abcdef"), st.sampled_from("abcdef")).filter(
-        lambda one: one[1] < one[2]
+        lambda pair: pair[1] < pair[2]
     ),
     st.tuples(st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0]), st.booleans()),
 )
 
 
 @given(PAIRS)
-def test_triples_and_circles_are_those_that_counting_finds(
+def test_triples_and_cycles_are_those_that_counting_finds(
     judged: dict[tuple[str, str, str], tuple[float, bool]],
 ) -> None:
     diagnostics = PairwiseDiagnostics()
     beats = set()
-    for (query, one, other), (preference, turned) in judged.items():
+    for (query, first, second), (preference, reverse) in judged.items():
         if preference != 0.5:
-            beats.add((query, one, other) if preference > 0.5 else (query, other, one))
-        if turned:
-            diagnostics.add(pair(other, one, query), {}, 1 - preference)
+            beats.add((query, first, second) if preference > 0.5 else (query, second, first))
+        if reverse:
+            diagnostics.add(pair(second, first, query), {}, 1 - preference)
         else:
-            diagnostics.add(pair(one, other, query), {}, preference)
-    triples = circles = 0
+            diagnostics.add(pair(first, second, query), {}, preference)
+    triples = cycles = 0
     for query in "pq":
         for a, b, c in combinations("abcdef", 3):
-            wins = [sum((query, one, other) in beats for other in (a, b, c)) for one in (a, b, c)]
-            # Three strict preferences; in a circle each wins once.
+            wins = [
+                sum((query, winner, loser) in beats for loser in (a, b, c)) for winner in (a, b, c)
+            ]
+            # Three strict preferences; in a cycle each document wins once.
             triples += sum(wins) == 3
-            circles += wins == [1, 1, 1]
-    found = diagnostics.summary()
-    assert (found["triples"], found["intransitive_triples"]) == (triples, circles)
+            cycles += wins == [1, 1, 1]
+    rates = diagnostics.summary()
+    assert (rates["triples"], rates["intransitive_triples"]) == (triples, cycles)

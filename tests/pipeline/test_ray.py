@@ -1,4 +1,4 @@
-"""Workers on a real Ray cluster: the same run as on one machine, whatever dies."""
+"""Workers on a real Ray cluster write the run of a single machine, even where workers die."""
 
 import json
 import os
@@ -43,14 +43,14 @@ NO_RAY = "Ray is not installed: pip install 'rankprompt[ray]'"
 TWO = RayCluster(workers=2, cpus_per_worker=1, together=2)
 QUERIES, DEPTH, BATCH = 9, 6, 4
 DEADLY = "q6"
-KILLED_AT = 7  # the batch, of those that all workers have asked together
+KILLED_AT = 7  # the number of the batch, over all workers, at which a worker is killed
 
 
-class Logged(FakeModel):
-    """Notes what it is asked before it answers; may die at a batch, or of a text.
+class LoggingModel(FakeModel):
+    """Logs its requests before it answers, and may kill its process.
 
-    The name says how: "log:FOLDER", with ":once" to die at one batch of the whole run, or with
-    ":deadly" to die of every prompt about DEADLY.
+    The name defines how: "log:FOLDER:" never does, "log:FOLDER:once" does at a batch of the whole
+    run, and "log:FOLDER:deadly" at every prompt about DEADLY.
     """
 
     def __init__(self, name: str, *, device: str) -> None:
@@ -60,41 +60,45 @@ class Logged(FakeModel):
         self._folder = Path(folder)
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
-        with (self._folder / "asked.jsonl").open("a") as file:
-            file.write(json.dumps([key(self.fingerprint, one).hex() for one in requests]) + "\n")
-        if self._fate == "once" and len(asked(self._folder)) >= KILLED_AT:
+        with (self._folder / "batches.jsonl").open("a") as file:
+            file.write(
+                json.dumps([key(self.fingerprint, request).hex() for request in requests]) + "\n"
+            )
+        if self._fate == "once" and len(logged_batches(self._folder)) >= KILLED_AT:
             try:
                 (self._folder / "killed").touch(exist_ok=False)
             except FileExistsError:
                 pass
             else:
                 os.kill(os.getpid(), signal.SIGKILL)
-        if self._fate == "deadly" and any(f"text of {DEADLY}\n" in one.prompt for one in requests):
+        if self._fate == "deadly" and any(
+            f"text of {DEADLY}\n" in request.prompt for request in requests
+        ):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().answer(requests)
 
 
-def logged(job: RerankJob, device: str) -> Logged:
-    return Logged(job.model, device=device)
+def logging_model(job: RerankJob, device: str) -> LoggingModel:
+    return LoggingModel(job.model, device=device)
 
 
-def missing(job: RerankJob, _: str) -> Logged:
+def missing(job: RerankJob, _: str) -> LoggingModel:
     raise InputError(f"there is no {job.model}")
 
 
-def lacking(_: RerankJob, __: str) -> Logged:
+def lacking(_: RerankJob, __: str) -> LoggingModel:
     raise ImportError("No module named 'torch'")
 
 
-def broken(_: RerankJob, __: str) -> Logged:
+def broken(_: RerankJob, __: str) -> LoggingModel:
     os._exit(1)
 
 
-def asked(folder: Path) -> list[list[str]]:
-    return [json.loads(line) for line in (folder / "asked.jsonl").read_text().splitlines()]
+def logged_batches(folder: Path) -> list[list[str]]:
+    return [json.loads(line) for line in (folder / "batches.jsonl").read_text().splitlines()]
 
 
-def made(count: int = QUERIES) -> list[Candidates]:
+def build_candidates(count: int = QUERIES) -> list[Candidates]:
     return [
         Candidates(
             Query(f"q{number}", f"text of q{number}"),
@@ -106,7 +110,11 @@ def made(count: int = QUERIES) -> list[Candidates]:
 
 
 def settings(
-    folder: Path, fate: str = "", load: str = "logged", prompt: Prompt = PROMPT, **changes: Any
+    folder: Path,
+    fate: str = "",
+    load: str = "logging_model",
+    prompt: Prompt = PROMPT,
+    **changes: Any,
 ) -> WorkerConfig:
     options = {
         **dict.fromkeys(("run", "queries", "docs"), folder / "unread"),
@@ -123,12 +131,12 @@ def settings(
     return WorkerConfig(job, f"tests.pipeline.test_ray:{load}")
 
 
-def alone(candidates: Sequence[Candidates], answering: CachedModel, job: RerankJob) -> Any:
-    """The run on one machine; gives the judge, too."""
+def alone(candidates: Sequence[Candidates], cached: CachedModel, job: RerankJob) -> Any:
+    """The judge and the reranking on a single machine."""
     assert job.prompt is not None
     judging = job.config.judge
     judge = PairwiseJudge(
-        answering,
+        cached,
         pairwise_adapter(job.prompt, judging.mode),
         decide=judging.decide or "",
         passage_tokens=judging.passage_tokens,
@@ -137,13 +145,13 @@ def alone(candidates: Sequence[Candidates], answering: CachedModel, job: RerankJ
     return judge, rerank(candidates, judge, job.ranker, adjust=prior.adjust)
 
 
-def kept(journal: Path) -> dict[bytes, str]:
+def stored(journal: Path) -> dict[bytes, str]:
     with closing(sqlite3.connect(journal)) as database:
         return dict(database.execute("select key, value from answers"))
 
 
-class Far(NamedTuple):
-    """What came from the cluster: rankings in the order of the queries' numbers."""
+class ClusterRun(NamedTuple):
+    """The results of a cluster; its rankings are in the order of the candidates."""
 
     rankings: dict[str, list[str]]
     totals: Totals
@@ -152,23 +160,25 @@ class Far(NamedTuple):
     replaced: int
 
 
-def gathered(
-    candidates: Sequence[Candidates], chosen: WorkerConfig, journal: Journal, cluster: RayCluster
-) -> Far:
-    found: dict[str, list[str]] = {}
+def rerank_on_cluster(
+    candidates: Sequence[Candidates], config: WorkerConfig, journal: Journal, cluster: RayCluster
+) -> ClusterRun:
+    rankings: dict[str, list[str]] = {}
     totals = Totals()
-    with Workers(chosen, journal, cluster) as workers:
+    with Workers(config, journal, cluster) as workers:
         for finished in workers.rerank(candidates):
-            found |= finished.result.rankings
+            rankings |= finished.result.rankings
             totals.add(finished.result)
-    ordered = {one.query.id: found.pop(one.query.id) for one in candidates}
-    assert not found
-    return Far(ordered, totals, workers.costs, workers.model, workers.replaced)
+    ordered = {query.query.id: rankings.pop(query.query.id) for query in candidates}
+    assert not rankings
+    return ClusterRun(ordered, totals, workers.costs, workers.model, workers.replaced)
 
 
-def run(folder: Path, fate: str = "", cluster: RayCluster = TWO, **changes: Any) -> Far:
+def run(folder: Path, fate: str = "", cluster: RayCluster = TWO, **changes: Any) -> ClusterRun:
     with Journals(folder) as journal:
-        return gathered(made(), settings(folder, fate, **changes), journal, cluster)
+        return rerank_on_cluster(
+            build_candidates(), settings(folder, fate, **changes), journal, cluster
+        )
 
 
 class Journals(closing[Journal]):
@@ -180,34 +190,34 @@ class Journals(closing[Journal]):
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    """A real cluster on this machine, for two workers; the tests' own scale_outs use it."""
+    """A real cluster on this machine, with two workers, which the tests connect to."""
     pytest.importorskip("ray", reason=NO_RAY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        with connected(TWO) as found:
-            yield found
-    assert not found.is_initialized()
+        with connected(TWO) as module:
+            yield module
+    assert not module.is_initialized()
 
 
 @pytest.fixture(scope="module")
 def near(tmp_path_factory: pytest.TempPathFactory) -> tuple[PairwiseJudge, Reranked, Path]:
-    """What one machine makes of the same queries."""
+    """The judge, the reranking and the journal of a single machine."""
     folder = tmp_path_factory.mktemp("near")
-    chosen = settings(folder)
+    config = settings(folder)
     with closing(Journal(folder / "near.journal")) as journal:
-        answering = CachedModel(Logged(chosen.job.model, device="cpu"), journal)
-        judge, ranked = alone(made(), answering, chosen.job)
+        cached = CachedModel(LoggingModel(config.job.model, device="cpu"), journal)
+        judge, ranked = alone(build_candidates(), cached, config.job)
     return judge, ranked, folder / "near.journal"
 
 
-def same_run(far: Far, near: tuple[PairwiseJudge, Reranked, Path], folder: Path) -> None:
+def same_run(far: ClusterRun, near: tuple[PairwiseJudge, Reranked, Path], folder: Path) -> None:
     judge, ranked, journal = near
     assert far.rankings == ranked.rankings
     assert far.totals.rounds == ranked.rounds
     assert far.totals.asked + far.totals.cache_hits == judge.asked + judge.cache_hits
     assert far.totals.diagnostics == judge.diagnostics.summary()
     assert far.totals.truncated == len(judge.truncated)
-    assert kept(folder / "far.journal") == kept(journal)
+    assert stored(folder / "far.journal") == stored(journal)
 
 
 @pytest.mark.usefixtures("ray")
@@ -217,9 +227,9 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
     far = run(tmp_path)
     same_run(far, near, tmp_path)
     assert far.totals.asked == near[0].asked
-    prompts = list(chain(*asked(tmp_path)))
+    prompts = list(chain(*logged_batches(tmp_path)))
     assert len(set(prompts)) == len(prompts) == far.costs.prompts
-    assert far.costs.batches == len(asked(tmp_path))
+    assert far.costs.batches == len(logged_batches(tmp_path))
     assert far.costs.tokens > far.costs.prompts
     assert far.model == ModelCard(f"log:{tmp_path}:", "fake 1", 400)
     with Journals(tmp_path) as journal:
@@ -229,20 +239,20 @@ def test_two_workers_make_the_run_of_one_machine_and_a_second_one_asks_nothing(
     again = run(tmp_path)
     same_run(again, near, tmp_path)
     assert again.totals.asked == again.costs.prompts == 0
-    assert len(asked(tmp_path)) == far.costs.batches
+    assert len(logged_batches(tmp_path)) == far.costs.batches
 
 
 @pytest.mark.usefixtures("ray")
 def test_workers_ask_selections_as_one_machine_does(tmp_path: Path) -> None:
     options = {"method": "setwise-heapsort", "prior": None, "decide": None, "prompt": "setwise"}
-    chosen = settings(tmp_path)
-    job = validate(change(chosen.job.config, **options))
-    chosen = replace(chosen, job=job)
+    config = settings(tmp_path)
+    job = validate(change(config.job.config, **options))
+    config = replace(config, job=job)
     with closing(Journal(None)) as journal:
-        answering = CachedModel(Logged(chosen.job.model, device="cpu"), journal)
-        near = rerank_locally(made(), answering, chosen.job, lambda _: None)
+        cached = CachedModel(LoggingModel(config.job.model, device="cpu"), journal)
+        near = rerank_locally(build_candidates(), cached, config.job, lambda _: None)
     with Journals(tmp_path) as journal:
-        far = gathered(made(), chosen, journal, TWO)
+        far = rerank_on_cluster(build_candidates(), config, journal, TWO)
     assert far.rankings == near.rankings
     assert far.totals.asked == near.asked
     assert far.totals.diagnostics["questions"] == near.tally["questions"] > 0
@@ -261,14 +271,16 @@ def test_a_worker_killed_half_way_is_replaced_and_only_its_batch_is_asked_again(
     assert far.replaced == 1
     assert "a worker died" in caplog.text
     assert capfd.readouterr().out == ""  # stdout is for results
-    batches = asked(tmp_path)
+    batches = logged_batches(tmp_path)
     twice = {name for name, times in Counter(chain(*batches)).items() if times > 1}
     assert 0 < len(twice) <= BATCH
-    assert any(twice <= set(batch) for batch in batches)  # the one under way when it was killed
+    assert any(
+        twice <= set(batch) for batch in batches
+    )  # the batch that was in flight when it was killed
     with Journals(tmp_path) as journal:
         answers, paid = journal.totals()
     assert answers == paid == len(set(chain(*batches)))
-    # What the dead worker had spent counts, too; only the lost batch cannot.
+    # The costs of the dead worker count, too, except those of the lost batch.
     assert far.costs.prompts == answers
     assert far.costs.batches == len(batches) - 1
 
@@ -290,9 +302,9 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
 
     def stream() -> Iterator[Candidates]:
         nonlocal drawn
-        for one in made(1000):
+        for query in build_candidates(1000):
             drawn += 1
-            yield one
+            yield query
 
     progress: list[int] = []
     finished = 0
@@ -302,7 +314,7 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
         with Workers(settings(tmp_path), journal, TWO) as workers:
             for done in workers.rerank(stream(), progress.append):
                 finished += len(done.result.rankings)
-                # Under way, waiting, and one group in hand.
+                # Two blocks in flight, four waiting, and one being made.
                 assert drawn - finished <= (2 + 4 + 1) * TWO.together
                 if finished > 30:
                     raise KeyboardInterrupt
@@ -312,7 +324,7 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
     assert sum(progress) > 0
     with Journals(tmp_path) as journal:
         answers, paid = journal.totals()
-    prompts = list(chain(*asked(tmp_path)))
+    prompts = list(chain(*logged_batches(tmp_path)))
     assert answers == paid <= len(set(prompts)) == len(prompts) <= answers + 2 * BATCH
 
 
@@ -326,7 +338,9 @@ def test_what_a_worker_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="install the same packages on every machine"):
         run(tmp_path, load="lacking")
     with pytest.raises(InputError, match="a query id stands twice"), Journals(tmp_path) as journal:
-        gathered([*made(1), *made(1)], settings(tmp_path), journal, TWO)
+        rerank_on_cluster(
+            [*build_candidates(1), *build_candidates(1)], settings(tmp_path), journal, TWO
+        )
     with pytest.raises(InputError, match="more than the 0 of this machine"):
         run(tmp_path, cluster=replace(TWO, gpus_per_worker=1.0))
 
@@ -337,13 +351,13 @@ def test_a_journal_that_fails_stops_the_run(tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "far.journal")) as database:
             database.execute("drop table answers")
         with pytest.raises(JournalError, match="the journal failed: no such table"):
-            list(workers.rerank(made()))
+            list(workers.rerank(build_candidates()))
 
 
 @pytest.mark.usefixtures("ray")
 def test_no_candidates_make_an_empty_run(tmp_path: Path) -> None:
     with Journals(tmp_path) as journal:
-        far = gathered([], settings(tmp_path), journal, TWO)
+        far = rerank_on_cluster([], settings(tmp_path), journal, TWO)
     assert far.rankings == {}
     assert far.model.fingerprint == "fake 1"
     assert far.totals.diagnostics["position_bias"] is None
@@ -396,10 +410,10 @@ def test_the_real_model_makes_the_run_of_one_machine(tmp_path: Path) -> None:
     candidates = [
         Candidates(
             Query(query, queries[query]),
-            tuple(documents[name] for name in list(found)[:4]),
-            tuple(found.values())[:4],
+            tuple(documents[name] for name in list(scores)[:4]),
+            tuple(scores.values())[:4],
         )
-        for query, found in bm25(queries, documents, depth=4).items()
+        for query, scores in bm25(queries, documents, depth=4).items()
     ]
     options = {"dtype": "float32", "passage_tokens": 40, "decide": "agreement", "device": "cpu"}
     config = change(settings(tmp_path).job.config, model="smollm2-135m", prior=0.0, **options)
@@ -408,9 +422,9 @@ def test_the_real_model_makes_the_run_of_one_machine(tmp_path: Path) -> None:
         model = load_model(job.model, dtype="float32", device="cpu")
         judge, ranked = alone(candidates, CachedModel(model, journal), job)
     with Journals(tmp_path) as journal:
-        far = gathered(candidates, WorkerConfig(job), journal, TWO)
+        far = rerank_on_cluster(candidates, WorkerConfig(job), journal, TWO)
     assert far.rankings == ranked.rankings
     assert far.totals.diagnostics == judge.diagnostics.summary()
     assert far.totals.asked == judge.asked
-    # Numbers may vary with the batch, prompts and their keys may not.
-    assert kept(tmp_path / "far.journal").keys() == kept(tmp_path / "near.journal").keys()
+    # Numbers may vary with the batch, but prompts and their keys may not.
+    assert stored(tmp_path / "far.journal").keys() == stored(tmp_path / "near.journal").keys()

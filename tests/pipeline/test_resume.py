@@ -1,4 +1,4 @@
-"""A reranking with the real model survives being killed, and two at a time."""
+"""A killed reranking with the real model is resumed, and two processes share a journal."""
 
 import json
 import os
@@ -29,7 +29,7 @@ DEPTH = 6
 def command(folder: Path, name: str, journal: Path) -> list[str]:
     source = sample("en")
     options: dict[str, object] = {
-        "run": folder / "first.trec",
+        "run": folder / "bm25.trec",
         "queries": source / "queries.tsv",
         "docs": source / "docs.jsonl",
         "output": folder / f"{name}.trec",
@@ -38,16 +38,16 @@ def command(folder: Path, name: str, journal: Path) -> list[str]:
         "method": "heapsort",
         "depth": DEPTH,
         "k": 3,
-        # Small prompts in small batches: many moments to be killed at, for little money.
+        # Short prompts in small batches: many batches to be killed at, at a low cost.
         "passage-tokens": 40,
         "batch-tokens": 200,
     }
-    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    return [sys.executable, "-c", "from rankprompt.cli import main; main()", "rerank", *words]
+    arguments = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    return [sys.executable, "-c", "from rankprompt.cli import main; main()", "rerank", *arguments]
 
 
 def start(folder: Path, name: str, journal: Path) -> subprocess.Popen[bytes]:
-    # One thread, so that two processes do not fight over the cores.
+    # A single thread, so that two processes do not compete for the cores.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command(folder, name, journal), env=environment, stderr=subprocess.DEVNULL
@@ -64,7 +64,7 @@ def totals(journal: Path) -> tuple[int, int]:
 
 
 def batches(journal: Path) -> int:
-    """The model batches committed so far, seen from outside; -1 where there is no journal yet."""
+    """The number of model batches committed so far; -1 where there is no journal yet."""
     try:
         with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as database:
             count: int = database.execute("select count(*) from batches").fetchone()[0]
@@ -75,17 +75,19 @@ def batches(journal: Path) -> int:
 
 def costs(folder: Path, name: str) -> dict[str, Any]:
     manifest = json.loads((folder / f"{name}.json").read_text())
-    found: dict[str, Any] = manifest["costs"]
-    return found
+    costs: dict[str, Any] = manifest["costs"]
+    return costs
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds the first stage's run and what an uninterrupted reranking of it writes."""
+    """A folder with the first stage's run and the output of an uninterrupted reranking."""
     folder, source = tmp_path_factory.mktemp("resume"), sample("en")
     queries = dict(list(read_queries(source / "queries.tsv").items())[:QUERIES])
-    found = bm25(queries, read_documents(source / "docs.jsonl"), depth=2 * DEPTH)
-    write_run(folder / "first.trec", {query: list(one) for query, one in found.items()}, "bm25")
+    scores = bm25(queries, read_documents(source / "docs.jsonl"), depth=2 * DEPTH)
+    write_run(
+        folder / "bm25.trec", {query: list(ranking) for query, ranking in scores.items()}, "bm25"
+    )
     finish(start(folder, "whole", folder / "whole.journal"))
     return folder
 
@@ -94,7 +96,7 @@ def test_killed_ten_times_it_writes_the_same_run_and_asks_nothing_twice(folder: 
     rng = random.Random(2)
     whole, journal = folder / "whole.journal", folder / "killed.journal"
     assert batches(whole) > 3 * KILLS, "too few batches to be killed ten times among them"
-    seen_at_kills = []
+    batches_at_kills = []
     for _ in range(KILLS):
         before = max(batches(journal), 0)
         target, pause = before + rng.randint(1, 2), rng.uniform(0, 0.3)
@@ -105,20 +107,20 @@ def test_killed_ten_times_it_writes_the_same_run_and_asks_nothing_twice(folder: 
         time.sleep(pause)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        seen_at_kills.append(batches(journal))
+        batches_at_kills.append(batches(journal))
         assert not (folder / "killed.trec").exists()
         assert not (folder / "killed.json").exists()
-    assert len(set(seen_at_kills)) == KILLS  # each one got further than the one before
+    assert len(set(batches_at_kills)) == KILLS  # each process got further than the one before
     finish(start(folder, "killed", journal))
 
     assert (folder / "killed.trec").read_bytes() == (folder / "whole.trec").read_bytes()
-    answers, asked = totals(journal)
-    assert asked == answers == totals(whole)[1] == costs(folder, "whole")["prompts"]
-    # The very batches of the run that nobody interrupted.
+    answers, prompts = totals(journal)
+    assert prompts == answers == totals(whole)[1] == costs(folder, "whole")["prompts"]
+    # Exactly the batches of the uninterrupted run.
     assert batches(journal) == batches(whole)
     last = costs(folder, "killed")
-    assert last["model_batches"] == batches(whole) - seen_at_kills[-1]
-    assert 0 < last["prompts"] < asked
+    assert last["model_batches"] == batches(whole) - batches_at_kills[-1]
+    assert 0 < last["prompts"] < prompts
     assert list(folder.glob("killed*damaged*")) == list(folder.glob(".rankprompt-*")) == []
 
 
@@ -132,13 +134,13 @@ def test_a_finished_run_started_again_asks_nothing(folder: Path) -> None:
 
 def test_two_processes_that_share_a_journal_write_the_same_run(folder: Path) -> None:
     journal = folder / "shared.journal"
-    both = [start(folder, name, journal) for name in ("one", "other")]
+    both = [start(folder, name, journal) for name in ("first", "second")]
     for process in both:
         finish(process)
-    for name in ("one", "other"):
+    for name in ("first", "second"):
         assert (folder / f"{name}.trec").read_bytes() == (folder / "whole.trec").read_bytes()
-    answers, asked = totals(journal)
+    answers, prompts = totals(journal)
     assert answers == totals(folder / "whole.journal")[0]
-    # What both asked at the very same moment was paid twice, but kept once.
-    assert asked == costs(folder, "one")["prompts"] + costs(folder, "other")["prompts"]
-    assert answers <= asked <= 2 * answers
+    # A prompt that both sent at the same moment was paid twice, but stored once.
+    assert prompts == costs(folder, "first")["prompts"] + costs(folder, "second")["prompts"]
+    assert answers <= prompts <= 2 * answers

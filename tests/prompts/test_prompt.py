@@ -1,11 +1,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rankprompt.errors import FormatError, InputError, UnknownNameError
-from rankprompt.prompts.prompt import SHIPPED, Prompt, load_prompt, parse_template
+from rankprompt.prompts.prompt import SHIPPED, Prompt, load_prompt
+from rankprompt.prompts.template import parse_template
 
 CHOICE = 'kind = "choice"\ntext = "{query}: {first} or {second}?"\noptions = ["A", "B"]\n'
 CONTRAST = (
@@ -25,68 +24,12 @@ def load(path: Path, content: str) -> Prompt:
     return load_prompt(str(path))
 
 
-@pytest.mark.parametrize(
-    ("text", "slots", "filled"),
-    [
-        ("", set(), ""),
-        ("no slot", set(), "no slot"),
-        ("{a}", {"a"}, "1"),
-        ("{a}{b}{a}", {"a", "b"}, "121"),
-        ("x {a} y {b} z", {"a", "b"}, "x 1 y 2 z"),
-        ("{{a}}", set(), "{a}"),
-        ("{{{a}}}", {"a"}, "{1}"),
-        ("{{{{a}}}}", set(), "{{a}}"),
-        ('{{"k": "{a}"}}', {"a"}, '{"k": "1"}'),
-    ],
-)
-def test_slots_are_filled_and_doubled_braces_are_braces(
-    text: str, slots: set[str], filled: str
-) -> None:
-    template = parse_template(text)
-    assert template.slots == slots
-    assert template.fill(a="1", b="2", unused="3") == filled
-
-
-@pytest.mark.parametrize(
-    ("text", "brace"),
-    [("{", "{"), ("}", "}"), ("{a", "{"), ("a}", "}"), ("{}", "{"), ("{a}}", "}")],
-)
-def test_a_brace_that_stands_alone_is_refused(text: str, brace: str) -> None:
-    with pytest.raises(ValueError, match=f"a lone '{brace}' in '.*': double it, or name a slot"):
-        parse_template(text)
-
-
-@pytest.mark.parametrize("text", ["{a b}", "{a.b}", "{a!r}", "{a:>9}", "{a[0]}", "{ a }"])
-def test_a_slot_is_a_name_and_nothing_more(text: str) -> None:
-    with pytest.raises(ValueError, match="a lone"):
-        parse_template(text)
-
-
-TEXTS = st.text(st.sampled_from("ab{}\\%$\n 中")) | st.sampled_from(
-    ["{query}", "{first}", "{second}", "{{", "\\1", "%s", "$query"]
-)
-
-
-@given(TEXTS, TEXTS, TEXTS)
-def test_what_a_passage_holds_stays_as_it_is(query: str, first: str, second: str) -> None:
-    template = parse_template("Q {query} 1 {first} 2 {second} E {first}")
-    filled = template.fill(query=query, first=first, second=second)
-    assert filled == "Q " + query + " 1 " + first + " 2 " + second + " E " + first
-
-
-@given(TEXTS)
-def test_any_text_can_be_written_with_doubled_braces(text: str) -> None:
-    template = parse_template(text.replace("{", "{{").replace("}", "}}"))
-    assert template.slots == set()
-    assert template.fill() == text
-
-
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_prompt_holds_what_its_kind_needs(name: str) -> None:
     prompt = load_prompt(name)
     assert prompt.name == name
     assert prompt.description
-    shown = {
+    slots = {
         "choice": {"query", "first", "second"},
         "contrast": {"first", "second", "label"},
         "likelihood": {"passage"},
@@ -94,9 +37,9 @@ def test_a_shipped_prompt_holds_what_its_kind_needs(name: str) -> None:
         "selection": {"query", "passages"},
         "listing": {"query", "passages"},
     }[prompt.kind]
-    assert shown <= prompt.text.slots <= shown | {"query", "number"}
-    several = {"choice": {2}, "contrast": {2}, "grades": {2, 4}}
-    assert len(prompt.options) in several.get(prompt.kind, {0})
+    assert slots <= prompt.text.slots <= slots | {"query", "number"}
+    numbers = {"choice": {2}, "contrast": {2}, "grades": {2, 4}}
+    assert len(prompt.options) in numbers.get(prompt.kind, {0})
     scored = prompt.kind in ("contrast", "likelihood")
     assert prompt.target.slots == ({"query"} if scored else set())
 
@@ -110,8 +53,8 @@ def test_the_shipped_prompts_are_the_files_in_the_folder() -> None:
 def test_the_evolved_prompt_is_the_default_with_tokens_pruned_and_tells_how_it_was_made() -> None:
     seed = load_prompt("query-likelihood-demonstrations")
     evolved = load_prompt("query-likelihood-evolved")
-    left = iter(str(seed.text))
-    assert all(letter in left for letter in str(evolved.text))
+    letters = iter(str(seed.text))
+    assert all(letter in letters for letter in str(evolved.text))
     assert len(str(evolved.text)) < len(str(seed.text))
     assert (evolved.kind, str(evolved.target), evolved.prior, evolved.chat) == (
         seed.kind, str(seed.target), seed.prior, seed.chat

@@ -22,7 +22,7 @@ Pair = tuple[int, int]
 
 
 def rank(
-    items: Sequence[int], judge: Callable[[int, int], float], **given: float | None
+    items: Sequence[int], judge: Callable[[int, int], float], **settings: float | None
 ) -> tuple[list[int], list[list[Pair]]]:
     rounds: list[list[Pair]] = []
 
@@ -30,17 +30,17 @@ def rank(
         rounds.append(list(pairs))
         return [judge(*pair) for pair in pairs]
 
-    return drive(bradley_terry(items, **{"k": 10, **given}), answer), rounds  # type: ignore[arg-type]
+    return drive(bradley_terry(items, **{"k": 10, **settings}), answer), rounds  # type: ignore[arg-type]
 
 
 def lower(first: int, second: int) -> float:
     return float(first < second)
 
 
-def circles(first: int, second: int) -> float:
-    """A judge of drawn answers, the same each time."""
+def intransitive(first: int, second: int) -> float:
+    """The random preference of a judge that answers a pair alike each time."""
     if first > second:
-        return 1 - circles(second, first)
+        return 1 - intransitive(second, first)
     return float(uniform(0, str(first), str(second)) < 0.5)
 
 
@@ -49,18 +49,18 @@ ITEMS = st.integers(0, 45).flatmap(lambda n: st.permutations(range(n)))
 
 @settings(max_examples=60)
 @given(ITEMS, st.integers(-1, 50), st.integers(-5, 300), st.sampled_from([0.0, 1.0, 5.0]))
-def test_a_judge_of_circles_ends_within_the_budget_and_is_asked_no_pair_twice(
+def test_an_intransitive_judge_ends_within_the_budget_and_is_asked_no_pair_twice(
     items: list[int], k: int, budget: int, prior: float
 ) -> None:
-    ranking, rounds = rank(items, circles, k=k, budget=budget, prior=prior)
+    ranking, rounds = rank(items, intransitive, k=k, budget=budget, prior=prior)
     assert sorted(ranking) == sorted(items)
-    asked = list(chain.from_iterable(rounds))
+    compared = list(chain.from_iterable(rounds))
     pairs = len(items) * (len(items) - 1) // 2
-    assert len(asked) == (min(max(budget, 0), pairs) if k > 0 else 0)
-    assert len({frozenset(pair) for pair in asked}) == len(asked)
-    for pairs_at_once in rounds:
-        assert max(Counter(chain.from_iterable(pairs_at_once)).values()) == 1
-    assert rank(items, circles, k=k, budget=budget, prior=prior) == (ranking, rounds)
+    assert len(compared) == (min(max(budget, 0), pairs) if k > 0 else 0)
+    assert len({frozenset(pair) for pair in compared}) == len(compared)
+    for round_pairs in rounds:
+        assert max(Counter(chain.from_iterable(round_pairs)).values()) == 1
+    assert rank(items, intransitive, k=k, budget=budget, prior=prior) == (ranking, rounds)
 
 
 @pytest.mark.parametrize("prior", [0.0, 1.0])
@@ -71,7 +71,7 @@ def test_a_consistent_judge_gives_the_top_of_a_random_order_but_for_near_ones(
     for seed in range(3):
         ranking, _ = rank(Random(seed).sample(range(n), n), lower, prior=prior)
         assert len(set(ranking[:10]) & set(range(10))) >= 9
-        assert max(abs(place - item) for place, item in enumerate(ranking[:10])) <= 3
+        assert max(abs(position - item) for position, item in enumerate(ranking[:10])) <= 3
 
 
 def test_asked_about_every_pair_a_consistent_judge_gives_the_exact_order() -> None:
@@ -81,14 +81,14 @@ def test_asked_about_every_pair_a_consistent_judge_gives_the_exact_order() -> No
 
 
 def test_a_hundred_items_take_700_comparisons_in_some_tens_of_rounds() -> None:
-    _, rounds = rank(range(100), circles)
+    _, rounds = rank(range(100), intransitive)
     assert (
         sum(map(len, rounds))
         == METHODS["bradley-terry"].estimate(100, RankerSettings(10, 10))
         == 700
     )
     assert len(rounds) < 50
-    # Late in a field, one or two may have met all those that are left.
+    # Late in a field, an item or two may have met all free opponents.
     assert all(48 <= len(pairs) <= 50 for pairs in rounds[:7])
 
 
@@ -104,8 +104,8 @@ def test_ties_change_nothing_whatever_the_budget(budget: int) -> None:
 
 
 def test_a_soft_preference_counts_as_much_as_it_is_sure() -> None:
-    def judge(sure: float) -> Callable[[int, int], float]:
-        return lambda first, second: {(0, 1): sure, (1, 2): 0.7, (0, 2): 0.5}[first, second]
+    def judge(certainty: float) -> Callable[[int, int], float]:
+        return lambda first, second: {(0, 1): certainty, (1, 2): 0.7, (0, 2): 0.5}[first, second]
 
     assert rank([0, 1, 2], judge(0.5))[0] == [1, 0, 2]
     assert rank([0, 1, 2], judge(0.9))[0] == [0, 1, 2]
@@ -121,8 +121,8 @@ def test_certainty_stops_before_the_budget_and_later_where_more_is_wanted() -> N
 
 
 def test_the_prior_decides_who_plays_whom_first() -> None:
-    _, with_prior = rank(range(40), circles, prior=5)
-    _, without = rank(range(40), circles, prior=0)
+    _, with_prior = rank(range(40), intransitive, prior=5)
+    _, without = rank(range(40), intransitive, prior=0)
     assert with_prior[0] == without[0] == [(i, i + 1) for i in range(0, 40, 2)]
     assert with_prior[1] != without[1]
 
@@ -141,7 +141,7 @@ def test_a_judge_that_errs_costs_little_on_dl19(data: Path, noise: float, least:
     judge = PairwiseOracle(qrels, noise=noise)
     rankings = rerank(candidates, judge, partial(bradley_terry, k=10)).rankings
     ranked = {
-        query: {name: float(-place) for place, name in enumerate(names)}
+        query: {name: float(-position) for position, name in enumerate(names)}
         for query, names in rankings.items()
     }
     assert judge.asked == 700 * len(candidates)

@@ -10,18 +10,18 @@ Array = npt.NDArray[np.float64]
 
 
 def answers(seed: int, n: int = 8, games: int = 60) -> list[tuple[int, int]]:
-    """Winner and loser of games between items of drawn strengths."""
+    """The winners and losers of games between items of random strengths."""
     random = np.random.default_rng(seed)
     strengths = random.normal(size=n)
-    played = []
+    results = []
     for _ in range(games):
         i, j = random.choice(n, 2, replace=False).tolist()
         first = random.random() < 1 / (1 + np.exp(strengths[j] - strengths[i]))
-        played.append((i, j) if first else (j, i))
-    return played
+        results.append((i, j) if first else (j, i))
+    return results
 
 
-def counted(games: list[tuple[int, int]], n: int) -> Array:
+def count_wins(games: list[tuple[int, int]], n: int) -> Array:
     wins = np.zeros((n, n))
     for winner, loser in games:
         wins[winner, loser] += 1
@@ -33,10 +33,10 @@ def counted(games: list[tuple[int, int]], n: int) -> Array:
 def test_strengths_without_lapses_are_those_of_choix(seed: int, alpha: float) -> None:
     choix = pytest.importorskip("choix")
     games = answers(seed)
-    # choix punishes alpha times the sum of squares: half a precision of ours.
+    # choix penalises alpha times the sum of squares: half of our precision.
     expected = choix.opt_pairwise(8, games, alpha=alpha)
-    found = fit_strengths(counted(games, 8), np.zeros(8), precision=2 * alpha)
-    assert found.mean == pytest.approx(expected, abs=1e-3)
+    strengths = fit_strengths(count_wins(games, 8), np.zeros(8), precision=2 * alpha)
+    assert strengths.mean == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_covariance_is_the_inverse_of_the_information() -> None:
@@ -55,7 +55,7 @@ def test_without_answers_the_prior_is_all_that_is_known() -> None:
 
 
 def test_lapses_make_an_upset_weak_evidence() -> None:
-    # Item 0 beats 1 to 5, loses to none but the last of all.
+    # Item 0 beats items 1 to 5 and loses only to item 6, which the others beat.
     wins = np.zeros((7, 7))
     wins[0, 1:6] = wins[1:6, 6] = wins[6, 0] = 1
 
@@ -66,7 +66,7 @@ def test_lapses_make_an_upset_weak_evidence() -> None:
     assert lead(0.15) > lead(0.0) > 0
 
 
-# Fisher's steps alone are still on their way after thousands.
+# Here Fisher's steps alone would not converge in thousands of steps.
 @example(9, 2186, 0.3, 0.05)
 @settings(max_examples=60)
 @given(
@@ -85,8 +85,8 @@ def test_any_answers_give_a_stationary_point(
 
     def posterior(strengths: Array) -> float:
         chance = 1 / (1 + np.exp(strengths[None, :] - strengths[:, None]))
-        seen = (wins * np.log(lapse + (1 - 2 * lapse) * chance)).sum()
-        return float(seen - precision / 2 * ((strengths - prior) ** 2).sum())
+        loglikelihood = (wins * np.log(lapse + (1 - 2 * lapse) * chance)).sum()
+        return float(loglikelihood - precision / 2 * ((strengths - prior) ** 2).sum())
 
     mean, covariance = fit_strengths(wins, prior, precision=precision, lapse=lapse)
     assert np.isfinite(mean).all()

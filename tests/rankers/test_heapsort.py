@@ -7,7 +7,7 @@ from rankprompt.rankers.driver import drive
 
 
 def cost(grades: list[int]) -> tuple[list[int], int, int]:
-    """The ranking of the places by their grades, the comparisons and the rounds."""
+    """The ranking of the indices by their grades, the comparisons and the rounds."""
     rounds: list[int] = []
 
     def answer(pairs: Sequence[tuple[int, int]]) -> list[float]:
@@ -25,7 +25,7 @@ def test_the_top_ten_of_a_hundred_in_random_order_cost_some_270_comparisons() ->
 
 def test_the_sifts_of_a_level_share_their_rounds() -> None:
     _, comparisons, rounds = cost(Random(0).sample(range(100), 100))
-    # Building asks at most 2 a level of each subtree: 2 + 4 + .. + 12 rounds, not some 190.
+    # Building the heap takes at most 2 rounds a level of a subtree: 2 + 4 + .. + 12, not about 190.
     assert comparisons - rounds > 100
 
 

@@ -7,16 +7,16 @@ from rankprompt.rankers.driver import drive
 
 
 def windows(n: int, size: int, step: int) -> list[tuple[int, int]]:
-    """Where each window begins and ends, before a judge that changes nothing."""
-    found = []
+    """The bounds of each window, before a judge that changes nothing."""
+    bounds = []
 
-    def answer(asked: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        ((*shown,),) = asked
-        found.append((shown[0], shown[-1] + 1))
+    def answer(questions: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        ((*shown,),) = questions
+        bounds.append((shown[0], shown[-1] + 1))
         return [tuple(range(len(shown)))]
 
     assert drive(listwise(range(n), size=size, step=step), answer) == list(range(n))
-    return found
+    return bounds
 
 
 def test_a_hundred_items_take_nine_windows() -> None:
@@ -38,8 +38,8 @@ def test_windows_overlap_whatever_the_step() -> None:
 
 
 def test_the_best_is_carried_to_the_top() -> None:
-    def answer(asked: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        return [tuple(sorted(range(len(one)), key=lambda i: -one[i])) for one in asked]
+    def answer(questions: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return [tuple(sorted(range(len(shown)), key=lambda i: -shown[i])) for shown in questions]
 
     ranking = drive(listwise(range(100), size=20, step=10), answer)
     assert ranking[:10] == list(range(99, 89, -1))

@@ -18,7 +18,7 @@ Pair = tuple[int, int]
 def ranked(
     name: str, items: list[int], passes: int, *, seed: int, ties: float, early_exit: bool = False
 ) -> tuple[list[int], list[list[Pair]]]:
-    """The ranking and the rounds under a judge of the pair alone, with circles and ties."""
+    """The ranking and the rounds before a judge with intransitive answers and ties."""
     rounds: list[list[Pair]] = []
 
     def judge(first: int, second: int) -> float:
@@ -46,13 +46,13 @@ TIES = st.sampled_from([0.0, 0.3, 0.8, 0.95])
 def test_the_overlapping_passes_ask_and_rank_as_the_plain_ones(
     items: list[int], passes: int, seed: int, ties: float
 ) -> None:
-    plain, asked = ranked("sliding", items, passes, seed=seed, ties=ties)
+    plain, plain_rounds = ranked("sliding", items, passes, seed=seed, ties=ties)
     ranking, overlapping = ranked("pipelined", items, passes, seed=seed, ties=ties)
     assert ranking == plain
-    assert Counter(chain.from_iterable(overlapping)) == Counter(chain.from_iterable(asked))
-    assert all(len(pairs) == 1 for pairs in asked)
+    assert Counter(chain.from_iterable(overlapping)) == Counter(chain.from_iterable(plain_rounds))
+    assert all(len(pairs) == 1 for pairs in plain_rounds)
     for pairs in overlapping:
-        members = [one for pair in pairs for one in pair]
+        members = [item for pair in pairs for item in pair]
         assert len(set(members)) == len(members)
 
 
@@ -64,21 +64,21 @@ def test_an_early_exit_changes_no_ranking_and_asks_no_more(
     plain, _ = ranked("sliding", items, passes, seed=seed, ties=ties)
     for name in ("sliding", "pipelined"):
         _, rounds = ranked(name, items, passes, seed=seed, ties=ties)
-        early, asked = ranked(name, items, passes, seed=seed, ties=ties, early_exit=True)
+        early, early_rounds = ranked(name, items, passes, seed=seed, ties=ties, early_exit=True)
         assert early == plain
-        # What is asked before the exit is what would have been asked anyway.
-        assert asked == rounds[: len(asked)]
+        # The rounds before the exit are those of the plain method.
+        assert early_rounds == rounds[: len(early_rounds)]
 
 
 @pytest.mark.parametrize(
     ("name", "comparisons"),
-    # The plain passes stop after the first; nine more are under way where they overlap.
+    # Plain passes stop after the first; overlapping ones have begun nine more by then.
     [("sliding", 99), ("pipelined", sum(99 - 2 * p for p in range(10)))],
 )
 def test_an_early_exit_stops_as_soon_as_a_pass_swaps_nothing(name: str, comparisons: int) -> None:
-    _, asked = ranked(name, list(range(100)), 10, seed=0, ties=1.0, early_exit=True)
-    assert len(asked) == 99
-    assert sum(map(len, asked)) == comparisons
+    _, rounds = ranked(name, list(range(100)), 10, seed=0, ties=1.0, early_exit=True)
+    assert len(rounds) == 99
+    assert sum(map(len, rounds)) == comparisons
 
 
 def test_an_early_exit_waits_for_a_whole_pass_without_a_swap() -> None:
@@ -105,10 +105,10 @@ def test_an_early_exit_waits_for_a_whole_pass_without_a_swap() -> None:
 
 def test_ten_passes_over_a_hundred_take_108_rounds_in_place_of_945() -> None:
     items = Random(0).sample(range(100), 100)
-    plain, asked = ranked("sliding", items, 10, seed=1, ties=0.1)
+    plain, plain_rounds = ranked("sliding", items, 10, seed=1, ties=0.1)
     ranking, overlapping = ranked("pipelined", items, 10, seed=1, ties=0.1)
     assert ranking == plain
-    assert len(asked) == sum(map(len, overlapping)) == 10 * (2 * 100 - 10 - 1) // 2 == 945
+    assert len(plain_rounds) == sum(map(len, overlapping)) == 10 * (2 * 100 - 10 - 1) // 2 == 945
     assert len(overlapping) == 108
 
 

@@ -6,7 +6,7 @@ from rankprompt.rankers.seeded_random import uniform
 
 
 def soft(first: int, second: int) -> float:
-    """Answers of a judge that errs at times, the same in either direction."""
+    """The soft preference of a judge that errs at times, consistent in both directions."""
     if first > second:
         return 1 - soft(second, first)
     return 0.3 + 0.6 * uniform(3, str(first), str(second))
@@ -22,8 +22,8 @@ def test_rounds_are_disjoint_and_no_pair_meets_twice() -> None:
     drive(prp_graph(range(30)), answer)  # type: ignore[arg-type]
     assert sum(map(len, rounds)) == 20 * 15
     assert 20 <= len(rounds) <= 25
-    asked = [frozenset(pair) for pairs in rounds for pair in pairs]
-    assert len(set(asked)) == len(asked)
+    compared = [frozenset(pair) for pairs in rounds for pair in pairs]
+    assert len(set(compared)) == len(compared)
     for pairs in rounds:
         assert len({item for pair in pairs for item in pair}) == 2 * len(pairs)
     # The first round pairs neighbours; the second, winners with winners.
@@ -49,12 +49,12 @@ def test_ranks_are_networkxs_pagerank() -> None:
 
 
 def test_a_budget_is_kept_to_the_pair() -> None:
-    asked = 0
+    compared = 0
 
     def answer(pairs: list[tuple[int, int]]) -> list[float]:
-        nonlocal asked
-        asked += len(pairs)
+        nonlocal compared
+        compared += len(pairs)
         return [float(i < j) for i, j in pairs]
 
     assert sorted(drive(prp_graph(range(10), budget=13), answer)) == list(range(10))  # type: ignore[arg-type]
-    assert asked == 13
+    assert compared == 13

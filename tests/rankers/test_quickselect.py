@@ -13,7 +13,7 @@ def test_partitions_that_do_not_touch_share_their_rounds() -> None:
         return [float(first < second) for first, second in pairs]
 
     assert drive(quickselect([2, 0, 1, 3, 6, 4, 5], k=7), lower) == list(range(7))
-    # The pivot stands half-way, at 3; then 0..2 and 4..6 are parted side by side.
+    # The pivot is the middle item, 3; then 0..2 and 4..6 are partitioned in the same round.
     assert rounds[0] == [(2, 3), (0, 3), (1, 3), (6, 3), (4, 3), (5, 3)]
     assert rounds[1] == [(2, 0), (1, 0), (6, 4), (5, 4)]
 
@@ -32,7 +32,7 @@ def test_the_top_ten_of_a_hundred_take_few_rounds_and_few_comparisons() -> None:
 
 
 def test_the_deepest_recursion_of_quicksort_breaks_nothing() -> None:
-    # Upside down, a top 1 parts off two items at a time.
+    # In reverse order, partitions for the top 1 remove two items at a time.
     items = list(range(1200))
     ranking = drive(
         quickselect(items, k=1),

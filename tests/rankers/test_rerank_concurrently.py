@@ -1,4 +1,4 @@
-"""Free-running is lock-step, but for the waiting: one test for each thing that could differ."""
+"""Queries that run independently are ranked as in lock-step, with the same prompts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,27 +25,27 @@ from tests.fakes import PROMPT, FakeModel, FakeServer
 CANDIDATES = [
     Candidates(
         Query(f"q{q}", f"about {q}"),
-        tuple(Document(f"d{q}-{place}", f"words of {q} and {place}") for place in range(9)),
-        tuple(float(-place) for place in range(9)),
+        tuple(Document(f"d{q}-{rank}", f"words of {q} and {rank}") for rank in range(9)),
+        tuple(float(-rank) for rank in range(9)),
     )
     for q in range(5)
 ]
-READING = pairwise_adapter(PROMPT, "scoring")
+ADAPTER = pairwise_adapter(PROMPT, "scoring")
 
 
-def served(
-    model: FakeServer, journal: Journal, method: str = "heapsort", **how: object
+def rerank_by_server(
+    model: FakeServer, journal: Journal, method: str = "heapsort", **settings: object
 ) -> tuple[Reranked, PairwiseJudge, ConcurrentCachedModel]:
     async def go() -> tuple[Reranked, PairwiseJudge, ConcurrentCachedModel]:
-        answering = ConcurrentCachedModel(model, journal, **how)  # type: ignore[arg-type]
-        judge = PairwiseJudge(answering, READING, decide="soft")
+        cached = ConcurrentCachedModel(model, journal, **settings)  # type: ignore[arg-type]
+        judge = PairwiseJudge(cached, ADAPTER, decide="soft")
         ranked = await rerank_concurrently(
             CANDIDATES,
             judge.ask_concurrently,
             METHODS[method].bind(RankerSettings(4, 3, False)),
             adjust=FirstStagePrior(CANDIDATES, 0.3).adjust,
         )
-        return ranked, judge, answering
+        return ranked, judge, cached
 
     return asyncio.run(go())
 
@@ -53,34 +53,34 @@ def served(
 @pytest.mark.parametrize("method", PAIRWISE)
 def test_rankings_and_prompts_are_those_of_lock_step(method: str) -> None:
     with closing(Journal(None)) as journal, closing(Journal(None)) as other:
-        answering = CachedModel(FakeModel(), journal)
-        judge = PairwiseJudge(answering, READING, decide="soft")
+        cached = CachedModel(FakeModel(), journal)
+        judge = PairwiseJudge(cached, ADAPTER, decide="soft")
         expected = rerank(
             CANDIDATES,
             judge,
             adjust=FirstStagePrior(CANDIDATES, 0.3).adjust,
             ranker=METHODS[method].bind(RankerSettings(4, 3, False)),
         )
-        found, async_judge, async_answering = served(FakeServer(), other, method)
-    assert found.rankings == expected.rankings
-    assert list(found.rankings) == list(expected.rankings)
-    assert found.rounds == expected.rounds
+        reranked, async_judge, async_cached = rerank_by_server(FakeServer(), other, method)
+    assert reranked.rankings == expected.rankings
+    assert list(reranked.rankings) == list(expected.rankings)
+    assert reranked.rounds == expected.rounds
     assert async_judge.asked == judge.asked
-    assert async_answering.costs.prompts == answering.costs.prompts
+    assert async_cached.costs.prompts == cached.costs.prompts
     assert async_judge.diagnostics.summary() == judge.diagnostics.summary()
 
 
 def test_calls_under_way_keep_to_the_limit_and_reach_it() -> None:
     model = FakeServer()
     with closing(Journal(None)) as journal:
-        served(model, journal, "allpair", concurrency=7)
+        rerank_by_server(model, journal, "allpair", concurrency=7)
     assert model.busiest == 7
 
 
 def test_what_the_journal_holds_is_not_asked_again(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j.journal")) as journal:
-        first, _, before = served(FakeServer(), journal)
-        again, judge, after = served(FakeServer(), journal)
+        first, _, before = rerank_by_server(FakeServer(), journal)
+        again, judge, after = rerank_by_server(FakeServer(), journal)
         assert journal.totals() == (before.costs.prompts, before.costs.prompts)
     assert again == first
     assert (after.costs.prompts, judge.asked) == (0, 0)
@@ -91,9 +91,9 @@ def test_the_same_request_twice_at_a_time_is_asked_once() -> None:
     model = FakeServer()
 
     async def go(journal: Journal) -> list[list[Reply]]:
-        answering = ConcurrentCachedModel(model, journal)
+        cached = ConcurrentCachedModel(model, journal)
         request = Request("the same", (" A", " B"))
-        return await asyncio.gather(*(answering.answer([request]) for _ in range(5)))
+        return await asyncio.gather(*(cached.answer([request]) for _ in range(5)))
 
     with closing(Journal(None)) as journal:
         answers = asyncio.run(go(journal))
@@ -101,19 +101,19 @@ def test_the_same_request_twice_at_a_time_is_asked_once() -> None:
     assert len({reply.answer for (reply,) in answers}) == 1
 
 
-def test_a_slow_query_holds_nobody_up() -> None:
+def test_a_slow_query_does_not_delay_the_others() -> None:
     finished: list[str] = []
 
     class Timed(FakeServer):
         async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
-            found = await super().answer(request)
+            answer = await super().answer(request)
             finished.append(request.prompt.split("about ")[1][0])
-            return found
+            return answer
 
     model = Timed(slow=lambda request: "about 0" in request.prompt)
     with closing(Journal(None)) as journal:
-        served(model, journal)
-    last_of_others = max(place for place, query in enumerate(finished) if query != "0")
+        rerank_by_server(model, journal)
+    last_of_others = max(index for index, query in enumerate(finished) if query != "0")
     assert finished[: last_of_others + 1].count("0") < finished.count("0") / 3
 
 
@@ -123,11 +123,12 @@ def test_a_slow_query_holds_nobody_up() -> None:
 )
 def test_a_spent_budget_ends_with_a_ranking(method: str, budget: Budget) -> None:
     with closing(Journal(None)) as journal:
-        found, judge, answering = served(FakeServer(), journal, method, budget=budget)
+        reranked, judge, cached = rerank_by_server(FakeServer(), journal, method, budget=budget)
     assert judge.unasked > 0
-    for one in CANDIDATES:
-        assert sorted(found.rankings[one.query.id]) == sorted(doc.id for doc in one.documents)
-    costs = answering.costs
+    for query in CANDIDATES:
+        ids = sorted(document.id for document in query.documents)
+        assert sorted(reranked.rankings[query.query.id]) == ids
+    costs = cached.costs
     assert budget.prompts is None or costs.prompts == budget.prompts
     assert budget.tokens is None or budget.tokens <= costs.tokens < 2 * budget.tokens
     assert budget.cost is None or budget.cost <= budget.price(costs) < 2 * budget.cost
@@ -136,35 +137,37 @@ def test_a_spent_budget_ends_with_a_ranking(method: str, budget: Budget) -> None
 def test_a_budget_of_nothing_leaves_the_first_stages_order() -> None:
     model = FakeServer()
     with closing(Journal(None)) as journal:
-        found, judge, _ = served(model, journal, budget=Budget(prompts=0))
+        reranked, judge, _ = rerank_by_server(model, journal, budget=Budget(prompts=0))
     assert model.prompts == []
     assert judge.asked == 0
-    assert found.rankings["q1"] == [doc.id for doc in CANDIDATES[1].documents]
+    assert reranked.rankings["q1"] == [document.id for document in CANDIDATES[1].documents]
 
 
 def test_a_budget_holds_for_a_local_model_too() -> None:
     model = FakeModel(batch_size=4)
     with closing(Journal(None)) as journal:
-        answering = CachedModel(model, journal, Budget(prompts=10))
-        judge = PairwiseJudge(answering, READING)
-        found = rerank(CANDIDATES, judge, allpair)
-    assert answering.costs.prompts == len(model.prompts) == 10
+        cached = CachedModel(model, journal, Budget(prompts=10))
+        judge = PairwiseJudge(cached, ADAPTER)
+        reranked = rerank(CANDIDATES, judge, allpair)
+    assert cached.costs.prompts == len(model.prompts) == 10
     assert judge.unasked > 0
-    assert sorted(found.rankings["q0"]) == sorted(doc.id for doc in CANDIDATES[0].documents)
+    assert sorted(reranked.rankings["q0"]) == sorted(
+        document.id for document in CANDIDATES[0].documents
+    )
 
 
 def test_a_journal_answers_beyond_the_budget(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j.journal")) as journal:
-        first, _, _ = served(FakeServer(), journal)
-        again, judge, _ = served(FakeServer(), journal, budget=Budget(prompts=0))
+        first, _, _ = rerank_by_server(FakeServer(), journal)
+        again, judge, _ = rerank_by_server(FakeServer(), journal, budget=Budget(prompts=0))
     assert again == first
     assert judge.unasked == 0
 
 
 def test_prices_are_of_a_million_tokens_read_and_written() -> None:
     with closing(Journal(None)) as journal:
-        _, _, answering = served(FakeServer(), journal)
-    costs = answering.costs
+        _, _, cached = rerank_by_server(FakeServer(), journal)
+    costs = cached.costs
     assert costs.written == costs.prompts
     budget = Budget(price_in=2.0, price_out=10.0)
     read = costs.tokens - costs.written
@@ -181,20 +184,20 @@ def test_a_broken_server_ends_the_run_and_keeps_what_was_answered(tmp_path: Path
     model = Dying()
     with closing(Journal(tmp_path / "j.journal")) as journal:
         with pytest.raises(ModelError, match="has gone"):
-            served(model, journal)
-        asked = len(model.prompts)
-        assert asked >= 30
-        assert journal.totals() == (asked, asked)
-        found, _, answering = served(FakeServer(), journal)
-        expected, _, whole = served(FakeServer(), Journal(None))
-        assert found == expected
-        assert answering.costs.prompts == whole.costs.prompts - asked
+            rerank_by_server(model, journal)
+        prompts = len(model.prompts)
+        assert prompts >= 30
+        assert journal.totals() == (prompts, prompts)
+        reranked, _, cached = rerank_by_server(FakeServer(), journal)
+        expected, _, whole = rerank_by_server(FakeServer(), Journal(None))
+        assert reranked == expected
+        assert cached.costs.prompts == whole.costs.prompts - prompts
 
 
-def test_a_flow_is_closed_and_checked_as_in_lock_step() -> None:
+def test_a_generator_is_closed_and_checked_as_in_lock_step() -> None:
     closed = []
 
-    def flow() -> QuestionGenerator[int, int, str]:
+    def generator() -> QuestionGenerator[int, int, str]:
         try:
             yield [1, 2]
             yield []
@@ -202,29 +205,29 @@ def test_a_flow_is_closed_and_checked_as_in_lock_step() -> None:
         finally:
             closed.append(True)
 
-    async def answer(asked: Sequence[int]) -> list[int]:
-        return list(asked)
+    async def answer(questions: Sequence[int]) -> list[int]:
+        return list(questions)
 
     async def short(_: Sequence[int]) -> list[int]:
         return [1]
 
     with pytest.raises(RuntimeError, match="empty round"):
-        asyncio.run(drive_async(flow(), answer))
+        asyncio.run(drive_async(generator(), answer))
     with pytest.raises(RuntimeError, match="2 questions got 1"):
-        asyncio.run(drive_async(flow(), short))
+        asyncio.run(drive_async(generator(), short))
     assert closed == [True, True]
 
 
 def test_queries_under_way_keep_to_their_limit() -> None:
     busy = most = 0
 
-    async def judge(comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
+    async def judge(questions: Sequence[PairwiseQuestion]) -> list[Preference]:
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
         await asyncio.sleep(0)
         busy -= 1
-        return [0.5] * len(comparisons)
+        return [0.5] * len(questions)
 
     ranked = asyncio.run(
         rerank_concurrently(
@@ -232,7 +235,7 @@ def test_queries_under_way_keep_to_their_limit() -> None:
         )
     )
     assert most == 2
-    assert ranked.rankings["q2"] == [doc.id for doc in CANDIDATES[2].documents]
+    assert ranked.rankings["q2"] == [document.id for document in CANDIDATES[2].documents]
 
 
 def test_where_one_call_fails_the_others_do_not_go_on_spending() -> None:
@@ -246,13 +249,13 @@ def test_where_one_call_fails_the_others_do_not_go_on_spending() -> None:
     model = Failing()
 
     async def go(journal: Journal) -> int:
-        answering = ConcurrentCachedModel(model, journal, concurrency=2)
-        judge = PairwiseJudge(answering, READING)
+        cached = ConcurrentCachedModel(model, journal, concurrency=2)
+        judge = PairwiseJudge(cached, ADAPTER)
         with pytest.raises(ModelError):
             await rerank_concurrently(CANDIDATES, judge.ask_concurrently, allpair)
-        asked = len(model.prompts)
+        prompts = len(model.prompts)
         await asyncio.sleep(0.1)
-        return len(model.prompts) - asked
+        return len(model.prompts) - prompts
 
     with closing(Journal(None)) as journal:
         assert asyncio.run(go(journal)) == 0

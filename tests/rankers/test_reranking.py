@@ -15,20 +15,20 @@ IDS = st.lists(st.text("abcdef", min_size=1, max_size=3), unique=True, max_size=
 
 
 def candidates(query: str, *documents: str) -> Candidates:
-    scores = tuple(float(-place) for place in range(len(documents)))
+    scores = tuple(float(-rank) for rank in range(len(documents)))
     texts = tuple(Document(name, f"text of {name}") for name in documents)
     return Candidates(Query(query, f"text of {query}"), texts, scores)
 
 
-class Heard:
-    """Prefers the later id in the alphabet, and keeps the rounds that it was asked."""
+class AlphabeticalJudge:
+    """Prefers the later id in the alphabet, and records its rounds."""
 
     def __init__(self) -> None:
         self.rounds: list[list[PairwiseQuestion]] = []
 
-    def __call__(self, comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
-        self.rounds.append(list(comparisons))
-        return [float(one.first.id > one.second.id) for one in comparisons]
+    def __call__(self, questions: Sequence[PairwiseQuestion]) -> list[Preference]:
+        self.rounds.append(list(questions))
+        return [float(question.first.id > question.second.id) for question in questions]
 
 
 @given(IDS, st.data())
@@ -57,36 +57,38 @@ def test_merging_a_whole_new_ranking_gives_that_ranking() -> None:
 
 def test_rankings_come_in_the_order_of_the_candidates() -> None:
     given_candidates = [candidates("q2", "a", "c", "b"), candidates("q1", "b", "a")]
-    found = rerank(given_candidates, Heard(), allpair)
-    assert found == Reranked({"q2": ["c", "b", "a"], "q1": ["b", "a"]}, 1)
-    assert list(found.rankings) == ["q2", "q1"]
+    reranked = rerank(given_candidates, AlphabeticalJudge(), allpair)
+    assert reranked == Reranked({"q2": ["c", "b", "a"], "q1": ["b", "a"]}, 1)
+    assert list(reranked.rankings) == ["q2", "q1"]
 
 
 def test_queries_share_their_rounds() -> None:
-    judge = Heard()
+    judge = AlphabeticalJudge()
     rounds: list[int] = []
     ranker = partial(sliding, passes=1)
     many = [candidates("q1", "a", "b", "c", "d"), candidates("q2", "a", "b"), candidates("q3", "a")]
-    found = rerank(many, judge, ranker, on_round=rounds.append)
-    # The longest needs three rounds, and nobody waits for a round of its own.
-    assert found.rounds == len(judge.rounds) == 3
+    reranked = rerank(many, judge, ranker, on_round=rounds.append)
+    # The longest query takes three rounds, and the others share them.
+    assert reranked.rounds == len(judge.rounds) == 3
     assert rounds == [2, 1, 1]
-    assert {one.query.id for one in judge.rounds[0]} == {"q1", "q2"}
-    assert found.rankings["q3"] == ["a"]
+    assert {question.query.id for question in judge.rounds[0]} == {"q1", "q2"}
+    assert reranked.rankings["q3"] == ["a"]
 
 
 @pytest.mark.parametrize("method", PAIRWISE)
 def test_together_a_query_is_ranked_as_it_is_alone(method: str) -> None:
     ranker = METHODS[method].bind(RankerSettings(3, 3, False))
     many = [candidates(f"q{n}", *"gdbfaec"[:n]) for n in range(8)]
-    together = rerank(many, Heard(), ranker)
-    alone = [rerank([one], Heard(), ranker) for one in many]
-    assert together.rankings == {k: v for one in alone for k, v in one.rankings.items()}
-    assert together.rounds == max(one.rounds for one in alone)
+    together = rerank(many, AlphabeticalJudge(), ranker)
+    alone = [rerank([query], AlphabeticalJudge(), ranker) for query in many]
+    assert together.rankings == {
+        query: ranking for reranked in alone for query, ranking in reranked.rankings.items()
+    }
+    assert together.rounds == max(reranked.rounds for reranked in alone)
 
 
 def test_comparisons_carry_query_and_documents_with_their_texts() -> None:
-    judge = Heard()
+    judge = AlphabeticalJudge()
     rerank([candidates("q", "a", "b")], judge, allpair)
     assert judge.rounds == [
         [
@@ -98,27 +100,27 @@ def test_comparisons_carry_query_and_documents_with_their_texts() -> None:
 
 
 def test_nothing_to_rank_asks_nothing() -> None:
-    judge = Heard()
+    judge = AlphabeticalJudge()
     assert rerank([], judge, allpair) == Reranked({}, 0)
-    one_each = [candidates("q1", "a"), candidates("q2")]
-    assert rerank(one_each, judge, allpair) == Reranked({"q1": ["a"], "q2": []}, 0)
+    too_few = [candidates("q1", "a"), candidates("q2")]
+    assert rerank(too_few, judge, allpair) == Reranked({"q1": ["a"], "q2": []}, 0)
     assert judge.rounds == []
 
 
-def ties(comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
-    return [0.5] * len(comparisons)
+def ties(questions: Sequence[PairwiseQuestion]) -> list[Preference]:
+    return [0.5] * len(questions)
 
 
 def test_a_judge_of_ties_shows_the_input_order() -> None:
-    one = [candidates("q", *"abcdef")]
+    query = [candidates("q", *"abcdef")]
 
     def order(name: str, seed: int = 0) -> str:
-        return "".join(rerank(one, ties, allpair, input_order=name, seed=seed).rankings["q"])
+        return "".join(rerank(query, ties, allpair, input_order=name, seed=seed).rankings["q"])
 
     assert order("given") == "abcdef"
     assert order("inverse") == "fedcba"
     shuffled = {order("random", seed) for seed in range(5)}
-    assert all(sorted(one) == list("abcdef") for one in shuffled)
+    assert all(sorted(ranking) == list("abcdef") for ranking in shuffled)
     assert len(shuffled) > 3
     assert order("random", 3) == order("random", 3)
 
@@ -131,22 +133,24 @@ def test_the_random_order_of_a_query_does_not_depend_on_its_neighbours() -> None
 
 
 def test_the_input_order_does_not_matter_to_a_consistent_judge() -> None:
-    one = [candidates("q", *"dbfaec")]
+    query = [candidates("q", *"dbfaec")]
     for name in ("given", "inverse", "random"):
-        found = rerank(one, Heard(), partial(heapsort, k=3), input_order=name)
-        assert found.rankings["q"][:3] == ["f", "e", "d"]
+        reranked = rerank(query, AlphabeticalJudge(), partial(heapsort, k=3), input_order=name)
+        assert reranked.rankings["q"][:3] == ["f", "e", "d"]
 
 
 def test_an_unknown_input_order_and_a_query_twice_are_refused() -> None:
-    one = candidates("q", "a", "b")
-    with pytest.raises(InputError, match="input order must be given, inverse, random, not 'best'"):
-        rerank([one], Heard(), allpair, input_order="best")
-    with pytest.raises(InputError, match="a query id stands twice"):
-        rerank([one, one], Heard(), allpair)
+    query = candidates("q", "a", "b")
+    with pytest.raises(
+        InputError, match="`input_order` must be given, inverse, random, not 'best'"
+    ):
+        rerank([query], AlphabeticalJudge(), allpair, input_order="best")
+    with pytest.raises(InputError, match="two candidates have the same query id"):
+        rerank([query, query], AlphabeticalJudge(), allpair)
 
 
 def test_an_oracle_judge_counts_what_it_was_asked() -> None:
     judge = PairwiseOracle({"q": {"b": 2, "c": 1}})
-    found = rerank([candidates("q", "a", "b", "c")], judge, allpair)
-    assert found.rankings == {"q": ["b", "c", "a"]}
+    reranked = rerank([candidates("q", "a", "b", "c")], judge, allpair)
+    assert reranked.rankings == {"q": ["b", "c", "a"]}
     assert judge.asked == 3

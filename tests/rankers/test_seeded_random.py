@@ -2,15 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.rankers import seeded_random as seeds
+from rankprompt.rankers import seeded_random
 from rankprompt.rankers.seeded_random import uniform
 
 
 @given(st.integers(), st.lists(st.text()))
 def test_a_draw_is_a_function_of_seed_and_parts(seed: int, parts: list[str]) -> None:
-    drawn = uniform(seed, *parts)
-    assert 0 <= drawn < 1
-    assert uniform(seed, *parts) == drawn
+    draw = uniform(seed, *parts)
+    assert 0 <= draw < 1
+    assert uniform(seed, *parts) == draw
 
 
 def test_a_draw_is_the_same_on_every_machine() -> None:
@@ -45,5 +45,5 @@ def test_the_highest_draw_is_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
         def digest(self) -> bytes:
             return b"\xff" * self._size
 
-    monkeypatch.setattr(seeds, "blake2b", Highest)
+    monkeypatch.setattr(seeded_random, "blake2b", Highest)
     assert 0.999 < uniform(0) < 1

@@ -1,4 +1,4 @@
-"""Stages: the head is reranked, the rest stays, costs add up."""
+"""Stages: the top is reranked, the rest keeps its order, and costs add up."""
 
 import pickle
 from collections.abc import Sequence
@@ -15,38 +15,38 @@ Pair = tuple[int, int]
 
 
 def ranked(name: str, items: Sequence[int], k: int = 10) -> tuple[list[int], list[Pair]]:
-    """By a judge that prefers the smaller number; and the pairs asked."""
-    asked: list[Pair] = []
+    """The ranking by a judge that prefers the smaller number, and the pairs compared."""
+    compared: list[Pair] = []
 
     def answer(pairs: Sequence[Pair]) -> list[float]:
-        asked.extend(pairs)
+        compared.extend(pairs)
         return [float(first < second) for first, second in pairs]
 
-    return drive(method(name).bind(RankerSettings(k, k, False))(items), answer), asked
+    return drive(method(name).bind(RankerSettings(k, k, False))(items), answer), compared
 
 
 def test_a_stage_reranks_the_head_of_the_one_before() -> None:
     items = list(range(40))[::-1]
-    ranking, asked = ranked("heapsort,allpair@6", items, k=3)
-    # heapsort ranks as deep as allpair reads.
-    first: list[Pair] = []
+    ranking, compared = ranked("heapsort,allpair@6", items, k=3)
+    # heapsort ranks to the depth of allpair.
+    first_stage: list[Pair] = []
 
     def answer(pairs: Sequence[Pair]) -> list[float]:
-        first.extend(pairs)
-        return [float(one < other) for one, other in pairs]
+        first_stage.extend(pairs)
+        return [float(first < second) for first, second in pairs]
 
     drive(heapsort(items, k=6), answer)
-    assert asked[: len(first)] == first
-    assert len(asked) == len(first) + 15
-    assert {one for pair in asked[len(first) :] for one in pair} == set(range(6))
+    assert compared[: len(first_stage)] == first_stage
+    assert len(compared) == len(first_stage) + 15
+    assert {item for pair in compared[len(first_stage) :] for item in pair} == set(range(6))
     assert ranking[:6] == list(range(6))
 
 
 def test_a_first_stage_may_be_shallower_than_the_items() -> None:
     items = list(range(30))[::-1]
-    ranking, asked = ranked("allpair@10", items)
+    ranking, compared = ranked("allpair@10", items)
     assert ranking == sorted(items[:10]) + items[10:]
-    assert len(asked) == 45
+    assert len(compared) == 45
 
 
 def test_a_stage_shallower_than_k_leaves_the_one_before_to_rank_the_rest() -> None:
@@ -76,8 +76,8 @@ def test_any_answers_give_a_permutation(name: str, items: list[int], k: int, ran
 @pytest.mark.parametrize("name", ["heapsort,allpair@20", "sliding@50,quickselect@30,allpair@12"])
 def test_the_estimate_adds_up(name: str) -> None:
     estimate = method(name).estimate(100, RankerSettings(10, 10))
-    _, asked = ranked(name, [(37 * i) % 100 for i in range(100)])
-    assert len(asked) / 2 <= estimate <= len(asked) * 2
+    _, compared = ranked(name, [(37 * i) % 100 for i in range(100)])
+    assert len(compared) / 2 <= estimate <= len(compared) * 2
 
 
 def test_a_ranker_of_stages_travels() -> None:
@@ -92,7 +92,7 @@ def test_a_ranker_of_stages_travels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("heapsort,allpar@20", "unknown method 'allpar'; did you mean 'allpair'"),
         ("heapsort,allpair", "say how many of the best allpair reranks, as in allpair@20"),
@@ -104,7 +104,7 @@ def test_a_ranker_of_stages_travels() -> None:
         ("heapsort>allpair@3", "unknown method 'heapsort>allpair'"),
     ],
 )
-def test_stages_that_cannot_work_are_refused(name: str, told: str) -> None:
+def test_stages_that_cannot_work_are_refused(name: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         method(name)
-    assert told in str(error.value)
+    assert message in str(error.value)

@@ -7,25 +7,25 @@ from rankprompt.rankers.driver import drive
 
 
 def play(n: int, **settings: int) -> tuple[list[int], list[list[tuple[int, ...]]]]:
-    """The ranking before a judge that likes large numbers, and the rounds."""
+    """The ranking by a judge that prefers large numbers, and the rounds."""
     rounds: list[list[tuple[int, ...]]] = []
 
-    def answer(asked: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        rounds.append(list(asked))
-        return [tuple(sorted(range(len(one)), key=lambda i: -one[i])) for one in asked]
+    def answer(questions: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        rounds.append(list(questions))
+        return [tuple(sorted(range(len(group)), key=lambda i: -group[i])) for group in questions]
 
     return drive(tourrank(range(n), **settings), answer), rounds
 
 
 def test_a_hundred_items_play_the_papers_five_stages() -> None:
     ranking, rounds = play(100, tournaments=1)
-    assert [[len(group) for group in asked] for asked in rounds] == [
+    assert [[len(group) for group in groups] for groups in rounds] == [
         [20] * 5, [10] * 5, [20], [10], [5],
     ]  # fmt: skip
     assert METHODS["tourrank"].estimate(100, RankerSettings(10, 10)) == 26
-    # Every stage's survivors stand before those that it left behind.
-    for left in (2, 5, 10, 20, 50):
-        assert set(ranking[:left]) == set(range(100 - left, 100))
+    # The survivors of every stage precede the items that it eliminated.
+    for count in (2, 5, 10, 20, 50):
+        assert set(ranking[:count]) == set(range(100 - count, 100))
     # Equal points keep the first stage's order.
     assert ranking[:5] == [98, 99, 95, 96, 97]
 
@@ -47,7 +47,7 @@ def test_items_are_dealt_in_turn_and_shown_in_another_order_each_time() -> None:
 def test_groups_are_no_larger_than_asked_for_and_counted_before(n: int, size: int) -> None:
     ranking, rounds = play(n, size=size, tournaments=3)
     assert sorted(ranking) == list(range(n))
-    asked = [group for each in rounds for group in each]
-    assert max(map(len, asked)) <= size
-    counted = METHODS["tourrank"].estimate(n, RankerSettings(set_size=size, tournaments=3))
-    assert len(asked) == counted
+    groups = [group for questions in rounds for group in questions]
+    assert max(map(len, groups)) <= size
+    estimate = METHODS["tourrank"].estimate(n, RankerSettings(set_size=size, tournaments=3))
+    assert len(groups) == estimate

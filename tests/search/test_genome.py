@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from rankprompt.errors import InputError
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.tokenizer_offsets import model_offsets
-from rankprompt.prompts.prompt import Template, load_prompt, parse_template
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.search import Frozen, Prunable, SeedPrompt, Slot, segment
 from rankprompt.search.genome import Offsets, Segment
 from tests.search.toys import words

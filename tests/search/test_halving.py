@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
 from rankprompt.llm.base import Answer, Request
-from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, EvolveConfig, SearchConfig
 from rankprompt.search.evolution import run_evolution

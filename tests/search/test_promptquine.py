@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import InputError
-from rankprompt.prompts.prompt import parse_template
+from rankprompt.prompts.template import parse_template
 from rankprompt.search import Archive, Prunable, SearchConfig, SeedPrompt
 from rankprompt.search.history import pareto_front, record, top_share
 from rankprompt.search.registry import run_search

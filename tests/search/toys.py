@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise, product
 from typing import TypeAlias
 
-from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search import Archive, Fitness, SearchConfig, SeedPrompt, segment
 from rankprompt.search.individual import Individual

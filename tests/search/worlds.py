@@ -11,7 +11,7 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.llm.tokenizer_offsets import Offsets
-from rankprompt.prompts.prompt import Template, parse_template
+from rankprompt.prompts.template import Template, parse_template
 from rankprompt.search import SearchConfig
 from rankprompt.search.fitness.base import Measures, Problem
 from rankprompt.search.fitness.registry import make_problem

@@ -14,7 +14,8 @@ from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.openai.model import OpenAIModel
-from rankprompt.prompts.prompt import Prompt, parse_template
+from rankprompt.prompts.prompt import Prompt
+from rankprompt.prompts.template import parse_template
 from rankprompt.rankers import METHODS, RankerSettings
 from rankprompt.rankers.reranking import Reranked, rerank, rerank_concurrently
 from rankprompt.rankers.seeded_random import uniform

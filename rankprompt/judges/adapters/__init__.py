@@ -1,1 +1,1 @@
-"""Adapters: they turn a question into prompts, and parse the model's replies into an answer."""
+"""Adapters turn a question into prompts, and parse the model's replies into an answer."""

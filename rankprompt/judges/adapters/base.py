@@ -1,4 +1,4 @@
-"""The interface of adapters, and what several of them share."""
+"""The interfaces of adapters, and the functions that several of them share."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,30 +10,32 @@ from rankprompt.prompts.prompt import Prompt
 
 __all__ = ["Adapter", "PairwiseAdapter", "ParsedAnswer", "fill", "softmax"]
 
-A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 
 
-class ParsedAnswer(NamedTuple, Generic[A]):
-    """An answer of the question's kind, or None where the replies are unreadable; and its repairs.
+class ParsedAnswer(NamedTuple, Generic[A_co]):
+    """The answer that an adapter parsed from a model's replies.
 
-    ``repairs`` counts labels that were "missing", "doubled" or "invented".
+    Attributes:
+        answer: an answer of the question's kind; None where the replies are unreadable.
+        repairs: the numbers of labels that were "missing", "doubled" or "invented" in it.
     """
 
-    answer: A | None
+    answer: A_co | None
     repairs: Mapping[str, int] = MappingProxyType({})
 
 
-class Adapter(Protocol[A]):
-    """Turns passages that are shown in one order into requests, and parses the model's answers."""
+class Adapter(Protocol[A_co]):
+    """Turns a pointwise, setwise or listwise question into requests, and parses the answers."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """The requests about passages that are shown in this order."""
+        """The requests about passages, which are shown in this order."""
 
-    def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[A]:
-        """The answer to the requests about so many passages."""
+    def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[A_co]:
+        """Parses the model's answers to the requests about ``number`` passages."""
 
-    def fallback(self, number: int) -> A:
-        """The answer that stands in where the replies are unreadable, or nothing was asked."""
+    def fallback(self, number: int) -> A_co:
+        """The answer about ``number`` passages where the replies are unreadable or missing."""
 
 
 class PairwiseAdapter(Protocol):
@@ -41,17 +43,17 @@ class PairwiseAdapter(Protocol):
 
     @property
     def ordered(self) -> bool:
-        """Whether the order in which the two passages are shown can matter."""
+        """Whether the order in which the two passages are shown can change the answer."""
 
     @property
     def passages(self) -> int:
-        """How many passages one request shows: 1 or 2."""
+        """The number of passages that a request shows: 1 or 2."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """The requests about two passages that are shown in this order."""
+        """The requests about two passages, which are shown in this order."""
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[float]:
-        """The probability that the passage shown first is more relevant."""
+        """Parses the probability that the passage shown first is more relevant."""
 
 
 def fill(
@@ -61,16 +63,16 @@ def fill(
     options: tuple[str, ...] = (),
     max_tokens: int = 0,
 ) -> Request:
-    """The request that a prompt makes with its slots filled."""
+    """Makes a request of a prompt whose slots are filled with texts."""
     breaks = prompt.text.breaks(**slots)
     return Request(prompt.text.fill(**slots), options, max_tokens, prompt.chat, breaks)
 
 
 def softmax(loglikelihoods: Sequence[float]) -> tuple[float, ...] | None:
-    """The probability of each option among the options; None where it is not a number."""
-    most = max(loglikelihoods)
-    if any(map(math.isnan, loglikelihoods)) or math.isinf(most):
+    """The probabilities of options, normalised; None where a log-likelihood is not a number."""
+    largest = max(loglikelihoods)
+    if any(map(math.isnan, loglikelihoods)) or math.isinf(largest):
         return None
-    weights = [math.exp(one - most) for one in loglikelihoods]
+    weights = [math.exp(loglikelihood - largest) for loglikelihood in loglikelihoods]
     total = sum(weights)
     return tuple(weight / total for weight in weights)

@@ -1,4 +1,4 @@
-"""Labels of passages that are shown together: how they are written, and found in a reply."""
+"""Labels of passages that are shown together: how they are written, and parsed from a reply."""
 
 import re
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from rankprompt.prompts.prompt import Prompt
 __all__ = ["MOST", "LabelledPassages", "find_labels"]
 
 MOST = {"letters": len(ascii_uppercase), "numbers": 100}
-"""The most passages that can be labelled."""
+"""By kind of label: the most passages that can be labelled."""
 
+# Punctuation that may surround a label.
 _MARKS = "*_`'\"()[]{}.,:;!?"
 
 
@@ -25,51 +26,61 @@ class LabelledPassages:
         self._prompt = prompt
 
     def _request(self, query: str, passages: Sequence[str], max_tokens: int) -> Request:
-        """One request: to choose among the labels, or with ``max_tokens`` to write them."""
+        """A request to choose among the labels, or to write them where ``max_tokens`` is above 0.
+
+        Raises:
+            InputError: there are more passages than labels.
+        """
         prompt, number = self._prompt, len(passages)
         if number > MOST[prompt.labels]:
             raise InputError(
                 f"{number} passages at a time are more than the {MOST[prompt.labels]} "
-                f"{prompt.labels} of prompt {prompt.name}: give a smaller `set_size`"
+                f"{prompt.labels} of `prompt` {prompt.name}: give a smaller `set_size`"
             )
-        labels = [_label(prompt, place) for place in range(number)]
-        shown = zip(labels, passages, strict=True)
-        text = "\n\n".join(prompt.passage.fill(label=one, passage=each) for one, each in shown)
-        slots = {"query": query, "passages": text, "number": str(number)}
-        options = () if max_tokens else tuple(prompt.answer.fill(label=one) for one in labels)
+        labels = [_label(prompt, index) for index in range(number)]
+        labelled = [
+            prompt.passage.fill(label=label, passage=passage)
+            for label, passage in zip(labels, passages, strict=True)
+        ]
+        slots = {"query": query, "passages": "\n\n".join(labelled), "number": str(number)}
+        options = () if max_tokens else tuple(prompt.answer.fill(label=label) for label in labels)
         return fill(prompt, slots, options=options, max_tokens=max_tokens)
 
 
 def find_labels(prompt: Prompt, text: str) -> list[int]:
-    """The indices of the labels that a text names, in its order; some may not have been shown.
+    """Finds the labels in a text, in the text's order.
 
-    A label counts where it is written as the prompt's ``answer`` has it ("[A]", "Passage A"). Where
-    none is, bare labels count if they are most of the text's words, or the second of two: "B > A"
-    and "Document B", but not the "A" and "I" of a sentence.
+    A label counts where it is written as the prompt's ``answer`` defines it ("[A]", "Passage A").
+    Where no label is, bare labels count if they are most of the text's words, or its second word of
+    two: "B > A" and "Document B" are read, but not the "A" and "I" of a sentence.
+
+    Returns:
+        The labels' indices, which may be of passages that were not shown.
     """
     # Chinese models may write full-width letters.
     text = normalize("NFKC", text)
     label = "[A-Z]" if prompt.labels == "letters" else r"\d+"
     before, after = (part.strip() for part in prompt.answer.fill(label="\0").split("\0"))
-    found: list[str] = []
+    labels: list[str] = []
     if before or after:
-        words = r"\s*".join(map(re.escape, before.split()))
-        form = rf"(?i:{words})\s*({label})(?!\w)\s*{re.escape(after)}"
-        found = re.findall(form if not before[:1].isalnum() else rf"(?<!\w){form}", text)
-    if not found:
-        bare = [one.strip(_MARKS) for one in re.split(r"[\s>,;=]+", text) if one.strip(_MARKS)]
-        found = [one for one in bare if re.fullmatch(label, one)]
-        if 2 * len(found) <= len(bare) and found != bare[1:2]:
+        prefix = r"\s*".join(map(re.escape, before.split()))
+        pattern = rf"(?i:{prefix})\s*({label})(?!\w)\s*{re.escape(after)}"
+        labels = re.findall(rf"(?<!\w){pattern}" if before[:1].isalnum() else pattern, text)
+    if not labels:
+        stripped = [word.strip(_MARKS) for word in re.split(r"[\s>,;=]+", text)]
+        words = [word for word in stripped if word]
+        labels = [word for word in words if re.fullmatch(label, word)]
+        if 2 * len(labels) <= len(words) and labels != words[1:2]:
             return []
-    return [_place(prompt, one) for one in found]
+    return [_index(prompt, label) for label in labels]
 
 
-def _label(prompt: Prompt, place: int) -> str:
-    return ascii_uppercase[place] if prompt.labels == "letters" else str(place + 1)
+def _label(prompt: Prompt, index: int) -> str:
+    return ascii_uppercase[index] if prompt.labels == "letters" else str(index + 1)
 
 
-def _place(prompt: Prompt, label: str) -> int:
+def _index(prompt: Prompt, label: str) -> int:
     if prompt.labels == "letters":
         return ascii_uppercase.index(label)
-    # There is no passage 0: an invented one.
+    # The label 0 is invented: it gets an index beyond all passages.
     return int(label[:9]) - 1 if int(label[:9]) else MOST["numbers"]

@@ -12,45 +12,46 @@ __all__ = ["LikeliestLabelsFirst", "WrittenPermutation"]
 
 
 class LikeliestLabelsFirst(LabelledPassages):
-    """The labels by how likely each is to be written first (FIRST, arXiv 2406.15657)."""
+    """Orders the labels by the likelihood that each is written first (FIRST, arXiv 2406.15657)."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, whose options are the labels."""
+        """A request whose options are the labels."""
         return [self._request(query, passages, 0)]
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[Permutation]:
-        """The likeliest label first; labels alike keep the order shown."""
-        shares = softmax(answers[0].loglikelihoods)
-        if shares is None:
+        """The most likely label first; equal likelihoods keep the order shown."""
+        loglikelihoods = answers[0].loglikelihoods
+        if softmax(loglikelihoods) is None:
             return ParsedAnswer(None)
-        scores = answers[0].loglikelihoods
-        return ParsedAnswer(tuple(sorted(range(number), key=lambda place: -scores[place])))
+        order = sorted(range(number), key=lambda index: -loglikelihoods[index])
+        return ParsedAnswer(tuple(order))
 
     def fallback(self, number: int) -> Permutation:
-        """As they were shown."""
+        """The order shown."""
         return tuple(range(number))
 
 
 class WrittenPermutation(LikeliestLabelsFirst):
-    """The order that the model writes (RankGPT, arXiv 2304.09542), repaired so that none is lost.
+    """The order that the model writes (RankGPT, arXiv 2304.09542), repaired to a permutation.
 
-    Of a label that is doubled the first counts; one that is not there is left out; what is missing
-    follows in the order shown. An answer without any label of those shown is unreadable.
+    The first occurrence of a doubled label counts, labels of passages that were not shown are
+    dropped, and missing passages follow in the order shown. An answer without the label of any
+    passage shown is unreadable.
     """
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, to write a permutation."""
+        """A request to write a permutation."""
         return [self._request(query, passages, self._prompt.max_tokens * len(passages))]
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[Permutation]:
-        """The permutation, and what was repaired in it."""
-        places = find_labels(self._prompt, answers[0].text)
-        known = [place for place in places if place < number]
-        order = list(dict.fromkeys(known))
-        missing = [place for place in range(number) if place not in order]
+        """The permutation, with its repairs."""
+        labels = find_labels(self._prompt, answers[0].text)
+        shown = [index for index in labels if index < number]
+        order = list(dict.fromkeys(shown))
+        missing = [index for index in range(number) if index not in order]
         repairs = Counter(
             missing=len(missing),
-            doubled=len(known) - len(order),
-            invented=len(places) - len(known),
+            doubled=len(shown) - len(order),
+            invented=len(labels) - len(shown),
         )
         return ParsedAnswer((*order, *missing), repairs) if order else ParsedAnswer(None)

@@ -1,4 +1,4 @@
-"""Adapters of pairwise questions: how an ordered pair is put, and how the replies are parsed."""
+"""Adapters of pairwise questions: which of two passages is more relevant?"""
 
 import math
 import re
@@ -13,78 +13,94 @@ __all__ = ["Choice", "Contrast", "Generation", "Likelihood", "pairwise_adapter"]
 
 
 class Choice:
-    """Scoring mode: which of two options is the likelier answer (arXiv 2306.17563, section 3.1)?"""
+    """Scoring mode: compares the likelihoods of two options (arXiv 2306.17563, section 3.1).
 
-    ordered, passages = True, 2
-
-    def __init__(self, prompt: Prompt) -> None:
-        self._prompt = prompt
-
-    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, whose options stand for first and second."""
-        slots = {"query": query, "first": passages[0], "second": passages[1]}
-        return [fill(self._prompt, slots, options=self._prompt.options)]
-
-    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The first option's share of the two options' probability; None where it is NaN."""
-        first, second = answers[0].loglikelihoods
-        return ParsedAnswer(_sigmoid(first - second))
-
-
-class Generation:
-    """Generation mode: the model writes its choice, and the text is read.
-
-    An answer is readable where it names exactly one of the options, or is nothing but what tells
-    the options apart ("A" for "Passage A"). Anything else, both named, neither, an empty answer, is
-    unreadable: never a guess.
+    Example:
+        >>> from rankprompt.judges.adapters.pairwise import Choice
+        >>> from rankprompt.llm.base import Answer
+        >>> from rankprompt.prompts.prompt import load_prompt
+        >>> adapter = Choice(load_prompt("prp"))
+        >>> (request,) = adapter.requests("windmills", ["An old mill.", "Boats at anchor."])
+        >>> request.options
+        (' Passage A', ' Passage B')
+        >>> adapter.parse([Answer(loglikelihoods=(-1.0, -1.0))], 2).answer
+        0.5
     """
 
     ordered, passages = True, 2
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
-        words = [option.split() for option in prompt.options]
-        same = 0
-        while all(same < len(one) - 1 for one in words) and words[0][same] == words[1][same]:
-            same += 1
-        self._bare = [" ".join(one[same:]) for one in words]
-        full = [rf"(?<!{_LETTER})" + r"\s*".join(_words(one)) for one in words]
-        rest = [
-            rf"(?!{_LETTER}){_AND}(?<!{_LETTER})" + r"\s*".join(_words(one[same:])) for one in words
+
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
+        """A request whose options stand for the first and the second passage."""
+        slots = {"query": query, "first": passages[0], "second": passages[1]}
+        return [fill(self._prompt, slots, options=self._prompt.options)]
+
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
+        """The probability of the first option among the two; None where it is not a number."""
+        first, second = answers[0].loglikelihoods
+        return ParsedAnswer(_sigmoid(first - second))
+
+
+class Generation:
+    """Generation mode: parses the choice that the model writes (arXiv 2306.17563, section 3.1).
+
+    An answer is readable if it names exactly one of the options, or consists of the words in which
+    the options differ ("A" for "Passage A"). Any other answer, whether it names both options or
+    neither or is empty, is unreadable and never a guess.
+    """
+
+    ordered, passages = True, 2
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        options = [option.split() for option in prompt.options]
+        common = 0  # words with which both options begin
+        while (
+            all(common < len(words) - 1 for words in options)
+            and options[0][common] == options[1][common]
+        ):
+            common += 1
+        self._bare = [" ".join(words[common:]) for words in options]
+        full = [rf"(?<!{_LETTER})" + r"\s*".join(_patterns(words)) for words in options]
+        also = [
+            rf"(?!{_LETTER}){_AND}(?<!{_LETTER})" + r"\s*".join(_patterns(words[common:]))
+            for words in options
         ]
         self._named = [
-            re.compile(f"(?:{full[i]}|{full[1 - i]}{rest[i]})(?!{_LETTER})") for i in (0, 1)
+            re.compile(f"(?:{full[i]}|{full[1 - i]}{also[i]})(?!{_LETTER})") for i in (0, 1)
         ]
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, to write an answer."""
+        """A request to write an option."""
         slots = {"query": query, "first": passages[0], "second": passages[1]}
         return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """1 or 0 for the option that was named, None where it cannot be read."""
+        """1 where the first option is named, 0 for the second, None where it is unreadable."""
         # Chinese models may write full-width letters.
         text = normalize("NFKC", answers[0].text)
         named = [bool(pattern.search(text)) for pattern in self._named]
         if not any(named):
             bare = text.strip().strip("*_`'\"()[].:,!").strip()
-            named = [bare == one for one in self._bare]
+            named = [bare == option for option in self._bare]
         return ParsedAnswer(float(named[0]) if sum(named) == 1 else None)
 
 
-# A letter that goes on a word; Chinese and Japanese put no spaces between theirs.
+# A letter that continues a word; Chinese and Japanese write no spaces between words.
 _LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
-# "Passage A or B" names both; one word may stand between.
+# "Passage A or B" names both options, with at most a word between them.
 _AND = r"[^\w.!?。]*\w*?[^\w.!?。]*"
 
 
-def _words(option: list[str]) -> list[str]:
+def _patterns(words: list[str]) -> list[str]:
     # A single letter keeps its case: "a" is an article.
-    return [re.escape(word) if len(word) == 1 else f"(?i:{re.escape(word)})" for word in option]
+    return [re.escape(word) if len(word) == 1 else f"(?i:{re.escape(word)})" for word in words]
 
 
 class Contrast:
-    """Both passages in view: how much likelier is the query under the one's label?"""
+    """Shows both passages and compares the query's likelihoods under their labels (ours)."""
 
     ordered, passages = True, 2
 
@@ -92,7 +108,7 @@ class Contrast:
         self._prompt = prompt
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request a label."""
+        """A request for each label."""
         slots = {"query": query, "first": passages[0], "second": passages[1]}
         target = (self._prompt.target.fill(query=query),)
         return [
@@ -101,20 +117,21 @@ class Contrast:
         ]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The logistic of the difference in mean log-likelihood a token of the query."""
+        """The logistic function of the difference of the query's mean log-likelihoods per token."""
         return ParsedAnswer(_sigmoid(_mean(answers[0]) - _mean(answers[1])))
 
 
 class Likelihood(Contrast):
-    """One passage at a time: how much likelier is the query after the one than after the other?
+    """Shows a passage at a time and compares the query's likelihoods after them (ours).
 
-    Consistent and order-free by construction, and asks one prompt a document, not one a pair.
+    The preferences are transitive and free of position bias, and they cost a prompt for each
+    document in place of prompts for each pair.
     """
 
     ordered, passages = False, 1
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request a passage."""
+        """A request for each passage."""
         target = (self._prompt.target.fill(query=query),)
         return [
             fill(self._prompt, {"query": query, "passage": passage}, options=target)
@@ -123,7 +140,12 @@ class Likelihood(Contrast):
 
 
 def pairwise_adapter(prompt: Prompt, mode: str) -> PairwiseAdapter:
-    """The adapter of a prompt; ``mode`` is "scoring" or, for choices only, "generation"."""
+    """The adapter of a prompt for pairwise questions.
+
+    Args:
+        prompt: a prompt of kind "choice", "contrast" or "likelihood".
+        mode: "scoring", or for a choice also "generation".
+    """
     if prompt.kind == "choice":
         return Generation(prompt) if mode == "generation" else Choice(prompt)
     return Contrast(prompt) if prompt.kind == "contrast" else Likelihood(prompt)
@@ -134,6 +156,6 @@ def _mean(answer: Answer) -> float:
 
 
 def _sigmoid(x: float) -> float | None:
-    if math.isnan(x):  # a broken answer, or two impossible ones: no preference can be read in it
+    if math.isnan(x):  # a broken answer, or two options of probability 0: no preference
         return None
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

@@ -17,60 +17,61 @@ class _Graded:
         self._prompt = prompt
 
     def fallback(self, _: int) -> None:
-        """No grade: the scales of grades differ, and no grade is a tie."""
+        """No grade: scales of grades differ, and no grade of theirs would be neutral."""
 
 
 class ExpectedGrade(_Graded):
-    """The mean of the grades, weighted by their options' probabilities.
+    """The mean of the grades, weighted by the probabilities of their options.
 
-    With yes and no for 1 and 0 it is the probability of yes (arXiv 2211.09110); with more labels,
-    the expected relevance of arXiv 2310.14122.
+    With the options yes and no for the grades 1 and 0 it is the probability of yes (arXiv
+    2211.09110); with more options it is the expected relevance of arXiv 2310.14122.
     """
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, whose options stand for the grades."""
+        """A request whose options stand for the grades."""
         slots = {"query": query, "passage": passages[0]}
         return [fill(self._prompt, slots, options=self._prompt.options)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The expected grade."""
-        shares = softmax(answers[0].loglikelihoods)
-        if shares is None:
+        probabilities = softmax(answers[0].loglikelihoods)
+        if probabilities is None:
             return ParsedAnswer(None)
-        return ParsedAnswer(sum(map(float.__mul__, shares, self._prompt.grades)))
+        return ParsedAnswer(sum(map(float.__mul__, probabilities, self._prompt.grades)))
 
 
 class WrittenGrade(_Graded):
     """The grade of the option that the model writes.
 
-    Readable where exactly one option is named; one that is a part of another ("relevant" of "highly
-    relevant") counts only where it stands by itself.
+    An answer is readable if it names exactly one option. An option that is part of another, such as
+    "relevant" of "highly relevant", counts only outside of it.
     """
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, to write an answer."""
+        """A request to write an option."""
         slots = {"query": query, "passage": passages[0]}
         return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The grade of the option that was named."""
+        """The grade of the option that the model names."""
         text, named = answers[0].text.casefold(), []
-        worth = {one.strip().casefold(): i for i, one in enumerate(self._prompt.options)}
-        for option in sorted(worth, key=len, reverse=True):
-            text, found = re.subn(rf"(?<!\w){re.escape(option)}(?!\w)", "\0", text)
-            if found:
-                named.append(self._prompt.grades[worth[option]])
+        options = (option.strip().casefold() for option in self._prompt.options)
+        grades = dict(zip(options, self._prompt.grades, strict=True))
+        for option in sorted(grades, key=len, reverse=True):
+            text, count = re.subn(rf"(?<!\w){re.escape(option)}(?!\w)", "\0", text)
+            if count:
+                named.append(grades[option])
         return ParsedAnswer(named[0] if len(named) == 1 else None)
 
 
 class QueryLikelihood(_Graded):
-    """The mean log-likelihood a token of the query after the passage (UPR, arXiv 2204.07496)."""
+    """The query's mean log-likelihood per token after the passage (UPR, arXiv 2204.07496)."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, the one that comparing two passages by likelihood asks about each."""
+        """A request, the same that ``Likelihood`` makes of each of two passages."""
         return Likelihood(self._prompt).requests(query, passages)
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The mean, in nats."""
+        """The mean log-likelihood, in nats per token."""
         mean = answers[0].loglikelihoods[0] / answers[0].tokens[0]
         return ParsedAnswer(None if math.isnan(mean) else mean)

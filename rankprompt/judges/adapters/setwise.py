@@ -11,31 +11,31 @@ __all__ = ["Selected", "SelectedLabel"]
 
 
 class Selected(LabelledPassages):
-    """Which passage's label is the likeliest answer (setwise, arXiv 2310.09497, section 3)?"""
+    """Reads the likelihoods of the passages' labels (setwise, arXiv 2310.09497, section 3)."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, whose options are the labels."""
+        """A request whose options are the labels."""
         return [self._request(query, passages, 0)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[SelectionProbabilities]:
-        """Each label's share of the probability."""
+        """The probability of each label."""
         return ParsedAnswer(softmax(answers[0].loglikelihoods))
 
     def fallback(self, number: int) -> SelectionProbabilities:
-        """All alike."""
+        """Equal probabilities."""
         return (1 / number,) * number
 
 
 class SelectedLabel(Selected):
-    """Which label does the model write? Readable where it names exactly one of those shown."""
+    """Parses the label that the model writes; readable if it is a single label of those shown."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
-        """One request, to write an answer."""
+        """A request to write a label."""
         return [self._request(query, passages, self._prompt.max_tokens)]
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[SelectionProbabilities]:
-        """All of the probability for the label that was named."""
-        places = set(find_labels(self._prompt, answers[0].text))
-        if len(places) != 1 or (place := places.pop()) >= number:
+        """Probability 1 for the label that the model names."""
+        labels = set(find_labels(self._prompt, answers[0].text))
+        if len(labels) != 1 or (selected := labels.pop()) >= number:
             return ParsedAnswer(None)
-        return ParsedAnswer(tuple(float(one == place) for one in range(number)))
+        return ParsedAnswer(tuple(float(index == selected) for index in range(number)))

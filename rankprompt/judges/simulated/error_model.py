@@ -1,9 +1,8 @@
-"""How a simulated judge errs: the models behind ``--judge-model``, and their spelling."""
+"""Error models of simulated judges, and their notation, such as ``gap,bias=0.1``."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rankprompt.errors import InputError, UnknownNameError
 
@@ -12,26 +11,28 @@ __all__ = ["ErrorModel", "parse_error_model"]
 FITTED = "fitted:"
 PERFECT = "perfect"
 _NAMES = ("flip", "gap", "errors", "bias", "ties", "circle")
-# More grades apart than any collection has.
-_GRADES = 7
+_LARGEST_GAP = 6  # in grades; no collection has more
 
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """How often an answer about two documents, shown in an order, is wrong; and in which way.
+    """How often, and in which way, an answer about two documents shown in an order is wrong.
 
-    The first of these that applies makes the answer: position, tie, circle, grades.
+    The first of these that applies decides the answer: position bias, ties, the circle, the grades.
 
     Attributes:
-        errors: the probabilities that an answer about grades 1, 2, ... apart is the wrong way
-            round; the last one holds for all gaps beyond.
-        guesses: whether an answer about equal grades is a guess; else it is a tie.
-        bias: how much more often than a half the document shown first is preferred, as in a
-            manifest's ``position_bias``: twice as many answers heed nothing but the position.
-            Below 0, it is the one shown second.
-        ties: the share of the other answers that are ties, or cannot be read.
-        circle: the share of the other pairs that are decided by places on a circle, where each
-            document beats the half ahead of it: always the same, in either order, and intransitive.
+        errors: the probabilities that an answer about documents 1, 2, ... grades apart is reversed;
+            the last one holds for all larger gaps.
+        guesses: whether an answer about equal grades is a guess; otherwise it is a tie.
+        bias: the rate, less a half, at which the document shown first is preferred, as a manifest's
+            ``position_bias``: a share of twice this size of all answers depends on the position
+            alone. Below 0, the document shown second is preferred.
+        ties: the share of the other answers that are ties or unreadable.
+        circle: the share of the other pairs that are decided by positions on a circle, where each
+            document beats the half ahead of it: the same answer in either order, and intransitive.
+
+    Raises:
+        InputError: a share is not from 0 to 1, or the bias not from -0.5 to 0.5.
     """
 
     errors: tuple[float, ...] = (0.0,)
@@ -44,50 +45,50 @@ class ErrorModel:
         if not self.errors or not all(
             0 <= share <= 1 for share in (*self.errors, self.ties, self.circle)
         ):
-            raise InputError(f"a judge's errors, ties and circle are from 0 to 1: {self}")
+            raise InputError(f"an error model's errors, ties and circle are from 0 to 1: {self}")
         if not -0.5 <= self.bias <= 0.5:
-            raise InputError(f"a judge's bias is from -0.5 to 0.5, not {self.bias}")
+            raise InputError(f"an error model's bias is from -0.5 to 0.5, not {self.bias}")
 
     @property
     def flip(self) -> float | None:
-        """The share of wrong answers, where the judge errs in no other way."""
-        plain = self == ErrorModel(self.errors) and len(set(self.errors)) == 1
-        return self.errors[0] if plain else None
+        """The probability of a wrong answer, as of ``flip=P``; None for another error model."""
+        is_flip = self == ErrorModel(self.errors) and len(set(self.errors)) == 1
+        return self.errors[0] if is_flip else None
 
     @property
     def strength(self) -> float | None:
-        """The logarithm of the odds of a right answer for each grade apart, as of ``gap=S``.
+        """The log-odds of a right answer for each grade apart, as of ``gap=S``.
 
-        None where the judge errs in another way.
+        None for another error model.
         """
         error = self.errors[0]
         if self != ErrorModel(self.errors, guesses=True) or not 0 < error < 1:
             return None
-        odds = math.log(1 / error - 1)
-        same = all(
-            math.isclose(math.log(1 / one - 1), odds * gap, rel_tol=1e-2, abs_tol=1e-6)
-            for gap, one in enumerate(self.errors, 1)
-            if 0 < one < 1
+        log_odds = math.log(1 / error - 1)
+        is_gap = all(
+            math.isclose(math.log(1 / error - 1), log_odds * gap, rel_tol=1e-2, abs_tol=1e-6)
+            for gap, error in enumerate(self.errors, 1)
+            if 0 < error < 1
         )
-        return odds if same and len(self.errors) > 1 else None
+        return log_odds if is_gap and len(self.errors) > 1 else None
 
     @property
     def of_all_kinds(self) -> bool:
-        """Whether this also says how answers err that are not about two documents."""
+        """Whether this also defines the errors of pointwise, setwise and listwise answers."""
         return self.flip is not None or self.strength is not None
 
     def __str__(self) -> str:
-        """The spelling that ``parse_error_model`` reads."""
-        parts = []
+        """The notation that ``parse_error_model`` reads."""
+        settings = []
         if self.guesses or any(self.errors):
-            shares = "/".join(f"{one:.4g}" for one in self.errors)
-            parts.append(f"{'errors' if self.guesses else 'flip'}={shares}")
-        parts += [
+            errors = "/".join(f"{error:.4g}" for error in self.errors)
+            settings.append(f"{'errors' if self.guesses else 'flip'}={errors}")
+        settings += [
             f"{name}={getattr(self, name):.4g}"
             for name in ("bias", "ties", "circle")
             if getattr(self, name)
         ]
-        return ",".join(parts) or PERFECT
+        return ",".join(settings) or PERFECT
 
     def answer(
         self,
@@ -98,76 +99,91 @@ class ErrorModel:
         again: bool,
         draw: Callable[..., float],
     ) -> float:
-        """Says whether the first of two documents is preferred: 1, 0, or 0.5 for a tie.
+        """Draws an answer about two documents: 1 where the first is preferred, 0, or 0.5 for a tie.
 
         Args:
-            pair: their ids, always in the same order.
-            gap: how far the first one's grade is above the other's.
-            shown_first: whether the first one is shown first.
-            again: whether this answer about the pair is another than the one without; its errors
-                are others, but for the circle's.
-            draw: a number in [0, 1) for a purpose and some ids, the same for the same.
+            pair: the documents' ids, always in the same order.
+            gap: the first document's grade less the second's.
+            shown_first: whether the first document is shown first.
+            again: whether this is the second answer about the pair, which has errors of its own
+                except those of the circle.
+            draw: gives a number in [0, 1) for a purpose and some ids, always the same for the same.
         """
-        asked = (*pair, "again") if again else pair
-        if self.bias and draw("bias", *asked) < 2 * abs(self.bias):
+        ids = (*pair, "again") if again else pair
+        if self.bias and draw("bias", *ids) < 2 * abs(self.bias):
             return float(shown_first == (self.bias > 0))
-        if self.ties and draw("tie", *asked) < self.ties:
+        if self.ties and draw("tie", *ids) < self.ties:
             return 0.5
         if self.circle and draw("circle", *pair) < self.circle:
-            one, other = (draw("place", name) for name in pair)
-            return float((other - one) % 1 < 0.5)
+            first, second = (draw("place", document_id) for document_id in pair)
+            return float((second - first) % 1 < 0.5)
         if not gap:
-            return float(draw("guess", *asked) < 0.5) if self.guesses else 0.5
+            return float(draw("guess", *ids) < 0.5) if self.guesses else 0.5
         error = self.errors[min(abs(gap), len(self.errors)) - 1]
-        return float((gap > 0) != (error > 0 and draw("noise", *asked) < error))
+        return float((gap > 0) != (error > 0 and draw("noise", *ids) < error))
 
 
 def parse_error_model(text: str) -> ErrorModel:
-    """Reads a judge model: ``perfect``, or settings with commas between them.
+    """Parses an error model: ``perfect``, or settings separated by commas.
 
-    ``flip=P``: any answer about unequal grades is wrong with probability P (``flip=P1/P2/...``:
-    about grades 1, 2, ... apart), and equal grades are a tie. ``errors=P1/P2/...``: likewise, but
-    equal grades are guessed. ``gap`` or ``gap=S``: errors that fall with the gap, S being the
-    logarithm of the odds of a right answer for each grade (1 if left out: 27% are wrong at one
-    grade, 12% at two). Of these three, one at the most. ``bias=B``, ``ties=T`` and ``circle=P`` as
-    in ``ErrorModel``.
+    ``flip=P``: any answer about unequal grades is wrong with probability P (``flip=P1/P2/...``: for
+    documents 1, 2, ... grades apart), and equal grades are a tie. ``errors=P1/P2/...``: likewise,
+    but equal grades are guessed. ``gap`` or ``gap=S``: the errors fall with the gap, where S is the
+    log-odds of a right answer for each grade (default 1: 27% are wrong at a gap of one grade, 12%
+    at two). At most one of these three may be given. ``bias=B``, ``ties=T`` and ``circle=P`` are
+    the attributes of ``ErrorModel``.
 
     Raises:
-        InputError: not such a spelling; says what would be.
+        InputError: the notation is wrong; the message says what is expected.
+
+    Example:
+        >>> from rankprompt.judges.simulated.error_model import parse_error_model
+        >>> model = parse_error_model("flip=0.2,bias=0.1")
+        >>> model.errors, model.bias
+        ((0.2,), 0.1)
+        >>> str(model)
+        'flip=0.2,bias=0.1'
     """
     if text == PERFECT:
         return ErrorModel()
-    found: dict[str, Any] = {}
-    for part in text.replace(" ", "").split(","):
-        name, _, value = part.partition("=")
+    errors: tuple[float, ...] | None = None
+    guesses = False
+    shares: dict[str, float] = {}
+    for setting in text.replace(" ", "").split(","):
+        name, _, value = setting.partition("=")
         if name not in _NAMES:
             raise UnknownNameError("judge model", name or text, (PERFECT, *_NAMES, FITTED))
-        kind = "errors" if name in ("gap", "flip") else name
-        if kind in found:
-            raise InputError(f"--judge-model {text}: give one of gap, flip and errors, and no "
-                             "setting twice")  # fmt: skip
-        if part == "gap":
-            value = "1"
+        sets_errors = name in ("flip", "gap", "errors")
+        if name in shares or (sets_errors and errors is not None):
+            raise InputError(
+                f"`judge_model` {text}: give one of gap, flip and errors, and no setting twice"
+            )
         if name == "gap":
-            odds = _number(part, value, -100, 100)
-            found[kind] = tuple(1 / (1 + math.exp(odds * gap)) for gap in range(1, _GRADES))
-        elif kind == "errors":
-            found[kind] = tuple(_number(part, one, 0, 1) for one in value.split("/"))
+            log_odds = _number(setting, value if "=" in setting else "1", -100, 100)
+            gaps = range(1, _LARGEST_GAP + 1)
+            errors = tuple(1 / (1 + math.exp(log_odds * gap)) for gap in gaps)
+        elif sets_errors:
+            errors = tuple(_number(setting, error, 0, 1) for error in value.split("/"))
         else:
-            found[kind] = _number(part, value, *((-0.5, 0.5) if name == "bias" else (0, 1)))
-        if name in ("gap", "errors"):
-            found["guesses"] = True
-    return ErrorModel(**found)
+            shares[name] = _number(setting, value, *((-0.5, 0.5) if name == "bias" else (0, 1)))
+        guesses = guesses or name in ("gap", "errors")
+    return ErrorModel(
+        errors or (0.0,),
+        guesses,
+        bias=shares.get("bias", 0.0),
+        ties=shares.get("ties", 0.0),
+        circle=shares.get("circle", 0.0),
+    )
 
 
-def _number(part: str, value: str, low: float, high: float) -> float:
+def _number(setting: str, text: str, low: float, high: float) -> float:
     try:
-        found = float(value)
+        number = float(text)
     except ValueError:
-        found = math.nan
-    if not low <= found <= high:
-        name = part.partition("=")[0]
+        number = math.nan
+    if not low <= number <= high:
+        name = setting.partition("=")[0]
         raise InputError(
-            f"--judge-model {part}: give a number from {low:g} to {high:g}, as in {name}=0.1"
+            f"`judge_model` {setting}: give a number from {low:g} to {high:g}, as in {name}=0.1"
         )
-    return found
+    return number

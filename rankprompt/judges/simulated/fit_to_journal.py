@@ -1,4 +1,4 @@
-"""Fits an error model to a model's real answers, so that a simulated judge errs alike."""
+"""Fits an error model to a language model's answers, so that a simulated judge errs likewise."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ from rankprompt.types import Candidates, PairwiseQuestion, Preference, Qrels
 
 __all__ = ["GradedAnswers", "fit_to_journal"]
 
-_BLIND = 0.499  # beyond this bias, an answer tells nothing about the passages
+_LARGEST_BIAS = 0.499  # with a larger bias, an answer would say nothing about the passages
 
 
 class GradedAnswers(PairwiseDiagnostics):
-    """Real answers, by how far the grade of the passage shown first is above the other's.
+    """Real answers, by the grade of the passage shown first less the grade of the other.
 
     Args:
-        qrels: of all queries that are added; an unjudged document counts as grade 0.
+        qrels: the grades of all queries that are added; an unjudged document counts as grade 0.
 
     Attributes:
         answers: the number of answers added.
@@ -48,7 +48,7 @@ class GradedAnswers(PairwiseDiagnostics):
         answers: Mapping[bool, float | None],
         preference: Preference,
     ) -> None:
-        """Adds the answers about a pair, by whether it was shown in reverse order."""
+        """Adds the answers about a pair, by whether the pair was shown in reverse order."""
         del preference
         query, first, second = question
         grades = self._qrels[query.id]
@@ -60,35 +60,37 @@ class GradedAnswers(PairwiseDiagnostics):
             self._votes[-gap if swapped else gap].append(vote)
 
     def fit(self) -> ErrorModel:
-        """The error model whose answers these most resemble.
+        """Fits the error model whose answers resemble these the most.
 
-        The bias is what remains of a preference for the first passage when the passages change
-        places, in the mean over gaps, weighted by their answers. Ties and errors explain what the
-        bias leaves. Gaps without answers err as the gap that is one smaller.
+        The bias is the preference for the passage shown first that remains when the passages are
+        swapped, averaged over gaps and weighted by their numbers of answers. Ties and errors
+        explain the rest. A gap without answers has the error of the next smaller gap.
         """
-        votes = {gap: fmean(some) for gap, some in self._votes.items()}
-        both = {
+        votes = {gap: fmean(gap_votes) for gap, gap_votes in self._votes.items()}
+        counts = {
             gap: len(self._votes[gap]) + len(self._votes[-gap])
             for gap in votes
             if gap >= 0 and -gap in votes
         }
-        lean = sum((votes[gap] + votes[-gap] - 1) * size for gap, size in both.items())
-        bias = min(max(lean / 2 / (sum(both.values()) or 1), -_BLIND), _BLIND)
+        excess = sum((votes[gap] + votes[-gap] - 1) * count for gap, count in counts.items())
+        bias = excess / 2 / (sum(counts.values()) or 1)
+        bias = min(max(bias, -_LARGEST_BIAS), _LARGEST_BIAS)
         unbiased = 1 - 2 * abs(bias)
         ties = min(self._ties / self.answers / unbiased, 1.0)
         errors: list[float] = []
         for gap in range(1, max(map(abs, votes)) + 1):
-            # An answer that follows the position alone is right where the better passage has it.
+            # The rates of right answers that do not depend on the position alone; the latter are
+            # right where the better passage is in the favoured position.
             right = [
-                (share - max(favour * 2 * bias, 0)) / unbiased
-                for share, favour in (
+                (rate - max(sign * 2 * bias, 0)) / unbiased
+                for rate, sign in (
                     (votes.get(gap), 1),
                     (1 - votes[-gap] if -gap in votes else None, -1),
                 )
-                if share is not None
+                if rate is not None
             ]
-            before = errors[-1] if errors else 0.5
-            error = 1 - (fmean(right) - ties / 2) / (1 - ties) if right and ties < 1 else before
+            previous = errors[-1] if errors else 0.5
+            error = 1 - (fmean(right) - ties / 2) / (1 - ties) if right and ties < 1 else previous
             errors.append(round(min(max(error, 0.0), 1.0), 4))
         return ErrorModel(
             tuple(errors) or (0.5,), guesses=True, bias=round(bias, 4), ties=round(ties, 4)
@@ -107,29 +109,30 @@ def fit_to_journal(
     seed: int = 0,
     passage_tokens: int | None = None,
 ) -> GradedAnswers:
-    """Collects the answers that a journal has about candidates' pairs, whichever method asked.
+    """Collects a journal's answers about the pairs of candidates, whichever method asked them.
 
     Args:
-        path: of the journal.
+        path: the journal's file.
         candidates: queries with their documents; queries without grades are left out.
         qrels: the grades.
-        model: has the fingerprint of the model that answered, and truncates passages as it did.
-        adapter: turned the pairs into requests.
-        order: as in ``PairwiseJudge``, like the settings that follow.
+        model: the model that answered: its fingerprint, and the way it truncates passages.
+        adapter: the adapter that turned the pairs into requests.
+        order: as in ``PairwiseJudge``, like the arguments that follow.
         decide: as ``order``.
         seed: as ``order``.
         passage_tokens: as ``order``.
 
     Raises:
-        InputError: no such file, a prompt that shows one passage at a time, or no answer.
-        JournalError: the file is no journal.
+        InputError: the file does not exist, the prompt shows a single passage at a time, or the
+            journal has no answer about these pairs.
+        JournalError: the file is not a journal.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such journal to fit a judge model to")
     if not adapter.ordered:
         raise InputError(
-            "a judge model is fitted to a prompt that shows two passages; where each is read alone "
-            "every method ranks by the same scores, and `rankprompt rerank` gives that ranking"
+            "a judge model is fitted to a prompt that shows two passages; with a prompt that shows "
+            "a single passage, every method gives the ranking of `rankprompt rerank`"
         )
     graded = GradedAnswers(qrels)
     with closing(Journal(path)) as journal:
@@ -145,8 +148,8 @@ def fit_to_journal(
 
         def look_up(requests: Sequence[Request]) -> list[Reply]:
             keys = [key(model.fingerprint, request) for request in requests]
-            known = journal.get(list(dict.fromkeys(keys)))
-            return [Reply(known[name].answer if name in known else None, True) for name in keys]
+            cached = journal.get(list(dict.fromkeys(keys)))
+            return [Reply(cached[name].answer if name in cached else None, True) for name in keys]
 
         for query, documents, _ in candidates:
             if query.id in qrels:

@@ -1,4 +1,4 @@
-"""A judge that reads the qrels: what a method gives, before a token is spent."""
+"""A simulated judge of pairwise questions, which reads relevance grades."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,18 +12,24 @@ __all__ = ["PairwiseOracle"]
 
 
 class PairwiseOracle:
-    """A judge that reads the qrels: what would a method give with a perfect, or a noisy, judge?
+    """A judge that reads relevance grades: the quality of a method before a token is spent.
 
     Args:
         qrels: relevance grades; an unjudged document counts as grade 0.
-        noise: the probability that an answer is wrong, that is, the other way round. Equal grades
-            are a tie and stay one.
-        errors: how answers are wrong, in place of ``noise``.
-        order: as in ``PairwiseJudge``: "both" hears two answers about a pair, each with errors of
-            its own, and concludes as the paper does; "single" hears one.
+        noise: the probability that an answer is reversed. Equal grades are always a tie.
+        errors: an error model, in place of ``noise``.
+        order: as in ``PairwiseJudge``: "both" simulates two answers about a pair, each with errors
+            of its own, and concludes as the paper does; "single" simulates a single answer.
         decide: with "both", "agreement" or "soft", as in ``PairwiseJudge``.
-        seed: of the errors, and of the single order. A pair asked again errs again.
-        on_judged: called with the number of comparisons judged.
+        seed: the seed of the errors and of the single order. A pair asked again has the same error.
+        on_judged: called with the number of comparisons judged, after each round.
+
+    Attributes:
+        diagnostics: position bias and contradictions of the simulated answers.
+        asked: the number of comparisons judged.
+
+    Raises:
+        InputError: ``noise`` is not a probability.
     """
 
     def __init__(
@@ -38,7 +44,7 @@ class PairwiseOracle:
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
         if not 0 <= noise <= 1:
-            raise InputError(f"noise must be a probability, not {noise}")
+            raise InputError(f"`noise` must be a probability, not {noise}")
         self._qrels, self._seed, self._on_judged = qrels, seed, on_judged
         self._errors = errors or ErrorModel((noise,))
         self._both, self._soft = order == "both", decide == "soft"
@@ -46,7 +52,7 @@ class PairwiseOracle:
         self.asked = 0
 
     def __call__(self, comparisons: Sequence[PairwiseQuestion]) -> list[Preference]:
-        """Judges a round by the grades."""
+        """Judges a round of comparisons by the grades."""
         preferences = [self._judge(comparison) for comparison in comparisons]
         self.asked += len(comparisons)
         self._on_judged(len(comparisons))
@@ -54,29 +60,35 @@ class PairwiseOracle:
 
     def _judge(self, comparison: PairwiseQuestion) -> Preference:
         query, first, second = comparison
-        one, other = sorted((first.id, second.id))
+        lower, higher = sorted((first.id, second.id))
         grades = self._qrels.get(query.id, {})
-        gap = grades.get(one, 0) - grades.get(other, 0)
+        gap = grades.get(lower, 0) - grades.get(higher, 0)
 
-        def draw(what: str, *names: str) -> float:
-            return uniform(self._seed, what, query.id, *names)
+        def draw(purpose: str, *names: str) -> float:
+            return uniform(self._seed, purpose, query.id, *names)
 
-        # Where each is shown first in turn, the second answer has errors of its own.
+        # By whether the document with the lower id is shown first: the probability that it is
+        # preferred. With both orders, the second answer has errors of its own.
         biased = self._errors.bias != 0
-        orders = (True, False) if self._both else (not biased or draw("order", one, other) < 0.5,)
+        orders = (
+            (True, False) if self._both else (not biased or draw("order", lower, higher) < 0.5,)
+        )
         votes = {
             shown_first: self._errors.answer(
-                (one, other), gap, shown_first=shown_first, again=place > 0, draw=draw
+                (lower, higher), gap, shown_first=shown_first, again=number > 0, draw=draw
             )
-            for place, shown_first in enumerate(orders)
+            for number, shown_first in enumerate(orders)
         }
         preference = sum(votes.values()) / len(votes)
         if not (self._soft or preference in (0, 1)):
             preference = 0.5
-        turned = first.id != one
-        if turned:
+        reverse = first.id != lower
+        if reverse:
             preference = 1 - preference
-        # Which is shown first means nothing to a judge without a bias.
-        shown = {ahead == turned: vote if ahead else 1 - vote for ahead, vote in votes.items()}
-        self.diagnostics.add(comparison, shown if biased else {}, preference)
+        answers = {
+            shown_first == reverse: vote if shown_first else 1 - vote
+            for shown_first, vote in votes.items()
+        }
+        # Before a judge without a bias the order shown means nothing.
+        self.diagnostics.add(comparison, answers if biased else {}, preference)
         return preference

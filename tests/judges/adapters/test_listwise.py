@@ -12,7 +12,8 @@ from rankprompt.judges.adapters.labels import find_labels
 from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPermutation
 from rankprompt.judges.adapters.setwise import Selected, SelectedLabel
 from rankprompt.llm.base import Answer
-from rankprompt.prompts.prompt import load_prompt, parse_template
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.prompts.template import parse_template
 
 LISTWISE, SETWISE = load_prompt("listwise"), load_prompt("setwise")
 NUMBERS = replace(LISTWISE, labels="numbers")
@@ -42,15 +43,15 @@ def test_more_passages_than_labels_are_refused() -> None:
     LikeliestLabelsFirst(NUMBERS).requests("why", ["x"] * 27)
 
 
-def test_logits_order_and_share() -> None:
+def test_likelihoods_order_and_select() -> None:
     answer = Answer((-3.0, -1.0, -9.0, -1.0))
     assert LikeliestLabelsFirst(LISTWISE).parse([answer], 4).answer == (1, 3, 0, 2)
-    shares = Selected(SETWISE).parse([answer], 4).answer
-    assert shares is not None
-    assert sum(shares) == pytest.approx(1)
-    assert shares[1] == shares[3] == pytest.approx(math.exp(2) * shares[0])
-    for reading in (LikeliestLabelsFirst(LISTWISE), Selected(SETWISE)):
-        assert reading.parse([Answer((math.nan,) * 4)], 4).answer is None
+    probabilities = Selected(SETWISE).parse([answer], 4).answer
+    assert probabilities is not None
+    assert sum(probabilities) == pytest.approx(1)
+    assert probabilities[1] == probabilities[3] == pytest.approx(math.exp(2) * probabilities[0])
+    for adapter in (LikeliestLabelsFirst(LISTWISE), Selected(SETWISE)):
+        assert adapter.parse([Answer((math.nan,) * 4)], 4).answer is None
     assert LikeliestLabelsFirst(LISTWISE).fallback(3) == (0, 1, 2)
     assert Selected(SETWISE).fallback(4) == (0.25,) * 4
 
@@ -76,15 +77,15 @@ def test_logits_order_and_share() -> None:
 def test_a_written_permutation_loses_no_passage(
     text: str, order: tuple[int, ...] | None, repairs: dict[str, int]
 ) -> None:
-    heard = WrittenPermutation(LISTWISE).parse([Answer(text=text)], 4)
-    assert heard.answer == order
-    assert +Counter(heard.repairs) == Counter(repairs)
+    parsed = WrittenPermutation(LISTWISE).parse([Answer(text=text)], 4)
+    assert parsed.answer == order
+    assert +Counter(parsed.repairs) == Counter(repairs)
 
 
 def test_numbers_are_read_alike() -> None:
-    heard = WrittenPermutation(NUMBERS).parse([Answer(text="[10] > [2] > [0] > [11] > [2]")], 10)
-    assert heard.answer == (9, 1, 0, 2, 3, 4, 5, 6, 7, 8)
-    assert heard.repairs == {"missing": 8, "doubled": 1, "invented": 2}
+    parsed = WrittenPermutation(NUMBERS).parse([Answer(text="[10] > [2] > [0] > [11] > [2]")], 10)
+    assert parsed.answer == (9, 1, 0, 2, 3, 4, 5, 6, 7, 8)
+    assert parsed.repairs == {"missing": 8, "doubled": 1, "invented": 2}
     assert WrittenPermutation(NUMBERS).parse([Answer(text="3 > 1 > 2")], 3).answer == (2, 0, 1)
 
 
@@ -100,10 +101,10 @@ def test_a_permutation_that_is_written_is_read(number: int, random: Random) -> N
     order = random.sample(range(number), number)
     for prompt in (LISTWISE, NUMBERS):
         (request,) = LikeliestLabelsFirst(prompt).requests("q", ["x"] * number)
-        text = " > ".join(request.options[place] for place in order)
-        heard = WrittenPermutation(prompt).parse([Answer(text=text)], number)
-        assert heard.answer == tuple(order)
-        assert not any(heard.repairs.values())
+        text = " > ".join(request.options[index] for index in order)
+        parsed = WrittenPermutation(prompt).parse([Answer(text=text)], number)
+        assert parsed.answer == tuple(order)
+        assert not any(parsed.repairs.values())
 
 
 @pytest.mark.parametrize(

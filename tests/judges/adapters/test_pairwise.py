@@ -13,7 +13,8 @@ from rankprompt.judges.adapters.pairwise import (
     pairwise_adapter,
 )  # fmt: skip
 from rankprompt.llm.base import Answer, Request
-from rankprompt.prompts.prompt import Prompt, load_prompt, parse_template
+from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.template import parse_template
 
 FLOATS = st.floats(-200, 0)
 
@@ -37,8 +38,8 @@ LIKELIHOOD = Prompt(
 ALL = [Choice(CHOICE), Generation(CHOICE), Contrast(CONTRAST), Likelihood(LIKELIHOOD)]
 
 
-def read(one: PairwiseAdapter, text: str) -> float | None:
-    return one.parse([Answer(text=text)], 2).answer
+def read(adapter: PairwiseAdapter, text: str) -> float | None:
+    return adapter.parse([Answer(text=text)], 2).answer
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def read(one: PairwiseAdapter, text: str) -> float | None:
         (LIKELIHOOD, "scoring", Likelihood),
     ],
 )
-def test_the_prompt_and_the_mode_name_the_reading(
+def test_the_prompt_and_the_mode_name_the_adapter(
     prompt: Prompt, mode: str, expected: type[PairwiseAdapter]
 ) -> None:
     assert type(pairwise_adapter(prompt, mode)) is expected
@@ -84,10 +85,10 @@ def test_likelihood_asks_for_the_query_after_each_passage() -> None:
     ]
 
 
-@pytest.mark.parametrize("one", ALL[:3], ids=lambda one: type(one).__name__)
-def test_a_pair_has_an_order_where_both_passages_are_shown(one: PairwiseAdapter) -> None:
-    assert one.ordered
-    assert one.passages == 2
+@pytest.mark.parametrize("adapter", ALL[:3], ids=lambda adapter: type(adapter).__name__)
+def test_a_pair_has_an_order_where_both_passages_are_shown(adapter: PairwiseAdapter) -> None:
+    assert adapter.ordered
+    assert adapter.passages == 2
 
 
 def test_a_pair_has_no_order_where_each_passage_stands_alone() -> None:
@@ -107,20 +108,20 @@ def test_scoring_gives_the_first_option_s_share_of_the_probability(a: float, b: 
 
 
 def test_scoring_weighs_whole_options_whatever_their_number_of_tokens() -> None:
-    # Two sums of the same size are as likely, although one option is longer.
+    # Equal sums are equally likely, although an option has more tokens.
     assert Choice(CHOICE).parse([Answer((-4.0, -4.0), (2, 3))], 2).answer == 0.5
     assert Choice(CHOICE).parse([Answer((math.log(0.6), math.log(0.2)), (2, 3))], 2).answer == (
         pytest.approx(0.75)
     )
 
 
-@pytest.mark.parametrize("one", ALL[2:], ids=lambda one: type(one).__name__)
-def test_the_query_s_likelihood_is_taken_by_the_token(one: PairwiseAdapter) -> None:
+@pytest.mark.parametrize("adapter", ALL[2:], ids=lambda adapter: type(adapter).__name__)
+def test_the_query_s_likelihood_is_taken_by_the_token(adapter: PairwiseAdapter) -> None:
     better, worse = Answer((-4.0,), (4,)), Answer((-9.0,), (3,))
     expected = 1 / (1 + math.exp(-3 - -1))
-    assert one.parse([better, worse], 2).answer == pytest.approx(expected)
-    assert one.parse([worse, better], 2).answer == pytest.approx(1 - expected)
-    assert one.parse([better, Answer((-2.0,), (2,))], 2).answer == 0.5
+    assert adapter.parse([better, worse], 2).answer == pytest.approx(expected)
+    assert adapter.parse([worse, better], 2).answer == pytest.approx(1 - expected)
+    assert adapter.parse([better, Answer((-2.0,), (2,))], 2).answer == 0.5
 
 
 @pytest.mark.parametrize("gap", [800.0, 1e300, math.inf])
@@ -180,13 +181,13 @@ FIRST, SECOND, UNREADABLE = 1.0, 0.0, None
         ("Neither.", UNREADABLE),
         ("Both are relevant.", UNREADABLE),
         ("The query asks for", UNREADABLE),
-        # An article is no answer.
+        # An article is not an answer.
         ("a", UNREADABLE),
         ("a passage", UNREADABLE),
         ("A passage", UNREADABLE),
         ("A is about cats", UNREADABLE),
         ("the passage a reader wants", UNREADABLE),
-        # Part of a longer word.
+        # The label is part of a longer word.
         ("Passage AB", UNREADABLE),
         ("Passage BA", UNREADABLE),
         ("Passage A1", UNREADABLE),
@@ -212,7 +213,7 @@ def test_a_written_answer_is_read_or_left_unread_but_never_guessed(
     text: str, meant: float | None
 ) -> None:
     assert read(Generation(CHOICE), text) == meant
-    # With the options' places changed the answer means the other: no place is favoured.
+    # With the options swapped the meaning is reversed: neither position is favoured.
     mirrored = None if meant is None else 1 - meant
     assert read(Generation(choice("Passage B", "Passage A")), text) == mirrored
 

@@ -11,15 +11,15 @@ LABELS = load_prompt("relevance-labels")
 
 
 def test_the_expected_grade_is_the_mean_over_the_options() -> None:
-    reading = ExpectedGrade(load_prompt("relevance-yes-no"))
-    (request,) = reading.requests("why", ["because"])
+    adapter = ExpectedGrade(load_prompt("relevance-yes-no"))
+    (request,) = adapter.requests("why", ["because"])
     assert request.options == ("Yes", "No")
     assert "because" in request.prompt
-    assert reading.parse([Answer((math.log(0.6), math.log(0.2)))], 1).answer == pytest.approx(0.75)
+    assert adapter.parse([Answer((math.log(0.6), math.log(0.2)))], 1).answer == pytest.approx(0.75)
     logs = tuple(map(math.log, (0.4, 0.3, 0.2, 0.1)))
     assert ExpectedGrade(LABELS).parse([Answer(logs)], 1).answer == pytest.approx(2)
-    # Far below what a float can hold.
-    assert reading.parse([Answer((-9000.0, -9001.0))], 1).answer == pytest.approx(
+    # Far below the smallest float.
+    assert adapter.parse([Answer((-9000.0, -9001.0))], 1).answer == pytest.approx(
         1 / (1 + 1 / math.e)
     )
 

@@ -1,4 +1,4 @@
-"""Simulated judges err as their settings say, and always alike."""
+"""Simulated judges err as their error model says, and are reproducible."""
 
 from itertools import combinations
 from typing import Any
@@ -14,23 +14,23 @@ from rankprompt.types import Document, PairwiseQuestion, Query
 
 QUERY = Query("q", "which one")
 DOCUMENTS = [Document(f"d{number}", "") for number in range(160)]
-GRADES = {"q": {document.id: place % 4 for place, document in enumerate(DOCUMENTS)}}
+GRADES = {"q": {document.id: number % 4 for number, document in enumerate(DOCUMENTS)}}
 PAIRS = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
 
 
-def judged(spelling: str, **settings: Any) -> tuple[PairwiseOracle, dict[PairwiseQuestion, float]]:
-    judge = PairwiseOracle(GRADES, errors=parse_error_model(spelling), **settings)
+def judged(notation: str, **settings: Any) -> tuple[PairwiseOracle, dict[PairwiseQuestion, float]]:
+    judge = PairwiseOracle(GRADES, errors=parse_error_model(notation), **settings)
     return judge, dict(zip(PAIRS, judge(PAIRS), strict=True))
 
 
 def wrong(answers: dict[PairwiseQuestion, float], gap: int) -> float:
-    """The share of wrong answers about grades so far apart; with 0, of first ones preferred."""
-    found = []
+    """The rate of wrong answers at a gap of grades; with gap 0, of preferences for the first."""
+    errors = []
     for (_, first, second), preference in answers.items():
-        one, other = (GRADES["q"][document.id] for document in (first, second))
-        if abs(one - other) == gap:
-            found.append(1 - preference if one > other else preference)
-    return sum(found) / len(found)
+        grades = [GRADES["q"][document.id] for document in (first, second)]
+        if abs(grades[0] - grades[1]) == gap:
+            errors.append(1 - preference if grades[0] > grades[1] else preference)
+    return sum(errors) / len(errors)
 
 
 def test_a_flip_is_as_frequent_at_any_gap_and_leaves_ties() -> None:
@@ -58,24 +58,25 @@ def test_errors_fall_with_the_gap_and_equal_grades_are_guesses() -> None:
 @pytest.mark.parametrize("order", ["both", "single"])
 def test_the_bias_is_what_the_diagnostics_find(bias: float, order: str) -> None:
     judge, answers = judged(f"gap,bias={bias}", order=order)
-    found = judge.diagnostics.summary()
-    assert found["position_bias"] == pytest.approx(bias, abs=0.02)
+    summary = judge.diagnostics.summary()
+    assert summary["position_bias"] == pytest.approx(bias, abs=0.02)
     if order == "single":
-        # In a random order a bias is errors of either sign: half of what it decides is wrong.
+        # In a random order, half of the answers that the bias decides are wrong.
         share = 2 * abs(bias)
         expected = share / 2 + (1 - share) * 0.269
         assert wrong(answers, 1) == pytest.approx(expected, abs=0.03)
     else:
-        assert found["inconsistent"] == pytest.approx(wrong_twice(2 * abs(bias)), abs=0.03)
+        assert summary["inconsistent"] == pytest.approx(wrong_twice(2 * abs(bias)), abs=0.03)
         assert {0.0, 0.5, 1.0} == set(answers.values())
 
 
 def wrong_twice(share: float) -> float:
-    """How often two answers about a pair disagree, over the gaps of these pairs."""
+    """The rate at which the two answers about a pair disagree, over the gaps of all pairs."""
     gaps = [abs(GRADES["q"][a.id] - GRADES["q"][b.id]) for _, a, b in PAIRS]
     errors = [(0.5, 0.2689, 0.1192, 0.0474)[gap] for gap in gaps]
-    heeded, one = (1 - share) ** 2, 2 * share * (1 - share)
-    disagree = [heeded * 2 * error * (1 - error) + one / 2 + share**2 for error in errors]
+    # Of two answers, none, one or both depend on the position alone.
+    none, single, both = (1 - share) ** 2, 2 * share * (1 - share), share**2
+    disagree = [none * 2 * error * (1 - error) + single / 2 + both for error in errors]
     return sum(disagree) / len(disagree)
 
 
@@ -84,9 +85,9 @@ def test_a_circle_is_consistent_and_intransitive() -> None:
     _, single = judged("circle=1")
     assert both == single
     assert set(both.values()) == {0.0, 1.0}
-    found = judge.diagnostics.summary()
-    assert found["intransitive_triples"] == pytest.approx(
-        0.25 * float(found["triples"] or 0), rel=0.1
+    summary = judge.diagnostics.summary()
+    assert summary["intransitive_triples"] == pytest.approx(
+        0.25 * float(summary["triples"] or 0), rel=0.1
     )
     few, _ = judged("circle=0.2")
     assert 0 < float(few.diagnostics.summary()["intransitive_triples"] or 0) < 50_000
@@ -108,12 +109,12 @@ def judged_apart(pair: PairwiseQuestion) -> bool:
 
 
 def test_the_seed_makes_other_errors_and_nothing_else_does() -> None:
-    spelling = "errors=0.3/0.2/0.1,bias=0.1,ties=0.1,circle=0.1"
-    _, first = judged(spelling, order="both", seed=1)
-    again = PairwiseOracle(GRADES, errors=parse_error_model(spelling), order="both", seed=1)
+    notation = "errors=0.3/0.2/0.1,bias=0.1,ties=0.1,circle=0.1"
+    _, first = judged(notation, order="both", seed=1)
+    again = PairwiseOracle(GRADES, errors=parse_error_model(notation), order="both", seed=1)
     turned = [PairwiseQuestion(QUERY, pair.second, pair.first) for pair in reversed(PAIRS)]
     assert [1 - value for value in again(turned)][::-1] == list(first.values())
-    assert judged(spelling, order="both", seed=2)[1] != first
+    assert judged(notation, order="both", seed=2)[1] != first
 
 
 SHARES = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0])
@@ -126,35 +127,35 @@ SHARES = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0])
     SHARES,
     SHARES,
 )
-def test_a_model_is_what_its_spelling_says(
+def test_a_model_is_what_its_notation_says(
     errors: tuple[float, ...], guesses: bool, bias: float, ties: float, circle: float
 ) -> None:
     model = ErrorModel(errors, guesses, bias, ties, circle)
-    found = parse_error_model(str(model))
-    assert found == model or (not any(errors) and not guesses and found.errors == (0.0,))
+    parsed = parse_error_model(str(model))
+    assert parsed == model or (not any(errors) and not guesses and parsed.errors == (0.0,))
 
 
 @pytest.mark.parametrize(
-    ("spelling", "told"),
+    ("notation", "message"),
     [
         ("flop=0.1", "unknown judge model 'flop'; did you mean 'flip'"),
         ("", "unknown judge model ''"),
         ("gap,,bias=0.1", "unknown judge model"),
-        ("flip", "--judge-model flip: give a number from 0 to 1, as in flip=0.1"),
-        ("flip=x", "--judge-model flip=x: give a number from 0 to 1"),
-        ("flip=1.2", "--judge-model flip=1.2: give a number from 0 to 1"),
+        ("flip", "`judge_model` flip: give a number from 0 to 1, as in flip=0.1"),
+        ("flip=x", "`judge_model` flip=x: give a number from 0 to 1"),
+        ("flip=1.2", "`judge_model` flip=1.2: give a number from 0 to 1"),
         ("ties=nan", "give a number from 0 to 1"),
         ("errors=0.1//0.2", "give a number from 0 to 1"),
-        ("bias=0.6", "--judge-model bias=0.6: give a number from -0.5 to 0.5"),
+        ("bias=0.6", "`judge_model` bias=0.6: give a number from -0.5 to 0.5"),
         ("gap=inf", "give a number from -100 to 100"),
         ("flip=0.1,gap", "give one of gap, flip and errors"),
         ("bias=0.1,bias=0.2", "no setting twice"),
     ],
 )
-def test_a_misspelt_model_is_told_in_one_line(spelling: str, told: str) -> None:
+def test_a_misspelt_model_is_told_in_one_line(notation: str, message: str) -> None:
     with pytest.raises(InputError) as error:
-        parse_error_model(spelling)
-    assert told in str(error.value)
+        parse_error_model(notation)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A judge model fitted to answers is the one that gave them."""
+"""An error model that is fitted to answers is the model that gave them."""
 
 from itertools import combinations
 
@@ -11,12 +11,12 @@ from rankprompt.types import Document, PairwiseQuestion, Query
 
 QUERY = Query("q", "which one")
 DOCUMENTS = [Document(f"d{number}", "") for number in range(150)]
-GRADES = {"q": {document.id: place % 4 for place, document in enumerate(DOCUMENTS)}}
+GRADES = {"q": {document.id: number % 4 for number, document in enumerate(DOCUMENTS)}}
 
 
 @pytest.mark.parametrize("order", ["both", "single"])
 @pytest.mark.parametrize(
-    "spelling",
+    "notation",
     [
         "errors=0.3/0.2/0.1,bias=0.1",
         "errors=0.4/0.1/0.05,bias=-0.2,ties=0.1",
@@ -24,25 +24,27 @@ GRADES = {"q": {document.id: place % 4 for place, document in enumerate(DOCUMENT
         "errors=0/0/0,bias=0.05,ties=0.4",
     ],
 )
-def test_the_settings_of_a_simulated_judge_are_found_again(spelling: str, order: str) -> None:
-    model = parse_error_model(spelling)
+def test_the_settings_of_a_simulated_judge_are_found_again(notation: str, order: str) -> None:
+    model = parse_error_model(notation)
     judge, graded = PairwiseOracle(GRADES, errors=model, order=order), GradedAnswers(GRADES)
     judge.diagnostics = graded
     judge([PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)])
-    found = graded.fit()
-    assert found.guesses
-    assert found.bias == pytest.approx(model.bias, abs=0.015)
-    assert found.ties == pytest.approx(model.ties, abs=0.03)
-    assert found.errors == pytest.approx(model.errors, abs=0.09 if abs(model.bias) > 0.3 else 0.045)
+    fitted = graded.fit()
+    assert fitted.guesses
+    assert fitted.bias == pytest.approx(model.bias, abs=0.015)
+    assert fitted.ties == pytest.approx(model.ties, abs=0.03)
+    assert fitted.errors == pytest.approx(
+        model.errors, abs=0.09 if abs(model.bias) > 0.3 else 0.045
+    )
 
 
-def graded(*given: tuple[int, int, float | None]) -> GradedAnswers:
-    """Answers about documents, the one shown first first."""
-    answers = GradedAnswers(GRADES)
-    for first, second, answer in given:
-        comparison = PairwiseQuestion(QUERY, DOCUMENTS[first], DOCUMENTS[second])
-        answers.add(comparison, {False: answer}, 0.5)
-    return answers
+def graded(*answers: tuple[int, int, float | None]) -> GradedAnswers:
+    """Answers about the documents shown first and second."""
+    graded_answers = GradedAnswers(GRADES)
+    for first, second, answer in answers:
+        question = PairwiseQuestion(QUERY, DOCUMENTS[first], DOCUMENTS[second])
+        graded_answers.add(question, {False: answer}, 0.5)
+    return graded_answers
 
 
 def test_few_answers_give_a_model_all_the_same() -> None:

@@ -1,4 +1,4 @@
-"""Do the errors of a judge of gradings, selections and listings follow the law that it names?"""
+"""The errors of pointwise, setwise and listwise answers have the distribution that is named."""
 
 import math
 from typing import Any
@@ -23,12 +23,12 @@ QUERY = Query("q", "")
 DOCUMENTS = tuple(Document(name, "") for name in ("none", "some", "most"))
 QRELS = {"q": {"some": 1, "most": 3}}
 SEEDS = 4_000
-# Four standard deviations of a share of so many.
+# Four standard deviations of a rate over all seeds.
 NEAR = 4 * math.sqrt(0.25 / SEEDS)
 
 
 def answers(question: Question, model: str) -> list[Any]:
-    """What a judge says by each seed."""
+    """The answers of a judge with each seed."""
     errors = parse_error_model(model)
     return [
         make_oracle(type(question), QRELS, errors, seed=seed)(
@@ -40,29 +40,31 @@ def answers(question: Question, model: str) -> list[Any]:
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_a_selection_is_a_choice_by_luce(strength: float) -> None:
-    found = answers(SetwiseQuestion(QUERY, DOCUMENTS), f"gap={strength}")
-    assert all(sorted(shares) == [0, 0, 1] for shares in found)
+    selections = answers(SetwiseQuestion(QUERY, DOCUMENTS), f"gap={strength}")
+    assert all(sorted(selection) == [0, 0, 1] for selection in selections)
     weights = [math.exp(strength * grade) for grade in (0, 1, 3)]
-    for place, weight in enumerate(weights):
-        chosen = sum(shares[place] for shares in found) / SEEDS
-        assert chosen == pytest.approx(weight / sum(weights), abs=NEAR)
+    for index, weight in enumerate(weights):
+        rate = sum(selection[index] for selection in selections) / SEEDS
+        assert rate == pytest.approx(weight / sum(weights), abs=NEAR)
 
 
 def test_a_listing_is_drawn_place_by_place() -> None:
-    found = answers(ListwiseQuestion(QUERY, DOCUMENTS), "gap=0.5")
-    assert all(sorted(order) == [0, 1, 2] for order in found)
+    orders = answers(ListwiseQuestion(QUERY, DOCUMENTS), "gap=0.5")
+    assert all(sorted(order) == [0, 1, 2] for order in orders)
     weights = [math.exp(0.5 * grade) for grade in (0, 1, 3)]
     for first in range(3):
         for second in {0, 1, 2} - {first}:
-            share = sum(order[:2] == (first, second) for order in found) / SEEDS
+            rate = sum(order[:2] == (first, second) for order in orders) / SEEDS
             rest = sum(weights) - weights[first]
-            told = weights[first] / sum(weights) * weights[second] / rest
-            assert share == pytest.approx(told, abs=NEAR)
+            expected = weights[first] / sum(weights) * weights[second] / rest
+            assert rate == pytest.approx(expected, abs=NEAR)
 
 
 def test_two_gradings_err_as_often_as_an_answer_about_the_pair() -> None:
-    one, other = (answers(PointwiseQuestion(QUERY, document), "gap") for document in DOCUMENTS[:2])
-    wrong = sum(first > second for first, second in zip(one, other, strict=True)) / SEEDS
+    lower, higher = (
+        answers(PointwiseQuestion(QUERY, document), "gap") for document in DOCUMENTS[:2]
+    )
+    wrong = sum(first > second for first, second in zip(lower, higher, strict=True)) / SEEDS
     pair = answers(PairwiseQuestion(QUERY, *DOCUMENTS[:2]), "gap")
     assert wrong == pytest.approx(1 / (1 + math.e), abs=NEAR)
     assert sum(pair) / SEEDS == pytest.approx(1 / (1 + math.e), abs=NEAR)
@@ -71,8 +73,8 @@ def test_two_gradings_err_as_often_as_an_answer_about_the_pair() -> None:
 def test_an_answer_depends_on_the_question_and_the_seed_alone() -> None:
     question = ListwiseQuestion(QUERY, DOCUMENTS)
     judge = SingleOrderOracle(QRELS, strength=0.1, seed=3)
-    found = judge([question, ListwiseQuestion(QUERY, DOCUMENTS[::-1]), question])
-    assert found[0] == found[2] == SingleOrderOracle(QRELS, strength=0.1, seed=3)([question])[0]
+    orders = judge([question, ListwiseQuestion(QUERY, DOCUMENTS[::-1]), question])
+    assert orders[0] == orders[2] == SingleOrderOracle(QRELS, strength=0.1, seed=3)([question])[0]
     others = {
         SingleOrderOracle(QRELS, strength=0.1, seed=seed)([question])[0] for seed in range(50)
     }
@@ -80,7 +82,7 @@ def test_an_answer_depends_on_the_question_and_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spelling", "strength"),
+    ("notation", "strength"),
     [
         ("gap", 1.0),
         ("gap=0", 0.0),
@@ -94,14 +96,14 @@ def test_an_answer_depends_on_the_question_and_the_seed_alone() -> None:
         ("perfect", None),
     ],
 )
-def test_the_strength_of_a_judge_model(spelling: str, strength: float | None) -> None:
-    found = parse_error_model(spelling).strength
-    assert found == (None if strength is None else pytest.approx(strength, abs=1e-3))
+def test_the_strength_of_a_judge_model(notation: str, strength: float | None) -> None:
+    parsed = parse_error_model(notation).strength
+    assert parsed == (None if strength is None else pytest.approx(strength, abs=1e-3))
 
 
-@pytest.mark.parametrize("spelling", ["gap,bias=0.1", "circle=0.1", "errors=0.2", "ties=0.5"])
-def test_errors_of_pairs_alone_are_refused(spelling: str) -> None:
-    errors = parse_error_model(spelling)
+@pytest.mark.parametrize("notation", ["gap,bias=0.1", "circle=0.1", "errors=0.2", "ties=0.5"])
+def test_errors_of_pairs_alone_are_refused(notation: str) -> None:
+    errors = parse_error_model(notation)
     with pytest.raises(InputError, match=r"about selections, use gap=S or flip=P"):
         make_oracle(SetwiseQuestion, QRELS, errors=errors, seed=0, on_judged=lambda _: None)
 

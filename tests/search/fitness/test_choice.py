@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rankprompt.judges.adapters.base import softmax
 from rankprompt.llm.base import Answer, LanguageModel, Request
-from rankprompt.prompts.prompt import parse_template
+from rankprompt.prompts.template import parse_template
 from rankprompt.search import SearchConfig, SeedPrompt
 from rankprompt.search.fitness.base import piecewise_reward
 from rankprompt.search.fitness.choice import ChoiceProblem

@@ -7,7 +7,8 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.llm.base import Answer, LanguageModel, Request
-from rankprompt.prompts.prompt import load_prompt, parse_template
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.prompts.template import parse_template
 from rankprompt.search import Genome, SeedPrompt
 from rankprompt.search.fitness.ranking import RankingProblem, make_triples, markers
 from rankprompt.types import Candidates, Document, Query

@@ -1,0 +1,26 @@
+"""The examples in docstrings run and print the results that they show."""
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+MODULES = [
+    "rankprompt.journal.cached_model",
+    "rankprompt.journal.store",
+    "rankprompt.judges.adapters.pairwise",
+    "rankprompt.judges.simulated.error_model",
+    "rankprompt.prompts.prompt",
+    "rankprompt.prompts.template",
+    "rankprompt.rankers.coroutines",
+    "rankprompt.rankers.driver",
+    "rankprompt.rankers.reranking",
+    "rankprompt.types",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_run(name: str) -> None:
+    results = doctest.testmod(import_module(name), raise_on_error=False)
+    assert results.attempted > 0
+    assert results.failed == 0
