@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.eval.measure_kinds import KINDS
+from rankprompt.eval.registry import KINDS
 
 __all__ = ["DEFAULT_MEASURES", "GROUPS", "Measure", "parse_measure", "parse_measures"]
 
@@ -25,7 +25,7 @@ class Measure(NamedTuple):
     """A measure of a ranking; higher is better for all of them.
 
     Attributes:
-        kind: a name in ``rankprompt.eval.measure_kinds.KINDS``, such as "ndcg".
+        kind: a name in ``rankprompt.eval.registry.KINDS``, such as "ndcg".
         level: the lowest grade that counts as relevant.
         k: the cutoff, the number of top documents that are read; None reads all.
         persistence: of "rbp" only: the probability that a reader goes on to the next document.

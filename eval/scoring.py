@@ -14,9 +14,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
-from rankprompt.eval.measure_kinds import KINDS
 from rankprompt.eval.measures import Measure, parse_measure
 from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
+from rankprompt.eval.registry import KINDS
 from rankprompt.types import Qrels, Run
 
 if TYPE_CHECKING:

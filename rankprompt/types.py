@@ -74,7 +74,7 @@ class Candidates(NamedTuple):
         documents: best first.
         scores: the first stage's scores, in the order of ``documents``; higher is better.
 
-    Example:
+    Examples:
         >>> from rankprompt.types import Candidates, Document, Query
         >>> mill, boats = Document("d7", "An old mill."), Document("d2", "Boats at anchor.")
         >>> candidates = Candidates(Query("q1", "windmills"), (mill, boats), (7.5, 2.25))

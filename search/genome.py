@@ -54,7 +54,7 @@ def segment(template: Template, frozen: Sequence[str] = ()) -> tuple[Segment, ..
     Raises:
         InputError: a text to freeze does not occur in the template, or spans a slot.
 
-    Example:
+    Examples:
         >>> from rankprompt.prompts.template import parse_template
         >>> segment(parse_template("Classify. Text: {text}"), ["Text: "])
         (Prunable(text='Classify. '), Frozen(text='Text: '), Slot(name='text'))

@@ -80,7 +80,7 @@ def weighted_top(scores: Sequence[float], weights: Sequence[float]) -> float:
 
     A window that does not exist adds nothing.
 
-    Example:
+    Examples:
         >>> weighted_top([1.0, 4.0, 2.0], weights=[1.0, 0.5])
         5.0
     """
@@ -107,7 +107,7 @@ def join_slices(text: str, slices: Iterable[tuple[int, int]]) -> str:
     Slices that overlap or touch are merged, so no character is repeated; ``GAP`` separates the
     others. Joining all windows of a text gives the text itself.
 
-    Example:
+    Examples:
         >>> join_slices("abcdefghij", [(6, 8), (0, 3), (2, 4)])
         'abcd ... gh'
     """

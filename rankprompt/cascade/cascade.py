@@ -83,7 +83,7 @@ class Cascade:
     Raises:
         InputError: ``keep`` or ``passage_tokens`` is below 1.
 
-    Example:
+    Examples:
         >>> from rankprompt.cascade import load_student, word_offsets
         >>> from rankprompt.types import Candidates, Document, Query
         >>> text = "The mill is old. " * 40 + "A crane sleeps on one leg."

@@ -6,8 +6,8 @@ from functools import partial
 import typer
 
 from rankprompt.cascade.report import CascadeReport, CascadeReportConfig, report_cascade
-from rankprompt.cli.annotated_options import options_of
 from rankprompt.cli.console import print_json, print_table, progress_bar, tell
+from rankprompt.cli.options_from_annotations import options_of
 
 __all__ = ["report"]
 

@@ -3,8 +3,8 @@
 import typer
 
 from rankprompt.cascade.training.config import TrainingJobConfig
-from rankprompt.cli.annotated_options import options_of
 from rankprompt.cli.console import progress_bar, tell
+from rankprompt.cli.options_from_annotations import options_of
 
 __all__ = ["train"]
 

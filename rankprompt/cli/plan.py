@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from rankprompt.cli.config_options import takes_rerank_config
 from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
+from rankprompt.cli.options_from_config import takes_rerank_config
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable, write_atomically
 from rankprompt.pipeline.config import RerankConfig

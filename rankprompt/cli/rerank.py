@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
-from rankprompt.cli.config_options import takes_rerank_config
 from rankprompt.cli.console import print_json, progress_bar, show_imports, tell
+from rankprompt.cli.options_from_config import takes_rerank_config
 from rankprompt.errors import InputError
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_methods import CASCADE

@@ -54,7 +54,7 @@ class CachedModel:
     Attributes:
         costs: the costs of asking the model so far.
 
-    Example:
+    Examples:
         >>> from rankprompt.journal.cached_model import CachedModel
         >>> from rankprompt.journal.store import Journal
         >>> from rankprompt.llm.base import Answer, Request, Usage

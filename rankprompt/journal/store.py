@@ -72,7 +72,7 @@ class Journal:
     Raises:
         JournalError: the file belongs to another program, or cannot be opened or written.
 
-    Example:
+    Examples:
         >>> from rankprompt.journal.store import Journal, chunk_name, key
         >>> from rankprompt.llm.base import Answer, Request
         >>> name = key("a model's fingerprint", Request("2 + 2 =", max_tokens=1))

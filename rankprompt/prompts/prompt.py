@@ -112,7 +112,7 @@ def load_prompt(name: str) -> Prompt:
         FormatError: the file is not a prompt; the message names the key or the slot that is wrong.
         InputError: the file cannot be read.
 
-    Example:
+    Examples:
         >>> from rankprompt.prompts.prompt import load_prompt
         >>> prompt = load_prompt("query-likelihood")
         >>> prompt.kind, sorted(prompt.text.slots), str(prompt.target)

@@ -15,7 +15,7 @@ class Template:
     Attributes:
         parts: literal texts at even indices, slot names at odd ones.
 
-    Example:
+    Examples:
         >>> from rankprompt.prompts.template import parse_template
         >>> template = parse_template("Passage: {passage} Query: {query}")
         >>> template.fill(passage="An old mill.", query="windmills")

@@ -4,7 +4,7 @@ A question generator yields rounds of questions, receives the answers of each ro
 order, and returns its result. It is a pure function of the answers, so a journal of answers is all
 that a resumed run needs. A round is never empty. ``rankprompt.rankers.driver`` runs generators.
 
-Example:
+Examples:
     >>> from rankprompt.rankers.driver import drive
     >>> def longest(words):
     ...     best = words[0]

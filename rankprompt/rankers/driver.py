@@ -27,7 +27,7 @@ def drive(generator: QuestionGenerator[Q, A, R], answer: Callable[[Sequence[Q]],
         RuntimeError: the generator asked an empty round, or ``answer`` returned too few or too many
             answers.
 
-    Example:
+    Examples:
         >>> from rankprompt.rankers import allpair
         >>> from rankprompt.rankers.driver import drive
         >>> def prefer_smaller(pairs):

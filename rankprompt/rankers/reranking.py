@@ -82,7 +82,7 @@ def rerank(
     Raises:
         InputError: the input order is unknown, or two candidates have the same query id.
 
-    Example:
+    Examples:
         >>> from functools import partial
         >>> from rankprompt import Candidates, Document, Query, rerank
         >>> from rankprompt.rankers import heapsort

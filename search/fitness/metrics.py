@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[-\u2212]?\d[\d,]*(?:\.\d+)?|[-\u2212]?\.\d+")
 def last_number(text: str) -> str | None:
     """Gives a text's last number in plain form, or None without a number.
 
-    Example:
+    Examples:
         >>> last_number("In all it is $1,200.50.")
         '1200.5'
     """

@@ -101,6 +101,6 @@ def test_an_interrupted_evaluation_ends_with_130_as_well(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rankprompt.files.iterate_run", interrupt)
+    monkeypatch.setattr("rankprompt.eval.run_files.iterate_run", interrupt)
     ran = command("evaluate", "--qrels", collection.qrels, collection.run)
     assert (ran.code, ran.out) == (130, "")

@@ -1,8 +1,7 @@
 """A plan is what the run turns out to be."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,17 @@ from rankprompt.errors import InputError
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_documents, read_qrels, read_queries, write_run
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
-from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
-from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.rerank import run_rerank
-from rankprompt.planning.calibration import Speed
-from rankprompt.planning.config import PlanConfig
-from rankprompt.planning.plan import NOISES, plan_rerank
+from rankprompt.planning.plan import NOISES
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS, PAIRWISE
 from rankprompt.rankers.reranking import Reranked, rerank
-from rankprompt.retrieval import bm25
-from rankprompt.types import Candidates, Document, Qrels, Query, Run
+from rankprompt.types import Candidates, Qrels, Run
 from tests.configs import change, configure
-from tests.fakes import FakeModel, by_hash, shows
+from tests.fakes import FakeModel
+from tests.planning.plans import plan, planned, with_settings
 
-CHOICE = 'kind = "choice"\noptions = [" Passage A", " Passage B"]\n' + (
-    'text = "Query: {query}\\nA: {first}\\nB: {second}\\nWhich is better?"\n'
-)
 NDCG = parse_measure("ndcg@10")
 
 
@@ -42,38 +34,6 @@ def ndcg(run: Run, truth: Qrels) -> float:
     return score(run, truth, [NDCG]).means[NDCG.name]
 
 
-def plan(
-    job: RerankConfig,
-    measure: Callable[[Run, Qrels], float] = lambda *_: 0.0,
-    progress: Any = lambda *_: nullcontext(lambda _: None),
-    **settings: Any,
-) -> dict[str, Any]:
-    config = PlanConfig(job, **{"calibrate": False, **settings})
-    return plan_rerank(config, measure, progress).as_dict()
-
-
-def planned(job: RerankConfig, **settings: Any) -> dict[str, dict[str, Any]]:
-    return {row["method"]: row for row in plan(job, **settings)["methods"]}
-
-
-@pytest.fixture(scope="module")
-def english(tmp_path_factory: pytest.TempPathFactory) -> RerankConfig:
-    """The first queries of the sample, with the candidates that BM25 finds."""
-    folder, source = tmp_path_factory.mktemp("english"), sample("en")
-    run = bm25(read_queries(source / "queries.tsv"), read_documents(source / "docs.jsonl"))
-    write_run(folder / "run.trec", {name: list(of) for name, of in run.items()}, tag="bm25")
-    (folder / "choice.toml").write_text(CHOICE)
-    return configure(
-        run=folder / "run.trec",
-        queries=source / "queries.tsv",
-        docs=source / "docs.jsonl",
-        output=folder / "out.trec",
-        model=f"oracle:{source / 'qrels.trec'}",
-        depth=20,
-        limit=3,
-    )
-
-
 def run_of(job: RerankConfig) -> str:
     assert job.data.run is not None
     return job.data.run.read_text()
@@ -82,35 +42,6 @@ def run_of(job: RerankConfig) -> str:
 def folder_of(job: RerankConfig) -> Path:
     assert job.data.run is not None
     return job.data.run.parent
-
-
-def start(text: str) -> str:
-    """What tells a passage, even when it is cut."""
-    return " ".join(text.split()[:9])
-
-
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
-    """A model that judges as the sample's grades do, wherever one is loaded."""
-    source = sample("en")
-    texts = read_documents(source / "docs.jsonl")
-    grades = {
-        start(texts[name].text): grade
-        for judged in read_qrels(source / "qrels.trec").values()
-        for name, grade in judged.items()
-    }
-    choose = shows(lambda a, b: 0.5 + 0.1 * (grades[start(a)] - grades[start(b)]))
-
-    def answer(request: Request) -> Answer:
-        return choose(request) if "Which is better?" in request.prompt else by_hash(request)
-
-    fake = FakeModel(answer)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: fake)
-    return fake
-
-
-def with_settings(job: RerankConfig, folder: Path, **settings: Any) -> RerankConfig:
-    return change(job, **{"output": folder / "out.trec", **settings})
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -273,30 +204,6 @@ def test_the_first_stage_is_measured_as_it_is(english: RerankConfig) -> None:
     assert sorted(ranked, key=lambda name: -ranked[name]) == first
 
 
-def candidates(query: str, n: int) -> Candidates:
-    documents = tuple(Document(f"d{i}", f"text {i}") for i in range(n))
-    return Candidates(Query(query, "why"), documents, tuple(float(-i) for i in range(n)))
-
-
-def test_synthetic_qrels_are_few_and_most_of_them_high_up() -> None:
-    drawn = [synthetic_qrels(candidates(f"q{i}", 100), seed=1) for i in range(300)]
-    relevant = [int(name[1:]) for grades in drawn for name in grades]
-    assert len(relevant) / 300 == pytest.approx(9.3, abs=0.6)
-    assert sum(rank < 1 for rank in relevant) / 300 == pytest.approx(0.5, abs=0.1)
-    assert sum(rank >= 50 for rank in relevant) / 300 == pytest.approx(2.9, abs=0.4)
-    each = [grade for grades in drawn for grade in grades.values()]
-    assert {grade: each.count(grade) / len(each) for grade in set(each)} == pytest.approx(
-        {1: 1 / 3, 2: 1 / 3, 3: 1 / 3}, abs=0.05
-    )
-    assert drawn[0] == synthetic_qrels(candidates("q0", 100), seed=1)
-    assert drawn[0] != synthetic_qrels(candidates("q0", 100), seed=2)
-
-
-def test_there_is_always_something_to_find() -> None:
-    for seed in range(20):
-        assert synthetic_qrels(candidates("q", 1), seed).keys() == {"d0"}
-
-
 def test_grades_that_are_given_go_before_the_oracles(english: RerankConfig) -> None:
     job = change(english, model="oracle:nowhere.trec", limit=1)
     with pytest.raises(InputError, match="nowhere"):
@@ -330,64 +237,6 @@ def test_the_cost_is_the_tokens_at_their_prices(english: RerankConfig, tmp_path:
     read = row["tokens"] - row["written_tokens"]
     assert row["cost"] == pytest.approx(read * 2e-6 + row["written_tokens"] * 8e-6)
     assert planned(with_settings(english, tmp_path, model="fake"))["allpair"]["cost"] is None
-
-
-def test_the_calibration_asks_real_prompts_and_few(
-    english: RerankConfig, model: FakeModel, tmp_path: Path
-) -> None:
-    found = plan(with_settings(english, tmp_path, model="fake", prompt="prp"), calibrate=True)
-    speed = found["calibration"]
-    assert speed["tokens_per_second"] > 0
-    # One pair twice, then all pairs of five passages of one query, and of the two others.
-    assert [len(model.prompts), speed["prompts"]] == [2 + 2 + 20 + 40, 40]
-    for row in found["methods"]:
-        assert row["seconds"] >= row["tokens"] / speed["tokens_per_second"]
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_round_takes_no_less_than_one_pair_does() -> None:
-    speed = Speed(tokens_per_second=100, latency=0.5, prompts=1, seconds=1)
-    assert speed.seconds_for(tokens=1000, rounds=4) == 10
-    assert speed.seconds_for(tokens=1000, rounds=40) == 20
-
-
-class Server(FakeModel):
-    """Answers one request at a time, many at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = self.asked = self.closed = 0
-
-    async def answer(self, request: Request) -> tuple[Answer, Usage]:  # type: ignore[override]
-        self.now, self.asked = self.now + 1, self.asked + 1
-        self.most = max(self.most, self.now)
-        await asyncio.sleep(0)
-        self.now -= 1
-        # Twice what was guessed, and two of them written.
-        return by_hash(request), Usage(2 * self.length(request), 0, written=2)
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-@pytest.mark.parametrize("calibration", [True, False])
-def test_a_server_is_calibrated_at_its_concurrency_and_left(
-    english: RerankConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibration: bool
-) -> None:
-    server = Server()
-    monkeypatch.setattr("rankprompt.planning.plan.load_server", lambda *_, **__: server)
-    job = with_settings(
-        english, tmp_path, model="openai:x", base_url="http://localhost:1", concurrency=4
-    )
-    found = plan(job, measure=lambda *_: 0.0, calibrate=calibration)
-    assert server.closed == 1
-    assert (server.most, server.asked) == ((4, 2 + 2 + 20) if calibration else (0, 0))
-    assert found["tokens_guessed"] != calibration
-    guessed = planned(job, calibrate=False)
-    for row in found["methods"]:
-        assert row["tokens"] == (1 + calibration) * guessed[row["method"]]["tokens"]
-        assert row["written_tokens"] == (2 * row["prompts"] if calibration else 0)
-    assert all((row["seconds"] is not None) == calibration for row in found["methods"])
 
 
 def test_progress_reaches_about_its_total(english: RerankConfig) -> None:

@@ -15,7 +15,7 @@ __all__ = ["Choice", "Contrast", "Generation", "Likelihood", "pairwise_adapter"]
 class Choice:
     """Scoring mode: compares the likelihoods of two options (arXiv 2306.17563, section 3.1).
 
-    Example:
+    Examples:
         >>> from rankprompt.judges.adapters.pairwise import Choice
         >>> from rankprompt.llm.base import Answer
         >>> from rankprompt.prompts.prompt import load_prompt

@@ -136,7 +136,7 @@ def parse_error_model(text: str) -> ErrorModel:
     Raises:
         InputError: the notation is wrong; the message says what is expected.
 
-    Example:
+    Examples:
         >>> from rankprompt.judges.simulated.error_model import parse_error_model
         >>> model = parse_error_model("flip=0.2,bias=0.1")
         >>> model.errors, model.bias

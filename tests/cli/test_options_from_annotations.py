@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from rankprompt.cli.annotated_options import options_of
+from rankprompt.cli.options_from_annotations import options_of
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Options that are wrong: one line that names the option and what was meant, exit code 2."""
+
+import re
+
+import pytest
+
+from tests.cli.conftest import INPUTS, Collection, Command
+from tests.cli.refusals import refused
+from tests.fakes import FakeModel
+
+
+@pytest.mark.parametrize(
+    ("option", "written", "meant"),
+    [
+        ("method", "heapsrt", "heapsort"),
+        ("order", "bot", "both"),
+        ("decide", "agreemnt", "agreement"),
+        ("mode", "generate", "generation"),
+        ("input_order", "invers", "inverse"),
+        ("prompt", "query-likelyhood", "query-likelihood"),
+        ("model", "smollm2-135", "smollm2-135m"),
+        ("model", "SmolLM2-135M", "smollm2-135m"),
+        ("model", "Oracle:q.trec", "oracle:QRELS.trec"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_one_that_was_meant(
+    command: Command,
+    collection: Collection,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    written: str,
+    meant: str,
+) -> None:
+    def unwanted(*_: object, **__: object) -> None:
+        raise AssertionError("a model was loaded before the names were checked")
+
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", unwanted)
+    ran = command(*collection.rerank(**{"model": "smollm2-135m", option: written}))
+    kind = option.replace("_", " ")
+    refused(ran, f"unknown {kind} '{written}'; did you mean '{meant}'\\? Known: ")
+    assert collection.files() == INPUTS
+
+
+@pytest.mark.parametrize("value", [0, -3])
+@pytest.mark.parametrize("option", ["k", "passes", "depth", "limit"])
+def test_numbers_of_things_start_at_one(
+    command: Command, collection: Collection, option: str, value: int
+) -> None:
+    ran = command(*collection.rerank(**{option: value}))
+    refused(ran, f"--{option} must be at least 1, not {value}")
+    assert collection.files() == INPUTS
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"noise": 1.5}, "--noise must be from 0 to 1, not 1.5"),
+        ({"noise": "nan"}, "--noise must be from 0 to 1, not nan"),
+        ({"noise": 0.1, "model": "fake"}, "--noise goes with --model oracle:QRELS only"),
+        ({"prior": -1}, "--prior must be at least 0, not -1"),
+        ({"prior": "inf", "model": "fake"}, "--prior must be at least 0, not inf"),
+        ({"passage_tokens": 0, "model": "fake"}, "--passage-tokens must be at least 1, not 0"),
+        ({"batch_tokens": 0, "model": "fake"}, "--batch-tokens must be at least 1, not 0"),
+        (
+            {"mode": "generation", "model": "smollm2-135m", "prompt": "query-likelihood"},
+            "--mode generation needs a prompt whose answer is written, such as a choice; "
+            "query-likelihood is of kind likelihood",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    command: Command,
+    collection: Collection,
+    fake: FakeModel,
+    options: dict[str, object],
+    message: str,
+) -> None:
+    refused(command(*collection.rerank(**options)), re.escape(message))
+    assert (collection.files(), fake.batches) == (INPUTS, [])
+
+
+def test_an_option_that_is_no_number_ends_with_code_2_too(
+    command: Command, collection: Collection
+) -> None:
+    ran = command(*collection.rerank(k="ten"))
+    assert (ran.code, ran.out) == (2, "")
+    assert "Invalid value for '--k'" in ran.err
+    assert collection.files() == INPUTS
+
+
+def test_a_prompt_file_with_a_wrong_slot_is_named(
+    command: Command, collection: Collection, fake: FakeModel
+) -> None:
+    prompt = collection.folder / "mine.toml"
+    prompt.write_text('kind = "choice"\ntext = "{query} {first}"\noptions = ["A", "B"]\n')
+    ran = command(*collection.rerank(model="fake", prompt=prompt))
+    refused(ran, r"mine\.toml: text lacks the slot \{second\}")
+    assert fake.batches == []
