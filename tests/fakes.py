@@ -73,7 +73,7 @@ class FakeModel:
         self.name, self.fingerprint = "fake", "fake 1"
         self.context_length = context_length
         self.batches: list[list[Request]] = []
-        self._rule, self._batch_size = rule, batch_size
+        self.rule, self._batch_size = rule, batch_size
 
     @property
     def prompts(self) -> list[Request]:
@@ -92,7 +92,7 @@ class FakeModel:
         assert max(lengths) <= self.context_length
         self.batches.append(list(requests))
         padding = max(lengths) * len(lengths) - sum(lengths)
-        return [self._rule(request) for request in requests], Usage(sum(lengths), padding)
+        return [self.rule(request) for request in requests], Usage(sum(lengths), padding)
 
     def length(self, request: Request) -> int:
         """The number of words."""

@@ -1,5 +1,6 @@
 """A language model as a judge: the steps that all kinds of questions share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
@@ -24,7 +25,7 @@ memory, where an allpair round over 43 queries holds 212,850 comparisons."""
 _SPARE_TOKENS = 4
 
 
-class LLMJudge(Generic[Q, A]):
+class LLMJudge(ABC, Generic[Q, A]):
     """Turns questions into requests to a language model, and the model's replies into answers.
 
     A subclass for a kind of question defines how the question is rendered (``_render``), what the
@@ -104,21 +105,21 @@ class LLMJudge(Generic[Q, A]):
             raise TypeError("a model that answers in batches is asked by calling the judge")
         return await drive_async(self.ask(questions), self._cached.answer)
 
+    @abstractmethod
     def _render(self, question: Q) -> Mapping[bool, Sequence[Request]]:
         """The requests about a question, by whether its documents are shown in reverse order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
         """The requests about a query and a number of empty passages."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _conclude(self, question: Q, answers: Mapping[bool, Sequence[Answer]]) -> A:
         """The answer to a question, from the model's answers to the requests of ``_render``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fallback(self, question: Q) -> A:
         """The answer to a question that was not asked because the budget was spent."""
-        raise NotImplementedError
 
     def _parse(self, question: Q, replies: Mapping[bool, Sequence[Reply]]) -> A:
         answers = {
