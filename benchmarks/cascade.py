@@ -134,11 +134,11 @@ def curve(
             for one in candidates[:CURVE_QUERIES]
         ]
         for name, chosen in (("all windows", None), ("bm25, k=4", student)):
-            cascade = Cascade(chosen, offsets, settings=settings)
+            cascade = Cascade(chosen, offsets, windows=settings)
             scores = WindowScores(Journal(None), teacher, "bench")
             cascade.teacher_scores(resized, scores, aggregate_by("max"))
             milliseconds[name].append([1000 * one for one in cascade.counts.seconds])
-            calls[name].append(scores.asked / len(resized))
+            calls[name].append(scores.teacher_calls / len(resized))
     return milliseconds, calls
 
 

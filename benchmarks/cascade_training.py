@@ -117,7 +117,7 @@ def main() -> None:
     test = distillation_lists([one for one in candidates if one.query.id in unseen], cut, scores)
     train = [one for one in candidates if one.query.id in learn]
     distillation_lists(train, cut, scores)
-    asked, waited = scores.asked, time.perf_counter() - begun
+    asked, waited = scores.teacher_calls, time.perf_counter() - begun
 
     students: dict[str, list[list[float]]] = {}
     trainings = []

@@ -72,7 +72,7 @@ class Cascade:
         offsets: Gives the tokens' offsets, ideally by the tokenizer of the model that reads the
             passages.
         keep: The most windows of a document to keep (the paper's k, 3 or 4).
-        settings: How documents are cut into windows; None for the paper's windows.
+        windows: How documents are cut into windows; None for the paper's windows.
         passage_tokens: The most tokens of a passage. The best windows that fit are shown; where
             not even the best one fits, it is truncated. None for no limit.
         on_query: Called with each query that is finished.
@@ -99,7 +99,7 @@ class Cascade:
         offsets: Offsets,
         *,
         keep: int = 4,
-        settings: WindowConfig | None = None,
+        windows: WindowConfig | None = None,
         passage_tokens: int | None = None,
         on_query: Callable[[Query], object] = lambda _: None,
     ) -> None:
@@ -107,7 +107,7 @@ class Cascade:
             if value is not None and value < 1:
                 raise InputError(f"`{name}` must be at least 1, not {value}")
         self._student, self._offsets, self._keep = student, offsets, keep
-        self._config = settings or WindowConfig()
+        self._config = windows or WindowConfig()
         self._passage_tokens, self._on_query = passage_tokens, on_query
         self.counts = CascadeCounts()
 
@@ -145,13 +145,13 @@ class Cascade:
     ) -> dict[str, float]:
         started = time.perf_counter()
         documents = self._choose(candidates)
-        asked, cache_hits = scores.asked, scores.kept
+        asked, cache_hits = scores.teacher_calls, scores.cache_hits
         values = iter(scores(all_questions(documents, candidates.query)))
-        self.counts.teacher_pairs += scores.asked - asked
+        self.counts.teacher_pairs += scores.teacher_calls - asked
         ranking = {
             each.document.id: aggregate([next(values) for _ in each.chosen]) for each in documents
         }
-        if scores.kept == cache_hits:
+        if scores.cache_hits == cache_hits:
             self.counts.seconds.append(time.perf_counter() - started)
         self._on_query(candidates.query)
         return dict(sorted(ranking.items(), key=lambda item: -item[1]))

@@ -155,7 +155,7 @@ class CascadeMeasurement:
         The student None keeps all windows. Every variant asks the teacher anew.
         """
         cascades = {
-            variant: Cascade(student, self.offsets, keep=variant.keep or 1, settings=self.windows)
+            variant: Cascade(student, self.offsets, keep=variant.keep or 1, windows=self.windows)
             for variant, student in variants.items()
         }
         timings = {variant: Timing() for variant in variants}

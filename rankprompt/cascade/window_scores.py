@@ -47,12 +47,12 @@ class WindowScores:
         fingerprint: The teacher's fingerprint; scores of another teacher are not used.
 
     Attributes:
-        asked: How many windows the teacher has scored.
-        kept: How many scores came from the journal.
+        teacher_calls: How many windows the teacher has scored.
+        cache_hits: How many scores came from the journal.
     """
 
     def __init__(self, journal: Journal, teacher: PairScorer, fingerprint: str) -> None:
-        self.asked = self.kept = 0
+        self.teacher_calls = self.cache_hits = 0
         self.fingerprint = fingerprint
         self._journal, self._teacher = journal, teacher
 
@@ -76,7 +76,7 @@ class WindowScores:
             question: entries[key].answer.loglikelihoods[0]
             for question, key in keys.items() if key in entries
         }  # fmt: skip
-        self.kept += len(scores)
+        self.cache_hits += len(scores)
         progress(sum(question in scores for question in windows))
         planned = [q for q, key in keys.items() if q not in scores or entries[key].chunk == chunk]
         # Windows of similar length share a batch, which needs less padding.
@@ -99,7 +99,7 @@ class WindowScores:
                     "finite number: the model is broken, or its values overflow (try float32)"
                 )
             answers[self._key(question)] = Answer((score,))
-        self.asked += len(batch)
+        self.teacher_calls += len(batch)
         self._journal.put(answers, chunk=chunk, tokens=0, padding=0)
         return scores
 

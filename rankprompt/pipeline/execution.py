@@ -216,11 +216,14 @@ class TeacherExecution(BaseExecution):
         for query in candidates:
             if self._teacher.cuts(query.query.text):
                 counts.queries_cut.add(query.query.id)
-            before = self._scores.kept
+            before = self._scores.cache_hits
             ranked = self._cascade.teacher_scores([query], self._scores, self._aggregate)
-            self.costs.prompts_from_journal += self._scores.kept - before
+            self.costs.prompts_from_journal += self._scores.cache_hits - before
             if not self._is_language_model:
-                self.costs.prompts, self.costs.tokens = self._scores.asked, self._teacher.tokens
+                self.costs.prompts, self.costs.tokens = (
+                    self._scores.teacher_calls,
+                    self._teacher.tokens,
+                )
             counts.windows_cut = self._teacher.windows_cut
             yield BlockResult({name: list(scores) for name, scores in ranked.items()})
             on_judged(len(query.documents))

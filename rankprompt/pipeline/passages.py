@@ -28,6 +28,6 @@ def open_cascade(job: RerankJob) -> Cascade | None:
         load_student(config.student, seed=job.config.seed),
         offsets,
         keep=config.keep,
-        settings=WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
+        windows=WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
         passage_tokens=job.config.judge.passage_tokens,
     )

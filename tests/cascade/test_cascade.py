@@ -52,7 +52,7 @@ TEXT = "a b c d e f crane h i j k l m n o crane crane r"
     ],
 )
 def test_the_chosen_windows_are_the_passage(name: str, keep: int, expected: str) -> None:
-    cascade = Cascade(load_student(name), word_offsets, keep=keep, settings=SMALL)
+    cascade = Cascade(load_student(name), word_offsets, keep=keep, windows=SMALL)
     given_ = candidates(TEXT, "short")
     (found,) = cascade([given_])
     shown = found.documents[0].text.replace(" " + GAP, GAP)
@@ -94,7 +94,7 @@ def test_documents_shorter_than_a_window_are_as_without_the_cascade(
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 5))
 def test_a_passage_keeps_to_its_tokens(texts: list[str], limit: int, keep: int) -> None:
     cascade = Cascade(
-        load_student("bm25"), word_offsets, keep=keep, settings=SMALL, passage_tokens=limit
+        load_student("bm25"), word_offsets, keep=keep, windows=SMALL, passage_tokens=limit
     )
     for document, text in zip(cascade([candidates(*texts)])[0].documents, texts, strict=True):
         assert len(word_offsets(document.text)) <= limit
@@ -102,7 +102,7 @@ def test_a_passage_keeps_to_its_tokens(texts: list[str], limit: int, keep: int) 
 
 
 def test_the_best_windows_are_the_last_to_go() -> None:
-    cascade = Cascade(load_student("bm25"), word_offsets, settings=SMALL, passage_tokens=5, keep=2)
+    cascade = Cascade(load_student("bm25"), word_offsets, windows=SMALL, passage_tokens=5, keep=2)
     assert cascade([candidates(TEXT)])[0].documents[0].text == "o crane crane r"
 
 
@@ -113,7 +113,7 @@ def test_the_teacher_reads_the_chosen_windows_alone() -> None:
         asked.extend(pairs)
         return count(pairs)
 
-    cascade = Cascade(load_student("bm25"), word_offsets, keep=1, settings=SMALL)
+    cascade = Cascade(load_student("bm25"), word_offsets, keep=1, windows=SMALL)
     scores = WindowScores(Journal(None), teacher, "count")
     given_ = [candidates("a b c crane e f g", TEXT), candidates("", query="b", name="r")]
     found = cascade.teacher_scores(given_, scores, aggregate_by("max"))
@@ -121,7 +121,7 @@ def test_the_teacher_reads_the_chosen_windows_alone() -> None:
     assert list(found["q"]) == ["d1", "d0"]
     assert sorted(asked) == [("b", ""), ("crane", "a b c crane "), ("crane", "o crane crane r")]
     assert cascade.counts.teacher_pairs == 3
-    again = Cascade(load_student("bm25"), word_offsets, keep=1, settings=SMALL)
+    again = Cascade(load_student("bm25"), word_offsets, keep=1, windows=SMALL)
     assert again.teacher_scores(given_, scores, aggregate_by("max")) == found
     assert (again.counts.teacher_pairs, again.counts.seconds) == (0, [])
 

@@ -66,7 +66,7 @@ def measured(**students: Sequence[Student]) -> Quality:
     scores = WindowScores(Journal(None), Numbers(), "numbers")
     named = {"max": aggregate_by("max"), "mean:3": aggregate_by("mean:3")}
     found = MEASUREMENT.quality([candidates()], students, [1, 2], scores, named, place_of_d0)
-    assert scores.asked == 7
+    assert scores.teacher_calls == 7
     # By the mean, all windows put d0 (4) behind d2 (6), and level with d1 (4).
     assert found["mean:3"].values[Variant(ALL)] == 1 / 3
     return found["max"]
@@ -119,7 +119,7 @@ def test_what_is_timed_is_what_the_cascade_does() -> None:
     for variant, timed in found.items():
         assert timed.tokens == 2 * timed.calls
         assert len(timed.milliseconds) == 3
-        cascade = Cascade(variants[variant], word_offsets, keep=variant.keep or 1, settings=WINDOWS)
+        cascade = Cascade(variants[variant], word_offsets, keep=variant.keep or 1, windows=WINDOWS)
         scores = WindowScores(Journal(None), Numbers(), "numbers")
         assert timed.run == cascade.teacher_scores(queries, scores, max)
 

@@ -38,7 +38,7 @@ def test_a_stopped_call_goes_on_to_the_same_scores(tmp_path: Path, batches: int)
     with closing(Journal(tmp_path / "scores")) as journal:
         scores = WindowScores(journal, second, "t")
         assert scores(WINDOWS) == whole
-        assert (scores.kept, scores.asked) == (32 * batches, 100 - 32 * batches)
+        assert (scores.cache_hits, scores.teacher_calls) == (32 * batches, 100 - 32 * batches)
     assert sorted(first.pairs + second.pairs) == sorted(one.texts for one in WINDOWS)
 
 
@@ -66,7 +66,7 @@ def test_a_score_belongs_to_query_document_window_and_texts(other: WindowQuestio
     scores = WindowScores(Journal(None), ByBatch(), "t")
     scores([WINDOWS[0]])
     scores([other])
-    assert scores.asked == 2
+    assert scores.teacher_calls == 2
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
