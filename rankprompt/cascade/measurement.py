@@ -128,8 +128,8 @@ class CascadeMeasurement:
                         for document, values in zip(documents, kept, strict=True)
                     }
                 if k := variant.keep:
-                    found = (top_overlap(indices, values, k) for values, indices in pairs)
-                    overlaps[variant] += [share for share in found if share is not None]
+                    document_shares = (top_overlap(indices, values, k) for values, indices in pairs)
+                    overlaps[variant] += [share for share in document_shares if share is not None]
             windows += sizes
             documents_cut += truncated
             self.on_query()

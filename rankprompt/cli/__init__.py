@@ -82,11 +82,13 @@ def with_flags(message: str) -> str:
     flags: dict[str, str] = {}
     pending: list[Any] = [command]
     while pending:
-        one = pending.pop()
-        pending += getattr(one, "commands", {}).values()
-        names = [param.opts[0] for param in one.params if param.opts[0].startswith("--")]
+        command_or_group = pending.pop()
+        pending += getattr(command_or_group, "commands", {}).values()
+        names = [
+            param.opts[0] for param in command_or_group.params if param.opts[0].startswith("--")
+        ]
         flags |= {name[2:].replace("-", "_"): name for name in names}
-    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), message)
+    return re.sub(r"`(\w+)`", lambda match: flags.get(match[1], match[0]), message)
 
 
 def main() -> None:

@@ -40,9 +40,9 @@ def demo(
     first, output = folder / "bm25.trec", folder / "reranked.trec"
     queries, documents = read_queries(source / "queries.tsv"), read_documents(source / "docs.jsonl")
     started = time.perf_counter()
-    found = bm25(queries, documents, depth=DEPTH)
+    first_stage = bm25(queries, documents, depth=DEPTH)
     seconds = time.perf_counter() - started
-    write_run(first, {query: list(scores) for query, scores in found.items()}, tag="bm25")
+    write_run(first, {query: list(scores) for query, scores in first_stage.items()}, tag="bm25")
     data = DataConfig(first, source / "queries.tsv", source / "docs.jsonl", depth=DEPTH)
     config = RerankConfig(data, output=OutputConfig(output, folder / "demo.journal"))
     model = config.model.name

