@@ -42,13 +42,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 demo: $(VENV)/.installed ## Rerank the sample collection on this machine and score it
 	$(BIN)/rankprompt demo
 
-test: check ## Run every check and test, with the real model (about 9 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "model or java"
-
 # One thread each: torch's threads would wait for each other's cores.
-check: lint ## Run the fast checks and tests, without a model or Java (about 2 minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not model and not java" \
-		-n auto --maxprocesses 4 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses
+
+test: check ## Run every check and test, with the real model (about 8 minutes on 2 cores)
+	$(PYTEST) 2 -m "model or java"
+
+check: lint ## Run the fast checks and tests, without a model or Java (about 3 minutes)
+	$(PYTEST) 4 -m "not model and not java"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
