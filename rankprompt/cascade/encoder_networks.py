@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rankprompt.cascade.model_folders import folder_fingerprint
-from rankprompt.errors import ModelError
+from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
@@ -101,7 +101,7 @@ def _from_onnx(path: Path) -> Forward:
     try:
         import onnxruntime
     except ModuleNotFoundError:
-        raise ModelError("an ONNX model needs: pip install 'rankprompt[onnx]'") from None
+        raise ModelError(f"an ONNX model needs: {PIP_LINES['onnx']}") from None
     options = onnxruntime.SessionOptions()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0

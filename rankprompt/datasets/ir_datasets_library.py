@@ -17,7 +17,7 @@ from traceback import walk_tb
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from rankprompt.errors import InputError, RankpromptError
+from rankprompt.errors import PIP_LINES, InputError, RankpromptError
 
 __all__ = ["IrDataset", "IrRecord", "guarded", "library"]
 
@@ -44,7 +44,7 @@ def library() -> ModuleType:
     try:
         module = importlib.import_module("ir_datasets")
     except ImportError as error:
-        raise InputError(f"ir: needs ir_datasets: pip install ir-datasets ({error})") from error
+        raise InputError(f"ir: needs ir_datasets: {PIP_LINES['ir_datasets']} ({error})") from error
     except OSError as error:
         raise InputError(
             f"ir_datasets cannot make its folder {error.filename}: {error.strerror}; set "

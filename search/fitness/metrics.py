@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from rankprompt.errors import InputError
+from rankprompt.errors import PIP_LINES, InputError
 
 __all__ = ["Metric", "exact_match", "exact_number", "last_number", "load_metric", "token_f1"]
 
@@ -92,7 +92,7 @@ def _rouge_l() -> Score:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError as error:
         raise InputError(
-            "the metric rouge-l needs the package rouge-score: pip install 'rankprompt[rouge]'"
+            f"the metric rouge-l needs the package rouge-score: {PIP_LINES['rouge']}"
         ) from error
     scorer = RougeScorer(["rougeL"])
     return lambda written, right: float(scorer.score(right, written)["rougeL"].fmeasure)

