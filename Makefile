@@ -45,10 +45,10 @@ demo: $(VENV)/.installed ## Rerank the sample collection on this machine and sco
 # One thread each: torch's threads would wait for each other's cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses
 
-test: check ## Run every check and test, with the real model (about 8 minutes on 2 cores)
+test: check ## Run every check and test, with the real model (about 13 minutes on 2 busy cores)
 	$(PYTEST) 2 -m "model or java"
 
-check: lint ## Run the fast checks and tests, without a model or Java (about 3 minutes)
+check: lint ## Run the fast checks and tests, without a model or Java (about 4 minutes)
 	$(PYTEST) 4 -m "not model and not java"
 
 lint: $(VENV)/.installed-dev
