@@ -19,7 +19,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = [
-    "PIP_LINES",
     "FormatError",
     "InputError",
     "JournalError",
