@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.llm.embedded import EMBEDDED
 
 __all__ = ["METHODS", "EvolveConfig", "SearchConfig"]
 
@@ -119,7 +120,7 @@ class EvolveConfig:
     task: Path
     output: Path
     search: SearchConfig = field(default_factory=SearchConfig)
-    model: str = "smollm2-135m"
+    model: str = EMBEDDED
     dtype: str = "auto"
     device: str = "auto"
     batch_tokens: int | None = None

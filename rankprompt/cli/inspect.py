@@ -8,7 +8,8 @@ import typer
 from rankprompt.cli.console import print_json, print_table, show_imports
 from rankprompt.cli.dataset_options import Dataset, Docs, Queries, Split
 from rankprompt.datasets.passages import FIELDS
-from rankprompt.planning.inspection import DEFAULT_MODEL, DEPTHS, Inspection
+from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.planning.inspection import DEPTHS, Inspection
 
 __all__ = ["inspect"]
 
@@ -29,7 +30,7 @@ def inspect(
         None, help="Relevance grades in TREC format. Default: those of the dataset."
     ),
     model: str = typer.Option(
-        DEFAULT_MODEL,
+        EMBEDDED,
         help="The model whose tokenizer counts the tokens: smollm2-135m, a local folder, a .gguf "
         "file or a hub id.",
     ),

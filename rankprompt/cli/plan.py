@@ -111,15 +111,14 @@ def show_plan(
     config: PlanConfig, *, plot: Path | None = None, as_json: bool = False, quiet: bool = False
 ) -> None:
     """Plans a reranking and prints the plan; see ``plan_rerank``."""
-    from rankprompt.eval import parse_measure, score
+    from rankprompt.eval import ndcg_at_10
     from rankprompt.planning.plan import plan_rerank
 
-    ndcg = parse_measure("ndcg@10")
     silent = quiet or as_json
     with show_imports(quiet=silent):
         made = plan_rerank(
             config,
-            lambda run, qrels: score(run, qrels, [ndcg]).means[ndcg.name],
+            lambda run, qrels: ndcg_at_10(qrels)(run),
             lambda what, total: progress_bar(what, total, quiet=silent),
         )
     if plot is not None:

@@ -13,6 +13,7 @@ from rankprompt.errors import InputError
 from rankprompt.files.atomic_write import check_writable
 
 __all__ = [
+    "FORMS",
     "FileDescription",
     "beside",
     "check_paths",
@@ -23,8 +24,9 @@ __all__ = [
 ]
 
 _FORM = "rankprompt manifest 2"
-# Manifests of form 1 held their settings ungrouped; a run of theirs may be written again.
-_FORMS = ("rankprompt manifest 1", _FORM)
+FORMS = ("rankprompt manifest 1", _FORM)
+"""The forms that are read; manifests of form 1 held their settings ungrouped."""
+
 # Suffixes of run files; any other suffix belongs to the name, as in dl19.k10.
 _RUN_SUFFIXES = {".trec", ".run", ".res", ".txt", ".tsv"}
 
@@ -59,7 +61,7 @@ def manifest_path(run: Path) -> Path:
         raise InputError(f"{run}: a run needs another ending than .json, which is its manifest's")
     if path.exists():
         try:
-            ours = json.loads(path.read_text("utf-8")).get("form") in _FORMS
+            ours = json.loads(path.read_text("utf-8")).get("form") in FORMS
         except (OSError, ValueError, AttributeError):
             ours = False
         if not ours:

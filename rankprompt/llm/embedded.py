@@ -20,6 +20,7 @@ __all__ = ["EMBEDDED", "converted_folder", "find_gguf", "resolve"]
 log = logging.getLogger("rankprompt")
 
 EMBEDDED = "smollm2-135m"
+"""The model's name; it judges and counts tokens where no other model is named."""
 
 
 def resolve(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankprompt.datasets.passages import FIELDS
+from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.config_methods import (
     CascadeConfig,
     JudgeConfig,
@@ -18,7 +19,6 @@ from rankprompt.pipeline.config_methods import (
 from rankprompt.pipeline.config_option import option
 
 __all__ = [
-    "EMBEDDED",
     "ORACLE",
     "SERVER",
     "BudgetConfig",
@@ -33,8 +33,6 @@ __all__ = [
     "RerankConfig",
 ]
 
-EMBEDDED = "smollm2-135m"
-"""The language model that comes from PyPI."""
 ORACLE = "oracle:"
 SERVER = "openai:"
 

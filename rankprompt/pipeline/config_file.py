@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rankprompt.errors import InputError
-from rankprompt.files.manifest import describe_file
+from rankprompt.files.manifest import FORMS, describe_file
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.rankers import method
@@ -21,8 +21,6 @@ __all__ = ["as_dict", "config_from_dict", "load_config", "load_manifest", "repla
 log = logging.getLogger("rankprompt")
 
 C = TypeVar("C")
-
-_MANIFESTS = ("rankprompt manifest 1", "rankprompt manifest 2")
 
 
 def as_dict(config: RerankConfig) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def load_manifest(path: Path) -> RerankConfig:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a manifest: {error}") from error
-    if not isinstance(content, dict) or content.get("form") not in _MANIFESTS:
+    if not isinstance(content, dict) or content.get("form") not in FORMS:
         raise InputError(f"{path}: not a manifest of rankprompt")
     if isinstance(content.get("config"), dict):
         config = config_from_dict(content["config"], str(path))

@@ -1,9 +1,10 @@
 """The ways to rerank a job's candidates: by an oracle, a local model, a server or a teacher."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from rankprompt.cascade import Cascade
 from rankprompt.cascade.teachers import aggregate_of, load_teacher
@@ -21,7 +22,6 @@ from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concur
 from rankprompt.types import Candidates, PairwiseQuestion
 
 __all__ = [
-    "BaseExecution",
     "Execution",
     "LocalExecution",
     "OracleExecution",
@@ -32,32 +32,6 @@ __all__ = [
 ]
 
 OnJudged: TypeAlias = Callable[[int], None]
-
-
-class Execution(Protocol):
-    """Reranks candidates, with a model that is loaded once."""
-
-    @property
-    def model(self) -> ModelCard | None:
-        """The model that judges; None for an oracle."""
-
-    @property
-    def costs(self) -> Costs:
-        """What has been asked of the model."""
-
-    @property
-    def workers_replaced(self) -> int:
-        """The workers of a cluster that died, each replaced by another."""
-
-    def rerank(
-        self, candidates: Sequence[Candidates], on_judged: OnJudged
-    ) -> Iterator[BlockResult]:
-        """Reranks the candidates of some queries, and gives results as queries finish.
-
-        Args:
-            candidates: queries with their documents, best first.
-            on_judged: called with the number of questions judged since the last call.
-        """
 
 
 def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
@@ -81,8 +55,14 @@ def rerank_locally(
     return judged_by(judge, _rerank(candidates, judge, job))
 
 
-class BaseExecution:
-    """The base of executions: a context that loads what is needed, and closes it."""
+class Execution(ABC):
+    """Reranks candidates, with a model that is loaded once: as a context, it opens and closes it.
+
+    Attributes:
+        model: the model that judges; None for an oracle.
+        costs: what has been asked of the model.
+        workers_replaced: the workers of a cluster that died, each replaced by another.
+    """
 
     def __init__(self, job: RerankJob) -> None:
         self._job, self._stack = job, ExitStack()
@@ -101,6 +81,18 @@ class BaseExecution:
         """Closes what was opened."""
         self._stack.close()
 
+    @abstractmethod
+    def rerank(
+        self, candidates: Sequence[Candidates], on_judged: OnJudged
+    ) -> Iterator[BlockResult]:
+        """Reranks the candidates of some queries, and gives results as queries finish.
+
+        Args:
+            candidates: queries with their documents, best first.
+            on_judged: called with the number of questions judged since the last call.
+        """
+
+    @abstractmethod
     def _open(self, stack: ExitStack) -> None:
         """Loads what is needed."""
 
@@ -110,7 +102,7 @@ class BaseExecution:
         return journal
 
 
-class OracleExecution(BaseExecution):
+class OracleExecution(Execution):
     """Reranks by relevance grades."""
 
     def _open(self, stack: ExitStack) -> None:
@@ -134,7 +126,7 @@ class OracleExecution(BaseExecution):
         yield judged_by(judge, _rerank(candidates, judge, job))
 
 
-class LocalExecution(BaseExecution):
+class LocalExecution(Execution):
     """Reranks by a model on this machine."""
 
     def _open(self, stack: ExitStack) -> None:
@@ -153,7 +145,7 @@ class LocalExecution(BaseExecution):
         yield rerank_locally(candidates, self._cached, self._job, on_judged)
 
 
-class ServerExecution(BaseExecution):
+class ServerExecution(Execution):
     """Reranks by a model behind a server; queries run independently, many calls at a time."""
 
     def _open(self, stack: ExitStack) -> None:
@@ -187,7 +179,7 @@ class ServerExecution(BaseExecution):
         yield judged_by(judge, self._runner.run(ranking))
 
 
-class TeacherExecution(BaseExecution):
+class TeacherExecution(Execution):
     """Ranks by a teacher's scores of the windows that the cascade's student selects."""
 
     def __init__(self, job: RerankJob, cascade: Cascade) -> None:

@@ -1,7 +1,5 @@
 """Chooses the way to rerank a job's candidates."""
 
-from contextlib import AbstractContextManager
-
 from rankprompt.cascade import Cascade
 from rankprompt.pipeline.execution import (
     Execution,
@@ -15,9 +13,7 @@ from rankprompt.pipeline.job import RerankJob
 __all__ = ["open_execution"]
 
 
-def open_execution(
-    job: RerankJob, cascade: Cascade | None = None
-) -> AbstractContextManager[Execution]:
+def open_execution(job: RerankJob, cascade: Cascade | None = None) -> Execution:
     """Chooses the way to rerank a job's candidates; as a context, it loads the model.
 
     Args:

@@ -17,9 +17,9 @@ from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
+from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.pipeline.config import (
-    EMBEDDED,
     ORACLE,
     SERVER,
     JudgeConfig,

@@ -13,10 +13,10 @@ from rankprompt.datasets.base import Collection, Documents
 from rankprompt.datasets.passages import FIELDS, join_fields, parse_fields
 from rankprompt.errors import InputError
 from rankprompt.eval.ceiling import DEPTHS, ceilings_by_depth
+from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.types import Qrels, Run
 
 __all__ = [
-    "DEFAULT_MODEL",
     "DEPTHS",
     "CandidateStatistics",
     "GradeStatistics",
@@ -25,9 +25,6 @@ __all__ = [
     "inspect_collection",
     "inspect_dataset",
 ]
-
-DEFAULT_MODEL = "smollm2-135m"
-"""The model whose tokenizer counts tokens by default."""
 
 _BATCH = 1000  # documents whose texts are in memory at the same time
 
@@ -94,7 +91,7 @@ def inspect_dataset(
     *,
     run: Path | None = None,
     qrels: Path | None = None,
-    model: str = DEFAULT_MODEL,
+    model: str = EMBEDDED,
     fields: str = ",".join(FIELDS),
     depths: Sequence[int] = DEPTHS,
 ) -> Inspection:
@@ -111,19 +108,18 @@ def inspect_dataset(
     Raises:
         RankpromptError: a file or the tokenizer cannot be read; or as in ``inspect_collection``.
     """
-    from rankprompt.eval import parse_measure, score
+    from rankprompt.eval import ndcg_at_10
     from rankprompt.files import read_qrels, read_run
     from rankprompt.llm import token_counter
 
     if any(depth < 1 for depth in depths):
         raise InputError("`depth` must be at least 1")
-    ndcg = parse_measure("ndcg@10")
     return inspect_collection(
         collection,
         read_run(run) if run else collection.run(),
         grades=read_qrels(qrels) if qrels else collection.qrels(),
         count=token_counter(model),
-        measure=lambda ranked, truth: score(ranked, truth, [ndcg]).means[ndcg.name],
+        measure=lambda ranked, truth: ndcg_at_10(truth)(ranked),
         depths=depths,
         fields=parse_fields(fields),
     )

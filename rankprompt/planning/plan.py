@@ -21,8 +21,9 @@ from rankprompt.judges.simulated.error_model import FITTED, ErrorModel, parse_er
 from rankprompt.judges.simulated.fit_to_journal import fit_to_journal
 from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
 from rankprompt.llm import AsyncLanguageModel, load_server
+from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.candidate_source import CandidateSource
-from rankprompt.pipeline.config import EMBEDDED, OutputConfig
+from rankprompt.pipeline.config import OutputConfig
 from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from rankprompt.pipeline.execution import BaseExecution
+from rankprompt.pipeline.execution import Execution
 from rankprompt.pipeline.ray.cluster import RayCluster
 from rankprompt.pipeline.ray.worker import WorkerConfig
 from rankprompt.pipeline.ray.workers import Workers
@@ -13,7 +13,7 @@ from rankprompt.types import Candidates
 __all__ = ["RayExecution"]
 
 
-class RayExecution(BaseExecution):
+class RayExecution(Execution):
     """Reranks on a Ray cluster."""
 
     def _open(self, stack: ExitStack) -> None:
