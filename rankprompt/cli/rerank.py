@@ -73,7 +73,7 @@ def rerank(
 def _summary(manifest: dict[str, Any]) -> str:
     costs = manifest["costs"]
     asked, cached = costs["comparisons_asked"], costs["comparisons_from_journal"]
-    judged = f"{asked + cached:,} {costs['question']}s"
+    judged = f"{asked + cached + costs['comparisons_repeated']:,} {costs['question']}s"
     if costs["question"] == "window":
         cascade, cached = manifest["cascade"], costs["prompts_from_journal"]
         judged = f"{cascade['windows_kept']:,} of {cascade['windows_seen']:,} windows kept"

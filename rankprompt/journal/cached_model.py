@@ -25,17 +25,57 @@ class AnswerStore(Protocol):
     ) -> None:
         """Stores the answers of a model batch, all of them or none."""
 
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Deletes the answers to ``keys``."""
+
 
 class Reply(NamedTuple):
-    """The answer to a request, and whether it came from the journal.
+    """The answer to a request, and where it came from.
 
     Attributes:
         answer: None where the budget was spent before the model was asked.
-        cache_hit: whether the answer came from the journal.
+        cache_hit: whether the journal had the answer before this run asked for it.
+        repeated: whether this run had asked for the answer before.
     """
 
     answer: Answer | None
     cache_hit: bool
+    repeated: bool = False
+
+
+class _Memory:
+    """What this run has asked, and the unreadable answers that the journal does not keep."""
+
+    def __init__(self, journal: AnswerStore) -> None:
+        self._journal = journal
+        self._asked: set[bytes] = set()
+        self._unreadable: dict[bytes, Answer] = {}
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+        """The answers that need not be asked for, stored or unreadable."""
+        entries = self._journal.get([name for name in keys if name not in self._unreadable])
+        known = {name: self._unreadable[name] for name in keys if name in self._unreadable}
+        return entries | {name: Entry(answer, b"") for name, answer in known.items()}
+
+    def repeated(self, key: bytes) -> bool:
+        """Whether this run has asked for the answer."""
+        return key in self._asked
+
+    def put(
+        self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
+    ) -> None:
+        """Stores new answers."""
+        self._journal.put(answers, chunk=chunk, tokens=tokens, padding=padding)
+        self._asked.update(answers)
+        # The journal does not keep these.
+        self._unreadable |= {
+            name: answer for name, answer in answers.items() if answer.problem not in ("", "cut")
+        }
+
+    def forget(self, answers: Mapping[bytes, Answer]) -> None:
+        """Removes unreadable answers from the journal; this run asks for an answer only once."""
+        self._journal.forget([name for name in answers if name not in self._unreadable])
+        self._unreadable |= {name: answers[name] for name in answers if name in self._asked}
 
 
 class CachedModel:
@@ -78,22 +118,31 @@ class CachedModel:
     def __init__(
         self, model: LanguageModel, journal: AnswerStore, budget: Budget = NO_LIMIT
     ) -> None:
-        self.model, self.journal, self.budget = model, journal, budget
+        self.model, self.budget = model, budget
         self.costs = Costs()
+        self._memory = _Memory(journal)
+
+    def forget(self, answers: Mapping[Request, Answer]) -> None:
+        """Removes answers that cannot be read from the journal.
+
+        A later run asks for them again, and so does this run where they came from the journal.
+        """
+        self._memory.forget(_by_key(self.model.fingerprint, answers))
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Answers a chunk of requests, in the same order."""
         keys = [key(self.model.fingerprint, request) for request in requests]
         by_key = dict(zip(keys, requests, strict=True))
         chunk = chunk_name(by_key)
-        cached = self.journal.get(list(by_key))
+        cached = self._memory.get(list(by_key))
+        repeated = {name for name in cached if self._memory.repeated(name)}
         answers = {name: entry.answer for name, entry in cached.items()}
         planned = [name for name in by_key if name not in cached or cached[name].chunk == chunk]
         if len(answers) < len(by_key):
             for batch in self.model.plan([by_key[name] for name in planned]):
                 new = [planned[i] for i in batch if planned[i] not in cached]
                 # Another process that shares the journal may have asked these meanwhile.
-                if new and (shared := self.journal.get(new)):
+                if new and (shared := self._memory.get(new)):
                     answers |= {name: entry.answer for name, entry in shared.items()}
                     cached |= shared
                     new = [name for name in new if name not in shared]
@@ -101,8 +150,11 @@ class CachedModel:
                     new = new[: max(0, self.budget.prompts - self.costs.prompts)]
                 if new and not self.budget.spent(self.costs):
                     answers |= self._ask(new, by_key, chunk)
-        self.costs.prompts_from_journal += len(cached)
-        return [Reply(answers.get(name), name in cached) for name in keys]
+        self.costs.prompts_from_journal += len(cached) - len(repeated)
+        return [
+            Reply(answers.get(name), name in cached and name not in repeated, name in repeated)
+            for name in keys
+        ]
 
     def _ask(
         self, names: Sequence[bytes], by_key: dict[bytes, Request], chunk: bytes
@@ -111,7 +163,7 @@ class CachedModel:
         answers, usage = self.model.answer([by_key[name] for name in names])
         self.costs.add(len(names), usage, time.perf_counter() - start)
         by_name = dict(zip(names, answers, strict=True))
-        self.journal.put(by_name, chunk=chunk, tokens=usage.tokens, padding=usage.padding)
+        self._memory.put(by_name, chunk=chunk, tokens=usage.tokens, padding=usage.padding)
         return by_name
 
 
@@ -136,11 +188,16 @@ class ConcurrentCachedModel:
         *,
         concurrency: int = 16,
     ) -> None:
-        self.model, self.journal, self.budget = model, journal, budget
+        self.model, self.budget = model, budget
         self.costs = Costs()
+        self._memory = _Memory(journal)
         self._slots = asyncio.Semaphore(concurrency)
         self._in_flight: dict[bytes, asyncio.Task[Answer | None]] = {}
         self._calls_in_flight = 0
+
+    def forget(self, answers: Mapping[Request, Answer]) -> None:
+        """As ``CachedModel.forget``."""
+        self._memory.forget(_by_key(self.model.fingerprint, answers))
 
     async def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Answers requests, in the same order; no answer depends on the other requests.
@@ -149,8 +206,9 @@ class ConcurrentCachedModel:
         """
         keys = [key(self.model.fingerprint, request) for request in requests]
         by_key = dict(zip(keys, requests, strict=True))
-        cached = self.journal.get(list(by_key))
-        self.costs.prompts_from_journal += len(cached)
+        cached = self._memory.get(list(by_key))
+        repeated = {name for name in by_key if self._memory.repeated(name)}
+        self.costs.prompts_from_journal += len(cached.keys() - repeated)
         for name, request in by_key.items():
             if name not in cached and name not in self._in_flight:
                 # Two queries, or two pairs, may need the same request at the same time.
@@ -160,7 +218,10 @@ class ConcurrentCachedModel:
         tasks = {name: self._in_flight[name] for name in by_key if name not in cached}
         new = dict(zip(tasks, await gather_or_cancel(tasks.values()), strict=True))
         answers = {name: entry.answer for name, entry in cached.items()} | new
-        return [Reply(answers[name], name in cached) for name in keys]
+        return [
+            Reply(answers[name], name in cached and name not in repeated, name in repeated)
+            for name in keys
+        ]
 
     async def _ask(self, name: bytes, request: Request) -> Answer | None:
         async with self._slots:
@@ -173,5 +234,9 @@ class ConcurrentCachedModel:
             finally:
                 self._calls_in_flight -= 1
             self.costs.add(1, usage, time.perf_counter() - start)
-            self.journal.put({name: answer}, chunk=b"", tokens=usage.tokens, padding=0)
+            self._memory.put({name: answer}, chunk=b"", tokens=usage.tokens, padding=0)
             return answer
+
+
+def _by_key(fingerprint: str, answers: Mapping[Request, Answer]) -> dict[bytes, Answer]:
+    return {key(fingerprint, request): answer for request, answer in answers.items()}

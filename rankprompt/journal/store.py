@@ -191,8 +191,8 @@ class Journal:
                 for name, value, digest, chunk in rows:
                     if _digest(name, value) != digest:
                         raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
-                    loglikelihoods, tokens, text = json.loads(value)
-                    answer = Answer(tuple(loglikelihoods), tuple(tokens), text)
+                    loglikelihoods, tokens, *rest = json.loads(value)
+                    answer = Answer(tuple(loglikelihoods), tuple(tokens), *rest)
                     entries[name] = Entry(answer, chunk)
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -202,6 +202,9 @@ class Journal:
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
     ) -> None:
         """Stores the answers of a model batch, in a single commit; a stored answer stays.
+
+        An answer with a problem other than "cut" is none: it is counted but not stored, so that a
+        later run asks again.
 
         Args:
             answers: the answers by key.
@@ -214,20 +217,40 @@ class Journal:
         """
         rows = []
         for name, answer in answers.items():
-            value = json.dumps(answer).encode()
+            if answer.problem not in ("", "cut"):
+                continue
+            # The last field only where it says something: older versions read three.
+            value = json.dumps(answer if answer.problem else answer[:-1]).encode()
             rows.append((name, value.decode(), _digest(name, value), chunk))
         try:
             with self._database:
                 self._database.executemany("insert or ignore into answers values (?,?,?,?)", rows)
                 self._database.execute(
                     "insert into batches (prompts, tokens, padding) values (?,?,?)",
-                    (len(rows), tokens, padding),
+                    (len(answers), tokens, padding),
+                )
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Deletes the answers to ``keys``, so that a later run asks them again.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        try:
+            with self._database:
+                self._database.executemany(
+                    "delete from answers where key = ?", [(name,) for name in keys]
                 )
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def totals(self) -> tuple[int, int]:
-        """The number of stored answers, and of prompts sent; equal unless a prompt was repeated."""
+        """The number of stored answers, and of prompts sent.
+
+        They are equal unless a prompt was repeated, or an answer could not be read.
+        """
         try:
             answers, prompts = self._database.execute(
                 "select (select count(*) from answers), coalesce(sum(prompts), 0) from batches"

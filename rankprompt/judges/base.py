@@ -1,12 +1,15 @@
 """A language model as a judge: the steps that all kinds of questions share."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
+from rankprompt.judges.adapters.base import ParsedAnswer
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.rankers.driver import drive, drive_async
@@ -25,6 +28,10 @@ memory, where an allpair round over 43 queries holds 212,850 comparisons."""
 _SPARE_TOKENS = 4
 
 
+class _Parser(Protocol):
+    def parse(self, answers: Sequence[Answer], number: int, /) -> ParsedAnswer[object]: ...
+
+
 class LLMJudge(ABC, Generic[Q, A]):
     """Turns questions into requests to a language model, and the model's replies into answers.
 
@@ -33,6 +40,8 @@ class LLMJudge(ABC, Generic[Q, A]):
 
     Args:
         model: the model behind its journal.
+        parser: parses the replies to a question, in one order.
+        guard: stops a run whose answers cannot be read; None for a guard of the judge's own.
         passage_tokens: the most tokens of a passage to show; None for as many as fit into the
             model's context.
         on_judged: called with the number of questions judged, after each chunk of questions.
@@ -42,7 +51,10 @@ class LLMJudge(ABC, Generic[Q, A]):
         escaped: the (query id,) and (query id, document id) of texts that contain special tokens;
             these are escaped, so that the model reads them as plain text.
         asked: the number of questions that cost at least one prompt.
-        cache_hits: the number of questions that cost nothing, because the journal had all answers.
+        cache_hits: the number of questions that cost nothing, because the journal had answers from
+            an earlier run.
+        repeated: the number of questions that cost nothing, because this run had asked for all
+            answers before.
         unasked: the number of questions that the budget did not reach; ``_fallback`` answered them.
 
     Raises:
@@ -52,13 +64,16 @@ class LLMJudge(ABC, Generic[Q, A]):
     def __init__(
         self,
         model: CachedModel | ConcurrentCachedModel,
+        parser: _Parser,
         *,
+        guard: AnswerGuard | None = None,
         passage_tokens: int | None = None,
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
         if passage_tokens is not None and passage_tokens < 1:
             raise InputError(f"`passage_tokens` must be at least 1, not {passage_tokens}")
-        self._cached, self._model = model, model.model
+        self._cached, self._model, self._parser = model, model.model, parser
+        self.guard = guard or AnswerGuard()
         self._passage_tokens, self._on_judged = passage_tokens, on_judged
         # A sort shows a passage many times; its tokens are counted once.
         self._truncate = lru_cache(maxsize=1 << 16)(self._model.truncate)
@@ -66,7 +81,7 @@ class LLMJudge(ABC, Generic[Q, A]):
         self._tokens_per_passage = lru_cache(maxsize=1 << 12)(self._measure_space)
         self.truncated: set[tuple[str, str]] = set()
         self.escaped: set[tuple[str, ...]] = set()
-        self.asked = self.cache_hits = self.unasked = 0
+        self.asked = self.cache_hits = self.repeated = self.unasked = 0
 
     def ask(self, questions: Sequence[Q]) -> QuestionGenerator[Request, Reply, list[A]]:
         """Judges a round of questions: yields chunks of requests, receives their replies.
@@ -84,14 +99,52 @@ class LLMJudge(ABC, Generic[Q, A]):
             requests = [
                 request for orders in rendered for order in orders.values() for request in order
             ]
-            replies = iter((yield requests))
+            replies = yield requests
+            stale = self._unreadable(chunk, rendered, replies, stored=True)
+            if stale:
+                # The journal of an earlier run may hold answers that are none.
+                self._cached.forget(stale)
+                renewed = dict(zip(stale, (yield list(stale)), strict=True))
+                replies = [
+                    renewed.get(request, reply)
+                    for request, reply in zip(requests, replies, strict=True)
+                ]
+            if unreadable := self._unreadable(chunk, rendered, replies):
+                self._cached.forget(unreadable)
+            remaining = iter(replies)
             for question, orders in zip(chunk, rendered, strict=True):
                 replies_by_order = {
-                    swapped: [next(replies) for _ in order] for swapped, order in orders.items()
+                    swapped: [next(remaining) for _ in order] for swapped, order in orders.items()
                 }
                 answers.append(self._parse(question, replies_by_order))
             self._on_judged(len(chunk))
         return answers
+
+    def _unreadable(
+        self,
+        questions: Sequence[Q],
+        rendered: Sequence[Mapping[bool, Sequence[Request]]],
+        replies: Sequence[Reply],
+        *,
+        stored: bool = False,
+    ) -> dict[Request, Answer]:
+        """The answers that cannot be read; with ``stored``, of those from the journal only."""
+        unreadable: dict[Request, Answer] = {}
+        remaining = iter(replies)
+        for question, orders in zip(questions, rendered, strict=True):
+            for order in orders.values():
+                group = [(request, next(remaining)) for request in order]
+                answers = [reply.answer for _, reply in group if reply.answer is not None]
+                if len(answers) < len(group) or self._reads(question, answers):
+                    continue
+                broken = [_is_broken(answer) for answer in answers]
+                for (request, reply), answer, alone in zip(group, answers, broken, strict=True):
+                    if (alone or not any(broken)) and (reply.cache_hit or not stored):
+                        unreadable[request] = answer
+        return unreadable
+
+    def _reads(self, question: Q, answers: Sequence[Answer]) -> bool:
+        return self._parser.parse(answers, len(question.documents)).answer is not None
 
     def __call__(self, questions: Sequence[Q]) -> list[A]:
         """Judges a round with a model that answers in batches."""
@@ -129,8 +182,16 @@ class LLMJudge(ABC, Generic[Q, A]):
         if any(len(answers[swapped]) < len(order) for swapped, order in replies.items()):
             self.unasked += 1
             return self._fallback(question)
+        for order_answers in answers.values():
+            if any(answer.problem == "refused" for answer in order_answers):
+                names = [document.id for document in question.documents]
+                self.guard.refuse(question.query.id, names)
+            self.guard.add(order_answers, readable=self._reads(question, order_answers))
         answer = self._conclude(question, answers)
-        if all(reply.cache_hit for order in replies.values() for reply in order):
+        every = [reply for order in replies.values() for reply in order]
+        if all(reply.repeated for reply in every):
+            self.repeated += 1
+        elif all(reply.cache_hit or reply.repeated for reply in every):
             self.cache_hits += 1
         else:
             self.asked += 1
@@ -169,3 +230,8 @@ class LLMJudge(ABC, Generic[Q, A]):
                 f"the {model.context_length} tokens of {model.name}{hint}"
             )
         return min(tokens, self._passage_tokens or tokens)
+
+
+def _is_broken(answer: Answer) -> bool:
+    """Whether an answer is none by itself, whatever the answers beside it are."""
+    return bool(answer.problem) or any(map(math.isnan, answer.loglikelihoods))

@@ -8,6 +8,7 @@ from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.adapters.base import PairwiseAdapter
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import PairwiseDiagnostics
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import PairwiseQuestion, Preference, Query
@@ -34,6 +35,7 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         decide: "agreement" is the paper's rule: a win where the orders agree, otherwise a tie.
             "soft" is the mean probability over the orders (ours).
         seed: the seed of the single order.
+        guard: as in ``LLMJudge``.
         passage_tokens: as in ``LLMJudge``.
         on_judged: as in ``LLMJudge``.
 
@@ -52,6 +54,7 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         order: str = "both",
         decide: str = "agreement",
         seed: int = 0,
+        guard: AnswerGuard | None = None,
         passage_tokens: int | None = None,
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -59,7 +62,9 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
             raise InputError(f"`order` must be both or single, not {order!r}")
         if decide not in ("agreement", "soft"):
             raise InputError(f"`decide` must be agreement or soft, not {decide!r}")
-        super().__init__(model, passage_tokens=passage_tokens, on_judged=on_judged)
+        super().__init__(
+            model, adapter, guard=guard, passage_tokens=passage_tokens, on_judged=on_judged
+        )
         self._adapter, self._order, self._decide, self._seed = adapter, order, decide, seed
         self.diagnostics = PairwiseDiagnostics()
 
@@ -100,6 +105,8 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
             votes.append(first if self._decide == "soft" else (first > 0.5) + 0.5 * (first == 0.5))
         mean = sum(votes) / len(votes)
         preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
+        if len(parsed) == 2 and self._decide == "agreement" and None not in parsed.values():
+            self.guard.add_pair(tie=preference == 0.5)
         # Passages that are shown alone have no order, hence no position bias.
         self.diagnostics.add(question, parsed if self._adapter.ordered else {}, preference)
         return preference

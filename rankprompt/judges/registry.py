@@ -10,6 +10,7 @@ from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPer
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.adapters.pointwise import ExpectedGrade, QueryLikelihood, WrittenGrade
 from rankprompt.judges.adapters.setwise import Selected, SelectedLabel
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
@@ -131,6 +132,7 @@ def make_judge(
     order: str = "both",
     decide: str = "agreement",
     seed: int = 0,
+    guard: AnswerGuard | None = None,
     passage_tokens: int | None = None,
     on_judged: Callable[[int], None] = lambda _: None,
 ) -> LanguageModelJudge:
@@ -145,6 +147,7 @@ def make_judge(
         order: as in ``PairwiseJudge``; ignored for other kinds of questions.
         decide: as ``order``.
         seed: as ``order``.
+        guard: as in ``LLMJudge``.
         passage_tokens: as in ``LLMJudge``.
         on_judged: as in ``LLMJudge``.
     """
@@ -155,11 +158,14 @@ def make_judge(
             order=order,
             decide=decide,
             seed=seed,
+            guard=guard,
             passage_tokens=passage_tokens,
             on_judged=on_judged,
         )
     adapter = single_order_adapter(prompt, mode)
-    return SingleOrderJudge(model, adapter, passage_tokens=passage_tokens, on_judged=on_judged)
+    return SingleOrderJudge(
+        model, adapter, guard=guard, passage_tokens=passage_tokens, on_judged=on_judged
+    )
 
 
 def make_oracle(

@@ -7,6 +7,7 @@ from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.adapters.base import Adapter
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import SingleOrderDiagnostics
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.base import Answer, Request
 from rankprompt.types import Judgment, Query, Question
 
@@ -21,6 +22,7 @@ class SingleOrderJudge(LLMJudge[Question, A]):
     Args:
         model: the model behind its journal.
         adapter: turns the passages into requests, and parses the replies.
+        guard: as in ``LLMJudge``.
         passage_tokens: as in ``LLMJudge``.
         on_judged: as in ``LLMJudge``.
 
@@ -36,10 +38,13 @@ class SingleOrderJudge(LLMJudge[Question, A]):
         model: CachedModel | ConcurrentCachedModel,
         adapter: Adapter[A],
         *,
+        guard: AnswerGuard | None = None,
         passage_tokens: int | None = None,
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
-        super().__init__(model, passage_tokens=passage_tokens, on_judged=on_judged)
+        super().__init__(
+            model, adapter, guard=guard, passage_tokens=passage_tokens, on_judged=on_judged
+        )
         self._adapter = adapter
         self.diagnostics = SingleOrderDiagnostics()
 

@@ -70,6 +70,7 @@ def rerank_manifest(
             "question": noun,
             "comparisons_asked": totals.asked,
             "comparisons_from_journal": totals.cache_hits,
+            "comparisons_repeated": totals.repeated,
             "comparisons_unasked": totals.unasked,
             "rounds": totals.rounds,
             **(describe_costs(execution.costs, job.budget) if execution.model else {}),

@@ -28,19 +28,25 @@ class ModelCard(NamedTuple):
 class BlockResult(NamedTuple):
     """The result of some queries.
 
-    ``rankings`` and ``rounds`` are as in ``Reranked``; ``asked``, ``cache_hits`` and ``unasked``
-    count questions, ``truncated`` passages and ``escaped`` texts, as the judge does; ``tally`` is
-    what the judge's diagnostics counted.
+    ``rankings`` and ``rounds`` are as in ``Reranked``; ``asked``, ``cache_hits``, ``repeated`` and
+    ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as the judge does;
+    ``tally`` is what the judge's diagnostics counted.
     """
 
     rankings: dict[str, list[str]]
     rounds: int = 0
     asked: int = 0
     cache_hits: int = 0
+    repeated: int = 0
     unasked: int = 0
     truncated: int = 0
     escaped: int = 0
     tally: Mapping[str, int] = MappingProxyType({})
+
+    @property
+    def judged(self) -> int:
+        """The number of questions that have an answer."""
+        return self.asked + self.cache_hits + self.repeated
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Totals:
     rounds: int = 0
     asked: int = 0
     cache_hits: int = 0
+    repeated: int = 0
     unasked: int = 0
     truncated: int = 0
     escaped: int = 0
@@ -60,6 +67,7 @@ class Totals:
         self.rounds = max(self.rounds, result.rounds)
         self.asked += result.asked
         self.cache_hits += result.cache_hits
+        self.repeated += result.repeated
         self.unasked += result.unasked
         self.truncated += result.truncated
         self.escaped += result.escaped
@@ -80,6 +88,7 @@ def judged_by(judge: LanguageModelJudge | Oracle, ranked: Reranked) -> BlockResu
         *ranked,
         asked=judge.asked,
         cache_hits=judge.cache_hits,
+        repeated=judge.repeated,
         unasked=judge.unasked,
         truncated=len(judge.truncated),
         escaped=len(judge.escaped),

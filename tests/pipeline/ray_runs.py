@@ -186,7 +186,8 @@ def same_run(far: ClusterRun, near: tuple[PairwiseJudge, Reranked, Path], folder
     judge, ranked, journal = near
     assert far.rankings == ranked.rankings
     assert far.totals.rounds == ranked.rounds
-    assert far.totals.asked + far.totals.cache_hits == judge.asked + judge.cache_hits
+    counts = far.totals.asked + far.totals.cache_hits + far.totals.repeated
+    assert counts == judge.asked + judge.cache_hits + judge.repeated
     assert far.totals.diagnostics == judge.diagnostics.summary()
     assert far.totals.truncated == len(judge.truncated)
     assert stored(folder / "far.journal") == stored(journal)

@@ -69,7 +69,7 @@ def test_prompts_and_tokens_are_those_of_a_models_run(
     row = planned(job, qrels=QRELS)[method]
     assert model.prompts == []
     costs = run_rerank(job)["costs"]
-    asked = costs["comparisons_asked"] + costs["comparisons_from_journal"]
+    asked = costs["comparisons_asked"] + costs["comparisons_repeated"]
     assert row["comparisons"] == asked
     assert row["rounds"] == costs["rounds"]
     assert row["prompts"] == costs["prompts"] <= (1 + (order == "both")) * asked

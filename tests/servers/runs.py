@@ -12,6 +12,7 @@ from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm.openai.model import OpenAIModel
 from rankprompt.prompts.prompt import Prompt
@@ -80,6 +81,7 @@ def served(
     concurrency: int = 16,
     budget: Budget | None = None,
     on_judged: Callable[[int], None] = lambda _: None,
+    guard: AnswerGuard | None = None,
     **settings: Any,
 ) -> Done:
     async def go() -> Done:
@@ -91,7 +93,11 @@ def served(
                 model, journal, budget or Budget(), concurrency=concurrency
             )
             judge = PairwiseJudge(
-                answering, pairwise_adapter(prompt, mode), decide="soft", on_judged=on_judged
+                answering,
+                pairwise_adapter(prompt, mode),
+                decide="soft",
+                guard=guard,
+                on_judged=on_judged,
             )
             ranked = await rerank_concurrently(
                 CANDIDATES,

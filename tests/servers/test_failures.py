@@ -30,7 +30,10 @@ def test_a_fifth_of_all_calls_may_fail_in_every_way(
         # On a busy machine, a call may take too long by itself.
         assert server.failed.total() <= found.costs.retries < 1.2 * server.failed.total()
         assert max(server.came.values()) <= 1 + 6
-        assert journal.totals() == (found.costs.prompts, found.costs.prompts)
+        assert journal.totals() == (
+            found.costs.prompts - found.judge.diagnostics.unreadable,
+            found.costs.prompts,
+        )
     assert journal.path
     for part in journal.path.parent.iterdir():
         assert KEY.encode() not in part.read_bytes()
@@ -71,7 +74,10 @@ def test_a_server_that_restarts_half_way_goes_on(journal: Journal) -> None:
         assert restarted.wait(5)
         agree(found, locally("chat, scoring"))
         assert 0 < found.costs.retries <= 6 * 16
-        assert journal.totals() == (found.costs.prompts, found.costs.prompts)
+        assert journal.totals() == (
+            found.costs.prompts - found.judge.diagnostics.unreadable,
+            found.costs.prompts,
+        )
 
 
 def test_a_dead_server_ends_the_run_and_the_next_goes_on_from_there(

@@ -80,6 +80,11 @@ class JournalActor:
         self._journal.put(answers, chunk=chunk, tokens=tokens, padding=padding)
         self._progress[slot] = progress
 
+    def forget(self, slot: int, progress: WorkerProgress, keys: Sequence[bytes]) -> None:
+        """As ``Journal.forget``, for the worker in this slot."""
+        self._progress[slot] = progress
+        self._journal.forget(keys)
+
     def progress(self) -> dict[int, WorkerProgress]:
         """The latest progress by slot."""
         return self._progress
@@ -92,7 +97,7 @@ class JournalActor:
 class _RemoteJournal:
     """The driver's journal as a worker sees it; each call is a message to its actor.
 
-    Both calls wait: no batch is asked before the batch before it is committed.
+    All calls wait: no batch is asked before the batch before it is committed.
     """
 
     def __init__(self, journal_actor: Any, slot: int, attempt: int) -> None:
@@ -112,6 +117,9 @@ class _RemoteJournal:
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
     ) -> None:
         self._call(self._actor.put, answers, chunk, tokens, padding)
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        self._call(self._actor.forget, keys)
 
     def _call(self, called: Any, *arguments: Any) -> Any:
         ray = import_module("ray")

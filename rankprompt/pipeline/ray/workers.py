@@ -170,7 +170,7 @@ class Workers:
                 self._register(outcome)
             elif task:
                 result = outcome.result
-                on_judged(max(0, result.asked + result.cache_hits - task.reported))
+                on_judged(max(0, result.judged - task.reported))
                 self.costs.merge(outcome.costs)
                 yield outcome
 
