@@ -78,6 +78,8 @@ def _root(
 
 def with_flags(message: str) -> str:
     """A message in which the fields that it names, such as `set_size`, are options' flags."""
+    if "`" not in message:
+        return message
     command = typer.main.get_command(app)
     flags: dict[str, str] = {}
     pending: list[Any] = [command]
@@ -93,7 +95,7 @@ def with_flags(message: str) -> str:
 
 def main() -> None:
     """Runs the command line: exit code 2 for a user's error, told in one line."""
-    set_up_logging()
+    set_up_logging(with_flags)
     try:
         app(prog_name="rankprompt")
     except RankpromptError as error:

@@ -17,10 +17,19 @@ __all__ = [
 ]
 
 
-def set_up_logging() -> None:
-    """Shows our warnings and hints on stderr, each on a line of its own."""
+def set_up_logging(with_flags: Callable[[str], str]) -> None:
+    """Shows our warnings and hints on stderr, each on a line of its own.
+
+    Args:
+        with_flags: turns the fields that a message names into options' flags.
+    """
+
+    class Formatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return with_flags(super().format(record))
+
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("rankprompt: %(message)s"))
+    handler.setFormatter(Formatter("rankprompt: %(message)s"))
     log = logging.getLogger("rankprompt")
     log.handlers = [handler]
     log.propagate = False

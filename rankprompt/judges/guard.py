@@ -140,6 +140,15 @@ class AnswerGuard:
             )
         self.refused.update((query_id, document_id) for document_id in document_ids)
 
+    def causes(self) -> dict[str, int]:
+        """The numbers of unreadable answers by cause."""
+        return {cause: self.counts[cause] for cause in _CAUSES if self.counts[cause]}
+
+    def merge(self, counts: Counter[str], refused: Counter[tuple[str, str]]) -> None:
+        """Adds what the guard of another process counted."""
+        self.counts.update(counts)
+        self.refused.update(refused)
+
     def finish(self) -> None:
         """Checks all answers of a run, also of a short one; warns where many are unreadable.
 

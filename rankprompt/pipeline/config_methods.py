@@ -102,6 +102,16 @@ class JudgeConfig:
         otherwise="as many as fit into the context",
         minimum=1,
     )
+    keep_going: bool = option(
+        False,
+        "Go on where nearly all answers cannot be read, or nearly all pairs are ties. Without this "
+        "option such a run stops, because its ranking would be the first stage's.",
+    )
+    skip_refused: bool = option(
+        False,
+        "Go on where a content filter refuses a prompt; such answers count as ties and are named. "
+        "Without this option the first refusal stops the run.",
+    )
 
 
 @dataclass(frozen=True)

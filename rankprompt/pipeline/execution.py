@@ -14,6 +14,7 @@ from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
 from rankprompt.llm import LanguageModel, load_model, load_server
 from rankprompt.pipeline.job import RerankJob
@@ -28,6 +29,7 @@ __all__ = [
     "ServerExecution",
     "TeacherExecution",
     "load_local",
+    "make_guard",
     "rerank_locally",
 ]
 
@@ -47,11 +49,21 @@ def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
     )
 
 
+def make_guard(job: RerankJob) -> AnswerGuard:
+    """The guard of a job's judges."""
+    judge = job.config.judge
+    return AnswerGuard(keep_going=judge.keep_going, skip_refused=judge.skip_refused)
+
+
 def rerank_locally(
-    candidates: Sequence[Candidates], model: CachedModel, job: RerankJob, on_judged: OnJudged
+    candidates: Sequence[Candidates],
+    model: CachedModel,
+    job: RerankJob,
+    guard: AnswerGuard,
+    on_judged: OnJudged,
 ) -> BlockResult:
     """Reranks candidates by a local model behind its journal."""
-    judge = _judge(job, model, on_judged)
+    judge = _judge(job, model, guard, on_judged)
     return judged_by(judge, _rerank(candidates, judge, job))
 
 
@@ -61,6 +73,7 @@ class Execution(ABC):
     Attributes:
         model: the model that judges; None for an oracle.
         costs: what has been asked of the model.
+        guard: stops the run where the model's answers cannot be read.
         workers_replaced: the workers of a cluster that died, each replaced by another.
     """
 
@@ -68,6 +81,7 @@ class Execution(ABC):
         self._job, self._stack = job, ExitStack()
         self.model: ModelCard | None = None
         self.costs = Costs()
+        self.guard = make_guard(job)
         self.workers_replaced = 0
 
     def __enter__(self) -> Self:
@@ -142,7 +156,7 @@ class LocalExecution(Execution):
         self, candidates: Sequence[Candidates], on_judged: OnJudged
     ) -> Iterator[BlockResult]:
         """Reranks all candidates in lock-step, and gives one result."""
-        yield rerank_locally(candidates, self._cached, self._job, on_judged)
+        yield rerank_locally(candidates, self._cached, self._job, self.guard, on_judged)
 
 
 class ServerExecution(Execution):
@@ -165,7 +179,7 @@ class ServerExecution(Execution):
     ) -> Iterator[BlockResult]:
         """Reranks all candidates concurrently, and gives one result."""
         job, config = self._job, self._job.config
-        judge = _judge(job, self._cached, on_judged)
+        judge = _judge(job, self._cached, self.guard, on_judged)
         ranking = rerank_concurrently(
             candidates,
             judge.ask_concurrently,
@@ -195,7 +209,7 @@ class TeacherExecution(Execution):
             self.costs = cached.costs
         self._is_language_model = cached is not None
         prompt = job.prompt.name if job.prompt else ""
-        self._teacher = load_teacher(job.model, prompt=prompt, model=cached)
+        self._teacher = load_teacher(job.model, prompt=prompt, model=cached, guard=self.guard)
         self._scores = WindowScores(journal, self._teacher, self._teacher.fingerprint)
         self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")
         self.model = ModelCard(job.model, self._teacher.fingerprint)
@@ -222,7 +236,10 @@ class TeacherExecution(Execution):
 
 
 def _judge(
-    job: RerankJob, model: CachedModel | ConcurrentCachedModel, on_judged: OnJudged
+    job: RerankJob,
+    model: CachedModel | ConcurrentCachedModel,
+    guard: AnswerGuard,
+    on_judged: OnJudged,
 ) -> LanguageModelJudge:
     assert job.prompt is not None, "a language model is asked by a prompt"
     judge = job.config.judge
@@ -234,6 +251,7 @@ def _judge(
         order=judge.order,
         decide=judge.decide or "agreement",
         seed=job.config.seed,
+        guard=guard,
         passage_tokens=judge.passage_tokens,
         on_judged=on_judged,
     )

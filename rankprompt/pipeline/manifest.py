@@ -79,6 +79,11 @@ def rerank_manifest(
         "passages_cut": totals.truncated,
         "texts_with_special_tokens": totals.escaped,
         "diagnostics": totals.diagnostics,
+        "unreadable_answers": execution.guard.causes(),
+        "refused": [
+            {"query": query, "document": document, "prompts": number}
+            for (query, document), number in sorted(execution.guard.refused.items())
+        ],
     }
     if cascade:
         content["cascade"] = cascade.counts.summary()

@@ -18,6 +18,7 @@ from rankprompt.errors import InputError, JournalError, ModelError
 from rankprompt.files import read_documents, read_queries
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import load_model
 from rankprompt.pipeline.execution import rerank_locally
@@ -100,7 +101,7 @@ def test_workers_ask_selections_as_one_machine_does(tmp_path: Path) -> None:
     config = replace(config, job=job)
     with closing(Journal(None)) as journal:
         cached = CachedModel(LoggingModel(config.job.model, device="cpu"), journal)
-        near = rerank_locally(build_candidates(), cached, config.job, lambda _: None)
+        near = rerank_locally(build_candidates(), cached, config.job, AnswerGuard(), lambda _: None)
     with Journals(tmp_path) as journal:
         far = rerank_on_cluster(build_candidates(), config, journal, TWO)
     assert far.rankings == near.rankings

@@ -14,6 +14,7 @@ from rankprompt.cascade.teachers.base import (
 )
 from rankprompt.errors import UnknownNameError
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
 
 __all__ = [
@@ -54,7 +55,11 @@ TEACHERS: Mapping[str, TeacherEntry] = {
 
 
 def load_teacher(
-    name: str, *, prompt: str = YES_NO, model: CachedModel | None = None
+    name: str,
+    *,
+    prompt: str = YES_NO,
+    model: CachedModel | None = None,
+    guard: AnswerGuard | None = None,
 ) -> ModelTeacher:
     """Loads a teacher by name.
 
@@ -64,6 +69,7 @@ def load_teacher(
         prompt: The name or file of a language model's prompt, of kind "grades" or "likelihood".
         model: The language model behind its journal and budget; None loads it and keeps its
             answers in memory.
+        guard: Stops where a language model's answers cannot be read; None for one of its own.
 
     Raises:
         UnknownNameError: No teacher has this name, and there is no such folder.
@@ -72,7 +78,7 @@ def load_teacher(
     """
     module, _, function = _entry(name).loader.partition(":")
     load: TeacherLoader = getattr(import_module(f"{__name__}.{module}"), function)
-    return load(TeacherConfig(llm_of(name) or str(teacher_folder(name)), prompt, model))
+    return load(TeacherConfig(llm_of(name) or str(teacher_folder(name)), prompt, model, guard))
 
 
 def teacher_offsets(name: str) -> Offsets:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.judges.guard import AnswerGuard
 
 __all__ = ["ModelTeacher", "TeacherConfig", "TeacherEntry", "TeacherLoader"]
 
@@ -36,11 +37,12 @@ class ModelTeacher(Protocol):
 
 
 class TeacherConfig(NamedTuple):
-    """A model's folder or name and, for a language model, its prompt and the model if loaded."""
+    """A model's folder or name and, for a language model, its prompt, the model and its guard."""
 
     source: str
     prompt: str
     model: CachedModel | None
+    guard: AnswerGuard | None = None
 
 
 TeacherLoader: TypeAlias = Callable[[TeacherConfig], ModelTeacher]

@@ -8,6 +8,7 @@ from rankprompt.cascade.teachers.base import TeacherConfig
 from rankprompt.errors import ModelError
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import check_fit, single_order_adapter
 from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.prompts.prompt import Prompt, load_prompt
@@ -29,6 +30,7 @@ class LanguageModelTeacher:
     Args:
         model: A model behind its journal.
         prompt: A prompt of one of these kinds.
+        guard: Stops where the answers cannot be read; None for one of its own.
 
     Attributes:
         fingerprint: A digest that changes whenever the scores may change.
@@ -37,10 +39,12 @@ class LanguageModelTeacher:
         InputError: The prompt is of another kind.
     """
 
-    def __init__(self, model: CachedModel, prompt: Prompt) -> None:
+    def __init__(
+        self, model: CachedModel, prompt: Prompt, guard: AnswerGuard | None = None
+    ) -> None:
         check_fit(prompt, "pointwise")
         adapter = single_order_adapter(prompt, "scoring")
-        self._model, self._judge = model, SingleOrderJudge(model, adapter)
+        self._model, self._judge = model, SingleOrderJudge(model, adapter, guard=guard)
         template = repr((adapter.requests("{query}", ["{passage}"]), prompt.grades))
         content = f"{model.model.fingerprint}\0{template}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
@@ -83,7 +87,7 @@ def load(config: TeacherConfig) -> LanguageModelTeacher:
         from rankprompt.llm import load_model
 
         model = CachedModel(load_model(config.source), Journal(None))
-    return LanguageModelTeacher(model, load_prompt(config.prompt))
+    return LanguageModelTeacher(model, load_prompt(config.prompt), config.guard)
 
 
 def _document(text: str) -> Document:

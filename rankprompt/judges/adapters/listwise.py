@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rankprompt.judges.adapters.base import ParsedAnswer, softmax
-from rankprompt.judges.adapters.labels import LabelledPassages, find_labels
+from rankprompt.judges.adapters.labels import LabelledPassages, find_listing
+from rankprompt.judges.adapters.verdict import clean
 from rankprompt.llm.base import Answer, Request
 from rankprompt.types import Permutation
 
@@ -35,8 +36,8 @@ class WrittenPermutation(LikeliestLabelsFirst):
     """The order that the model writes (RankGPT, arXiv 2304.09542), repaired to a permutation.
 
     The first occurrence of a doubled label counts, labels of passages that were not shown are
-    dropped, and missing passages follow in the order shown. An answer without the label of any
-    passage shown is unreadable.
+    dropped, and missing passages follow in the order shown. An answer without a listing
+    (``find_listing``) of any passage shown is unreadable.
     """
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
@@ -45,7 +46,7 @@ class WrittenPermutation(LikeliestLabelsFirst):
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[Permutation]:
         """The permutation, with its repairs."""
-        labels = find_labels(self._prompt, answers[0].text)
+        labels = find_listing(self._prompt, clean(answers[0]), cut=answers[0].problem == "cut")
         shown = [index for index in labels if index < number]
         order = list(dict.fromkeys(shown))
         missing = [index for index in range(number) if index not in order]

@@ -1,11 +1,10 @@
 """Adapters of pairwise questions: which of two passages is more relevant?"""
 
 import math
-import re
 from collections.abc import Sequence
-from unicodedata import normalize
 
 from rankprompt.judges.adapters.base import PairwiseAdapter, ParsedAnswer, fill
+from rankprompt.judges.adapters.verdict import Choices, clean
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
 
@@ -46,9 +45,9 @@ class Choice:
 class Generation:
     """Generation mode: parses the choice that the model writes (arXiv 2306.17563, section 3.1).
 
-    An answer is readable if it names exactly one of the options, or consists of the words in which
-    the options differ ("A" for "Passage A"). Any other answer, whether it names both options or
-    neither or is empty, is unreadable and never a guess.
+    An answer is readable if it states exactly one of the options as its choice (``Choices`` says
+    how), in full or by the words in which the options differ ("A" for "Passage A"). Any other
+    answer is unreadable and never a guess.
     """
 
     ordered, passages = True, 2
@@ -62,15 +61,7 @@ class Generation:
             and options[0][common] == options[1][common]
         ):
             common += 1
-        self._bare = [" ".join(words[common:]) for words in options]
-        full = [rf"(?<!{_LETTER})" + r"\s*".join(_patterns(words)) for words in options]
-        also = [
-            rf"(?!{_LETTER}){_AND}(?<!{_LETTER})" + r"\s*".join(_patterns(words[common:]))
-            for words in options
-        ]
-        self._named = [
-            re.compile(f"(?:{full[i]}|{full[1 - i]}{also[i]})(?!{_LETTER})") for i in (0, 1)
-        ]
+        self._choices = Choices([(" ".join(words), " ".join(words[common:])) for words in options])
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request to write an option."""
@@ -78,25 +69,9 @@ class Generation:
         return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """1 where the first option is named, 0 for the second, None where it is unreadable."""
-        # Chinese models may write full-width letters.
-        text = normalize("NFKC", answers[0].text)
-        named = [bool(pattern.search(text)) for pattern in self._named]
-        if not any(named):
-            bare = text.strip().strip("*_`'\"()[].:,!").strip()
-            named = [bare == option for option in self._bare]
-        return ParsedAnswer(float(named[0]) if sum(named) == 1 else None)
-
-
-# A letter that continues a word; Chinese and Japanese write no spaces between words.
-_LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
-# "Passage A or B" names both options, with at most a word between them.
-_AND = r"[^\w.!?。]*\w*?[^\w.!?。]*"
-
-
-def _patterns(words: list[str]) -> list[str]:
-    # A single letter keeps its case: "a" is an article.
-    return [re.escape(word) if len(word) == 1 else f"(?i:{re.escape(word)})" for word in words]
+        """1 where the first option is stated, 0 for the second, None where it is unreadable."""
+        chosen = self._choices.find(clean(answers[0]), cut=answers[0].problem == "cut")
+        return ParsedAnswer(None if chosen is None else float(chosen == 0))
 
 
 class Contrast:

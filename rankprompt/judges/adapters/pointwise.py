@@ -1,11 +1,11 @@
 """Adapters of pointwise questions: how relevant is one passage by itself?"""
 
 import math
-import re
 from collections.abc import Sequence
 
 from rankprompt.judges.adapters.base import ParsedAnswer, fill, softmax
 from rankprompt.judges.adapters.pairwise import Likelihood
+from rankprompt.judges.adapters.verdict import Choices, clean
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
 
@@ -43,9 +43,13 @@ class ExpectedGrade(_Graded):
 class WrittenGrade(_Graded):
     """The grade of the option that the model writes.
 
-    An answer is readable if it names exactly one option. An option that is part of another, such as
-    "relevant" of "highly relevant", counts only outside of it.
+    An answer is readable if it states exactly one option (``Choices`` says how). An option that is
+    part of another, such as "relevant" of "highly relevant", counts only outside of it.
     """
+
+    def __init__(self, prompt: Prompt) -> None:
+        super().__init__(prompt)
+        self._choices = Choices([(option.strip(),) for option in prompt.options])
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request to write an option."""
@@ -53,15 +57,9 @@ class WrittenGrade(_Graded):
         return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The grade of the option that the model names."""
-        text, named = answers[0].text.casefold(), []
-        options = (option.strip().casefold() for option in self._prompt.options)
-        grades = dict(zip(options, self._prompt.grades, strict=True))
-        for option in sorted(grades, key=len, reverse=True):
-            text, count = re.subn(rf"(?<!\w){re.escape(option)}(?!\w)", "\0", text)
-            if count:
-                named.append(grades[option])
-        return ParsedAnswer(named[0] if len(named) == 1 else None)
+        """The grade of the option that the model states."""
+        chosen = self._choices.find(clean(answers[0]), cut=answers[0].problem == "cut")
+        return ParsedAnswer(None if chosen is None else self._prompt.grades[chosen])
 
 
 class QueryLikelihood(_Graded):

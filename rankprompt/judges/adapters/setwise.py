@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from rankprompt.judges.adapters.base import ParsedAnswer, softmax
-from rankprompt.judges.adapters.labels import LabelledPassages, find_labels
+from rankprompt.judges.adapters.labels import LabelledPassages, label_spellings
+from rankprompt.judges.adapters.verdict import choices_of, clean
 from rankprompt.llm.base import Answer, Request
 from rankprompt.types import SelectionProbabilities
 
@@ -27,15 +28,16 @@ class Selected(LabelledPassages):
 
 
 class SelectedLabel(Selected):
-    """Parses the label that the model writes; readable if it is a single label of those shown."""
+    """Parses the label that the model states as its choice; readable if it was shown."""
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request to write a label."""
         return [self._request(query, passages, self._prompt.max_tokens)]
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[SelectionProbabilities]:
-        """Probability 1 for the label that the model names."""
-        labels = set(find_labels(self._prompt, answers[0].text))
-        if len(labels) != 1 or (selected := labels.pop()) >= number:
+        """Probability 1 for the label that the model states."""
+        choices = choices_of(label_spellings(self._prompt))
+        selected = choices.find(clean(answers[0]), cut=answers[0].problem == "cut")
+        if selected is None or selected >= number:
             return ParsedAnswer(None)
         return ParsedAnswer(tuple(float(index == selected) for index in range(number)))

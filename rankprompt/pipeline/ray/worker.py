@@ -3,6 +3,7 @@
 Plain classes, which ``rankprompt.pipeline.ray.workers`` makes actors; importing them needs no Ray.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,7 +15,7 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Entry, Journal
 from rankprompt.llm.base import Answer, LanguageModel
-from rankprompt.pipeline.execution import rerank_locally
+from rankprompt.pipeline.execution import make_guard, rerank_locally
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import BlockResult, ModelCard
 from rankprompt.types import Candidates
@@ -46,10 +47,15 @@ class WorkerProgress(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The result of queries that a worker has reranked together."""
+    """The result of queries that a worker has reranked together.
+
+    ``answers`` and ``refused`` are the counts of the worker's guard.
+    """
 
     costs: Costs
     result: BlockResult
+    answers: Counter[str]
+    refused: Counter[tuple[str, str]]
 
 
 class JournalActor:
@@ -176,8 +182,10 @@ class Worker:
         journal = _RemoteJournal(self._journal_actor, self._slot, attempt)
         cached = CachedModel(self._model, journal)
         cached.costs = journal.costs
-        result = rerank_locally(candidates, cached, self._config.job, journal.count)
-        return Finished(cached.costs, result)
+        job = self._config.job
+        guard = make_guard(job)
+        result = rerank_locally(candidates, cached, job, guard, journal.count)
+        return Finished(cached.costs, result, guard.counts, guard.refused)
 
 
 def _error_as_value(work: Callable[[], R]) -> R | RankpromptError:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
-from rankprompt.judges.adapters.labels import find_labels
+from rankprompt.judges.adapters.labels import find_listing
 from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPermutation
 from rankprompt.judges.adapters.setwise import Selected, SelectedLabel
 from rankprompt.llm.base import Answer
@@ -119,7 +119,59 @@ def test_a_written_selection_names_one(text: str, chosen: int | None) -> None:
     assert answer == (None if chosen is None else tuple(float(i == chosen) for i in range(4)))
 
 
-def test_a_label_in_its_words_is_found_in_a_sentence() -> None:
-    assert find_labels(WORDED, "I would say that passage C is the best.") == [2]
-    assert find_labels(WORDED, "A good one is Passage B, not passage D.") == [1, 3]
-    assert find_labels(WORDED, "Passage Bee") == []
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("I would say that passage C is the best.", 2),
+        ("Passage D best answers the query", 3),
+        ("The most relevant passage is: Passage B.\nIt explains the term.", 1),
+        ("[C]", 2),
+        ("A good one is Passage B, not passage D.", None),
+        ("Passage B is the least relevant.", None),
+        ("Passage C does not answer the query.", None),
+        ("Passage B discusses one", None),
+        ("Is it Passage B?", None),
+        ("Passage Bee", None),
+    ],
+)
+def test_a_selection_in_a_sentence_counts_where_the_sentence_chooses(
+    text: str, chosen: int | None
+) -> None:
+    for prompt in (SETWISE, WORDED):
+        answer = SelectedLabel(prompt).parse([Answer(text=text)], 4).answer
+        assert answer == (None if chosen is None else tuple(float(i == chosen) for i in range(4)))
+
+
+@pytest.mark.parametrize("text", ["B", "Passage B", "[B]", "C. Passage B", "The answer is B"])
+def test_what_the_token_limit_cut_off_is_no_selection(text: str) -> None:
+    answer = SelectedLabel(SETWISE).parse([Answer(text=text, problem="cut")], 2).answer
+    assert answer is None
+    whole = SelectedLabel(SETWISE).parse([Answer(text="B. It", problem="cut")], 2).answer
+    assert whole == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("[A] and [C] are about boats. [C] > [B] > [A]", [2, 1, 0]),
+        ("[A], [B], [C] were given. [C] > [B] > [A]", [2, 1, 0]),
+        ("1. [C] - It says so.\n2. [A]: in passing\n3. [B], which is not relevant", [2, 0, 1]),
+        ("1) C\n2) A", [2, 0]),
+        ("Ranking: C, A, and B.", [2, 0, 1]),
+        ("Passage C > Passage A", [2, 0]),
+        ("C", [2]),
+        ("[A], [B] and [C] do not answer the query.", []),
+        ("[A] is about boats.\n[B] is about cats.", []),
+        ("Passage [C] is not relevant.", []),
+        ("[A] > [B] > [C]. Wait: [C] > [B] > [A]", []),
+    ],
+)  # fmt: skip
+def test_a_listing_is_told_from_prose(text: str, order: list[int]) -> None:
+    assert find_listing(LISTWISE, text) == order
+
+
+def test_a_number_that_the_token_limit_cut_off_is_left_out() -> None:
+    assert find_listing(NUMBERS, "12 > 4 > 1", cut=True) == [11, 3]
+    assert find_listing(NUMBERS, "12 > 4 > 1") == [11, 3, 0]
+    assert find_listing(NUMBERS, "[12] > [4] > [1", cut=True) == [11, 3]
+    assert find_listing(NUMBERS, "[12] > [4] > [1]", cut=True) == [11, 3, 0]

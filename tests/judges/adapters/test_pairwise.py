@@ -163,7 +163,28 @@ FIRST, SECOND, UNREADABLE = 1.0, 0.0, None
         ("`Passage B`", SECOND),
         ('"Passage A"', FIRST),
         ("[Passage B]", SECOND),
-        ("Passage A: A passage on cats", FIRST),
+        ("Passage A is more relevant.", FIRST),
+        ("The more relevant passage is Passage B.", SECOND),
+        ("Passage A is the better answer to the query.", FIRST),
+        ("Passage B. Passage A is not relevant.", SECOND),
+        ("Passage A is not relevant. Passage B", SECOND),
+        ("<think>Passage A is off topic.</think>Passage B", SECOND),
+        # A label in a sentence that chooses none.
+        ("Passage A: A passage on cats", UNREADABLE),
+        ("Passage A is not relevant.", UNREADABLE),
+        ("Passage A isn't more relevant.", UNREADABLE),
+        ("Not Passage A.", UNREADABLE),
+        ("I would not choose Passage A.", UNREADABLE),
+        ("The less relevant passage is Passage B.", UNREADABLE),
+        ("Passage A is less relevant.", UNREADABLE),
+        ("Passage A discusses one side", UNREADABLE),
+        ("Passage A is relevant", UNREADABLE),
+        ("The text says 'Passage A' somewhere", UNREADABLE),
+        ("Is it Passage A?", UNREADABLE),
+        ("Anything rather than Passage B", UNREADABLE),
+        ("Passage A is more relevant to cooking.", UNREADABLE),
+        ("A better passage", UNREADABLE),
+        ("<think>Passage A is", UNREADABLE),
         ("Passage A\nPassage A", FIRST),
         ("Passage B. A close call", SECOND),
         ("A", FIRST),
@@ -216,6 +237,13 @@ def test_a_written_answer_is_read_or_left_unread_but_never_guessed(
     # With the options swapped the meaning is reversed: neither position is favoured.
     mirrored = None if meant is None else 1 - meant
     assert read(Generation(choice("Passage B", "Passage A")), text) == mirrored
+
+
+@pytest.mark.parametrize("text", ["Passage A", "A", "Passage A is more relevant"])
+def test_what_the_token_limit_cut_off_is_no_verdict(text: str) -> None:
+    adapter = Generation(CHOICE)
+    assert adapter.parse([Answer(text=text, problem="cut")], 2).answer is None
+    assert adapter.parse([Answer(text=f"{text}.\nBecause", problem="cut")], 2).answer == FIRST
 
 
 @pytest.mark.parametrize(

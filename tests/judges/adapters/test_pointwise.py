@@ -33,6 +33,8 @@ def test_what_is_no_number_is_unreadable(bad: tuple[float, float]) -> None:
     ("text", "grade"),
     [
         ("Mostly", 2), (" perfectly.", 3), ("**Not at all**", 0), ("It is barely relevant.", 1),
+        ("The passage is not at all relevant to the query.", 0), ("Mostly, since it is", 2),
+        ("Not perfectly", None), ("It could be perfectly if", None), ("Perfectly, but no", None),
         ("Mostly, or barely", None), ("", None), ("Notatall", None), ("Utmostly", None),
     ],
 )  # fmt: skip

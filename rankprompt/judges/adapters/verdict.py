@@ -1,0 +1,157 @@
+"""Finds the choice that a written answer states, and never guesses one.
+
+A label in a sentence is no verdict: "Passage A is not relevant", "The text says 'Passage A'" and
+"Passage A discusses" name a passage and choose none. So a sentence counts only if, beside the
+option, it consists of words that state a choice ("The more relevant passage is", "is the best
+answer to the query"); an answer counts only if all such sentences state the same option.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import takewhile
+from unicodedata import normalize
+
+from rankprompt.llm.base import Answer
+from rankprompt.llm.reasoning import strip_reasoning
+
+__all__ = ["LEAD", "MARKUP", "Choices", "clean"]
+
+# A letter that continues a word; Chinese and Japanese write no spaces between words.
+_LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
+MARKUP = r"[\s*_`'\"“”‘’「」『』()\[\]{}<>#=~|-]*"
+"""A pattern of what may surround a label."""
+_COMPARES = "more|most|better|best|correct|answer"
+_LEAD_WORDS = (
+    f"{_COMPARES}|all|and|answering|answers|are|based|between|chose|choice|choose|chosen|comparing|"
+    "comparison|conclusion|decision|descending|document|final|following|for|from|given|go|grade|hence|"
+    "here|i|i'd|i'll|in|is|it|it's|judgement|judgment|label|least|letter|listing|my|number|of|on|one|"
+    "option|order|ordering|output|overall|passage|passages|pick|query|question|ranked|ranking|rating|"
+    "relevance|relevant|response|result|say|score|search|select|selected|selection|so|sure|summary|"
+    "text|that|the|therefore|these|think|this|thus|to|two|user's|verdict|which|will|with|would|be|your"
+)
+_LEAD_ZH = (
+    "最终|答案|输出|结果|结论|选择|我选|选|我|认为|的|是|为|应该|应|更|最|相关|段落|文档|文章|"
+    "综上|因此|所以|与|该|查询|问题|回答|排序|顺序|排名|如下"
+)
+LEAD = rf"(?i:(?:(?:(?:{_LEAD_WORDS})(?!{_LETTER})|{_LEAD_ZH}){MARKUP}[,:：，]?{MARKUP})*)"
+"""A pattern of the words that may come before a choice."""
+_TAIL_WORDS = (
+    f"{_COMPARES}|and|answers|appropriate|as|by|choice|clearly|definitely|directly|document|far|"
+    "fits|for|given|has|helpful|higher|highest|in|informative|is|it|matches|much|my|of|one|option|"
+    "other|overall|passage|query|question|relevance|relevant|score|search|selection|slightly|suitable|"
+    "suited|than|the|these|this|to|two|useful|user|user's|would|be|your"
+)
+_TAIL_ZH = (
+    "(?:与|和|对|跟)?(?:该|此|给定|这个)?(?:查询|问题)?(?:是)?(?:更加?|最)(?:为)?(?:相关|合适|好)"
+    "(?:的)?(?:段落|文档|文章|答案)?"
+)
+_BECAUSE = r"(?:[,;:，；：(—–-]*\s*(?:(?:because|since|as it|given that|due to)\b|因为|由于).*)"
+_DOUBT = (
+    r"\b(?:but|however|although|though|yet|not|no|never|neither|nor|irrelevant|unrelated)\b|n['’]t\b"
+    "|不|没|但"
+)
+_NEGATIVE = re.compile(r"(?:no|not|none|never|nothing|false|ir|un)|不|没|否|无", re.I)
+# A sentence ends at a line's end, or after a mark that a space or the end of the text follows.
+_SENTENCE = re.compile(r"(?P<body>(?:[^\n.!?。！？]|[.](?=[^\s]))+)(?P<end>[.!?。！？]+|\n|$)")
+
+
+def clean(answer: Answer) -> str:
+    """An answer's text without reasoning, full-width letters as plain ones; "" for no answer."""
+    # Chinese models may write full-width letters.
+    return normalize("NFKC", strip_reasoning(answer.text) or "")
+
+
+class Choices:
+    """The options of a question, and how an answer states one of them.
+
+    Options that end with a label, such as "Passage A", must be stated as a choice ("is more
+    relevant"); options in words, such as "Yes" and "Barely", may have words after them.
+
+    Args:
+        options: for each option, the ways in which it may be written. White space in it stands for
+            any white space; a single letter must match in case, because "a" is an article.
+    """
+
+    def __init__(self, options: Sequence[Sequence[str]]) -> None:
+        columns = zip(*(spellings[0] for spellings in options), strict=False)
+        common = sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, columns))
+        in_words = any(len(spellings[0][common:].strip("[]() .")) > 2 for spellings in options)
+        self._named = [_named(spellings) for spellings in options]
+        self._stated = [
+            re.compile("|".join(_stated(spelling, in_words) for spelling in spellings), re.S)
+            for spellings in options
+        ]
+
+    def find(self, text: str, *, cut: bool = False) -> int | None:
+        """The index of the option that a cleaned text states; None where it states none or two.
+
+        Args:
+            text: the answer, as ``clean`` gives it.
+            cut: whether the token limit ended it, so that its last sentence is not whole.
+        """
+        stated = set()
+        for sentence in _SENTENCE.finditer(text):
+            body, end = sentence["body"], sentence["end"]
+            if "?" in end or "？" in end or (cut and not end):
+                continue
+            named = self._options_in(body)
+            if len(named) == 1 and self._stated[named[0]].fullmatch(body):
+                stated.add(named[0])
+        return stated.pop() if len(stated) == 1 else None
+
+    def _options_in(self, text: str) -> list[int]:
+        """The options that a text names; "not relevant" does not name "relevant"."""
+        spans = [
+            (match.end() - match.start(), match.span(), index)
+            for index, pattern in enumerate(self._named)
+            for match in pattern.finditer(text)
+        ]
+        named: set[int] = set()
+        taken: list[tuple[int, int]] = []
+        for _, (start, end), index in sorted(spans, reverse=True):
+            if not any(first <= start and end <= last for first, last in taken):
+                taken.append((start, end))
+                named.add(index)
+        return sorted(named)
+
+
+@lru_cache(maxsize=64)
+def choices_of(options: tuple[tuple[str, ...], ...]) -> Choices:
+    """The choices, cached: a run has only a few different ones."""
+    return Choices(options)
+
+
+def _spelling(text: str) -> str:
+    pattern = ""
+    for word in text.split():
+        if len(word) == 1:
+            # "Passage A" may lack its space. The pronoun is no label.
+            pronoun = r"(?!['’]|\s+(?:am|choose|have|pick|say|select|think|will|would)\b)"
+            pattern += rf"\s*{re.escape(word)}{pronoun if word == 'I' else ''}"
+        else:
+            space = r"\s+" if pattern else ""
+            pattern += f"{space}(?i:{re.escape(word)})"
+    return pattern.removeprefix(r"\s*")
+
+
+def _named(spellings: Sequence[str]) -> re.Pattern[str]:
+    names = "|".join(map(_spelling, sorted(spellings, key=len, reverse=True)))
+    return re.compile(f"(?<!{_LETTER})(?:{names})(?!{_LETTER})")
+
+
+def _stated(spelling: str, in_words: bool) -> str:
+    """The pattern of a sentence that chooses an option."""
+    if in_words:
+        doubt = "" if _NEGATIVE.match(spelling) else rf"(?!.*(?i:{_DOUBT}))"
+        words = rf"(?i:(?:{MARKUP}\b(?:{_TAIL_WORDS})\b)+|吧)?"
+        tail = rf"{doubt}(?:{words}|\s*[,;:，；：—–-]\s*.*)(?i:{_BECAUSE})?"
+    else:
+        # "A better passage" chooses nothing: after a bare letter the sentence goes on with "is".
+        starts = r"(?=\s*is\b)" if len(spelling) == 1 else ""
+        chooses = rf"(?=.*\b(?:{_COMPARES})\b)(?:{MARKUP}\b(?:{_TAIL_WORDS})\b)+"
+        tail = rf"(?i:{starts}{chooses}|\s*{_TAIL_ZH}|吧)?(?i:{_BECAUSE})?"
+    return (
+        rf"{MARKUP}{LEAD}{MARKUP}{_spelling(spelling)}(?!{_LETTER}){MARKUP}{tail}"
+        rf"{MARKUP}[,;:，；：]?{MARKUP}"
+    )

@@ -1,0 +1,148 @@
+import logging
+import math
+
+import pytest
+
+from rankprompt.errors import ModelError
+from rankprompt.judges.guard import AnswerGuard
+from rankprompt.llm.base import Answer, Problem
+
+GOOD = [Answer(text="Passage A")]
+ADVICE: list[tuple[Answer, str]] = [
+    (Answer(problem="thinking"), "still thinking .* `thinking` off"),
+    (Answer(text="Passage A discusses", problem="cut"), r"'Passage A discusses' .*max_tokens"),
+    (Answer(problem="refused"), "content filter"),
+    (Answer(problem="empty"), "wrote nothing"),
+    (Answer(problem="unlisted"), "likely tokens; .*`mode` generation|likely tokens .*template"),
+    (Answer(problem="shortened"), "read much less than it was sent .*`passage_tokens`"),
+    (Answer((math.nan, -1.0)), "not numbers .*float32"),
+    (Answer(text="Neither of them."), "name none of the options.*'Neither of them.'"),
+]
+
+
+@pytest.mark.parametrize(("answer", "advice"), ADVICE)
+def test_a_run_stops_at_its_32nd_unreadable_answer_and_names_the_cause(
+    answer: Answer, advice: str
+) -> None:
+    guard = AnswerGuard()
+    for _ in range(31):
+        guard.add([answer], readable=False)
+    with pytest.raises(
+        ModelError, match=rf"^32 of 32 answers cannot be read.*{advice}.*keep_going"
+    ):
+        guard.add([answer], readable=False)
+
+
+def test_one_answer_that_can_be_read_lets_a_run_begin() -> None:
+    guard = AnswerGuard()
+    guard.add(GOOD, readable=True)
+    for _ in range(179):
+        guard.add([Answer(problem="empty")], readable=False)
+    for _ in range(20):
+        guard.add(GOOD, readable=True)
+    guard.finish()
+    # Of any 200 answers, nine in ten may be unreadable and no more.
+    for _ in range(180):
+        guard.add([Answer(problem="empty")], readable=False)
+    with pytest.raises(ModelError, match="360 of 381 answers cannot be read"):
+        guard.add([Answer(problem="empty")], readable=False)
+
+
+@pytest.mark.parametrize("number", [1, 5, 31])
+def test_a_short_run_is_checked_at_its_end(number: int) -> None:
+    guard = AnswerGuard()
+    for _ in range(number):
+        guard.add([Answer(problem="thinking")], readable=False)
+    with pytest.raises(ModelError, match=f"{number} of {number} answers"):
+        guard.finish()
+
+
+def test_keep_going_warns_once(caplog: pytest.LogCaptureFixture) -> None:
+    guard = AnswerGuard(keep_going=True)
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        for _ in range(300):
+            guard.add([Answer(problem="thinking")], readable=False)
+        guard.finish()
+    assert [record.message[:9] for record in caplog.records] == ["32 of 32 "]
+    assert guard.causes() == {"thinking": 300}
+
+
+def test_more_than_half_is_told_and_less_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    for unreadable, told in ((5, 0), (6, 1)):
+        caplog.clear()
+        guard = AnswerGuard()
+        for number in range(10):
+            guard.add(
+                [Answer(problem="empty")] if number < unreadable else GOOD,
+                readable=number >= unreadable,
+            )
+        with caplog.at_level(logging.WARNING, "rankprompt"):
+            guard.finish()
+        assert len(caplog.records) == told
+
+
+def test_pairs_that_all_contradict_themselves_stop_a_run() -> None:
+    guard = AnswerGuard()
+    for _ in range(31):
+        guard.add_pair(tie=True)
+    with pytest.raises(ModelError, match=r"^32 of 32 pairs are ties.*by position"):
+        guard.add_pair(tie=True)
+    guard = AnswerGuard()
+    guard.add_pair(tie=False)
+    for _ in range(198):
+        guard.add_pair(tie=True)
+    with pytest.raises(ModelError, match="199 of 200 pairs are ties"):
+        guard.add_pair(tie=True)
+    # A judge that says something about one pair in ten is weak, not broken.
+    guard = AnswerGuard()
+    for number in range(1000):
+        guard.add_pair(tie=number % 10 > 0)
+    guard.finish()
+
+
+@pytest.mark.parametrize(("pairs", "told"), [(2, 0), (3, 1), (12, 1)])
+def test_a_few_ties_are_told_at_the_end(
+    pairs: int, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = AnswerGuard()
+    for _ in range(pairs):
+        guard.add_pair(tie=True)
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        guard.finish()
+    assert len(caplog.records) == told
+
+
+def test_a_refusal_names_query_and_documents() -> None:
+    with pytest.raises(
+        ModelError, match=r"about query q1 and documents d2, d3; with `skip_refused`"
+    ):
+        AnswerGuard().refuse("q1", ["d2", "d3"])
+
+
+def test_skipped_refusals_are_counted_by_document_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = AnswerGuard(skip_refused=True)
+    refused: Problem = "refused"
+    # The first query is about nothing else; still the run goes on.
+    for number in range(40):
+        guard.refuse("q1", ["bad", f"d{number}"])
+        guard.add([Answer(problem=refused)], readable=False)
+    for _ in range(40):
+        guard.add(GOOD, readable=True)
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        guard.finish()
+    assert "refused 40 prompts" in caplog.text
+    assert "document bad for query q1 (40)" in caplog.text
+    assert guard.refused["q1", "bad"] == 40
+
+
+def test_the_counts_of_workers_add_up_to_the_same_end() -> None:
+    guard = AnswerGuard()
+    for _ in range(4):
+        worker = AnswerGuard()
+        for _ in range(10):
+            worker.add([Answer(problem="thinking")], readable=False)
+        guard.merge(worker.counts, worker.refused)
+    with pytest.raises(ModelError, match="40 of 40 answers"):
+        guard.finish()
