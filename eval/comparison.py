@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rankprompt.errors import InputError
+from rankprompt.eval.paired_difference import Comparison, Interval
 from rankprompt.eval.scoring import Scores
 
 __all__ = [
@@ -32,15 +33,6 @@ _GRAIN = math.sqrt(2) * 1e-10
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A confidence interval with its level."""
-
-    low: float
-    high: float
-    level: float = 0.95
-
-
-@dataclass(frozen=True)
 class MeanScore:
     """A run's mean by a measure, higher is better, with its interval as ``interval`` gives it."""
 
@@ -48,77 +40,6 @@ class MeanScore:
     measure: str
     mean: float
     interval: Interval | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One run against a baseline, by one measure.
-
-    Attributes:
-        measure: its name; higher is better.
-        run: the run's name.
-        baseline: the baseline's name.
-        queries: the number of pairs.
-        difference: the run's mean less the baseline's.
-        interval: of the difference (bootstrap, BCa); None with one query or no difference.
-        wins: queries for which the run is better.
-        ties: queries for which both are equal.
-        losses: queries for which the baseline is better.
-        effect: the mean difference in standard deviations of the differences (Cohen's d for pairs);
-            None where they do not vary.
-        t_test: p of the paired t-test, two-sided; None with one query or no variation.
-        randomisation: p of Fisher's randomisation test, two-sided: the share of sign flips that
-            give as large a difference, the observed one among them; None with one query.
-        holm: ``randomisation`` corrected for all comparisons that are made together.
-        detectable: the smallest true difference that a t-test at .05 would detect four times in
-            five with so many queries and this variation; None where there is no variation.
-    """
-
-    measure: str
-    run: str
-    baseline: str
-    queries: int
-    difference: float
-    interval: Interval | None
-    wins: int
-    ties: int
-    losses: int
-    effect: float | None
-    t_test: float | None
-    randomisation: float | None
-    holm: float | None
-    detectable: float | None
-
-    @property
-    def counts(self) -> str:
-        """The numbers of queries that are better, worse and equal, in words."""
-        queries = "query" if self.wins == 1 else "queries"
-        return f"{self.wins:,} {queries} better, {self.losses:,} worse, {self.ties:,} equal"
-
-    @property
-    def significant(self) -> bool:
-        """Whether the corrected p is below .05."""
-        return self.holm is not None and self.holm < 0.05
-
-    def in_words(self) -> str:
-        """The result in one plain sentence."""
-        subject = f"{self.run} against {self.baseline} by {self.measure}"
-        if self.queries < 2:
-            return f"{subject}: a single query allows no test."
-        if self.difference == 0 and not self.wins and not self.losses:
-            return f"{subject}: the same on all {self.queries} queries."
-        direction = "better" if self.difference > 0 else "worse"
-        p = self.holm if self.holm is not None else 1.0
-        corrected = f"(corrected p {f'{p:.3f}' if p >= 0.001 else 'below .001'})"
-        size = f"{abs(self.difference):.4f} {direction} ({self.counts})"
-        if self.significant:
-            return f"{subject}: {size}; unlikely to be chance {corrected}."
-        least = (
-            f"; with so many queries, differences below about {self.detectable:.3f} go unnoticed"
-            if self.detectable is not None
-            else ""
-        )
-        return f"{subject}: {size}; may well be chance {corrected}{least}."
 
 
 def compare(
@@ -140,7 +61,9 @@ def compare(
             By default, as many as ``draws_for`` gives.
 
     Returns:
-        By measure, then by run in the order given. Holm's correction is over all of them.
+        By measure, then by run in the order given. Holm's correction is over the runs for the first
+        measure, so that no further measure changes its result, and over all comparisons for each
+        further measure.
 
     Raises:
         InputError: the baseline is unknown or the only run, or the scores are over different
@@ -158,9 +81,13 @@ def compare(
             after = scored[name].by_query[measure]
             if after.keys() != before.keys():
                 raise InputError(f"{name} and {baseline} were scored over different queries")
-            gaps = [after[query] - before[query] for query in before]
-            comparisons.append(_compare(measure, name, baseline, gaps, seed, resamples))
-    corrected = holm([comparison.randomisation for comparison in comparisons])
+            gaps = {query: after[query] - before[query] for query in before}
+            compared = _compare(measure, name, baseline, list(gaps.values()), seed, resamples)
+            absent = {*scored[baseline].missing, *scored[name].missing} & gaps.keys()
+            from_absent = math.fsum(gaps[query] for query in absent) / len(gaps)
+            comparisons.append(replace(compared, absent=len(absent), from_absent=from_absent))
+    ps = [comparison.randomisation for comparison in comparisons]
+    corrected = [*holm(ps[: len(others)]), *holm(ps)[len(others) :]]
     pairs = zip(comparisons, corrected, strict=True)
     return [replace(comparison, holm=p) for comparison, p in pairs]
 

@@ -3,7 +3,8 @@
 A collection may have binary judgements of its own beside its grades.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,13 @@ class Grades:
             raise InputError(f"{collection.name} has only binary judgements; nDCG reads grades")
         return cls(graded, measures, binary=binary)
 
+    def only(self, queries: Container[str]) -> "Grades":
+        """The grades of these queries alone, for the same measures."""
+        kept = copy(self)
+        kept.qrels = _only(self.qrels, queries)
+        kept._readers = [(_only(qrels, queries), measures) for qrels, measures in self._readers]
+        return kept
+
     def limitations(self) -> Iterator[str]:
         """Yields in sentences what the judgements do not support."""
         for qrels, measures in self._readers:
@@ -73,3 +81,7 @@ class Grades:
             means={name: scores.means[name] for name in names},
             by_query={name: scores.by_query[name] for name in names},
         )
+
+
+def _only(qrels: Qrels, queries: Container[str]) -> Qrels:
+    return {query: grades for query, grades in qrels.items() if query in queries}

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.scoring import Scores
+from rankprompt.eval.shared_queries import SharedQueries
 from rankprompt.types import Qrels
 
 __all__ = ["comparison_limitations", "grade_limitations", "run_limitations"]
 
 
 def comparison_limitations(scored: Mapping[str, Scores]) -> Iterator[str]:
-    """Yields what the numbers of runs and queries do not allow, then each run's limitations.
+    """Yields what the numbers of runs and queries do not allow.
 
     Args:
         scored: scores by the run's name, all over the same queries.
@@ -25,8 +26,6 @@ def comparison_limitations(scored: Mapping[str, Scores]) -> Iterator[str]:
         )
     elif queries < 10:
         yield f"There are {queries} queries only: the intervals and tests are rough."
-    for name, scores in scored.items():
-        yield from run_limitations(name, scores)
 
 
 def grade_limitations(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
@@ -68,24 +67,37 @@ def grade_limitations(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str
         )
 
 
-def run_limitations(name: str, scores: Scores) -> Iterator[str]:
-    """Yields how many queries a run lacks, and how many of its queries have no grades.
+def run_limitations(
+    scored: Mapping[str, Scores], shared: SharedQueries | None = None
+) -> Iterator[str]:
+    """Yields how many queries each run lacks, then how many of its queries have no grades.
 
     Args:
-        name: what to call the run.
-        scores: of the run.
+        scored: scores by what to call the run.
+        shared: the queries to which the scores were restricted; None for all judged queries.
     """
-    missing, ungraded = len(scores.missing), len(scores.unjudged_queries)
-    if missing:
-        shared = scores.queries - missing
-        few = "only " if shared < missing else ""
+    for name, scores in scored.items():
+        if missing := len(scores.missing):
+            judged = len(scores.judged)
+            few = "only " if judged - missing < missing else ""
+            yield (
+                f"{name} shares {few}{judged - missing} of {judged} queries with the grades; the "
+                f"{missing} that it lacks count 0."
+            )
+    if shared:
+        yield shared.in_words()
+    elif any(scores.missing for scores in scored.values()):
+        common = SharedQueries.of(scored)
+        which = "that all runs have" if len(scored) > 1 else "that the run has"
         yield (
-            f"{name} shares {few}{shared} of {scores.queries} queries with the grades; the "
-            f"{missing} that it lacks count 0."
+            f"--shared scores only the {common.share} queries {which}, as trec_eval without -c."
+            if common.queries
+            else "No judged query is in all runs, so they cannot be compared."
         )
-    if ungraded:
-        what = "1 query" if ungraded == 1 else f"{ungraded} queries"
-        yield f"{name} has {what} without grades, left out."
+    for name, scores in scored.items():
+        if ungraded := len(scores.unjudged_queries):
+            what = "1 query" if ungraded == 1 else f"{ungraded} queries"
+            yield f"{name} has {what} without grades, left out."
 
 
 def _names(measures: Iterator[Measure]) -> str:

@@ -40,6 +40,7 @@ def draw_intervals(comparisons: Sequence[Comparison], label: str) -> "Figure":
         colour = GREY
         if interval := comparison.interval:
             colour = GAIN if interval.low > 0 else LOSS if interval.high < 0 else GREY
+            colour = GREY if comparison.rests_on_absent else colour
             axes.plot([interval.low, interval.high], [row, row], color=colour, linewidth=2)
         axes.plot([comparison.difference], [row], "o", color=colour, markersize=6)
     names = [_short(comparison.run) for comparison in comparisons]

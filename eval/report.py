@@ -9,12 +9,13 @@ from rankprompt.eval.ceiling import Ceiling, ceilings_by_depth
 from rankprompt.eval.comparison import Comparison, Interval, compare, draws_for, interval
 from rankprompt.eval.cost import Cost, read_cost
 from rankprompt.eval.grades import Grades
-from rankprompt.eval.limitations import comparison_limitations
+from rankprompt.eval.limitations import comparison_limitations, run_limitations
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.query_changes import Change, changes
 from rankprompt.eval.rank_movement import Movement, movement
 from rankprompt.eval.run_files import read_run_with_ties
 from rankprompt.eval.scoring import Scores, score
+from rankprompt.eval.shared_queries import SharedQueries
 from rankprompt.files.manifest import beside
 from rankprompt.types import Run
 
@@ -65,6 +66,7 @@ class Report:
         runs: in the order given, the baseline first.
         k: how many top documents of a query are compared.
         texts: of the queries, by id, as far as they are known.
+        shared: the queries to which all of it is restricted; None for all judged queries.
     """
 
     qrels: str
@@ -77,6 +79,7 @@ class Report:
     runs: tuple[RunReport, ...]
     k: int
     texts: Mapping[str, str]
+    shared: SharedQueries | None = None
 
     @property
     def main_measure(self) -> str:
@@ -97,6 +100,11 @@ class Report:
     def comparisons(self) -> list[Comparison]:
         """All comparisons, by run, then by measure."""
         return [comparison for run in self.others for comparison in run.comparisons.values()]
+
+    @property
+    def resting_on_absent(self) -> bool:
+        """Whether most of some difference comes from queries that a run lacks."""
+        return any(comparison.rests_on_absent for comparison in self.comparisons)
 
     @property
     def means(self) -> dict[str, float]:
@@ -145,6 +153,7 @@ def build_report(
     texts: Mapping[str, str] | None = None,
     ties: str = "docid",
     seed: int = 0,
+    shared: bool = False,
 ) -> Report:
     """Reads, scores and compares runs.
 
@@ -155,12 +164,20 @@ def build_report(
         texts: of queries, by id.
         ties: the order of equal scores, one of ``run_files.TIES``.
         seed: of the bootstrap and of the randomisation test.
+        shared: whether all is restricted to the judged queries that all runs have.
 
     Raises:
-        InputError: a run cannot be read, or has no query in common with the grades.
+        InputError: a run cannot be read, or has no query in common with the grades, or no query
+            is shared.
     """
     loaded = {name: read_run_with_ties(path, ties) for name, path in runs.items()}
     scored = {name: _score(name, run, grades) for name, run in loaded.items()}
+    common = SharedQueries.of(scored) if shared else None
+    if common:
+        scored = {name: common.only(scores) for name, scores in scored.items()}
+        kept = frozenset(common.queries)
+        grades = grades.only(kept)
+        loaded = {name: {q: run[q] for q in run if q in kept} for name, run in loaded.items()}
     baseline, *others = runs
     qrels = grades.qrels
     measures = tuple(measure.name for measure in grades.measures)
@@ -201,7 +218,15 @@ def build_report(
         baseline=baseline,
         measures=measures,
         ties=ties,
-        notes=tuple(dict.fromkeys((*grades.limitations(), *comparison_limitations(scored)))),
+        notes=tuple(
+            dict.fromkeys(
+                (
+                    *run_limitations(scored, common),
+                    *grades.limitations(),
+                    *comparison_limitations(scored),
+                )
+            )
+        ),
         resamples=draws,
         ceiling=ceilings_by_depth(
             loaded[baseline], qrels, lambda ideal: grades.score(ideal).means[main]
@@ -209,6 +234,7 @@ def build_report(
         runs=tuple(describe(name, run) for name, run in loaded.items()),
         k=k,
         texts=known,
+        shared=common,
     )
 
 

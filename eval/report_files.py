@@ -61,9 +61,9 @@ def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows_of(report))
         yield f"{rows_of.__name__.removeprefix('_')}.csv", text.getvalue()
-    table = _score_table(report)
-    yield "scores.tex", _latex(table)
-    yield "scores.md", _markdown(table)
+    table, legend = _score_table(report), _legend(report)
+    yield "scores.tex", _latex(table, legend)
+    yield "scores.md", _markdown(table, legend)
     for name, plot in plots_of(report).items():
         yield f"{name}.svg", to_svg(plot.draw())
         yield f"{name}.png", to_png(plot.draw())
@@ -128,10 +128,20 @@ def _score_table(report: Report) -> list[list[str]]:
     return rows
 
 
-def _latex(rows: Sequence[Sequence[str]]) -> str:
+def _legend(report: Report) -> str:
+    """What the table's stars mean, and which queries its means are over."""
+    star = "differs from the first run, Holm-corrected p < .05"
+    if report.resting_on_absent:
+        star += ", and not mostly by queries that a run lacks"
+    if report.shared:
+        star += f". Over the {report.shared.share} judged queries that all runs have"
+    return f"{star}."
+
+
+def _latex(rows: Sequence[Sequence[str]], legend: str) -> str:
     head, *body = [[cell.translate(_LATEX).replace("*", "$^{*}$") for cell in row] for row in rows]
     lines = [
-        "% Needs \\usepackage{booktabs}. *: differs from the first run, Holm-corrected p < .05.",
+        f"% Needs \\usepackage{{booktabs}}. *: {legend}",
         f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
         "\\toprule",
         f"{' & '.join(head)} \\\\",
@@ -143,8 +153,8 @@ def _latex(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def _markdown(rows: Sequence[Sequence[str]], legend: str) -> str:
     head, *body = [[cell.translate(_MARKDOWN) for cell in row] for row in rows]
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *body]
     table = "".join(f"| {' | '.join(row)} |\n" for row in lines)
-    return f"{table}\n\\*: differs from the first run, Holm-corrected p < .05.\n"
+    return f"{table}\n\\*: {legend}\n"

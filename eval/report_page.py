@@ -54,6 +54,11 @@ def format_page(report: Report) -> str:
             },
             costs=[name for name in COSTS if f"cost-{name}" in plots],
             tests=sum(c.randomisation is not None for c in report.comparisons),
+            main_tests=sum(
+                c.randomisation is not None
+                for c in report.comparisons
+                if c.measure == report.main_measure
+            ),
             listed=_listed_queries(report),
             diagnosed=[run for run in report.runs if run.cost.diagnostics],
             judge_of=_judge_of,

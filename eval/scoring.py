@@ -46,6 +46,11 @@ class Scores:
         """The number of queries in each mean: all of the qrels."""
         return len(next(iter(self.by_query.values())))
 
+    @property
+    def judged(self) -> dict[str, None]:
+        """The ids of the queries of the qrels, in order, as the keys."""
+        return {query: None for of in self.by_query.values() for query in of}
+
 
 def score(
     run: Run | Iterable[tuple[str, Mapping[str, float]]], qrels: Qrels, measures: Sequence[Measure]

@@ -12,6 +12,7 @@ from rankprompt.cli.scoring_options import (
     QrelsFile,
     RunFiles,
     Seed,
+    Shared,
     Split,
     Ties,
     read_grades,
@@ -19,6 +20,7 @@ from rankprompt.cli.scoring_options import (
 )
 from rankprompt.errors import InputError
 from rankprompt.eval import comparison
+from rankprompt.eval.limitations import comparison_limitations
 from rankprompt.eval.measures import parse_measures
 
 __all__ = ["compare"]
@@ -32,17 +34,19 @@ def compare(
     split: Split = None,
     measures: list[str] | None = typer.Option(
         None,
-        help=f"{MEASURES_HELP} Default: ndcg@10 only, because each further measure makes the "
-        "correction stricter.",
+        help=f"{MEASURES_HELP} Each further measure makes the correction of all but the first "
+        "stricter. Default: ndcg@10 only.",
     ),
     ties: Ties = "docid",
+    shared: Shared = False,
     seed: Seed = 0,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Compare runs with a baseline, query by query.
 
     Means with 95% confidence intervals; paired t-test and Fisher's randomisation test, two-sided;
-    Holm's correction of the latter over all comparisons that are made at once.
+    Holm's correction of the latter: of the first measure over the runs, of each further measure
+    over all comparisons that are made at once.
     """
     parsed = parse_measures(measures or ("ndcg@10",))
     names = [measure.name for measure in parsed]
@@ -50,7 +54,10 @@ def compare(
     if len(set(map(str, paths))) < len(paths):
         raise InputError("each run, and the baseline, may be given once")
     grades, _ = read_grades(qrels, dataset, split, parsed)
-    scored = dict(zip(map(str, paths), score_runs(paths, grades, ties), strict=True))
+    scores, common = score_runs(paths, grades, ties, shared=shared)
+    scored = dict(zip(map(str, paths), scores, strict=True))
+    for sentence in comparison_limitations(scored):
+        tell(sentence)
     comparisons = comparison.compare(scored, str(baseline), names, seed=seed)
     queries = scored[str(baseline)].queries
     draws, most = comparison.draws_for(queries), comparison.RESAMPLES
@@ -62,6 +69,7 @@ def compare(
             {
                 "qrels": str(qrels or dataset),
                 "ties": ties,
+                **({"shared": asdict(common)} if common else {}),
                 "baseline": str(baseline),
                 "resamples": draws,
                 "means": [asdict(mean) for mean in means],

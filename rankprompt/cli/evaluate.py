@@ -1,5 +1,7 @@
 """``rankprompt evaluate``: scores of runs."""
 
+from dataclasses import asdict
+
 import typer
 
 from rankprompt.cli.console import print_json, print_table
@@ -9,6 +11,7 @@ from rankprompt.cli.scoring_options import (
     GradesDataset,
     QrelsFile,
     RunFiles,
+    Shared,
     Split,
     Ties,
     read_grades,
@@ -26,16 +29,18 @@ def evaluate(
     split: Split = None,
     measures: list[str] | None = typer.Option(None, help=f"{MEASURES_HELP} {DEFAULT_HELP}"),
     ties: Ties = "docid",
+    shared: Shared = False,
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every query's values."),
 ) -> None:
     """Score runs against relevance grades, with ranx and by trec_eval's rules.
 
-    Means are over all queries of the qrels: a query that a run lacks counts 0. Where a dataset has
+    Means are over all queries of the qrels, where a query that a run lacks counts 0, or with
+    --shared over the queries that all runs have. Where a dataset has
     binary judgements of its own beside its grades (T2Ranking), all measures but nDCG read these.
     """
     parsed = parse_measures(measures or ())
     grades, _ = read_grades(qrels, dataset, split, parsed)
-    scored = score_runs(runs, grades, ties)
+    scored, common = score_runs(runs, grades, ties, shared=shared)
     if as_json:
         entries = [
             {
@@ -48,7 +53,8 @@ def evaluate(
             }
             for path, scores in zip(runs, scored, strict=True)
         ]
-        print_json({"qrels": str(qrels or dataset), "ties": ties, "runs": entries})
+        over = {"shared": asdict(common)} if common else {}
+        print_json({"qrels": str(qrels or dataset), "ties": ties, **over, "runs": entries})
         return
     names = [measure.name for measure in parsed]
     rows = [

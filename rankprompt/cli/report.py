@@ -12,6 +12,7 @@ from rankprompt.cli.scoring_options import (
     QrelsFile,
     RunFiles,
     Seed,
+    Shared,
     Split,
     Ties,
     read_grades,
@@ -39,8 +40,8 @@ def report(
     ),
     measures: list[str] | None = typer.Option(
         None,
-        help=f"{MEASURES_HELP} All that is shown by query is by the first measure; tests are "
-        f"corrected for all measures. {DEFAULT_HELP}",
+        help=f"{MEASURES_HELP} All that is shown by query is by the first measure, whose tests are "
+        f"corrected for the runs; those of the others for all runs and measures. {DEFAULT_HELP}",
     ),
     files: Path | None = typer.Option(
         None,
@@ -48,6 +49,7 @@ def report(
         "as SVG and PNG. Default: none of these are written.",
     ),
     ties: Ties = "docid",
+    shared: Shared = False,
     seed: Seed = 0,
 ) -> None:
     """Show how runs compare, in one self-contained page.
@@ -73,7 +75,13 @@ def report(
     grades, collection = read_grades(qrels, dataset, split, parsed)
     texts = read_queries(queries) if queries else collection.queries() if collection else {}
     built = build_report(
-        named, grades, source=str(qrels or dataset), texts=texts, ties=ties, seed=seed
+        named,
+        grades,
+        source=str(qrels or dataset),
+        texts=texts,
+        ties=ties,
+        seed=seed,
+        shared=shared,
     )
     for note in built.notes:
         tell(note)

@@ -12,10 +12,11 @@ from rankprompt.eval.measures import DEFAULT_MEASURES
 if TYPE_CHECKING:
     from rankprompt.datasets.base import Collection
     from rankprompt.eval import Grades, Measure, Scores
+    from rankprompt.eval.shared_queries import SharedQueries
 
 __all__ = [
-    "DEFAULT_HELP", "MEASURES_HELP", "GradesDataset", "QrelsFile", "RunFiles", "Seed", "Split",
-    "Ties", "read_grades", "score_runs",
+    "DEFAULT_HELP", "MEASURES_HELP", "GradesDataset", "QrelsFile", "RunFiles", "Seed", "Shared",
+    "Split", "Ties", "read_grades", "score_runs",
 ]  # fmt: skip
 
 MEASURES_HELP = (
@@ -51,6 +52,14 @@ Ties: TypeAlias = Annotated[
         "alphabet first; or order, by the rank column, then by line."
     ),
 ]
+Shared: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--shared",
+        help="Score only the judged queries that all runs have, as trec_eval without -c. Without "
+        "it, a query that a run lacks counts 0.",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int, typer.Option(help="Seed of the bootstrap and of the randomisation test.")
 ]
@@ -77,19 +86,28 @@ def read_grades(
     return Grades.of(collection, measures), collection
 
 
-def score_runs(runs: Sequence[Path], grades: "Grades", ties: str) -> "list[Scores]":
+def score_runs(
+    runs: Sequence[Path], grades: "Grades", ties: str, *, shared: bool
+) -> "tuple[list[Scores], SharedQueries | None]":
     """Scores runs, and prints on stderr what limits the scores.
+
+    Returns:
+        The scores in the order of the runs, and with ``shared`` the queries that they are over.
 
     Raises:
         InputError: a run cannot be read or scored; nothing is printed then.
     """
     from rankprompt.eval.limitations import run_limitations
     from rankprompt.eval.run_files import score_run_file
+    from rankprompt.eval.shared_queries import SharedQueries
 
     scored = [score_run_file(run, grades, ties) for run in runs]
-    for sentence in grades.limitations():
+    names = list(map(str, runs))
+    common = SharedQueries.of(dict(zip(names, scored, strict=True))) if shared else None
+    if common:
+        scored = [common.only(scores) for scores in scored]
+        grades = grades.only(frozenset(common.queries))
+    by_name = dict(zip(names, scored, strict=True))
+    for sentence in (*run_limitations(by_name, common), *grades.limitations()):
         tell(sentence)
-    for run, scores in zip(runs, scored, strict=True):
-        for sentence in run_limitations(str(run), scores):
-            tell(sentence)
-    return scored
+    return scored, common

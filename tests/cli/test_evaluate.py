@@ -77,6 +77,8 @@ def test_queries_that_a_run_lacks_count_nothing_and_are_said(
     assert ran.err == (
         f"rankprompt: {collection.run} shares 1 of 2 queries with the grades; "
         "the 1 that it lacks count 0.\n"
+        "rankprompt: --shared scores only the 1 of 2 queries that the run has, as trec_eval "
+        "without -c.\n"
         f"rankprompt: {collection.run} has 1 query without grades, left out.\n"
     )
     found = json.loads(command("evaluate", *words, "--json", collection.run).out)["runs"][0]
