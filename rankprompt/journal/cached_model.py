@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rankprompt.journal.budget import NO_LIMIT, Budget
@@ -34,8 +34,8 @@ class Reply(NamedTuple):
 
     Attributes:
         answer: None where the budget was spent before the model was asked.
-        cache_hit: whether the journal had the answer before this run asked for it.
-        repeated: whether this run had asked for the answer before.
+        cache_hit: whether the journal had the answer before this run needed it.
+        repeated: whether this run had needed the answer before.
     """
 
     answer: Answer | None
@@ -49,6 +49,7 @@ class _Memory:
     def __init__(self, journal: AnswerStore) -> None:
         self._journal = journal
         self._asked: set[bytes] = set()
+        self._read: set[bytes] = set()
         self._unreadable: dict[bytes, Answer] = {}
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
@@ -57,9 +58,11 @@ class _Memory:
         known = {name: self._unreadable[name] for name in keys if name in self._unreadable}
         return entries | {name: Entry(answer, b"") for name, answer in known.items()}
 
-    def repeated(self, key: bytes) -> bool:
-        """Whether this run has asked for the answer."""
-        return key in self._asked
+    def repeated(self, keys: Collection[bytes]) -> set[bytes]:
+        """Those of ``keys``, whose answers are known, that this run has needed before."""
+        repeated = {name for name in keys if name in self._asked or name in self._read}
+        self._read.update(name for name in keys if name not in self._asked)
+        return repeated
 
     def put(
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
@@ -107,12 +110,12 @@ class CachedModel:
         ...         return [Answer(text=request.prompt) for request in requests], Usage(9, 0)
         >>> cached = CachedModel(Parrot(), Journal(None))
         >>> request = Request("Hello!", max_tokens=5)
-        >>> [(reply.answer.text, reply.cache_hit) for reply in cached.answer([request])]
+        >>> [(reply.answer.text, reply.repeated) for reply in cached.answer([request])]
         [('Hello!', False)]
-        >>> [(reply.answer.text, reply.cache_hit) for reply in cached.answer([request])]
+        >>> [(reply.answer.text, reply.repeated) for reply in cached.answer([request])]
         [('Hello!', True)]
-        >>> cached.costs.prompts, cached.costs.prompts_from_journal
-        (1, 1)
+        >>> cached.costs.prompts
+        1
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class CachedModel:
         by_key = dict(zip(keys, requests, strict=True))
         chunk = chunk_name(by_key)
         cached = self._memory.get(list(by_key))
-        repeated = {name for name in cached if self._memory.repeated(name)}
+        repeated = self._memory.repeated(cached)
         answers = {name: entry.answer for name, entry in cached.items()}
         planned = [name for name in by_key if name not in cached or cached[name].chunk == chunk]
         if len(answers) < len(by_key):
@@ -207,8 +210,8 @@ class ConcurrentCachedModel:
         keys = [key(self.model.fingerprint, request) for request in requests]
         by_key = dict(zip(keys, requests, strict=True))
         cached = self._memory.get(list(by_key))
-        repeated = {name for name in by_key if self._memory.repeated(name)}
-        self.costs.prompts_from_journal += len(cached.keys() - repeated)
+        repeated = self._memory.repeated(cached)
+        self.costs.prompts_from_journal += len(cached) - len(repeated)
         for name, request in by_key.items():
             if name not in cached and name not in self._in_flight:
                 # Two queries, or two pairs, may need the same request at the same time.

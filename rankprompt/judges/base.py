@@ -53,7 +53,7 @@ class LLMJudge(ABC, Generic[Q, A]):
         asked: the number of questions that cost at least one prompt.
         cache_hits: the number of questions that cost nothing, because the journal had answers from
             an earlier run.
-        repeated: the number of questions that cost nothing, because this run had asked for all
+        repeated: the number of questions that cost nothing, because this run had needed all
             answers before.
         unasked: the number of questions that the budget did not reach; ``_fallback`` answered them.
 

@@ -96,7 +96,9 @@ def test_an_answer_that_cannot_be_read_leaves_the_order(
     for method in ("listwise", "setwise-heapsort", "pointwise"):
         prompt = {"pointwise": "relevance-yes-no"}.get(method, method.partition("-")[0])
         ran = command(
-            *collection.rerank(method=method, prompt=prompt, model="fake", mode="generation")
+            *collection.rerank(
+                "--keep-going", method=method, prompt=prompt, model="fake", mode="generation"
+            )
         )
         assert "unreadable" in ran.err
         assert collection.ranking() == {"q1": "d1 d2 d3 d4", "q2": "d4 d2"}

@@ -154,9 +154,13 @@ def test_a_second_run_asks_nothing() -> None:
         cached = CachedModel(model, journal)
         again = [ask(cached, requests) for requests in CHUNKS]
     assert [answer for chunk_answers, _ in again for answer in chunk_answers] == answers
-    assert all(all(cache_hits) for _, cache_hits in again)
+    # A prompt counts as the journal's the first time that the run needs it.
+    needed: set[Request] = set()
+    for requests, (_, cache_hits) in zip(CHUNKS, again, strict=True):
+        assert cache_hits == [request not in needed for request in requests]
+        needed.update(requests)
     assert cached.costs == Costs(
-        prompts_from_journal=sum(len(set(requests)) for requests in CHUNKS),
+        prompts_from_journal=len(needed),
         seconds=cached.costs.seconds,
     )
 
@@ -312,5 +316,5 @@ def test_what_a_judge_cannot_read_is_forgotten() -> None:
         answers, _ = ask(later, requests)
         assert answers[1]
         later.forget({requests[1]: answers[1]})
-        assert ask(later, requests)[1] == [True, False]
+        assert ask(later, requests)[0][0] == answers[0]
         assert later.costs.prompts == 1
