@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from rankprompt.errors import InputError
 from rankprompt.judges.adapters.base import fill
-from rankprompt.judges.adapters.verdict import LEAD, MARKUP
 from rankprompt.llm.base import Request
+from rankprompt.llm.lead_words import LEAD, MARKUP
 from rankprompt.prompts.prompt import Prompt
 
 __all__ = ["MOST", "LabelledPassages", "find_listing", "label_spellings"]

@@ -13,31 +13,13 @@ from itertools import takewhile
 from unicodedata import normalize
 
 from rankprompt.llm.base import Answer
+from rankprompt.llm.lead_words import COMPARES, DOUBT, LEAD, LETTER, MARKUP
 from rankprompt.llm.reasoning import strip_reasoning
 
-__all__ = ["LEAD", "MARKUP", "Choices", "clean"]
+__all__ = ["Choices", "choices_of", "clean"]
 
-# A letter that continues a word; Chinese and Japanese write no spaces between words.
-_LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
-MARKUP = r"[\s*_`'\"“”‘’「」『』()\[\]{}<>#=~|-]*"
-"""A pattern of what may surround a label."""
-_COMPARES = "more|most|better|best|correct|answer"
-_LEAD_WORDS = (
-    f"{_COMPARES}|all|and|answering|answers|are|based|between|chose|choice|choose|chosen|comparing|"
-    "comparison|conclusion|decision|descending|document|final|following|for|from|given|go|grade|hence|"
-    "here|i|i'd|i'll|in|is|it|it's|judgement|judgment|label|least|letter|listing|my|number|of|on|one|"
-    "option|order|ordering|output|overall|passage|passages|pick|query|question|ranked|ranking|rating|"
-    "relevance|relevant|response|result|say|score|search|select|selected|selection|so|sure|summary|"
-    "text|that|the|therefore|these|think|this|thus|to|two|user's|verdict|which|will|with|would|be|your"
-)
-_LEAD_ZH = (
-    "最终|答案|输出|结果|结论|选择|我选|选|我|认为|的|是|为|应该|应|更|最|相关|段落|文档|文章|"
-    "综上|因此|所以|与|该|查询|问题|回答|排序|顺序|排名|如下"
-)
-LEAD = rf"(?i:(?:(?:(?:{_LEAD_WORDS})(?!{_LETTER})|{_LEAD_ZH}){MARKUP}[,:：，]?{MARKUP})*)"
-"""A pattern of the words that may come before a choice."""
 _TAIL_WORDS = (
-    f"{_COMPARES}|and|answers|appropriate|as|by|choice|clearly|definitely|directly|document|far|"
+    f"{COMPARES}|and|answers|appropriate|as|by|choice|clearly|definitely|directly|document|far|"
     "fits|for|given|has|helpful|higher|highest|in|informative|is|it|matches|much|my|of|one|option|"
     "other|overall|passage|query|question|relevance|relevant|score|search|selection|slightly|suitable|"
     "suited|than|the|these|this|to|two|useful|user|user's|would|be|your"
@@ -47,10 +29,6 @@ _TAIL_ZH = (
     "(?:的)?(?:段落|文档|文章|答案)?"
 )
 _BECAUSE = r"(?:[,;:，；：(—–-]*\s*(?:(?:because|since|as it|given that|due to)\b|因为|由于).*)"
-_DOUBT = (
-    r"\b(?:but|however|although|though|yet|not|no|never|neither|nor|irrelevant|unrelated)\b|n['’]t\b"
-    "|不|没|但"
-)
 _NEGATIVE = re.compile(r"(?:no|not|none|never|nothing|false|ir|un)|不|没|否|无", re.I)
 # A sentence ends at a line's end, or after a mark that a space or the end of the text follows.
 _SENTENCE = re.compile(r"(?P<body>(?:[^\n.!?。！？]|[.](?=[^\s]))+)(?P<end>[.!?。！？]+|\n|$)")
@@ -137,21 +115,21 @@ def _spelling(text: str) -> str:
 
 def _named(spellings: Sequence[str]) -> re.Pattern[str]:
     names = "|".join(map(_spelling, sorted(spellings, key=len, reverse=True)))
-    return re.compile(f"(?<!{_LETTER})(?:{names})(?!{_LETTER})")
+    return re.compile(f"(?<!{LETTER})(?:{names})(?!{LETTER})")
 
 
 def _stated(spelling: str, in_words: bool) -> str:
     """The pattern of a sentence that chooses an option."""
     if in_words:
-        doubt = "" if _NEGATIVE.match(spelling) else rf"(?!.*(?i:{_DOUBT}))"
+        doubt = "" if _NEGATIVE.match(spelling) else rf"(?!.*(?i:{DOUBT}))"
         words = rf"(?i:(?:{MARKUP}\b(?:{_TAIL_WORDS})\b)+|吧)?"
         tail = rf"{doubt}(?:{words}|\s*[,;:，；：—–-]\s*.*)(?i:{_BECAUSE})?"
     else:
         # "A better passage" chooses nothing: after a bare letter the sentence goes on with "is".
         starts = r"(?=\s*is\b)" if len(spelling) == 1 else ""
-        chooses = rf"(?=.*\b(?:{_COMPARES})\b)(?:{MARKUP}\b(?:{_TAIL_WORDS})\b)+"
+        chooses = rf"(?=.*\b(?:{COMPARES})\b)(?:{MARKUP}\b(?:{_TAIL_WORDS})\b)+"
         tail = rf"(?i:{starts}{chooses}|\s*{_TAIL_ZH}|吧)?(?i:{_BECAUSE})?"
     return (
-        rf"{MARKUP}{LEAD}{MARKUP}{_spelling(spelling)}(?!{_LETTER}){MARKUP}{tail}"
+        rf"{MARKUP}{LEAD}{MARKUP}{_spelling(spelling)}(?!{LETTER}){MARKUP}{tail}"
         rf"{MARKUP}[,;:，；：]?{MARKUP}"
     )
