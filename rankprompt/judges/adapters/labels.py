@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rankprompt.errors import InputError
 from rankprompt.judges.adapters.base import fill
 from rankprompt.llm.base import Request
-from rankprompt.llm.lead_words import LEAD, MARKUP
+from rankprompt.llm.lead_words import DOUBT, LEAD, MARKUP
 from rankprompt.prompts.prompt import Prompt
 
 __all__ = ["MOST", "LabelledPassages", "find_listing", "label_spellings"]
@@ -16,6 +16,10 @@ __all__ = ["MOST", "LabelledPassages", "find_listing", "label_spellings"]
 MOST = {"letters": len(ascii_uppercase), "numbers": 100}
 """By kind of label: the most passages that can be labelled."""
 
+# What makes the labels after it no listing, or one in the wrong order.
+_WORST_FIRST = re.compile(
+    rf"{DOUBT}|\b(?:ascending|worst|less)\b|(?<!to )(?<!to the )\bleast\b", re.I
+)
 _NOUNS = "passage|document|doc|text|段落|文档"
 # What may stand between two labels of a listing; "and" only after a comma.
 _SEPARATOR = (
@@ -119,6 +123,8 @@ def _runs(pattern: str, text: str) -> list[_Run]:
         end = text.find("\n", match.end())
         lead, rest = text[start : match.start()], text[match.end() : len(text) if end < 0 else end]
         alone = re.fullmatch(rf"(?:.*[:：]|{MARKUP}{LEAD}|{MARKUP}\d*[.)]?){MARKUP}", lead)
+        if _WORST_FIRST.search(lead):
+            continue
         if chained or (alone and re.fullmatch(rf"{MARKUP}[.!。]?{MARKUP}", rest)):
             runs.append(_Run(labels, chained, match.end()))
     # A label by itself is a listing only where there is nothing else.

@@ -163,6 +163,9 @@ def test_what_the_token_limit_cut_off_is_no_selection(text: str) -> None:
         ("[A], [B] and [C] do not answer the query.", []),
         ("[A] is about boats.\n[B] is about cats.", []),
         ("Passage [C] is not relevant.", []),
+        ("From least to most relevant: [A] > [B] > [C]", []),
+        ("From most to least relevant: [A], [B], [C]", [0, 1, 2]),
+        ("The irrelevant passages are: [A], [B]", []),
         ("[A] > [B] > [C]. Wait: [C] > [B] > [A]", []),
     ],
 )  # fmt: skip

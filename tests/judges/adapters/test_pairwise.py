@@ -177,6 +177,8 @@ FIRST, SECOND, UNREADABLE = 1.0, 0.0, None
         ("I would not choose Passage A.", UNREADABLE),
         ("The less relevant passage is Passage B.", UNREADABLE),
         ("Passage A is less relevant.", UNREADABLE),
+        ("The least relevant passage is Passage A.", UNREADABLE),
+        ("The worse passage is Passage A.", UNREADABLE),
         ("Passage A discusses one side", UNREADABLE),
         ("Passage A is relevant", UNREADABLE),
         ("The text says 'Passage A' somewhere", UNREADABLE),
