@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rankprompt.errors import InputError
+from rankprompt.files.text_lines import is_word
 from rankprompt.retrieval.analyzer import words
 from rankprompt.types import Document
 
@@ -111,7 +112,7 @@ class Index:
         for batch in _batches(documents):
             split_batch = split([document.text for document in batch])
             for document, tokens in zip(batch, split_batch, strict=True):
-                if document.id.split() != [document.id]:
+                if not is_word(document.id):
                     raise InputError(
                         f"a document's id must be one word without spaces, not {document.id!r}"
                     )

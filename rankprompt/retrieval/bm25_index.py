@@ -21,7 +21,7 @@ __all__ = ["FileState", "IndexSource", "describe_source", "open_index"]
 log = logging.getLogger("rankprompt")
 
 _DESCRIPTION = "rankprompt.json"
-_FORM = "rankprompt bm25 index 1"  # to be raised whenever texts are split differently
+_FORM = "rankprompt bm25 index 2"  # to be raised whenever texts are split differently
 
 
 class FileState(TypedDict):

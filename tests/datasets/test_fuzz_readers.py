@@ -83,8 +83,8 @@ def mutate(rng: random.Random, content: bytes) -> bytes:
 
 
 def lines_of(content: bytes) -> list[str]:
-    text = content.decode().removeprefix("\ufeff")
-    lines = [line.removesuffix("\r") if end else line for line, end in ends(text)]
+    ended = ends(content.decode())
+    lines = [(line.removesuffix("\r") if end else line).lstrip("\ufeff") for line, end in ended]
     return [line for line in lines if line.strip()]
 
 
@@ -95,7 +95,8 @@ def ends(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def columns_of(content: bytes) -> list[list[str]]:
-    rows = (line.replace("\t", " ").split(" ") for line in lines_of(content))
+    blanks = str.maketrans("\t\r\v\f", "    ")
+    rows = (line.translate(blanks).split(" ") for line in lines_of(content))
     return [[column for column in row if column] for row in rows]
 
 
@@ -120,9 +121,9 @@ def naive_json(content: bytes) -> object:
 
 
 def naive_run(content: bytes) -> object:
-    found: dict[str, list[tuple[float, int, int, str]]] = {}
-    for number, (query, _, document, rank, score, _) in enumerate(columns_of(content)):
-        found.setdefault(query, []).append((-float(score), int(rank), number, document))
+    found: dict[str, list[tuple[float, float, int, str]]] = {}
+    for number, (query, _, document, rank, score, *_) in enumerate(columns_of(content)):
+        found.setdefault(query, []).append((-float(score), float(rank), number, document))
     return {q: {row[3]: -row[0] for row in sorted(rows)} for q, rows in found.items()}
 
 
@@ -138,7 +139,7 @@ def grades(rows: list[list[str]]) -> object:
     found: dict[str, dict[str, int]] = {}
     for row in rows:
         document = row[1] if len(row) < 4 else row[2]
-        found.setdefault(row[0], {})[document] = 1 if len(row) == 2 else int(row[-1])
+        found.setdefault(row[0], {})[document] = 1 if len(row) == 2 else int(float(row[-1]))
     return found
 
 

@@ -172,7 +172,7 @@ OTHER = {"text": "", "qid": 2}
         (request(OTHER, {"docid": "x"}), "candidate 1: no 'doc'; found 'docid'"),
         (request(OTHER, {"docid": "x", "doc": "a"}), "expected a JSON object, found str"),
         (request(OTHER, candidate("x", title="a")), "no text: expected 'text', 'segment'"),
-        (request(OTHER, candidate("x", text=None)), "string under 'text', found null"),
+        (request(OTHER, candidate("x", text=[])), "string under 'text', found list"),
         (request(OTHER, candidate("x", text="\ud83d")), "half a surrogate pair"),
         (request(OTHER, candidate("x", "1", text="a")), "number as the score, found str"),
         (request(OTHER, candidate("x", True, text="a")), "number as the score, found bool"),
