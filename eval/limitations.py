@@ -42,8 +42,8 @@ def grade_limitations(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str
     without = sum(not any(grade > 0 for grade in of.values()) for of in qrels.values())
     if excluded := grades.count(EXCLUDED):
         yield (
-            f"{excluded} documents are graded {EXCLUDED} (excluded): they leave every run before "
-            "it is scored."
+            f"Documents graded {EXCLUDED} (excluded) leave every run before it is scored: "
+            f"{excluded}."
         )
     if highest < 1:
         yield (

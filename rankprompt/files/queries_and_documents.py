@@ -5,6 +5,7 @@ A JSON null as a text is a blank text: pandas and parquet write a missing text s
 
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import TypeAlias
 
@@ -132,12 +133,13 @@ def check_first_line(path: Path | str, number: int, line: str) -> None:
 
 
 def get_text_or_blank(location: JsonLocation, record: JsonObject, key: str) -> str:
-    """Returns the string under a key; the empty one for null.
+    """Returns the string under a key; the empty one for null and for NaN, as pandas may write it.
 
     Raises:
         FormatError: the key is absent, or holds something else.
     """
-    if key in record and record[key] is None:
+    value = record.get(key, "")
+    if value is None or (isinstance(value, float) and isnan(value)):
         return ""
     return location.get_text(record, key)
 

@@ -156,4 +156,6 @@ def _decode(path: Path | str, number: int, line: bytes) -> str:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         problem = f"not UTF-8 text: byte 0x{byte:02x}, the line's byte {error.start + 1}"
+        if number == 1 and body.startswith((b"\xff\xfe", b"\xfe\xff")):
+            problem += "; the file is UTF-16, save it as UTF-8"
         raise FormatError(path, number, problem) from error

@@ -3,8 +3,10 @@
 Nothing else may happen: no other exception, no record dropped, shifted or altered.
 """
 
+import bz2
 import gzip
 import json
+import lzma
 import random
 import shutil
 import tempfile
@@ -28,33 +30,11 @@ from tests.datasets.stores import FAST
 INPUTS = 1000  # of each target
 HEAD = 10
 
-PIECES = [
-    b"\t",
-    b"\n",
-    b"\r\n",
-    b"\r",
-    b" ",
-    b"\0",
-    b"\xff",
-    b"\xe2\x80\xa8",
-    b"\xef\xbb\xbf",
-    b'"',
-]
-PIECES += [
-    b"\n\n",
-    b"-",
-    b"0",
-    b"7",
-    b".",
-    b"_",
-    b"{",
-    b"}",
-    b",",
-    b"\\",
-    b"\\ud83d",
-    b"nan",
-    b"pid",
-]
+PIECES = (
+    b"\t", b"\n", b"\r\n", b"\r", b" ", b"\0", b"\xff", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b'"',
+    b"\n\n", b"-", b"0", b"7", b".", b"_", b"{", b"}", b",", b"\\", b"\\ud83d", b"nan", b"pid",
+    b"\xc2\xa0", b"\v", b"\f", b".0", b"null",
+)  # fmt: skip
 
 
 def mutate(rng: random.Random, content: bytes) -> bytes:
@@ -268,11 +248,14 @@ def test_mutated_topics_lose_none(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["documents", "run"])
-def test_mutated_gzip_is_whole_or_refused(data: Path, folder: Path, name: str) -> None:
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_mutated_compressed_files_are_whole_or_refused(
+    data: Path, folder: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
     target, rng = TARGETS[name], random.Random(name)
     original, path = head(data / target.file), folder / "input"
     for _ in range(INPUTS):
-        path.write_bytes(mutate(rng, gzip.compress(original, mtime=0)))
+        path.write_bytes(mutate(rng, pack(original)))
         try:
             found = target.read(path)
         except RankpromptError:

@@ -102,6 +102,12 @@ def test_anything_reads_back_equal(
         assert dict(found.documents()) == {name: documents[name] for name in wanted}
 
 
+def test_null_is_a_blank_text(path: Path) -> None:
+    write(path, request({"text": None, "qid": 1}, candidate("x", text=None)))
+    found = RequestCollection(path)
+    assert (found.queries(), dict(found.documents())) == ({"1": ""}, {"x": {"text": ""}})
+
+
 def test_an_indented_array_as_rank_llm_writes_it(path: Path) -> None:
     records = [request(Q, candidate(7, 2, contents="a", id="7"))]
     path.write_bytes(gzip.compress(json.dumps(records, indent=2).encode()))

@@ -1,5 +1,6 @@
 import gzip
 import json
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,6 @@ def test_queries_in_xml_are_topics(path: Path) -> None:
 
 
 def test_null_is_a_blank_text(path: Path) -> None:
-    records = ({"id": "a", "text": None}, {"id": "b", "title": "T", "text": None})
+    records = ({"id": "a", "text": math.nan}, {"id": "b", "title": "T", "text": None})
     assert read_queries(write(path, *records)) == {"a": "", "b": ""}
     assert [text for _, text in read_documents(path).values()] == ["", "T"]

@@ -60,7 +60,7 @@ def test_other_encodings_are_told_with_the_line(path: Path, pack: Callable[[byte
         list(read_lines(path))
     assert caught.value.line == 2
     path.write_bytes(pack("a\n".encode("utf-16")))
-    with pytest.raises(FormatError, match=r"lines\.txt:1: not UTF-8"):
+    with pytest.raises(FormatError, match=r"lines\.txt:1: not UTF-8.*; the file is UTF-16"):
         list(read_lines(path))
 
 
