@@ -125,7 +125,7 @@ def check_first_line(path: Path | str, number: int, line: str) -> None:
         problem = "a JSON array; expected one object a line (jq -c '.[]' FILE > FILE.jsonl)"
     elif start == "{":
         problem = "a JSON object of several lines; expected one object a line (jq -c . FILE)"
-    elif is_xml(line) or start.upper().startswith("<DOC"):
+    elif is_xml(line):
         problem = "XML, of which only topics are read; expected TSV (id<TAB>text) or JSONL"
     else:
         return

@@ -1,5 +1,6 @@
 """TREC topics in XML: ``<topics><topic number="1"><query>..</query>..</topic>..</topics>``."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.parsers import expat
@@ -8,7 +9,7 @@ from rankprompt.errors import FormatError
 
 __all__ = ["is_xml", "read_xml_topics"]
 
-_STARTS = ("<?xml", "<!", "<topics", "<topic ", "<topic>", "<xml", "<queries")
+_START = re.compile("<[?!A-Za-z]")
 _TOPICS = ("topic", "top")
 _NUMBERS = ("number", "num", "id", "qid")
 _TEXTS = ("query", "title")
@@ -16,7 +17,7 @@ _TEXTS = ("query", "title")
 
 def is_xml(line: str) -> bool:
     """Returns whether a file's first line opens an XML document, and has no tab as TSV has."""
-    return line.lstrip().lower().startswith(_STARTS) and "\t" not in line.strip()
+    return bool(_START.match(line.lstrip())) and "\t" not in line.strip()
 
 
 def read_xml_topics(

@@ -76,6 +76,8 @@ def test_what_is_escaped_is_read(queries: dict[str, str]) -> None:
         ("<topics>\n<topic number='1'><query>a</query></topic>\n", ":3: malformed XML: no element"),
         ("<topics>\n<topic><query>a</query></topic></topics>", ":2: .* has no number"),
         ("<topics>\n</topics>", ": no <topic> among"),
+        ("<rows>\n<row>a</row>\n</rows>", ": no <topic> among"),
+        ("<TOPICS>\n<top>\n<num> 1\n<title> a\n</top>\n</TOPICS>", ":5: malformed XML"),
         (
             "<topics><topic number='1'><summary>a</summary></topic></topics>",
             ":1: topic 1 has no <query> or <title>, only <summary>",
