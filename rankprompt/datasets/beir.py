@@ -97,11 +97,14 @@ class BeirCollection:
         found = {query: text for query, text in queries.items() if query in judged}
         absent = [query for query in judged if query not in queries]
         names = ", ".join(absent[:_MAX_NAMES]) + (", ..." if len(absent) > _MAX_NAMES else "")
-        problem = f"{len(absent)} of {len(judged)} judged queries are not in {self._queries}"
         if not found:
-            raise FormatError(self._qrels or "", None, f"{problem}: {names}")
+            problem = f"none of {len(judged)} judged queries is in {self._queries}: {names}"
+            raise FormatError(self._qrels or "", None, problem)
         if absent:
-            log.warning("%s: %s and are left out: %s", self._qrels, problem, names)
+            log.warning(
+                "%s: judged queries that %s lacks, left out: %d of %d, %s",
+                self._qrels, self._queries, len(absent), len(judged), names,
+            )  # fmt: skip
         return found
 
     def documents(self, wanted: Iterable[str] | None = None) -> Documents:

@@ -142,8 +142,9 @@ def read_columns(
         raise FormatError(path, None, f"the file is empty; {expected}")
     if longer:
         log.warning(
-            "%s: %d lines have more than %d columns, first line %d; what follows the %s is ignored",
-            path, longer, len(names), first, names[-1],
+            "%s: lines with more than %d columns: %d, first line %d; what follows the %s is "
+            "ignored",
+            path, len(names), longer, first, names[-1],
         )  # fmt: skip
 
 

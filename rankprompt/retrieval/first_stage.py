@@ -111,9 +111,10 @@ def retrieve(config: RetrievalConfig, progress: Progress = no_progress) -> Retri
         index = _open_index(config, collection, progress)
         if index.without_words:
             log.warning(
-                "%d of %d documents have no words, and are never found",
+                "documents without words, which are never found: %d of %d, first: %s",
                 index.without_words,
                 index.documents,
+                ", ".join(index.first_without_words),
             )
         counts = {"documents": index.documents, "documents_without_words": index.without_words}
         scored: Scored = index.search(queries, config.depth)

@@ -150,7 +150,7 @@ def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
         (
             "queries.jsonl",
             '{"_id": "q7", "text": ""}',
-            "test.tsv: 3 of 3 judged queries are not in .*queries.jsonl: q2, q1, q3$",
+            "test.tsv: none of 3 judged queries is in .*queries.jsonl: q2, q1, q3$",
         ),
         ("qrels/test.tsv", "q d 1\n", "test.tsv:1: expected query-id<TAB>.*found 1 columns"),
         ("qrels/test.tsv", "q1\td1\tgrade\n", "whole number as the score, found 'grade'"),
@@ -184,8 +184,8 @@ def test_judged_queries_without_text_are_counted_and_left_out(
     with caplog.at_level(logging.WARNING, "rankprompt"):
         assert list(open_collection(f"beir:{folder}").queries()) == ["q1", "q2", "q3"]
     (message,) = caplog.messages
-    assert "5 of 8 judged queries are not in" in message
-    assert message.endswith("are left out: q4, q5, q6, ...")
+    assert "test.tsv: judged queries that" in message
+    assert message.endswith("queries.jsonl lacks, left out: 5 of 8, q4, q5, q6, ...")
 
 
 def test_null_is_a_blank_text(folder: Path) -> None:

@@ -91,7 +91,7 @@ def test_what_follows_the_tag_is_ignored_and_counted(
     with caplog.at_level(logging.WARNING, "rankprompt"):
         assert read(path, text) == {"q": ["a", "b", "c"]}
     (message,) = caplog.messages
-    assert "2 lines have more than 6 columns, first line 2; what follows the tag" in message
+    assert "lines with more than 6 columns: 2, first line 2; what follows the tag" in message
 
 
 def test_line_ends_of_old_macs_are_no_columns(path: Path) -> None:
