@@ -32,7 +32,7 @@ from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.registry import make_problem
 from rankprompt.search.genome import SeedPrompt
 from rankprompt.search.operators import random_genome
-from rankprompt.search.task_file import load_task
+from rankprompt.search.tasks import load_task
 
 WRITER = "benchmarks/evolve_speed.py"
 # SST-2 has 32 training examples; 8 shots of each label leave 16.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from rankprompt.eval.measures import Measure
-from rankprompt.eval.scoring import Scores
+from rankprompt.eval.scoring import EXCLUDED, Scores
 from rankprompt.eval.shared_queries import SharedQueries
 from rankprompt.types import Qrels
 
@@ -29,7 +29,7 @@ def comparison_limitations(scored: Mapping[str, Scores]) -> Iterator[str]:
 
 
 def grade_limitations(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str]:
-    """Yields which measures the grades do not support, and how many queries have nothing relevant.
+    """Yields what the grades exclude or do not support, and how many queries have nothing relevant.
 
     Args:
         qrels: grades by query and document.
@@ -39,6 +39,11 @@ def grade_limitations(qrels: Qrels, measures: Sequence[Measure]) -> Iterator[str
     highest = max(grades, default=0)
     lowest = min((grade for grade in grades if grade >= 0), default=0)
     without = sum(not any(grade > 0 for grade in of.values()) for of in qrels.values())
+    if excluded := grades.count(EXCLUDED):
+        yield (
+            f"Documents graded {EXCLUDED} (excluded) leave every run before it is scored: "
+            f"{excluded}."
+        )
     if highest < 1:
         yield (
             "No document is relevant by these grades, so every measure of relevance is 0 for every "

@@ -22,7 +22,19 @@ from rankprompt.types import Qrels, Run
 if TYPE_CHECKING:
     from rankprompt.eval.ranx_import import Table
 
-__all__ = ["Scores", "keep_order", "ndcg_at_10", "score", "score_by_readers", "trec_order"]
+__all__ = [
+    "EXCLUDED",
+    "Scores",
+    "keep_order",
+    "ndcg_at_10",
+    "score",
+    "score_by_readers",
+    "trec_order",
+]
+
+
+EXCLUDED = -100
+"""The grade by which BRIGHT (arXiv 2407.12883) takes documents out of a run."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,8 @@ def score(
 
     The numbers are trec_eval's (with its ``-c``, which averages over every query of the qrels):
     a query that the run lacks counts 0, and so does one without a relevant document; unjudged
-    documents and grades below 1 are not relevant. Documents are ordered by ``trec_order``, so the
+    documents and grades below 1 are not relevant. A document graded ``EXCLUDED`` leaves the run
+    first, and those below it move up. Documents are ordered by ``trec_order``, so the
     order in which queries and documents come does not matter. The arguments are not changed.
 
     The first call imports ranx's measures and, once per machine, waits while they are compiled.
@@ -117,7 +130,15 @@ def score_by_readers(
         grades = [qrels[query] for qrels, _ in readers if query in qrels]
         if not grades:
             unjudged.append(query)
-        elif documents:
+            continue
+        for of_query in grades:
+            if EXCLUDED in of_query.values():
+                documents = {
+                    name: score
+                    for name, score in documents.items()
+                    if of_query.get(name) != EXCLUDED
+                }
+        if documents:
             answered[query] = None
             block[query] = _ranking(query, documents)
             longest = max(longest, len(documents), *map(len, grades))

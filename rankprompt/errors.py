@@ -8,7 +8,7 @@ replaces it by the option's flag.
 * RankpromptError
     * InputError: a file or a value that the user gave cannot be used
         * FormatError: a malformed line, with its file and line number
-        * MissingTextError: a candidate has no text
+        * MissingTextError: a candidate, or a query of the run, has no text
         * UnknownNameError: no such model, method, measure or prompt; the nearest name is offered
     * ModelError: a model cannot be loaded or cannot do what was asked
     * JournalError: the journal cannot be opened, or belongs to another program
@@ -37,6 +37,7 @@ PIP_LINES: Mapping[str, str] = {
     "onnx": "pip install 'rankprompt[onnx]'",
     "ray": "pip install 'rankprompt[ray]'",
     "rouge": "pip install 'rankprompt[rouge]'",
+    "zstd": "pip install backports.zstd",
 }
 """The command that installs what a message says is missing."""
 
@@ -88,7 +89,7 @@ class FormatError(InputError):
 
 
 class MissingTextError(InputError):
-    """A candidate has no text among the documents that the user gave."""
+    """A candidate or a query of the run has no text among those that the user gave."""
 
 
 class UnknownNameError(InputError):

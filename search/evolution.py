@@ -29,8 +29,8 @@ from rankprompt.search.registry import run_search
 from rankprompt.search.result import PROMPT_FILE, RESULT_FILE, EvolutionResult, make_result
 from rankprompt.search.run_folder import RunFolder
 from rankprompt.search.search_state import ExternalStop, Generation, SearchState
-from rankprompt.search.task_file import load_task
-from rankprompt.search.tasks import ExampleTask, Task
+from rankprompt.search.task_types import ExampleTask, Task
+from rankprompt.search.tasks import load_task
 
 __all__ = ["Pace", "ProgressListener", "run_evolution"]
 

@@ -2,16 +2,20 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files.text_lines import read_lines
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.search.tasks import ExampleTask
+from rankprompt.search.task_types import ExampleTask
 
 __all__ = ["Example", "SplitExamples", "read_examples", "split_examples"]
+
+_WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0*")
 
 log = logging.getLogger("rankprompt")
 
@@ -43,10 +47,12 @@ def read_examples(path: Path, task: ExampleTask) -> list[Example]:
     """Reads the examples of a file: JSONL, or TSV with a header line.
 
     A list in a column fills one slot for each entry: ``options`` fills ``options_1``, ``options_2``
-    and so on. Numbers are taken as JSON writes them.
+    and so on. Numbers are taken as JSON writes them, but a label such as 1.0, which pandas writes
+    for 1 where the column has gaps, is read as 1 where only that has a verbaliser.
 
     Raises:
-        FormatError: a malformed line, a missing column, or a label without a verbaliser.
+        FormatError: a malformed line; a missing column, an input or a label that is null or blank,
+            or a label without a verbaliser.
         InputError: the file cannot be read.
     """
     examples = []
@@ -59,14 +65,20 @@ def read_examples(path: Path, task: ExampleTask) -> list[Example]:
                 else {name: value}
             )
             for slot, entry in slots.items():
-                columns[slot] = entry if isinstance(entry, str) else json.dumps(entry)
+                columns[slot] = _text(entry)
         for name in (*task.inputs, task.answer, task.label):
             if name not in columns:
                 raise FormatError(
                     path, line, f"no column {name!r}; there are {', '.join(sorted(columns))}"
                 )
+            # A solution may be blank beside its label: only a demonstration would show it.
+            if name in (*task.inputs, task.label) and not columns[name].strip():
+                raise FormatError(path, line, f"the column {name!r} is blank; leave the line out")
         label = columns[task.label]
         if task.verbalisers:
+            whole = _WHOLE_FLOAT.fullmatch(label)
+            if whole and label not in task.verbalisers:
+                label = whole[1]
             if label not in task.verbalisers:
                 known = ", ".join(map(repr, task.verbalisers))
                 problem = f"no verbaliser for the label {label!r}; known: {known}"
@@ -77,6 +89,14 @@ def read_examples(path: Path, task: ExampleTask) -> list[Example]:
     if not examples:
         raise FormatError(path, None, "the file holds no example")
     return examples
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    # pandas writes what is missing as null, and Python's json module as NaN.
+    missing = value is None or (isinstance(value, float) and isnan(value))
+    return "" if missing else json.dumps(value)
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -106,5 +106,9 @@ def _rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
     if grades := inspection.get("grades"):
         yield "queries with grades", f"{grades['queries']:,}"
         yield "of these, without a relevant document", f"{grades['queries_without_relevant']:,}"
+        if grades["queries_without_text"]:
+            yield "of these, without text", f"{grades['queries_without_text']:,}"
+        if grades["unknown_documents"]:
+            yield "judged documents that are no document", f"{grades['unknown_documents']:,}"
         counts = (f"{number:,} x {grade}" for grade, number in grades["by_grade"].items())
         yield "judged", ", ".join(counts)

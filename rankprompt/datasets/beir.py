@@ -2,23 +2,29 @@ r"""BEIR folders (arXiv 2104.08663) of JSONL texts and TSV judgements, read and 
 
 A folder has ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`` (``_id``, ``text``)
 and ``qrels/SPLIT.tsv`` (``query-id``, ``corpus-id`` and ``score``, separated by tabs, with a
-header).
+header). A text that is null is a blank one.
 """
 
 import filecmp
 import json
+import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rankprompt.datasets.base import Documents, Fields
-from rankprompt.datasets.document_file import DocumentFile, find_file, require_file
+from rankprompt.datasets.document_file import SUFFIXES, DocumentFile, find_file, require_file
 from rankprompt.datasets.documents import open_documents
 from rankprompt.errors import FormatError, InputError, UnknownNameError
 from rankprompt.files.atomic_folder import build_beside
 from rankprompt.files.json_objects import JsonLocation, check_id
-from rankprompt.files.queries_and_documents import LineParser
-from rankprompt.files.text_lines import read_lines
+from rankprompt.files.queries_and_documents import (
+    LineParser,
+    check_first_line,
+    get_text_or_blank,
+)
+from rankprompt.files.text_lines import is_word, read_lines
 from rankprompt.files.trec_qrels import parse_grade
 from rankprompt.files.unique_ids import gather_grades, gather_queries
 from rankprompt.types import Qrels, Run
@@ -30,7 +36,11 @@ LAYOUT = "a folder with corpus.jsonl and queries.jsonl"
 _DEFAULT_SPLIT = "test"
 _HEADER = ("query-id", "corpus-id", "score")
 _NOT_FIELDS = ("_id", "metadata")
+_HEADER_ROW = re.compile("[A-Za-z][A-Za-z _-]*\t[A-Za-z][A-Za-z _-]*\t[A-Za-z][^\t]*")
+_MAX_NAMES = 3
 _ROW = "query-id<TAB>corpus-id<TAB>score"
+
+log = logging.getLogger("rankprompt")
 
 
 def open_collection(where: str, *, split: str | None = None) -> "BeirCollection":
@@ -39,7 +49,7 @@ def open_collection(where: str, *, split: str | None = None) -> "BeirCollection"
 
 
 def recognise(path: Path) -> bool:
-    """Returns whether a folder has ``corpus.jsonl`` and ``queries.jsonl``, plain or gzip."""
+    """Returns whether a folder has ``corpus.jsonl`` and ``queries.jsonl``, plain or compressed."""
     return all(find_file(path, name) for name in ("corpus.jsonl", "queries.jsonl"))
 
 
@@ -47,7 +57,7 @@ class BeirCollection:
     """A split of a BEIR folder.
 
     Args:
-        folder: the folder; any of its files may be gzip, whatever its name.
+        folder: the folder; any of its files may be compressed, whatever its name.
         split: which file of ``qrels``, such as "dev"; None for "test", or else the only one. In a
             folder without any judgements, None takes all queries.
 
@@ -75,7 +85,8 @@ class BeirCollection:
         """Returns the texts of the queries that the split judges by id, in the file's order.
 
         BEIR keeps the queries of all splits in one file. Queries of other splits would be
-        retrieved and reranked in vain, and would count as failures in an evaluation.
+        retrieved and reranked in vain, and would count as failures in an evaluation. A warning
+        counts the judged queries that the file lacks.
         """
         queries = gather_queries(self._queries, _query_rows(self._queries))
         if not queries:
@@ -83,10 +94,18 @@ class BeirCollection:
         judged = self.qrels()
         if judged is None:
             return queries
-        for query in judged:
-            if query not in queries:
-                raise InputError(f"query {query} of {self._qrels} is not in {self._queries}")
-        return {query: text for query, text in queries.items() if query in judged}
+        found = {query: text for query, text in queries.items() if query in judged}
+        absent = [query for query in judged if query not in queries]
+        names = ", ".join(absent[:_MAX_NAMES]) + (", ..." if len(absent) > _MAX_NAMES else "")
+        if not found:
+            problem = f"none of {len(judged)} judged queries is in {self._queries}: {names}"
+            raise FormatError(self._qrels or "", None, problem)
+        if absent:
+            log.warning(
+                "%s: judged queries that %s lacks, left out: %d of %d, %s",
+                self._qrels, self._queries, len(absent), len(judged), names,
+            )  # fmt: skip
+        return found
 
     def documents(self, wanted: Iterable[str] | None = None) -> Documents:
         """Returns the documents: ``text``, ``title`` and all other strings but ``metadata``."""
@@ -150,9 +169,10 @@ def write_beir(
 
 
 def _splits(folder: Path) -> dict[str, Path]:
-    # Uncompressed files come last, so that they take precedence.
-    paths = [*(folder / "qrels").glob("*.tsv.gz"), *(folder / "qrels").glob("*.tsv")]
-    splits = {path.name.removesuffix(".gz").removesuffix(".tsv"): path for path in paths}
+    splits: dict[str, Path] = {}
+    for suffix in SUFFIXES:
+        for path in (folder / "qrels").glob(f"*.tsv{suffix}"):
+            splits.setdefault(path.name.removesuffix(f".tsv{suffix}"), path)
     return dict(sorted(splits.items()))
 
 
@@ -168,22 +188,26 @@ def _choose(folder: Path, splits: Mapping[str, Path]) -> str:
 
 
 def _detect(path: Path, number: int, line: str) -> LineParser:
-    del number, line
+    check_first_line(path, number, line)
 
     def parse(number: int, line: str) -> tuple[str, dict[str, str]]:
         location = JsonLocation(path, number)
         record = location.parse(line)
-        location.get_text(record, "text")
-        return location.get_id(record, "_id"), location.get_fields(record, *_NOT_FIELDS)
+        name, text = location.get_id(record, "_id"), get_text_or_blank(location, record, "text")
+        fields = location.get_fields(record, *_NOT_FIELDS)
+        return name, fields if "text" in fields else {**fields, "text": text}
 
     return parse
 
 
 def _query_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     for number, line in read_lines(path):
+        if number == 1:
+            check_first_line(path, number, line)
         location = JsonLocation(path, number)
         record = location.parse(line)
-        yield number, location.get_id(record, "_id"), location.get_text(record, "text")
+        name = location.get_id(record, "_id")
+        yield number, name, get_text_or_blank(location, record, "text")
 
 
 def _grade_rows(path: Path) -> Iterator[tuple[int, str, str, int]]:
@@ -192,8 +216,9 @@ def _grade_rows(path: Path) -> Iterator[tuple[int, str, str, int]]:
         columns = line.split("\t")
         if len(columns) != len(_HEADER):
             raise FormatError(path, number, f"expected {_ROW}, found {len(columns)} columns")
-        # BEIR's own reader would drop the first judgement of a file without a header.
-        header = first and tuple(columns) == _HEADER
+        # BEIR's own reader would drop the first judgement of a file without a header. Headers are
+        # spelled in many ways (query_id, qid; corpus_id, docid; score, relevance).
+        header = first and _HEADER_ROW.fullmatch(line)
         first = False
         if header:
             continue
@@ -240,7 +265,7 @@ def _line(record: Mapping[str, str]) -> str:
 
 
 def _checked_id(name: str) -> str:
-    if name.split() != [name]:
+    if not is_word(name):
         raise ValueError(f"the id {name!r} is empty or holds white space")
     return name
 

@@ -31,7 +31,8 @@ class Block(NamedTuple):
     Attributes:
         run: the scores of the queries, at full depth.
         candidates: the candidates with text, in the run's order of queries and documents.
-        skipped: the (query id, document id) pairs without text, in the same order.
+        skipped: the (query id, document id) pairs without text, in the same order; a query
+            without text has no other.
     """
 
     run: dict[str, _Scores]
@@ -85,7 +86,7 @@ def build_candidates(
     """Joins a run with the texts of its queries and documents, which are in memory.
 
     Queries without any candidate are left out of the result. One warning counts them, together
-    with the queries that the run does not have.
+    with the queries that the run does not have. Another names the skipped queries without text.
 
     Args:
         run: the first stage's scores, the documents of each query best first.
@@ -93,21 +94,24 @@ def build_candidates(
         documents: documents by id.
         depth: how many documents of each query to take, from the top; None takes all.
         limit: how many queries of the run to take, from its start; None takes all.
-        skip_missing: leave out documents without text instead of raising an error. They count
-            towards ``depth``: no deeper document takes their place.
+        skip_missing: leave out documents and queries without text instead of raising an error.
+            Documents count towards ``depth``: no deeper document takes their place.
 
     Returns:
         The candidates, in the run's order of queries and documents; and the (query id, document
         id) pairs that were left out, in the same order.
 
     Raises:
-        InputError: ``depth`` or ``limit`` is below 1, or a query of the run has no text.
-        MissingTextError: a document is unknown or blank, and ``skip_missing`` is off.
+        InputError: ``depth`` or ``limit`` is below 1.
+        MissingTextError: no query of the run has a text; or one has none, or a document is unknown
+            or blank, and ``skip_missing`` is off.
     """
     _check_positive(depth, limit)
     taken = dict(islice(run.items(), limit))
+    textless = _textless(taken, queries, skip_missing)
     block = _join(taken, queries, documents, depth, skip_missing)
-    _warn(len(taken) - len(block.candidates) + sum(query not in run for query in queries))
+    absent = sum(query not in run for query in queries)
+    _warn(len(taken) - len(textless) - len(block.candidates) + absent, textless)
     return block.candidates, block.skipped
 
 
@@ -138,9 +142,9 @@ def candidates_of(
         block: the number of queries in a block.
 
     Raises:
-        InputError: ``depth`` or ``limit`` is below 1; a query of the run has no text, or a document
-            has none of the fields; or the collection cannot be read.
-        MissingTextError: a document is unknown or blank, and ``skip_missing`` is off.
+        InputError: ``depth`` or ``limit`` is below 1; a document has none of the fields; or the
+            collection cannot be read.
+        MissingTextError: as in ``build_candidates``.
     """
     _check_positive(depth, limit)
     queries = collection.queries()
@@ -148,7 +152,7 @@ def candidates_of(
     absent: int | None = None
     if isinstance(run, Mapping):
         taken = dict(islice(run.items(), limit))
-        _require_texts(taken, queries)
+        _textless(taken, queries, skip_missing)
         # Consumed only by a collection that keeps no other documents in memory.
         wanted = chain.from_iterable(islice(scores, depth) for scores in taken.values())
         absent = sum(query not in run for query in queries)
@@ -159,19 +163,22 @@ def candidates_of(
 
     def blocks() -> Iterator[Block]:
         seen = ranked = 0
+        textless: list[str] = []
         while scores := dict(islice(stream, block)):
             names = chain.from_iterable(islice(of_query, depth) for of_query in scores.values())
             passages = {
                 name: join_fields(name, texts, fields)
                 for name, texts in documents.get(names).items()
             }
+            textless += _textless(scores, queries, skip_missing)
             joined = _join(scores, queries, passages, depth, skip_missing)
             seen, ranked = seen + len(joined.run), ranked + len(joined.candidates)
             yield joined
         # The rest of a stream that was cut off is unknown.
         cut_off = limit is not None and seen >= limit
-        unseen = absent if absent is not None else 0 if cut_off else len(queries) - seen
-        _warn(seen - ranked + unseen)
+        known = seen - sum(query not in queries for query in textless)
+        unseen = absent if absent is not None else 0 if cut_off else len(queries) - known
+        _warn(seen - len(textless) - ranked + unseen, textless)
 
     return blocks()
 
@@ -183,14 +190,13 @@ def _join(
     depth: int | None,
     skip_missing: bool,
 ) -> Block:
-    _require_texts(run, queries)
     candidates: list[Candidates] = []
     skipped: list[tuple[str, str]] = []
     for query, of_query in run.items():
         present: list[tuple[Document, float]] = []
         for name, score in islice(of_query.items(), depth):
             document = documents.get(name)
-            if document is None or not document.text.strip():
+            if document is None or not document.text.strip() or not queries.get(query, "").strip():
                 skipped.append((query, name))
             else:
                 present.append((document, score))
@@ -213,19 +219,29 @@ def _check_positive(depth: int | None, limit: int | None) -> None:
             raise InputError(f"`{name}` must be at least 1, not {value}")
 
 
-def _require_texts(run: Run, queries: Mapping[str, str]) -> None:
-    missing = [query for query in run if not queries.get(query, "").strip()]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of the run's {len(run)} queries have no text in the queries: "
-            f"{_list(missing)}"
+def _textless(run: Run, queries: Mapping[str, str], skip_missing: bool) -> list[str]:
+    """Returns the queries of the run that have no text, or refuses them."""
+    textless = [query for query in run if not queries.get(query, "").strip()]
+    # Where no query has a text, the queries are those of another run.
+    if textless and (not skip_missing or len(textless) == len(run)):
+        hint = "" if skip_missing else "; give their texts, or leave them out with `skip_missing`"
+        raise MissingTextError(
+            f"{len(textless)} of the run's {len(run)} queries have no text in the queries: "
+            f"{_list(textless)}{hint}"
         )
+    return textless
 
 
 def _list(ids: list[str]) -> str:
     return ", ".join(ids[:_MAX_NAMES]) + (", ..." if len(ids) > _MAX_NAMES else "")
 
 
-def _warn(count: int) -> None:
+def _warn(count: int, textless: list[str]) -> None:
     if count:
         log.warning("queries without candidates, left out of the ranking: %d", count)
+    if textless:
+        log.warning(
+            "queries without text, which keep the run's order: %d, %s",
+            len(textless),
+            _list(textless),
+        )

@@ -6,15 +6,19 @@ from hashlib import blake2b
 from pathlib import Path
 
 from rankprompt.errors import FormatError, InputError
+from rankprompt.files.compression import compression_of
 from rankprompt.files.queries_and_documents import LineParser, detect_fields
-from rankprompt.files.text_lines import LineReader, is_gzip, read_lines
+from rankprompt.files.text_lines import LineReader, read_lines
 from rankprompt.files.unique_ids import gather_queries
 
-__all__ = ["DocumentFile", "find_file", "require_file"]
+__all__ = ["SUFFIXES", "DocumentFile", "find_file", "require_file"]
+
+SUFFIXES = ("", ".gz", ".bz2", ".xz", ".zst")
+"""What may follow the name of a dataset's file, in the order of precedence."""
 
 _END_BYTES = 2**16
 _SAMPLES, _SAMPLE_BYTES = 32, 2**12
-_GZIP_RATIO = 4
+_COMPRESSION_RATIO = 4
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class DocumentFile:
     """A file with one document per line.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed.
         form: names the way in which the file is read. Its number must be raised whenever that way
             changes, so that document stores of the old form are not used.
         detect: returns the parser of all lines, given the path and the number and text of the
@@ -30,7 +34,7 @@ class DocumentFile:
     """
 
     path: Path
-    form: str = "plain-1"
+    form: str = "plain-2"
     detect: Callable[[Path, int, str], LineParser] = detect_fields
 
     def records(
@@ -73,13 +77,14 @@ class DocumentFile:
         return gather_queries(self.path, rows)
 
     def size(self) -> int:
-        """Returns the file's size in bytes; that of a gzip file is estimated as 4 times its size.
+        """Returns the file's size in bytes; a compressed file's is estimated as 4 times its own.
 
         Raises:
             InputError: the file cannot be read.
         """
         try:
-            return self.path.stat().st_size * (_GZIP_RATIO if is_gzip(self.path) else 1)
+            ratio = _COMPRESSION_RATIO if compression_of(self.path) else 1
+            return self.path.stat().st_size * ratio
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -113,8 +118,8 @@ class DocumentFile:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """Returns a folder's file, or else its gzip version ``NAME.gz``; None if neither exists."""
-    for path in (folder / name, folder / f"{name}.gz"):
+    """Returns a folder's file, or else a compressed one, such as ``NAME.gz``; None without any."""
+    for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES):
         if path.is_file():
             return path
     return None

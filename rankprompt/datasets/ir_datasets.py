@@ -19,6 +19,7 @@ from rankprompt.datasets.ir_datasets_library import IrDataset, IrRecord, guarded
 from rankprompt.errors import FormatError, InputError, UnknownNameError
 from rankprompt.files.json_objects import check_id
 from rankprompt.files.queries_and_documents import LineParser
+from rankprompt.files.text_lines import is_word
 from rankprompt.files.trec_qrels import read_qrels
 from rankprompt.types import Qrels, Run
 
@@ -114,7 +115,7 @@ class IrCollection:
         self._require("queries")
         path = self._own_file("queries")
         if path is not None:
-            return DocumentFile(path, "ir-tsv-1", _detect).read_queries()
+            return DocumentFile(path, "ir-tsv-2", _detect).read_queries()
         text_of = self._query_text()
         queries: dict[str, str] = {}
         with guarded(self.name):
@@ -135,7 +136,7 @@ class IrCollection:
         self._require("docs")
         path = self._own_file("docs")
         if path is not None:
-            return open_documents(DocumentFile(path, "ir-tsv-1", _detect), wanted)
+            return open_documents(DocumentFile(path, "ir-tsv-2", _detect), wanted)
         return IrDocuments(self.name, self._dataset, self._fields)
 
     def qrels(self, kind: str = "graded") -> Qrels | None:
@@ -208,12 +209,12 @@ class IrCollection:
     def _query_text(self) -> Callable[[IrRecord], str]:
         record_type = self._dataset.queries_cls()
         if hasattr(record_type, "default_text"):
-            return lambda query: str(query.default_text())
+            return lambda query: _text(query.default_text())
         key = next(filter(record_type._fields.__contains__, _QUERY_TEXTS), None)
         if key is None:
             raise InputError(f"{self.name}: no text in queries of {', '.join(record_type._fields)}")
         log.info("%s: a query's text is its field %s", self.name, key)
-        return lambda query: str(getattr(query, key))
+        return lambda query: _text(getattr(query, key))
 
     def _fields(self, document: IrRecord) -> tuple[str, Fields]:
         record = document._asdict()
@@ -222,18 +223,22 @@ class IrCollection:
         if "text" not in fields:
             if not hasattr(document, "default_text"):
                 raise InputError(f"{self.name}: document {name} has no text, only {list(record)}")
-            text, title = document.default_text(), fields.get("title", "")
+            text, title = _text(document.default_text()), fields.get("title", "")
             fields["text"] = text[len(title) :].lstrip() if text.startswith(title) else text
         self._check(name, *fields.values())
         return name, fields
 
     def _check(self, name: str, *texts: str) -> None:
-        if name.split() != [name]:
+        if not is_word(name):
             raise InputError(f"{self.name}: the id {name!r} is not one word, as TREC files require")
         try:
             "".join((name, *texts)).encode()
         except UnicodeEncodeError as error:
             raise InputError(f"{self.name}: half a surrogate pair in the text of {name}") from error
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _load(name: str, module: str, ident: str) -> IrDataset:

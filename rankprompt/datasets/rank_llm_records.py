@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rankprompt.datasets.base import Fields
 from rankprompt.errors import FormatError
 from rankprompt.files.json_objects import STRICT_DECODER, JsonLocation, JsonObject, type_name
+from rankprompt.files.queries_and_documents import get_text_or_blank
 from rankprompt.files.text_lines import read_lines
 
 __all__ = ["Candidate", "Request", "read_requests"]
@@ -110,11 +111,11 @@ def _request(location: JsonLocation, record: JsonObject) -> Request:
     if "hits" not in record:
         of_query = replace(location, context="query")
         query = of_query.as_object(record.get("query"))
-        name, text = of_query.get_id(query, "qid"), of_query.get_text(query, "text")
+        name, text = of_query.get_id(query, "qid"), get_text_or_blank(of_query, query, "text")
         items, doc_key = location.get_list(record, "candidates"), "doc"
     else:
         items, doc_key = location.get_list(record, "hits"), None
-        text = location.get_text(record, "query")
+        text = get_text_or_blank(location, record, "query")
         names = {location.get_id(location.as_object(item), "qid") for item in items}
         if len(names) != 1:
             raise location.error(f"expected one qid in all hits, found {len(names)}")
@@ -132,7 +133,7 @@ def _candidate(location: JsonLocation, item: JsonObject, doc_key: str | None) ->
         raise location.error(f"no {doc_key!r}; found {', '.join(map(repr, item))}")
     record = item if doc_key is None else location.as_object(item[doc_key])
     text_key = location.find_key(record, _TEXTS, "text")
-    text = location.get_text(record, text_key)
+    text = get_text_or_blank(location, record, text_key)
     others = location.get_fields(record, text_key, *(_NOT_FIELDS if doc_key is None else ()))
     return Candidate(name, _score(location, item.get("score")), {"text": text, **others})
 

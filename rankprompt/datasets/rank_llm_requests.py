@@ -10,10 +10,8 @@ A document's text is under the first of the keys ``text``, ``segment``, ``conten
 Every other key that holds a string becomes a field of that name.
 """
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -25,7 +23,7 @@ from rankprompt.datasets.documents import MemoryDocuments
 from rankprompt.datasets.rank_llm_records import Request, read_requests
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic_write import Scratch, write_together
-from rankprompt.files.text_lines import is_gzip
+from rankprompt.files.compression import decompress, decompression_errors
 from rankprompt.files.unique_ids import gather_documents
 from rankprompt.types import Qrels, Run
 
@@ -42,7 +40,7 @@ def open_collection(where: str, *, split: str | None = None) -> "RequestCollecti
     """Opens a file of requests.
 
     Args:
-        where: the file, JSON or JSONL, plain or gzip.
+        where: the file, JSON or JSONL, plain or compressed.
         split: must be None, because these files have no splits.
 
     Raises:
@@ -60,9 +58,12 @@ def recognise(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
-            head = file.read(_HEAD_BYTES).decode(errors="replace").lstrip("\ufeff \t\r\n")
-    except (OSError, EOFError, zlib.error, InputError):
+        with path.open("rb") as file:
+            _, stream = decompress(path, file)
+            head = stream.read(_HEAD_BYTES).decode(errors="replace").lstrip("\ufeff \t\r\n")
+    except (OSError, InputError):
+        return False
+    except decompression_errors():
         return False
     return head.startswith(("[", "{")) and bool(
         re.search(r'"query"\s*:', head) and re.search(r'"(candidates|hits)"\s*:', head)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from rankprompt.datasets.base import Documents
-from rankprompt.datasets.document_file import DocumentFile, find_file, require_file
+from rankprompt.datasets.document_file import SUFFIXES, DocumentFile, find_file, require_file
 from rankprompt.datasets.documents import open_documents
 from rankprompt.datasets.t2ranking_tables import is_header, parse_number, read_pairs, read_ranks
 from rankprompt.errors import FormatError, InputError, UnknownNameError
@@ -55,7 +55,7 @@ class T2RankingCollection:
     Args:
         folder: the folder with ``collection.tsv`` and ``queries.SPLIT.tsv``; and optionally
             ``qrels.SPLIT.tsv`` (grades 0 to 3), ``qrels.retrieval.SPLIT.tsv`` (binary judgements)
-            and ``SPLIT.bm25.tsv`` (candidates). Each file may be gzip, whatever its name.
+            and ``SPLIT.bm25.tsv`` (candidates). Each file may be compressed, whatever its name.
         split: the split.
 
     Raises:
@@ -110,8 +110,8 @@ def clean(text: str) -> str:
 
 
 def _splits(folder: Path) -> list[str]:
-    names = (path.name.removesuffix(".gz") for path in folder.glob("queries.*.tsv*"))
-    matches = (re.fullmatch(r"queries\.([^.]+)\.tsv", name) for name in names)
+    pattern = re.compile(rf"queries\.([^.]+)\.tsv({'|'.join(map(re.escape, SUFFIXES))})")
+    matches = (pattern.fullmatch(path.name) for path in folder.glob("queries.*.tsv*"))
     return sorted({match[1] for match in matches if match})
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from rankprompt.errors import FormatError
-from rankprompt.files.text_lines import read_lines
+from rankprompt.files.text_lines import read_lines, split_columns
 from rankprompt.files.trec_qrels import parse_grade
 from rankprompt.files.trec_run import (
     Row,
@@ -21,7 +21,6 @@ from rankprompt.types import Qrels, Run
 
 __all__ = ["is_header", "parse_number", "read_pairs", "read_ranks"]
 
-_BLANKS = re.compile("[ \t]+")
 _WHOLE = re.compile("[0-9]{1,18}")
 _HEADER = re.compile("_?([a-z]+[-_ ]?)?id", re.IGNORECASE)
 _RELEVANT = 1  # the grade of a pair without a grade
@@ -156,7 +155,7 @@ def _read(path: Path, counts: tuple[int, ...]) -> Iterator[tuple[int, list[str]]
     """Yields line numbers and columns, as many as in the first row; a header is skipped."""
     expected, first, empty = counts, True, True
     for number, line in read_lines(path):
-        columns = _BLANKS.split(line.strip(" \t"))
+        columns = split_columns(line)
         if len(columns) not in expected:
             choices = " or ".join(map(str, expected))
             raise FormatError(path, number, f"expected {choices} columns, found {len(columns)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from rankprompt.errors import FormatError
+from rankprompt.files.text_lines import is_word
 
 __all__ = ["STRICT_DECODER", "JsonLocation", "JsonObject", "check_id", "type_name"]
 
@@ -32,9 +33,9 @@ def check_id(path: Path | str, line: int, name: str) -> None:
     """Refuses an id that would break the columns of a TREC file.
 
     Raises:
-        FormatError: the id is empty or contains white space.
+        FormatError: the id is empty, contains ASCII white space or starts with a byte order mark.
     """
-    if name.split() != [name]:
+    if not is_word(name) or name.startswith("\ufeff"):
         raise FormatError(path, line, f"an id must be one word without spaces, not {name!r}")
 
 

@@ -1,17 +1,30 @@
-"""Queries and documents as TSV (``id<TAB>text``) or JSONL; queries also as TREC topics."""
+"""Queries and documents as TSV (``id<TAB>text``) or JSONL; queries also as TREC topics.
+
+A JSON null as a text is a blank text: pandas and parquet write a missing text so.
+"""
 
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import TypeAlias
 
 from rankprompt.errors import FormatError
-from rankprompt.files.json_objects import JsonLocation, check_id
+from rankprompt.files.json_objects import JsonLocation, JsonObject, check_id
 from rankprompt.files.text_lines import read_lines
 from rankprompt.files.trec_topics import is_topics, read_topics
 from rankprompt.files.unique_ids import gather_documents, gather_queries
+from rankprompt.files.xml_topics import is_xml, read_xml_topics
 from rankprompt.types import Document
 
-__all__ = ["LineParser", "detect_fields", "read_documents", "read_queries"]
+__all__ = [
+    "LineParser",
+    "check_first_line",
+    "detect_fields",
+    "get_text_or_blank",
+    "read_documents",
+    "read_queries",
+]
 
 LineParser: TypeAlias = Callable[[int, str], tuple[str, dict[str, str]] | None]
 """Parses a line, given its number and text, into an id and fields by name; None for a header."""
@@ -25,12 +38,12 @@ _DOCUMENT_TEXTS = ("contents", "text")
 def read_queries(path: Path | str) -> dict[str, str]:
     """Reads queries from TREC topics, TSV or JSONL; the first line decides which.
 
-    TREC topics start with ``<top>`` (see ``read_topics``). JSONL starts with a brace; the id is
-    under ``id``, ``_id``, ``qid`` or ``query_id``, the text under ``text``, ``query`` or ``title``;
-    the first of the keys that is present counts.
+    TREC topics start with ``<top>`` (see ``read_topics``) or are XML (see ``read_xml_topics``).
+    JSONL starts with a brace; the id is under ``id``, ``_id``, ``qid`` or ``query_id``, the text
+    under ``text``, ``query`` or ``title``; the first of the keys that is present counts.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed.
 
     Returns:
         Texts by query id, in the file's order.
@@ -50,7 +63,7 @@ def read_documents(path: Path | str, wanted: Collection[str] | None = None) -> d
     text, separated by ``\n``. The file is streamed, so memory grows only with ``wanted``.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed.
         wanted: the ids to keep; None keeps all. Lines of other documents are checked as well.
 
     Returns:
@@ -80,7 +93,7 @@ def detect_fields(
         The parser of every line of the file, this one included. It raises a ``FormatError`` on a
         malformed line.
     """
-    del number
+    check_first_line(path, number, line)
     if not line.lstrip().startswith("{"):
         return lambda number, line: _parse_tsv(path, number, line)
 
@@ -90,7 +103,7 @@ def detect_fields(
         id_key = location.find_key(record, _DOCUMENT_IDS, "id")
         text_key = location.find_key(record, _DOCUMENT_TEXTS, "text")
         name = location.get_id(record, id_key)
-        fields = {"text": location.get_text(record, text_key)}
+        fields = {"text": get_text_or_blank(location, record, text_key)}
         others = location.get_fields(
             record if all_fields else {"title": record.get("title")}, id_key, text_key
         )
@@ -99,6 +112,36 @@ def detect_fields(
         return name, {**fields, **{key: others[key] for key in others if key not in fields}}
 
     return parse
+
+
+def check_first_line(path: Path | str, number: int, line: str) -> None:
+    """Names what a file is if its first line opens JSON or XML that is not read line by line.
+
+    Raises:
+        FormatError: the line opens a JSON array, an object of several lines, or XML.
+    """
+    start = line.strip()
+    if start.startswith("[") and "\t" not in start:
+        problem = "a JSON array; expected one object a line (jq -c '.[]' FILE > FILE.jsonl)"
+    elif start == "{":
+        problem = "a JSON object of several lines; expected one object a line (jq -c . FILE)"
+    elif is_xml(line):
+        problem = "XML, of which only topics are read; expected TSV (id<TAB>text) or JSONL"
+    else:
+        return
+    raise FormatError(path, number, problem)
+
+
+def get_text_or_blank(location: JsonLocation, record: JsonObject, key: str) -> str:
+    """Returns the string under a key; the empty one for null and for NaN, as pandas may write it.
+
+    Raises:
+        FormatError: the key is absent, or holds something else.
+    """
+    value = record.get(key, "")
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return ""
+    return location.get_text(record, key)
 
 
 def _parse_tsv(path: Path | str, number: int, line: str) -> tuple[str, dict[str, str]]:
@@ -130,23 +173,36 @@ def _query_rows(path: Path | str) -> Iterator[tuple[int, str, str]]:
     json_lines: bool | None = None
     for number, line in lines:
         if json_lines is None:
-            if is_topics(line):
-                for at, name, text in read_topics(path, number, line, lines):
-                    check_id(path, at, name)
-                    yield at, name, text
+            if is_topics(line) or is_xml(line):
+                yield from _topic_rows(path, number, line, lines)
                 return
+            check_first_line(path, number, line)
             json_lines = line.lstrip().startswith("{")
         if json_lines:
             location = JsonLocation(path, number)
             record = location.parse(line, strict=False)
             name = location.get_id(record, location.find_key(record, _QUERY_IDS, "id"))
-            text = location.get_text(record, location.find_key(record, _QUERY_TEXTS, "text"))
+            key = location.find_key(record, _QUERY_TEXTS, "text")
+            text = get_text_or_blank(location, record, key)
         else:
             name, fields = _parse_tsv(path, number, line)
             text = fields["text"]
         yield number, name, text
     if json_lines is None:
         raise _empty(path)
+
+
+def _topic_rows(
+    path: Path | str, number: int, line: str, rest: Iterator[tuple[int, str]]
+) -> Iterator[tuple[int, str, str]]:
+    topics = (
+        read_topics(path, number, line, rest)
+        if is_topics(line)
+        else read_xml_topics(path, chain([(number, line)], rest))
+    )
+    for at, name, text in topics:
+        check_id(path, at, name)
+        yield at, name, text
 
 
 def _empty(path: Path | str) -> FormatError:

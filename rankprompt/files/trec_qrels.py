@@ -17,7 +17,7 @@ def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
     """Reads TREC qrels.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed.
 
     Returns:
         Grades by query id and document id (higher is more relevant), in the file's order.
@@ -31,15 +31,16 @@ def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
 
 
 def parse_grade(path: Path | str, line: int, text: str, column: str = "grade") -> int:
-    """Parses a relevance grade, which is a whole number.
+    """Parses a relevance grade, which is a whole number; pandas may have written it as 1.0.
 
     Raises:
         FormatError: the text is something else.
     """
     # int() alone would also accept "1_000" and full-width digits.
-    if not re.fullmatch("[+-]?[0-9]{1,18}", text):
+    whole = re.fullmatch(r"([+-]?[0-9]{1,18})(?:\.0*)?", text)
+    if not whole:
         raise FormatError(path, line, f"expected a whole number as the {column}, found {text!r}")
-    return int(text)
+    return int(whole[1])
 
 
 def _rows(path: Path | str) -> Iterator[tuple[int, str, str, int]]:

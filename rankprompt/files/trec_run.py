@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic_write import write_atomically
-from rankprompt.files.text_lines import read_columns
+from rankprompt.files.text_lines import is_word, read_columns
 
 __all__ = [
     "Row",
@@ -28,7 +27,10 @@ __all__ = [
 ]
 
 _COLUMNS = ("qid", "Q0", "docid", "rank", "score", "tag")
-_BREAKS_COLUMNS = re.compile(r"[ \t\n]")
+_MS_MARCO = (
+    "; MS MARCO's form (qid docid rank) becomes a run by: "
+    """awk '{print $1, "Q0", $2, $3, -$3, "run"}' FILE"""
+)
 
 log = logging.getLogger("rankprompt")
 
@@ -44,7 +46,7 @@ class Row(NamedTuple):
     """A line of a run, without its query."""
 
     document: str
-    rank: int
+    rank: float
     score: float
     line: int
 
@@ -53,10 +55,10 @@ def read_run(path: Path | str) -> dict[str, dict[str, float]]:
     """Reads a TREC run.
 
     Documents are ordered by score, as in trec_eval; equal scores are ordered by rank, then by line.
-    One warning per file reports ranks that contradict the scores.
+    One warning per file reports ranks that contradict the scores, and one what follows the tags.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed.
 
     Returns:
         Scores by query id and document id: queries in the order of their first lines, the
@@ -75,7 +77,7 @@ def iterate_run(path: Path | str) -> Iterator[tuple[str, dict[str, float]]]:
     Only a hash of each finished query's id is kept. Warnings come at the end.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed.
 
     Yields:
         Each query's id with its scores by document id, best first, in the file's order.
@@ -191,7 +193,7 @@ def format_run(rankings: Mapping[str, Sequence[str]], tag: str) -> str:
         if len(set(documents)) != len(documents):
             raise ValueError(f"the ranking of query {query} has a document twice")
         for name in (query, *documents):
-            if not name or _BREAKS_COLUMNS.search(name):
+            if not is_word(name):
                 raise ValueError(f"the id {name!r} is empty or contains white space")
         lines += [
             _line(query, document, index + 1, len(documents) - index, tag)
@@ -219,23 +221,20 @@ def format_scores(query: str, scores: Mapping[str, float], tag: str) -> str:
     lines, last = [], np.float32(np.inf)
     for rank, (document, score) in enumerate(scores.items(), start=1):
         for name in (query, document):
-            if name.split() != [name]:
+            if not is_word(name):
                 raise InputError(f"an id must be one word without spaces, not {name!r}")
         last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
         lines.append(_line(query, document, rank, last, tag))
     return "".join(lines)
 
 
-def parse_rank(path: Path | str, line: int, text: str) -> int:
-    """Parses a rank, which is a whole number.
+def parse_rank(path: Path | str, line: int, text: str) -> float:
+    """Parses a rank, which is a finite number: tools count from 0 or 1, or write 1.0 or -1.
 
     Raises:
         FormatError: the text is something else.
     """
-    # int() alone would accept "1_000" and full-width digits, and refuses very long numbers.
-    if not re.fullmatch("[0-9]{1,18}", text):
-        raise FormatError(path, line, f"expected a whole number as the rank, found {text!r}")
-    return int(text)
+    return _parse_finite(path, line, text, "rank")
 
 
 def parse_score(path: Path | str, line: int, text: str) -> float:
@@ -244,13 +243,18 @@ def parse_score(path: Path | str, line: int, text: str) -> float:
     Raises:
         FormatError: the text is something else.
     """
+    return _parse_finite(path, line, text, "score")
+
+
+def _parse_finite(path: Path | str, line: int, text: str, column: str) -> float:
     try:
-        score = float(text) if "_" not in text else math.nan
+        # float() alone would accept "1_000" and full-width digits.
+        number = float(text) if "_" not in text and text.isascii() else math.nan
     except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise FormatError(path, line, f"expected a finite number as the score, found {text!r}")
-    return score
+        number = math.nan
+    if not math.isfinite(number):
+        raise FormatError(path, line, f"expected a finite number as the {column}, found {text!r}")
+    return number
 
 
 def _line(query: str, document: str, rank: int, score: object, tag: str) -> str:
@@ -258,7 +262,8 @@ def _line(query: str, document: str, rank: int, score: object, tag: str) -> str:
 
 
 def _rows(path: Path | str) -> Iterator[tuple[str, Row]]:
-    for line, (query, _, document, rank, score, _) in read_columns(path, _COLUMNS):
+    rows = read_columns(path, _COLUMNS, more=True, hints={3: _MS_MARCO})
+    for line, (query, _, document, rank, score, _) in rows:
         row = Row(document, parse_rank(path, line, rank), parse_score(path, line, score), line)
         yield query, row
 

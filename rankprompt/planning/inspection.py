@@ -55,10 +55,16 @@ class CandidateStatistics(TypedDict):
 
 
 class GradeStatistics(TypedDict):
-    """Counts of judged queries and pairs; ``by_grade`` counts the pairs with each grade."""
+    """Counts of judged queries and pairs.
+
+    ``queries_without_text`` and ``unknown_documents`` count the judged queries and documents that
+    the collection lacks, and ``by_grade`` the pairs with each grade.
+    """
 
     queries: int
     queries_without_relevant: int
+    queries_without_text: int
+    unknown_documents: int
     judged: int
     by_grade: dict[str, int]
 
@@ -186,11 +192,16 @@ def inspect_collection(
         }
     if grades is not None:
         pairs = Counter(chain.from_iterable(of_query.values() for of_query in grades.values()))
+        judged = list(dict.fromkeys(chain.from_iterable(grades.values())))
+        starts = range(0, len(judged), _BATCH)
+        known = sum(len(documents.get(judged[start : start + _BATCH])) for start in starts)
         inspection["grades"] = {
             "queries": len(grades),
             "queries_without_relevant": sum(
                 not any(grade > 0 for grade in of_query.values()) for of_query in grades.values()
             ),
+            "queries_without_text": sum(not queries.get(query, "").strip() for query in grades),
+            "unknown_documents": len(judged) - known,
             "judged": pairs.total(),
             "by_grade": {str(grade): number for grade, number in sorted(pairs.items())},
         }

@@ -11,6 +11,9 @@ zh                  every Chinese character, and every pair of adjacent ones; ot
 none                as for an ISO code, without stop words and stemming
 ==================  ==============================================================================
 
+In every language, a letter and its marks are one character where Unicode has it (NFC), so that the
+words of a Mac's decomposed texts are those of any other.
+
 Lucene's analyzer for Chinese makes only pairs, so that a single character matches only where it
 stands alone. Single characters in addition to pairs find more (docs/first-stages.md).
 """
@@ -79,7 +82,8 @@ def guess_language(queries: Iterable[str]) -> str:
     Raises:
         InputError: most letters belong to another script.
     """
-    letters = [char for text in islice(queries, _GUESSED_FROM) for char in text if char.isalpha()]
+    composed = (unicodedata.normalize("NFC", text) for text in islice(queries, _GUESSED_FROM))
+    letters = [char for text in composed for char in text if char.isalpha()]
     if 10 * sum(bool(re.match(f"[{_CJK}]", letter)) for letter in letters) > 3 * len(letters):
         return "zh"
     if 2 * sum(letter < _LATIN_ENDS for letter in letters) < len(letters):
@@ -94,7 +98,7 @@ def _split_at_spaces(texts: Sequence[str], language: str) -> list[list[str]]:
     import Stemmer
 
     tokens: list[list[str]] = bm25s.tokenize(
-        list(texts),
+        [unicodedata.normalize("NFC", text) for text in texts],
         stopwords=language if language in _STOP_WORDS else None,
         stemmer=None if language == "none" else Stemmer.Stemmer(_STEMMERS[language]),
         return_ids=False,

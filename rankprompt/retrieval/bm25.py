@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rankprompt.errors import InputError
+from rankprompt.files.text_lines import is_word
 from rankprompt.retrieval.analyzer import words
 from rankprompt.types import Document
 
@@ -21,6 +22,7 @@ K1, B = 0.9, 0.4
 
 _T = TypeVar("_T")
 
+_MAX_NAMES = 3
 _BATCH = 1000  # texts whose words are strings in memory at the same time
 
 
@@ -70,11 +72,20 @@ class Index:
     Attributes:
         language: the language of the documents, as in ``words``.
         without_words: the number of documents without any word, which are never found.
+        first_without_words: the ids of the first of them.
     """
 
-    def __init__(self, engine: _Engine, names: "_Names", language: str, without_words: int) -> None:
+    def __init__(
+        self,
+        engine: _Engine,
+        names: "_Names",
+        language: str,
+        without_words: int,
+        first_without_words: Sequence[str],
+    ) -> None:
         self._engine, self._names = engine, names
         self.language, self.without_words = language, without_words
+        self.first_without_words = tuple(first_without_words)
 
     @property
     def documents(self) -> int:
@@ -108,23 +119,26 @@ class Index:
         # bm25s cannot index an empty vocabulary, and no document has this word.
         vocabulary = {"": 0}
         rows, ids, empty = _Rows("i"), _Rows("B"), 0
+        first: list[str] = []
         for batch in _batches(documents):
             split_batch = split([document.text for document in batch])
             for document, tokens in zip(batch, split_batch, strict=True):
-                if document.id.split() != [document.id]:
+                if not is_word(document.id):
                     raise InputError(
                         f"a document's id must be one word without spaces, not {document.id!r}"
                     )
                 ids.append(document.id.encode("utf-8", "surrogatepass"))
                 rows.append([vocabulary.setdefault(word, len(vocabulary)) for word in tokens])
                 empty += not tokens
+                if not tokens and len(first) < _MAX_NAMES:
+                    first.append(document.id)
         if not len(rows):
             raise InputError("no documents to search in")
         # scipy's builder needs a third of the memory of bm25s' own.
         engine = bm25s.BM25(k1=k1, b=b, method="lucene", csc_backend="scipy")
         with np.errstate(invalid="ignore"):  # if no document has a word
             engine.index(bm25s.tokenization.Tokenized(rows, vocabulary), show_progress=False)
-        return cls(engine, _Names.of(ids), language, empty)
+        return cls(engine, _Names.of(ids), language, empty, first)
 
     def save(self, folder: Path) -> None:
         """Writes the index into an existing folder.
@@ -136,7 +150,14 @@ class Index:
         self._names.save(folder)
 
     @classmethod
-    def load(cls, folder: Path, *, language: str, without_words: int) -> "Index":
+    def load(
+        cls,
+        folder: Path,
+        *,
+        language: str,
+        without_words: int,
+        first_without_words: Sequence[str] = (),
+    ) -> "Index":
         """Maps an index that ``save`` wrote; only its vocabulary is read into memory.
 
         Raises:
@@ -148,7 +169,7 @@ class Index:
         names = _Names.load(folder)
         if engine.scores["num_docs"] != len(names):
             raise ValueError(f"{folder}: ids and scores belong to different documents")
-        return cls(engine, names, language, without_words)
+        return cls(engine, names, language, without_words, first_without_words)
 
     def search(
         self, queries: Mapping[str, str], depth: int

@@ -21,7 +21,7 @@ __all__ = ["FileState", "IndexSource", "describe_source", "open_index"]
 log = logging.getLogger("rankprompt")
 
 _DESCRIPTION = "rankprompt.json"
-_FORM = "rankprompt bm25 index 1"  # to be raised whenever texts are split differently
+_FORM = "rankprompt bm25 index 2"  # to be raised whenever texts are split differently
 
 
 class FileState(TypedDict):
@@ -143,6 +143,7 @@ def _build(path: Path, source: IndexSource, documents: Iterable[Document]) -> No
             **source,
             "documents": index.documents,
             "documents_without_words": index.without_words,
+            "first_without_words": index.first_without_words,
         }
         text = json.dumps(description, indent=2, ensure_ascii=False)
         (folder / _DESCRIPTION).write_text(text + "\n", "utf-8", errors="surrogateescape")
@@ -171,6 +172,7 @@ def _load(path: Path, source: IndexSource) -> Index:
         path,
         language=description["language"],
         without_words=description["documents_without_words"],
+        first_without_words=description["first_without_words"],
     )
     if index.documents != description["documents"]:
         raise ValueError(f"it has {index.documents} documents, not {description['documents']}")

@@ -103,9 +103,19 @@ def retrieve(config: RetrievalConfig, progress: Progress = no_progress) -> Retri
     collection = _open(config)
     all_queries = collection.queries() if collection else read_queries(config.queries or "")
     queries = dict(islice(all_queries.items(), config.limit))
+    if blank := [name for name, text in queries.items() if not text.strip()]:
+        names = ", ".join(blank[:_MAX_NAMES])
+        log.warning("queries without text, which find nothing: %d, first: %s", len(blank), names)
     config = _resolve(config, queries)
     if config.bm25 and collection:
         index = _open_index(config, collection, progress)
+        if index.without_words:
+            log.warning(
+                "documents without words, which are never found: %d of %d, first: %s",
+                index.without_words,
+                index.documents,
+                ", ".join(index.first_without_words),
+            )
         counts = {"documents": index.documents, "documents_without_words": index.without_words}
         scored: Scored = index.search(queries, config.depth)
     else:

@@ -17,6 +17,7 @@ from rankprompt.datasets.documents import open_documents
 from rankprompt.datasets.passages import FIELDS, join_fields, parse_fields
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files.atomic_folder import build_beside
+from rankprompt.files.text_lines import is_word
 from rankprompt.retrieval import anserini
 from rankprompt.types import Progress, no_progress
 
@@ -189,7 +190,7 @@ def _write(
             for number in range(files)
         ]
         for name, texts in documents:
-            if name.split() != [name]:
+            if not is_word(name):
                 raise InputError(f"a document's id must be one word without spaces, not {name!r}")
             if name in seen:
                 raise InputError(f"document {name} occurs twice")

@@ -8,7 +8,7 @@ from rankprompt.prompts.template import Template
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.base import ItemProblem, digest, shared_prefix, take_share
 from rankprompt.search.splits import Example, split_examples
-from rankprompt.search.tasks import ExampleTask
+from rankprompt.search.task_types import ExampleTask
 
 __all__ = ["ExampleProblem"]
 

@@ -9,7 +9,7 @@ from rankprompt.search.fitness.base import Measures, digest
 from rankprompt.search.fitness.examples import ExampleProblem
 from rankprompt.search.fitness.metrics import load_metric
 from rankprompt.search.splits import Example
-from rankprompt.search.tasks import ExampleTask
+from rankprompt.search.task_types import ExampleTask
 
 __all__ = ["GenerationProblem"]
 

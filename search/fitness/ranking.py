@@ -33,7 +33,7 @@ from rankprompt.search.fitness.base import (
     take_share,
 )
 from rankprompt.search.prompt_file import format_prompt
-from rankprompt.search.tasks import RankingTask
+from rankprompt.search.task_types import RankingTask
 from rankprompt.types import Candidates, Document, PairwiseQuestion, Qrels, Query
 
 __all__ = ["RankingProblem", "Triple", "make_triples", "markers"]

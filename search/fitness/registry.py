@@ -8,7 +8,7 @@ from rankprompt.search.fitness.base import Problem
 from rankprompt.search.fitness.choice import ChoiceProblem
 from rankprompt.search.fitness.generation import GenerationProblem
 from rankprompt.search.fitness.ranking import RankingProblem
-from rankprompt.search.tasks import ExampleTask, RankingTask, Task
+from rankprompt.search.task_types import ExampleTask, RankingTask, Task
 
 __all__ = ["TASK_KINDS", "TaskKind", "make_problem"]
 

@@ -1,6 +1,8 @@
 """What bad input gets: one line that names the file and the place, exit code 2, no output."""
 
+import bz2
 import gzip
+import lzma
 from collections.abc import Callable
 
 import pytest
@@ -34,7 +36,7 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
     "a run whose rank is a word": (
         "run.trec",
         "q1 Q0 d1 first 4.5 x\n",
-        r"run\.trec:1: expected a whole number as the rank, found 'first'",
+        r"run\.trec:1: expected a finite number as the rank, found 'first'",
     ),
     "a run with a document twice": (
         "run.trec",
@@ -47,6 +49,16 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
         "run.trec",
         b"q1 Q0 d1 1 4.5 x\nq1 Q0 d\xe9 2 3.5 x\n",
         r"run\.trec:2: not UTF-8 text: byte 0xe9, the line's byte 8",
+    ),
+    "a zip archive": (
+        "run.trec",
+        b"PK\x03\x04\x14\x00\x08\x00\x08\x00",
+        r"run\.trec: the file is compressed by zip, which is not read; decompress it first",
+    ),
+    "MS MARCO's run": (
+        "run.trec",
+        "q1\td1\t1\n",
+        r"run\.trec:1: .*found 3; MS MARCO's form \(qid docid rank\) becomes a run by: awk",
     ),
     "a truncated gzip file": (
         "run.trec",
@@ -77,7 +89,7 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
     "a query of the run that the queries lack": (
         "queries.tsv",
         "q1\twhy\n",
-        r"1 of the run's 2 queries have no text in the queries: q2",
+        r"1 of the run's 2 queries have no text in the queries: q2; .* with --skip-missing",
     ),
     "a query whose text is blank": (
         "queries.tsv",
@@ -88,6 +100,11 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
         "docs.jsonl",
         '{"id": "d1", "text": "a"}\n{"id": "d2", "text: "b"}\n',
         r"docs\.jsonl:2: malformed JSON: .*column \d+",
+    ),
+    "documents in a JSON array": (
+        "docs.jsonl",
+        '[\n{"id": "d1", "text": "a"}\n]\n',
+        r"docs\.jsonl:1: a JSON array; expected one object a line",
     ),
     "a document that is a list": (
         "docs.jsonl",
@@ -124,6 +141,11 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
         "docs.jsonl",
         DOCS.replace('"d2"', '"d9"'),
         r"query q1: no text for d2; 2 candidates lack text in all\. .*--skip-missing",
+    ),
+    "a candidate whose text is null": (
+        "docs.jsonl",
+        DOCS.replace('"The sea is wide."', "null"),
+        r"query q1: no text for d4; 2 candidates lack text in all\. .*--skip-missing",
     ),
     "a candidate whose text is blank": (
         "docs.jsonl",
@@ -184,6 +206,8 @@ TOLERATED: dict[str, Callable[[str], bytes]] = {
     "a byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
     "both, as Notepad writes": lambda text: b"\xef\xbb\xbf" + windows(text),
     "gzip": lambda text: gzip.compress(text.encode()),
+    "bzip2": lambda text: bz2.compress(text.encode()),
+    "xz": lambda text: lzma.compress(text.encode()),
     "blank lines": lambda text: b"\n" + text.replace("\n", "\n\n").encode(),
     "no line end at the end": lambda text: text.rstrip("\n").encode(),
 }

@@ -153,7 +153,7 @@ def test_a_bad_second_run_prints_nothing_of_the_first(
     bad.write_text("q1 Q0 d1 1 4.5 x\nq1 Q0 d2 two 3.5 x\n")
     ran = command("evaluate", "--qrels", collection.qrels, collection.run, bad)
     assert (ran.code, ran.out) == (2, "")
-    assert "bad.trec:2: expected a whole number as the rank, found 'two'" in ran.err
+    assert "bad.trec:2: expected a finite number as the rank, found 'two'" in ran.err
 
 
 def test_runs_and_qrels_without_a_query_in_common_are_refused(

@@ -134,6 +134,19 @@ def test_documents_may_come_through_a_pipe(
     assert not (cache / "bm25").exists()
 
 
+def test_null_texts_are_counted_and_block_nothing(command: Command, collection: Collection) -> None:
+    with collection.docs.open("a") as docs, collection.queries.open("a") as queries:
+        docs.write('{"id": "d5", "title": null, "text": null}\n')
+        queries.write("q7\t\n")
+    for _ in ("a new index", "one from the cache"):
+        ran = command(*retrieve(collection, "--quiet"))
+        assert ran.code == 0
+        assert "rankprompt: queries without text, which find nothing: 1, first: q7\n" in ran.err
+        counted = "rankprompt: documents without words, which are never found: 1 of 5, first: d5\n"
+        assert counted in ran.err
+    assert collection.ranking() == {"q1": "d3 d4 d1", "q2": "d2"}
+
+
 def test_no_match_at_all_is_no_run(command: Command, collection: Collection) -> None:
     ran = command(*retrieve(collection, "--language", "zh", "--fields", "text", "--limit", 1))
     assert ran.code == 0  # Latin words are found in any language

@@ -1,6 +1,10 @@
+import bz2
 import gzip
 import json
+import logging
+import lzma
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from rankprompt.datasets import open_collection
 from rankprompt.datasets.base import Fields
 from rankprompt.datasets.beir import BeirCollection, recognise, write_beir
 from rankprompt.errors import FormatError, InputError, RankpromptError, UnknownNameError
+from rankprompt.files.text_lines import is_word
 from tests.datasets.mutating import mutate
 
 QUERIES = {"q1": "how fast?", "q2": "why\u2028so?", "q3": ""}
@@ -22,7 +27,7 @@ DOCUMENTS: dict[str, Fields] = {
 QRELS = {"q2": {"d1": 0, "d2": 2}, "q1": {"d3": 1}, "q3": {"d1": -1}}
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-IDS = TEXTS.filter(lambda text: text.split() == [text])
+IDS = TEXTS.filter(lambda text: is_word(text) and text[0] != "\ufeff")
 
 
 @pytest.fixture
@@ -127,12 +132,14 @@ def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
     [
         ("corpus.jsonl", '{"_id": "d", "text": "a"}\nd\ta\n', "corpus.jsonl:2: malformed JSON"),
         ("corpus.jsonl", '{"id": "d", "text": "a"}\n', ":1: no '_id'; found 'id', 'text'"),
-        ("corpus.jsonl", '{"_id": "d", "text": null}\n', "a string under 'text', found null"),
+        ("corpus.jsonl", '{"_id": "d", "text": 3}\n', "a string under 'text', found int"),
+        ("corpus.jsonl", '{"_id": "d"}\n', "no 'text'; found '_id'"),
         ("corpus.jsonl", '{"_id": "d", "text": "", "title": []}', "under 'title', found list"),
         ("corpus.jsonl", '{"_id": "d", "text": "", "text": "a"}', "'text' occurs twice"),
         ("corpus.jsonl", '{"_id": "d", "text": "\\ud83d"}', "half a surrogate pair"),
         ("corpus.jsonl", '{"_id": "d d", "text": ""}', "one word without spaces"),
-        ("corpus.jsonl", '["_id"]', "expected a JSON object, found list"),
+        ("corpus.jsonl", '["_id"]', "a JSON array; expected one object a line"),
+        ("queries.jsonl", '[\n{"_id": "q1", "text": ""}]', "a JSON array; expected one object"),
         ("corpus.jsonl", "", "the file is empty"),
         ("queries.jsonl", "\n", "the file is empty; expected queries"),
         (
@@ -140,9 +147,14 @@ def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
             '{"_id": "q1", "text": ""}\n{"_id": "q1", "text": ""}',
             "queries.jsonl:2: query q1 is already on line 1",
         ),
-        ("queries.jsonl", '{"_id": "q1", "text": ""}', "query q2 of .*test.tsv is not in"),
+        (
+            "queries.jsonl",
+            '{"_id": "q7", "text": ""}',
+            "test.tsv: none of 3 judged queries is in .*queries.jsonl: q2, q1, q3$",
+        ),
         ("qrels/test.tsv", "q d 1\n", "test.tsv:1: expected query-id<TAB>.*found 1 columns"),
-        ("qrels/test.tsv", "query\tdoc\tgrade\n", "whole number as the score, found 'grade'"),
+        ("qrels/test.tsv", "q1\td1\tgrade\n", "whole number as the score, found 'grade'"),
+        ("qrels/test.tsv", "query_id\tdoc_id\tscore\n", "no judgements"),
         ("qrels/test.tsv", "q1\td\t1\nquery-id\tcorpus-id\tscore\n", ":2: .*found 'score'"),
         ("qrels/test.tsv", "q1\td\t1\nq1\td\t2\n", ":2: .* has grade 2 here and 1 on line 1"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n", "no judgements"),
@@ -154,6 +166,50 @@ def test_what_is_malformed_is_told(folder: Path, name: str, content: str, proble
     with pytest.raises(InputError, match=problem) as caught:
         found.documents() if name == "corpus.jsonl" else found.queries()
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "header", ["query_id\tcorpus_id\tscore", "qid\tdocid\trel", "Query ID\tDoc ID\tgrade (0-3)"]
+)
+def test_a_header_is_known_by_its_words(folder: Path, header: str) -> None:
+    (folder / "qrels" / "test.tsv").write_text(f"{header}\nq1\td1\t2.0\n")
+    assert open_collection(str(folder)).qrels() == {"q1": {"d1": 2}}
+
+
+def test_judged_queries_without_text_are_counted_and_left_out(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (folder / "qrels" / "test.tsv").open("a") as file:
+        file.writelines(f"q{number}\td1\t1\n" for number in range(4, 9))
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        assert list(open_collection(f"beir:{folder}").queries()) == ["q1", "q2", "q3"]
+    (message,) = caplog.messages
+    assert "test.tsv: judged queries that" in message
+    assert message.endswith("queries.jsonl lacks, left out: 5 of 8, q4, q5, q6, ...")
+
+
+def test_null_is_a_blank_text(folder: Path) -> None:
+    corpus = '{"_id": "d1", "title": "T", "text": null}\n{"_id": "d2", "text": "a"}\n'
+    (folder / "corpus.jsonl").write_text(corpus)
+    (folder / "queries.jsonl").write_text(
+        "".join(f'{{"_id": "q{number}", "text": null}}\n' for number in (1, 2, 3))
+    )
+    found = open_collection(str(folder))
+    assert dict(found.documents()) == {"d1": {"title": "T", "text": ""}, "d2": {"text": "a"}}
+    assert found.queries() == {"q1": "", "q2": "", "q3": ""}
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".xz", lzma.compress)])
+def test_compressed_files_are_found(
+    folder: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    for path in (folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels" / "test.tsv"):
+        path.with_name(path.name + suffix).write_bytes(pack(path.read_bytes()))
+        path.unlink()
+    assert recognise(folder)
+    found = open_collection(str(folder))
+    assert (found.qrels(), found.queries()) == (QRELS, QUERIES)
+    assert list(found.documents()) == list(DOCUMENTS.items())
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
@@ -212,14 +268,15 @@ def test_changed_bytes_are_told_or_change_only_their_record(folder: Path, name: 
             continue
         read += 1
         kept = [line for line in content.split(b"\n") if line in lines and line]
-        texts = content.decode("utf-8-sig").split("\n")
+        texts = [line.lstrip("\ufeff") for line in content.decode().split("\n")]
         filled = [line.removesuffix("\r") for line in texts if line.strip()]
         assert got is not None
         if name == "qrels/test.tsv":
             for line in kept:
                 query, document, grade = line.decode().split("\t")
                 assert query == "query-id" or got[query][document] == int(grade)
-            rows = {tuple(line.split("\t")[:2]) for line in filled[filled[0].endswith("score") :]}
+            header = filled[0].split("\t")[2][:1].isalpha()
+            rows = {tuple(line.split("\t")[:2]) for line in filled[header:]}
             assert sum(map(len, got.values())) == len(rows)
             continue
         given = got if name == "corpus.jsonl" else queries

@@ -89,6 +89,22 @@ def test_queries_without_text_are_told() -> None:
     run = {f"q{number}": {"d1": 1.0} for number in range(5)}
     with pytest.raises(InputError, match=r"4 of the run's 5 queries .*: q1, q2, q3, \.\.\."):
         build_candidates(run, {"q0": "?", "q1": " "}, DOCUMENTS)
+    with pytest.raises(InputError, match=r"2 of the run's 2 queries .*: b, a$"):
+        build_candidates(RUN, {"c": "of another run"}, DOCUMENTS, skip_missing=True)
+
+
+def test_queries_without_text_can_be_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    run = {**RUN, "c": {"d1": 1.0}}
+    texts = Texts({name: {"text": text} for name, (_, text) in DOCUMENTS.items()}, {"b": "second?"})
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        candidates, skipped = build_candidates(
+            run, {"b": "second?", "a": "\n"}, DOCUMENTS, depth=1, skip_missing=True
+        )
+        (block,) = candidates_of(texts, iter(run.items()), depth=1, skip_missing=True)
+    assert names(candidates) == names(block.candidates) == {"b": ["d3"]}
+    assert skipped == block.skipped == [("a", "d2"), ("c", "d1")]
+    assert list(block.run) == ["b", "a", "c"]
+    assert set(caplog.messages) == {"queries without text, which keep the run's order: 2, a, c"}
 
 
 def test_queries_without_candidates_are_counted_once(caplog: pytest.LogCaptureFixture) -> None:

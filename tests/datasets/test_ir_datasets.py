@@ -52,7 +52,7 @@ class BareDoc(NamedTuple):
 
 class BareQuery(NamedTuple):
     query_id: str
-    query: str
+    query: str | None
 
 
 class Scored(NamedTuple):
@@ -176,14 +176,14 @@ def test_what_a_record_lacks_is_told(tmp_path: Path) -> None:
 
 
 class Queries(ir_datasets.formats.BaseQueries):  # type: ignore[misc]
-    def __init__(self, *names: str) -> None:
-        self._names = names
+    def __init__(self, *names: str, text: str | None = "what?") -> None:
+        self._names, self._text = names, text
 
     def queries_cls(self) -> Any:
         return BareQuery
 
     def queries_iter(self) -> Iterator[BareQuery]:
-        return (BareQuery(name, "what?") for name in self._names)
+        return (BareQuery(name, self._text) for name in self._names)
 
 
 class ScoredDocs(ir_datasets.formats.BaseScoredDocs):  # type: ignore[misc]
@@ -198,6 +198,7 @@ def test_the_field_that_is_a_querys_text_is_told(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.INFO, "rankprompt"):
         assert dataset(Queries("a", "b")).queries() == {"a": "what?", "b": "what?"}
     assert "ir:x: a query's text is its field query" in caplog.text
+    assert dataset(Queries("a", text=None)).queries() == {"a": ""}
     with pytest.raises(InputError, match="query a occurs twice"):
         dataset(Queries("a", "a")).queries()
 

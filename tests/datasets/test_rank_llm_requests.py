@@ -102,6 +102,12 @@ def test_anything_reads_back_equal(
         assert dict(found.documents()) == {name: documents[name] for name in wanted}
 
 
+def test_null_is_a_blank_text(path: Path) -> None:
+    write(path, request({"text": None, "qid": 1}, candidate("x", text=None)))
+    found = RequestCollection(path)
+    assert (found.queries(), dict(found.documents())) == ({"1": ""}, {"x": {"text": ""}})
+
+
 def test_an_indented_array_as_rank_llm_writes_it(path: Path) -> None:
     records = [request(Q, candidate(7, 2, contents="a", id="7"))]
     path.write_bytes(gzip.compress(json.dumps(records, indent=2).encode()))
@@ -172,7 +178,7 @@ OTHER = {"text": "", "qid": 2}
         (request(OTHER, {"docid": "x"}), "candidate 1: no 'doc'; found 'docid'"),
         (request(OTHER, {"docid": "x", "doc": "a"}), "expected a JSON object, found str"),
         (request(OTHER, candidate("x", title="a")), "no text: expected 'text', 'segment'"),
-        (request(OTHER, candidate("x", text=None)), "string under 'text', found null"),
+        (request(OTHER, candidate("x", text=[])), "string under 'text', found list"),
         (request(OTHER, candidate("x", text="\ud83d")), "half a surrogate pair"),
         (request(OTHER, candidate("x", "1", text="a")), "number as the score, found str"),
         (request(OTHER, candidate("x", True, text="a")), "number as the score, found bool"),

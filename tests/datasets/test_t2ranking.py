@@ -208,7 +208,7 @@ def test_contradicting_ranks_are_told(folder: Path, caplog: pytest.LogCaptureFix
         ("1 7 1 3\n1 7 2 2\n", ":2: document 7 of query 1 is already on line 1"),
         ("1 7 1 3\n1 8 2\n", ":2: expected 4 columns, found 3"),
         ("1 7 1\n1 8 x\n", ":2: expected a finite number as the score"),
-        ("1 7 1.5 3\n", ":1: expected a whole number as the rank"),
+        ("1 7 first 3\n", ":1: expected a finite number as the rank"),
         ("1 7\n", ":1: expected 3 or 4 columns, found 2"),
         ("", ": the file is empty"),
     ],

@@ -13,6 +13,7 @@ import pytest
 
 from rankprompt.errors import InputError
 from rankprompt.eval import DEFAULT_MEASURES, ndcg_at_10, parse_measure, score, trec_order
+from rankprompt.eval.limitations import grade_limitations
 from rankprompt.eval.scoring import score_by_readers
 
 MRR = [parse_measure("mrr")]
@@ -28,6 +29,19 @@ def test_values_by_query_and_mean() -> None:
     assert scores.means == {"mrr": 0.75}
     assert (scores.queries, scores.missing, scores.unjudged_queries) == (2, (), ())
     assert list(score(RUN, QRELS, ALL).means) == list(DEFAULT_MEASURES)
+
+
+def test_excluded_documents_leave_the_run_first() -> None:
+    # BRIGHT excludes the pages from which a query was made.
+    qrels = {"q1": {"b": 1, "a": -100, "y": -100, "z": 0}, "q2": {"d": 2, "a": 1}}
+    without = {"q1": {"b": 2.0, "c": 1.0}, "q2": RUN["q2"]}
+    measures = [*ALL, *map(parse_measure, ("bpref", "judged@10"))]
+    assert score(RUN, qrels, measures) == score(without, qrels, measures)
+    assert score(without, qrels, measures) == score(without, QRELS, measures)
+    assert score(RUN, qrels, MRR).by_query == {"mrr": {"q1": 1.0, "q2": 1.0}}
+    lone = score({**RUN, "q1": {"a": 1.0}}, qrels, MRR)
+    assert (lone.by_query["mrr"]["q1"], lone.missing) == (0.0, ("q1",))
+    assert next(grade_limitations(qrels, MRR)).endswith("before it is scored: 2.")
 
 
 def test_ndcg_at_10_is_a_function_of_the_run() -> None:

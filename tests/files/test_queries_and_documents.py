@@ -1,5 +1,6 @@
 import gzip
 import json
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files import read_documents, read_queries
+from rankprompt.files.text_lines import is_word
 from rankprompt.types import Document
 
 Reader = Callable[[Path], object]
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-IDS = TEXTS.filter(lambda text: text.split() == [text])
+IDS = TEXTS.filter(lambda text: is_word(text) and text[0] != "\ufeff")
 
 
 @pytest.fixture
@@ -115,10 +117,10 @@ def test_duplicates(path: Path) -> None:
         ('{"id": 1.5, "text": "a"}', "found float"),
         ('{"id": "", "text": "a"}', "one word without spaces, not ''"),
         ('{"id": "a b", "text": "a"}', "not 'a b'"),
-        ('{"id": "a\\u2003b", "text": "a"}', "one word"),
+        ('{"id": "a\\u000bb", "text": "a"}', "one word"),
+        ('{"id": "\\ufeffa", "text": "a"}', "one word"),
         ('{"id": "x"}', "no text: expected"),
         ('{"id": "x", "text": 5}', "expected a string under 'text', found int"),
-        ('{"id": "x", "text": null}', "found null"),
         ('{"id": "x", "text": "\\ud83d"}', "half a surrogate pair"),
     ],
 )
@@ -156,3 +158,44 @@ def test_an_empty_or_absent_file_is_told(path: Path, read: Reader) -> None:
     path.write_text("\n")
     with pytest.raises(FormatError, match="the file is empty"):
         read(path)
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('[{"id": "a", "text": "b"},\n{"id": "c", "text": "d"}]', ":1: a JSON array; expected one"),
+        ('\n[\n  {"id": "a", "text": "b"}\n]', ":2: a JSON array; expected one object a line"),
+        ('{\n  "id": "a",\n  "text": "b"\n}', ":1: a JSON object of several lines; expected one"),
+    ],
+)
+def test_json_that_is_not_one_object_a_line_is_told(
+    path: Path, read: Reader, content: str, problem: str
+) -> None:
+    path.write_text(content)
+    with pytest.raises(FormatError, match=f"texts{problem}"):
+        read(path)
+
+
+@pytest.mark.parametrize("first", ['<?xml version="1.0"?>', "<topics>", "<DOC>"])
+def test_documents_in_xml_are_told(path: Path, first: str) -> None:
+    path.write_text(f"{first}\n<DOCNO>a</DOCNO>\n")
+    with pytest.raises(FormatError, match="texts:1: XML, of which only topics are read"):
+        read_documents(path)
+
+
+def test_ids_of_tsv_may_start_as_json_or_xml_do(path: Path) -> None:
+    path.write_text("[1]\tone\n<doc>\ttwo\n")
+    assert read_queries(path) == {"[1]": "one", "<doc>": "two"}
+    assert list(read_documents(path)) == ["[1]", "<doc>"]
+
+
+def test_queries_in_xml_are_topics(path: Path) -> None:
+    path.write_text('<topics>\n<topic number="7"><query>so</query></topic>\n</topics>\n')
+    assert read_queries(path) == {"7": "so"}
+
+
+def test_null_is_a_blank_text(path: Path) -> None:
+    records = ({"id": "a", "text": math.nan}, {"id": "b", "title": "T", "text": None})
+    assert read_queries(write(path, *records)) == {"a": "", "b": ""}
+    assert [text for _, text in read_documents(path).values()] == ["", "T"]

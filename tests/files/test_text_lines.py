@@ -1,14 +1,22 @@
+import bz2
+import ctypes
 import gzip
 import io
+import lzma
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files import read_lines
-from rankprompt.files.text_lines import LineReader
+from rankprompt.files.text_lines import LineReader, split_columns
+
+PACKS = [bytes, gzip.compress, bz2.compress, lzma.compress]
+ISSPACE = ctypes.CDLL(None).isspace  # by which trec_eval knows blanks
 
 
 @pytest.fixture
@@ -16,7 +24,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "lines.txt"
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", PACKS)
 def test_lines_are_numbered_and_blank_ones_skipped(
     path: Path, pack: Callable[[bytes], bytes]
 ) -> None:
@@ -30,9 +38,9 @@ def test_only_newlines_end_a_line(path: Path) -> None:
     assert [line for _, line in read_lines(path)] == [text, text, text + "\r"]
 
 
-def test_a_byte_order_mark_counts_at_the_start_alone(path: Path) -> None:
-    path.write_bytes("\ufeffa\n\ufeffb\n".encode())
-    assert list(read_lines(path)) == [(1, "a"), (2, "\ufeffb")]
+def test_byte_order_marks_are_dropped_where_files_were_put_together(path: Path) -> None:
+    path.write_bytes("\ufeffa\n\ufeffb\ufeff\n\ufeff\n\ufeff\ufeffc".encode())
+    assert list(read_lines(path)) == [(1, "a"), (2, "b\ufeff"), (4, "c")]
 
 
 def test_an_empty_file_has_no_lines(path: Path) -> None:
@@ -45,14 +53,14 @@ def test_lines_are_streamed(path: Path) -> None:
     assert next(read_lines(path)) == (1, "good")
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", PACKS)
 def test_other_encodings_are_told_with_the_line(path: Path, pack: Callable[[bytes], bytes]) -> None:
     path.write_bytes(pack("good\nna\u00efve\n".encode("latin-1")))
     with pytest.raises(FormatError, match=r"lines\.txt:2: not UTF-8.*0xef.*byte 3") as caught:
         list(read_lines(path))
     assert caught.value.line == 2
     path.write_bytes(pack("a\n".encode("utf-16")))
-    with pytest.raises(FormatError, match=r"lines\.txt:1: not UTF-8"):
+    with pytest.raises(FormatError, match=r"lines\.txt:1: not UTF-8.*; the file is UTF-16"):
         list(read_lines(path))
 
 
@@ -99,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_told(
         list(read_lines(tmp_path / "secret.txt"))
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", PACKS)
 def test_a_reader_goes_on_where_another_stopped(path: Path, pack: Callable[[bytes], bytes]) -> None:
     path.write_bytes(pack("\ufeffa\n\n题\r\n b\nlast".encode()))
     whole = list(LineReader(path))
@@ -111,3 +119,9 @@ def test_a_reader_goes_on_where_another_stopped(path: Path, pack: Callable[[byte
         assert list(second) == whole[count:]
         assert second.number == 5
         assert second.offset == len("\ufeffa\n\n题\r\n b\nlast".encode())
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0\n"), max_size=9))
+def test_columns_part_where_c_has_spaces(text: str) -> None:
+    spaced = bytes(32 if ISSPACE(byte) else byte for byte in text.encode())
+    assert [column.encode() for column in split_columns(text) if column] == spaced.split()

@@ -1,9 +1,16 @@
+import ctypes
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rankprompt.errors import FormatError, InputError
 from rankprompt.files import read_qrels
+
+ATOL = ctypes.CDLL(None).atol  # by which trec_eval reads grades
+ATOL.restype = ctypes.c_long
 
 
 @pytest.fixture
@@ -23,7 +30,9 @@ def test_grades_are_read_in_order(path: Path) -> None:
     [
         ("q 0 d", r"expected 4 columns \(qid iteration docid grade\), found 3"),
         ("q 0 d 1 1", "found 5"),
-        ("q 0 d 1.0", "expected a whole number as the grade, found '1.0'"),
+        ("q 0 d 0.5", "expected a whole number as the grade, found '0.5'"),
+        ("q 0 d 1.0.0", "found '1.0.0'"),
+        ("q 0 d nan", "found 'nan'"),
         ("q 0 d yes", "found 'yes'"),
         ("p 0 d 2", "document d of query p has grade 2 here and 1 on line 1"),
     ],
@@ -40,3 +49,11 @@ def test_an_empty_or_absent_file_is_told(path: Path) -> None:
     path.write_text("\n")
     with pytest.raises(FormatError, match="empty"):
         read_qrels(path)
+
+
+@given(st.integers(-(10**17), 10**17), st.sampled_from(["", ".", ".0", ".000"]))
+def test_whole_grades_are_read_as_trec_eval_reads_them(grade: int, zeros: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "qrels.trec"
+        path.write_text(f"q 0 d {grade}{zeros}\n")
+        assert read_qrels(path) == {"q": {"d": ATOL(f"{grade}{zeros}".encode())}}

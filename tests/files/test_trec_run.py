@@ -1,11 +1,15 @@
+import ctypes
 import logging
+import re
 import struct
+import subprocess
 import tempfile
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +19,12 @@ from rankprompt.files.trec_run import RunNeedsReadingWholeError, format_scores, 
 
 # A byte order mark at the start of a file is no part of its first id.
 WORDS = st.text(
-    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="\ufeff"),
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff "),
     min_size=1,
     max_size=8,
 )
+ATOF = ctypes.CDLL(None).atof  # by which trec_eval reads scores
+ATOF.restype = ctypes.c_double
 RANKINGS = st.dictionaries(WORDS, st.lists(WORDS, unique=True, min_size=1), min_size=1)
 
 
@@ -68,19 +74,72 @@ def test_queries_stand_in_the_order_of_their_first_line(path: Path) -> None:
     assert read(path, text) == {"b": ["d1", "d2"], "a": ["d1"]}
 
 
-def test_only_spaces_and_tabs_part_columns(path: Path) -> None:
-    assert read(path, " q\u00a01 Q0 d\x0b1 1 1e0 t \r\n") == {"q\u00a01": ["d\x0b1"]}
+def test_only_ascii_blanks_part_columns(path: Path) -> None:
+    text = " q\u00a01 Q0\x0bd\u30001 1\x0c1e0 \t t \r\n"
+    assert read(path, text) == {"q\u00a01": ["d\u30001"]}
+
+
+@pytest.mark.parametrize("rank", ["-1", "1.0", "0", "1.5", "1e3"])
+def test_a_rank_is_any_number(path: Path, rank: str) -> None:
+    assert read(path, f"q Q0 a {rank} 1 t\nq Q0 b {rank} 2 t\n") == {"q": ["b", "a"]}
+
+
+def test_what_follows_the_tag_is_ignored_and_counted(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "q Q0 a 1 3 t\nq Q0 b 2 2 bm25 + rm3\nq Q0 c 3 1 bm25 + rm3\n"
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        assert read(path, text) == {"q": ["a", "b", "c"]}
+    (message,) = caplog.messages
+    assert "lines with more than 6 columns: 2, first line 2; what follows the tag" in message
+
+
+def test_line_ends_of_old_macs_are_no_columns(path: Path) -> None:
+    with pytest.raises(FormatError, match=r"run\.trec:1: a carriage return within the line"):
+        read(path, "q Q0 a 1 3 t\rq Q0 b 2 2 t\r")
+
+
+def test_three_columns_are_told_how_to_become_six(path: Path) -> None:
+    with pytest.raises(FormatError, match=r"found 3; MS MARCO's form .*qid docid rank") as caught:
+        read(path, "q\ta\t1\nq\tb\t2\n")
+    (script,) = re.findall("awk '(.*)' FILE", str(caught.value))
+    made = subprocess.run(["awk", script, path], capture_output=True, text=True, check=True)
+    assert read(path, made.stdout) == {"q": ["a", "b"]}
+
+
+BLANKS = st.text(" \t\x0b\x0c", min_size=1, max_size=3)
+NUMBERS = st.sampled_from(["0", "-1", "7.0", "+3", "1e2", ".5", "-2.", "0012"])
+
+
+@given(
+    st.dictionaries(WORDS, st.tuples(NUMBERS, NUMBERS, st.lists(WORDS, max_size=2)), min_size=1),
+    st.data(),
+)
+def test_what_is_accepted_is_read_as_trec_eval_reads_it(
+    rows: dict[str, tuple[str, str, list[str]]], data: st.DataObject
+) -> None:
+    text = ""
+    for document, (rank, score, more) in rows.items():
+        columns = ["q", "Q0", document, rank, score, "tag", *more]
+        text += "".join(column + data.draw(BLANKS) for column in columns) + "\n"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.trec"
+        path.write_text(text, encoding="utf-8")
+        run = read_run(path)
+    assert run["q"] == {document: ATOF(score.encode()) for document, (_, score, _) in rows.items()}
+    evaluator = pytrec_eval.RelevanceEvaluator({"q": dict.fromkeys(rows, 1)}, {"map"})
+    assert evaluator.evaluate(run)["q"]["map"] == 1  # trec_eval knows every id
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("q Q0 d 1 2", "expected 6 columns .*, found 5"),
-        ("q Q0 d 1 2 t more", "expected 6 columns .*, found 7"),
-        ("q Q0 d first 2 t", "expected a whole number as the rank, found 'first'"),
-        ("q Q0 d 1.5 2 t", "found '1.5'"),
+        ("q Q0 d first 2 t", "expected a finite number as the rank, found 'first'"),
+        ("q Q0 d nan 2 t", "found 'nan'"),
         ("q Q0 d 1_0 2 t", "found '1_0'"),
-        (f"q Q0 d {'9' * 5000} 2 t", "expected a whole number"),
+        ("q Q0 d \uff11 2 t", "found '\uff11'"),
+        (f"q Q0 d {'9' * 5000} 2 t", "expected a finite number as the rank"),
         ("q Q0 d 1 high t", "expected a finite number as the score, found 'high'"),
         ("q Q0 d 1 1,5 t", "found '1,5'"),
         ("q Q0 d 1 1_5 t", "found '1_5'"),
@@ -128,7 +187,7 @@ def test_a_tag_is_one_word(path: Path, tag: str) -> None:
         write_run(path, {}, tag)
 
 
-@pytest.mark.parametrize("rankings", [{"q": ["a b"]}, {"": ["a"]}, {"q": ["a\n"]}])
+@pytest.mark.parametrize("rankings", [{"q": ["a b"]}, {"": ["a"]}, {"q": ["a\n"]}, {"q": ["a\r"]}])
 def test_ids_that_break_the_columns_are_refused(path: Path, rankings: dict[str, list[str]]) -> None:
     with pytest.raises(ValueError, match="contains white space"):
         write_run(path, rankings, "t")
@@ -173,7 +232,7 @@ def test_a_streamed_run_is_read_as_it_is_drawn(
     path.write_text("a Q0 d1 2 9 t\na Q0 d2 1 5 t\nb Q0 d1 1 1 t\nb Q0 d2 x 1 t\n")
     queries = iterate_run(path)
     assert next(queries) == ("a", {"d1": 9.0, "d2": 5.0})
-    with pytest.raises(FormatError, match=r"run\.trec:4: expected a whole number as the rank"):
+    with pytest.raises(FormatError, match=r"run\.trec:4: expected a finite number as the rank"):
         next(queries)
     path.write_text("a Q0 d1 2 9 t\na Q0 d2 1 5 t\nb Q0 d1 1 1 t\n")
     with caplog.at_level(logging.WARNING, "rankprompt"):
@@ -212,7 +271,7 @@ def test_formatted_scores_read_back_in_their_order(tmp_path: Path) -> None:
     assert list(read_run(path)["q"]) == ["b", "a", "c"]
 
 
-@pytest.mark.parametrize(("query", "document"), [("a b", "d"), ("q", "d\u00a0e"), ("", "d")])
+@pytest.mark.parametrize(("query", "document"), [("a b", "d"), ("q", "d\x0be"), ("", "d")])
 def test_an_id_that_breaks_the_columns_is_told(query: str, document: str) -> None:
     with pytest.raises(InputError, match="one word without spaces"):
         format_scores(query, {document: 1.0}, "t")

@@ -31,7 +31,7 @@ def collection(tmp_path: Path) -> PlainCollection:
 
 
 RUN = {"q1": {"d1": 3.0, "d2": 2.0, "d3": 1.0}, "q2": {"d4": 2.0, "d9": 1.0}}
-GRADES = {"q1": {"d3": 2, "d5": 1, "d1": 0}, "q2": {"d1": 1}, "q4": {"d1": 0}}
+GRADES = {"q1": {"d3": 2, "d5": 1, "d1": 0}, "q2": {"d1": 1}, "q4": {"d1": 0, "d77": 0}}
 
 
 def test_counts_lengths_and_what_is_missing(collection: PlainCollection) -> None:
@@ -54,8 +54,10 @@ def test_counts_lengths_and_what_is_missing(collection: PlainCollection) -> None
     assert found["grades"] == {
         "queries": 3,
         "queries_without_relevant": 1,
-        "judged": 5,
-        "by_grade": {"0": 2, "1": 2, "2": 1},
+        "queries_without_text": 1,
+        "unknown_documents": 1,
+        "judged": 6,
+        "by_grade": {"0": 3, "1": 2, "2": 1},
     }
 
 

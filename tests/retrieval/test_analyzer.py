@@ -1,4 +1,8 @@
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.retrieval.analyzer import LANGUAGES, guess_language, words
@@ -32,6 +36,13 @@ def test_every_language_keeps_the_order_of_the_texts(language: str) -> None:
     assert len(words(language)(["zzyzx"])[0]) == 1
 
 
+@given(st.text(st.characters(max_codepoint=0x1FFF) | st.sampled_from("가각한é")), st.data())
+def test_composed_and_decomposed_texts_have_the_same_words(text: str, data: st.DataObject) -> None:
+    split = words(data.draw(st.sampled_from(LANGUAGES)))
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert split([composed]) == split([decomposed])
+
+
 def test_an_unknown_language_is_answered_with_those_there_are() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown language 'cn'.* Known: ar, ca, .*zh"):
         words("cn")
@@ -44,6 +55,7 @@ def test_an_unknown_language_is_answered_with_those_there_are() -> None:
         (["warum ist das Meer salzig"], "en"),  # which is why the guess is said aloud
         (["海水为什么是咸的"], "zh"),
         (["python怎么安装"], "zh"),
+        ([unicodedata.normalize("NFD", "바닷물은 왜 짠가")], "zh"),
         (["北京 2008"], "zh"),
         (["2008", "?"], "en"),
         ([], "en"),

@@ -32,6 +32,12 @@ def test_the_document_with_the_query_words_is_found() -> None:
     assert list(found["q2"]) == ["c"]
 
 
+def test_a_word_is_found_whichever_way_its_accent_is_written() -> None:
+    texts = documents(a="The cafe\u0301 by the sea.", b="The caf\u00e9 by the lake.", c="A caf.")
+    for query in ("caf\u00e9", "cafe\u0301"):
+        assert set(bm25({"q": query}, texts)["q"]) == {"a", "b"}
+
+
 def test_words_are_stemmed_and_a_match_in_two_words_is_better() -> None:
     found = bm25({"q": "cats purring"}, PETS)["q"]
     assert list(found) == ["a", "c"]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from rankprompt.errors import RankpromptError
-from rankprompt.search.splits import split_examples
-from rankprompt.search.task_file import load_task
-from rankprompt.search.tasks import ExampleTask, RankingTask
+from rankprompt.search.splits import read_examples, split_examples
+from rankprompt.search.task_types import ExampleTask, RankingTask
+from rankprompt.search.tasks import load_task
 from tests.search.worlds import RANKING, TASK, write_ranking, write_task
 
 EXAMPLES = Path(__file__).parent.parent.parent / "search" / "examples"
@@ -117,6 +117,11 @@ def test_so_is_a_ranking(tmp_path: Path, old: str, new: str, said: str) -> None:
         ('{"text": "a"}\n', "train.jsonl:1: no column 'label'; there are text"),
         ('{"text": "a", "label": "so"}\n', "no verbaliser for the label 'so'; known: 'bad', 'goo"),
         ('{"text": "a", "label": "bad"}\n{"te\n', "train.jsonl:2: not JSON"),
+        ('{"text": null, "label": "bad"}\n', "train.jsonl:1: the column 'text' is blank"),
+        ('{"text": NaN, "label": "bad"}\n', "train.jsonl:1: the column 'text' is blank"),
+        ('{"text": " \\n", "label": "bad"}\n', "train.jsonl:1: the column 'text' is blank"),
+        ('{"text": "a", "label": null}\n', "train.jsonl:1: the column 'label' is blank"),
+        ("text\tlabel\n\tbad\n", "train.jsonl:2: the column 'text' is blank"),
         ("text\tlabel\na\tbad\tc\n", "train.jsonl:2: expected 2 columns"),
         ("", "the file holds no example"),
         ('{"text": "test 3", "label": "bad"}\n' * 1, "test.jsonl:4 holds the input of"),
@@ -129,6 +134,23 @@ def test_so_are_data(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(RankpromptError) as caught:
         split_examples(task, 0)
     assert said in str(caught.value)
+
+
+def test_whole_labels_of_a_column_with_gaps_are_read(tmp_path: Path) -> None:
+    text = TASK.replace('bad = "gloomy"', '0 = "gloomy"').replace('good = "ch', '1 = "ch')
+    task = example_task(write_task(tmp_path, text))
+    task.train.write_text(
+        '{"text": "a", "label": 0.0, "more": null}\n'
+        '{"text": "b", "label": 1}\n{"text": "c", "label": "1.0"}\n'
+    )
+    assert [example.label for example in read_examples(task.train, task)] == ["0", "1", "1"]
+    task.train.write_text('{"text": "a", "label": 0.5}\n')
+    with pytest.raises(RankpromptError, match=r"no verbaliser for the label '0\.5'"):
+        read_examples(task.train, task)
+    text = TASK.replace('bad = "gloomy"', '"1.0" = "gloomy"').replace('good = "ch', '1 = "ch')
+    task = example_task(write_task(tmp_path, text))
+    task.train.write_text('{"text": "a", "label": 1.0}\n')
+    assert [example.label for example in read_examples(task.train, task)] == ["1.0"]
 
 
 def test_too_few_of_a_class_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rankprompt.prompts.template import Template, parse_template
 from rankprompt.search import SearchConfig
 from rankprompt.search.fitness.base import Measures, Problem
 from rankprompt.search.fitness.registry import make_problem
-from rankprompt.search.task_file import load_task
+from rankprompt.search.tasks import load_task
 from tests.search.toys import words
 
 __all__ = [

@@ -19,7 +19,7 @@ from rankprompt.search import EvolveConfig, SearchConfig, SeedPrompt
 from rankprompt.search.evolution import run_evolution
 from rankprompt.search.fitness.registry import make_problem
 from rankprompt.search.operators import random_genome
-from rankprompt.search.task_file import load_task
+from rankprompt.search.tasks import load_task
 from tests.llm import tiny
 from tests.search.worlds import TASK, write_task
 

@@ -15,7 +15,7 @@ from rankprompt.search.fitness.metrics import (
     load_metric,
     token_f1,
 )
-from rankprompt.search.task_file import load_task
+from rankprompt.search.tasks import load_task
 from tests.fakes import FakeModel
 from tests.search.toys import words
 from tests.search.worlds import problem_of, scorer_of
