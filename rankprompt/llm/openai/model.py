@@ -17,12 +17,12 @@ from rankprompt.llm.openai.retrying_client import (
     full_jitter,
 )
 from rankprompt.llm.openai.top_logprobs import (
-    answer_start,
     parse_options,
     read_next,
     read_options,
     read_positions,
 )
+from rankprompt.llm.reasoning import strip_reasoning
 from rankprompt.llm.special_tokens import LIKELY, escape
 
 __all__ = ["OpenAIModel", "load"]
@@ -150,9 +150,7 @@ class OpenAIModel:
 
     async def _generate(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
         def read(reply: JsonObject) -> str:
-            text = replies.generated_text(replies.first_choice(reply))
-            start = answer_start(text)
-            return "" if start is None else text[start:]
+            return strip_reasoning(replies.generated_text(replies.first_choice(reply))) or ""
 
         text, usage = await self._call(
             request,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rankprompt.llm.base import Usage
 from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError, UnusableError
-from rankprompt.llm.openai.top_logprobs import answer_start
+from rankprompt.llm.reasoning import answer_span, strip_reasoning
 
 __all__ = [
     "TokenEstimate",
@@ -65,12 +65,13 @@ def _has_reasoning(choice: JsonObject) -> bool:
 def is_thinking(choice: JsonObject) -> bool:
     """Whether the model was still thinking when the reply ended."""
     text = generated_text(choice)
-    return answer_start(text) is None or (_has_reasoning(choice) and not text)
+    return strip_reasoning(text) is None or (_has_reasoning(choice) and not text)
 
 
 def answer_offset(text: str, choice: JsonObject) -> int | None:
     """Finds where the answer begins in the generated tokens, in bytes; None if there is none."""
-    start = answer_start(text)
+    span = answer_span(text)
+    start = span[0] if span else None
     if not start and _has_reasoning(choice):
         # The server has removed the thinking marks, but the thinking tokens are listed.
         content = generated_text(choice).strip()

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 __all__ = [
     "Options",
     "Position",
-    "answer_start",
     "parse_options",
     "read_next",
     "read_options",
@@ -26,7 +25,6 @@ __all__ = [
 _LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
 # What may surround a bare "A".
 _MARKUP = "*_`'\"()[]"
-_THINKING = re.compile(r"[<\[](/?)(?:seed:)?(?:think|thinking|thought|reasoning)[>\]]", re.I)
 
 
 class Position(NamedTuple):
@@ -34,18 +32,6 @@ class Position(NamedTuple):
 
     token: bytes
     tops: tuple[tuple[bytes, float], ...]
-
-
-def answer_start(text: str) -> int | None:
-    """Finds where the answer begins after a model's thinking; None if the thinking does not end.
-
-    Thinking is text between <think> and </think>. If a chat template writes the opening mark, only
-    the closing one is generated, and thinking that was cut off looks like an answer.
-    """
-    marks = list(_THINKING.finditer(text))
-    if not marks:
-        return 0
-    return marks[-1].end() if marks[-1][1] else None
 
 
 def read_positions(logprobs: Any) -> list[Position] | None:
