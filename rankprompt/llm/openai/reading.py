@@ -133,13 +133,13 @@ def _wordless_reader() -> Callable[[Choice, JsonObject], Problem]:
 
     def problem(choice: Choice, reply: JsonObject) -> Problem:
         nonlocal empty
-        spent = count_in(reply, "completion_tokens")
-        # One token may be what ended the turn; more than that were written where we cannot see it.
-        if choice.is_cut or choice.has_reasoning or (spent and spent > 1 and not choice.content):
+        if choice.is_cut or choice.has_reasoning or strip_reasoning(choice.content) is None:
             return "thinking"
-        empty += not spent and not choice.content
+        empty += not choice.content
         if 0 < empty <= _EMPTY_RETRIES:
             raise UnusableError("an empty answer")
-        return "empty"
+        # One token may be what ended the turn; more than that were written where we cannot see it.
+        hidden = (count_in(reply, "completion_tokens") or 0) > 1 and not choice.content
+        return "thinking" if hidden else "empty"
 
     return problem

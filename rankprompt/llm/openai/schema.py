@@ -21,6 +21,8 @@ _FAILURES = {
     "abort", "aborted", "cancelled", "canceled", "error", "failed", "insufficient_system_resource",
     "malformed_response", "network_error", "server_error", "timeout",
 }  # fmt: skip
+# A part of another type is reasoning.
+_TEXT_PARTS = (None, "text", "output_text")
 _PASSING = {408, 409, 425, 429}
 
 
@@ -86,16 +88,22 @@ class Choice(_Part):
         """The text, without reasoning that the server reports apart."""
         content = self.message.content if self.message else self.text
         if isinstance(content, list):
-            parts = (part.get("text") for part in content if isinstance(part, dict))
-            content = _text("".join(part for part in parts if isinstance(part, str)))
+            texts = (part.get("text") for part in self._parts if part.get("type") in _TEXT_PARTS)
+            content = _text("".join(text for text in texts if isinstance(text, str)))
         return content or ""
 
     @property
     def has_reasoning(self) -> bool:
         """Whether the server reports reasoning apart from the text."""
         message = self.message
-        return bool(
-            message and (message.reasoning_content or message.reasoning or message.thinking)
+        apart = message and (message.reasoning_content or message.reasoning or message.thinking)
+        return bool(apart) or any(part.get("type") not in _TEXT_PARTS for part in self._parts)
+
+    @property
+    def _parts(self) -> list[dict[str, object]]:
+        content = self.message.content if self.message else None
+        return (
+            [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
         )
 
     @property
@@ -114,14 +122,16 @@ def first_choice(reply: JsonObject) -> Choice:
     """
     choices = reply.get("choices")
     if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
-        raise UnusableError("a reply without an answer")
+        named = (reply.get(name) for name in ("message", "detail", "msg"))
+        told = next((_line(one) for one in named if isinstance(one, str) and one), "")
+        raise UnusableError("a reply without an answer" + (told and f": {told}"))
     first = choices[0]
     message = first.get("message")
     errors = [first.get("error"), message.get("error") if isinstance(message, dict) else None]
     for error in filter(None, errors):
         code = error.get("code") if isinstance(error, dict) else None
         reason = error.get("message") if isinstance(error, dict) else error
-        told = " ".join(str(reason).split())[:200] if isinstance(reason, str) else "not said"
+        told = _line(reason) if isinstance(reason, str) else "not said"
         if isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
             raise RefusedError(code, told)
         raise UnusableError(f"an error in place of an answer: {told}")
@@ -155,6 +165,10 @@ def count_in(reply: JsonObject, *path: str) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS:
         return value
     return None
+
+
+def _line(text: str) -> str:
+    return " ".join(text[:1000].split())[:200]
 
 
 def _checked(schema: type[T], value: object) -> T:

@@ -72,7 +72,8 @@ def sum_by_option(
     A token may begin several options: "1" begins 1, 10 and 12. Of the token that was generated, the
     tokens at the next position part its probability: P("1") P("]" | "1") is that of 1, and
     P("1") P("0" | "1") that of 10. Of another token nothing more is known, so its probability is
-    shared equally among the options that it begins. A token that begins all of them tells nothing
+    shared equally among the options that it begins, without those that have a longer token listed:
+    where "10" is a token, "1" does not begin 10. A token that begins all of them tells nothing
     about them, and is left out.
 
     Args:
@@ -101,10 +102,15 @@ def _sums(
     if len(tops) < 2:
         return None
     terms: dict[int, list[float]] = {option: [] for option in among}
+    matched = {
+        token: {option: found for option in among if (found := match(option, written, token))}
+        for token, _ in tops
+    }
+
     parted = False
     for token, logprob in tops:
-        matches = {option: match(option, written, token) for option in among}
-        meant = [option for option in among if matches[option]]
+        matches = matched[token]
+        meant = list(matches)
         complete = [option for option in meant if matches[option] >= Match.SPELLED]
         shares: Mapping[int, float] | None = None
         if len(meant) > 1 and token == generated and not parted:
@@ -116,13 +122,27 @@ def _sums(
         if len(meant) > 1 and not token and complete:  # an empty token ends the model's turn
             shares = _equally(complete)
         if len(meant) == 1 or (shares is None and len(meant) < len(among)):
-            shares = _equally(meant)
+            shares = _equally(_without_longer(token, matched) or meant)
         for option, share in (shares or {}).items():
             terms[option].append(logprob + share)
     if not any(terms.values()):
         return None
     lowest = min(logprob for _, logprob in tops)
     return {option: _log_sum(one) if one else lowest for option, one in terms.items()}
+
+
+def _without_longer(token: bytes, matched: Mapping[bytes, Mapping[int, Match]]) -> list[int]:
+    """The options that a token begins, without those that a longer listed token begins.
+
+    A tokenizer with a token for "10" does not write 10 as "1" and "0".
+    """
+    meant = matched[token].keys()
+    longer = [
+        found.keys()
+        for other, found in matched.items()
+        if len(other) > len(token) and other.startswith(token) and found.keys() < meant
+    ]
+    return [option for option in meant if not any(option in one for one in longer)]
 
 
 def _equally(options: Sequence[int]) -> Mapping[int, float]:
