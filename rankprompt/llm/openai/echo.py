@@ -19,6 +19,8 @@ _UNKNOWN = "\ufffd"
 # How many tokens before the option must fit as well: tokens that are shown with the text before
 # them fit by themselves.
 _CONTEXT = 8
+# The most tokens before the text, such as <s>.
+_SPECIAL = 2
 # More bytes than a token has on average in any text.
 _MOST_BYTES = 32
 
@@ -141,7 +143,11 @@ def _walk_back(tokens: Sequence[str], text: bytes, begin: int) -> _Walk | None:
             needed = max(0, lowest - _CONTEXT)
         at = start
     spelled = at <= begin and (at == 0 or place == 0 or pieces[place - 1].token < needed)
-    if not spelled:
+    extra = pieces[:place]
+    repeated = len(extra) > _SPECIAL or any(
+        one.content and text.startswith(one.content) for one in extra
+    )
+    if not spelled or (not at and repeated):
         return None
     left = pieces[place - 1].token + 1 if place else 0
     return _Walk(first, len(tokens), at, shortened=at > _MOST_BYTES * (left + 2))

@@ -72,9 +72,7 @@ class Reader:
             choice = first_choice(reply)
             positions = read_positions(listing_of(choice))
             if positions is None:
-                if chat and replies.is_thinking(choice):
-                    return answer(unreadable, "thinking")
-                if chat and not choice.content.strip():
+                if chat and _is_silent(choice):
                     return answer(unreadable, wordless(choice, reply))
                 # A server that has listed them before will do so again.
                 raise UnusableError(
@@ -91,7 +89,7 @@ class Reader:
                 logprobs = read_options(options, positions, *span, ended=not choice.is_cut)
             if not math.isnan(logprobs[0]):
                 return answer(logprobs, "")
-            silent = chat and not choice.content.strip()
+            silent = chat and _is_silent(choice)
             return answer(logprobs, wordless(choice, reply) if silent else "unlisted")
 
         return read
@@ -120,6 +118,10 @@ class Reader:
             return "refused"
         first_choice(reply)  # an error inside comes before anything else
         return "shortened" if self._check.is_shortened(prompt, reply) else ""
+
+
+def _is_silent(choice: Choice) -> bool:
+    return not (strip_reasoning(choice.content) or "").strip()
 
 
 def _wordless_reader() -> Callable[[Choice, JsonObject], Problem]:

@@ -7,13 +7,12 @@ from typing import NamedTuple
 from rankprompt.llm.base import Usage
 from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError
 from rankprompt.llm.openai.schema import Choice, count_in
-from rankprompt.llm.reasoning import answer_span, strip_reasoning
+from rankprompt.llm.reasoning import answer_span
 
 __all__ = [
     "TokenEstimate",
     "answer_bytes",
     "explain_refusal",
-    "is_thinking",
     "no_echo",
     "no_logprobs",
     "refusal_of",
@@ -67,12 +66,6 @@ def _blocks(reply: JsonObject) -> bool:
     filters = [one.get("content_filter_results") for one in results if isinstance(one, dict)]
     verdicts = [one for found in filters if isinstance(found, dict) for one in found.values()]
     return any(isinstance(one, dict) and one.get("filtered") is True for one in verdicts)
-
-
-def is_thinking(choice: Choice) -> bool:
-    """Whether the model was still reasoning when the reply ended."""
-    text = choice.content
-    return strip_reasoning(text) is None or (choice.has_reasoning and not text)
 
 
 def answer_bytes(stream: bytes, choice: Choice) -> tuple[int, int] | None:
