@@ -22,7 +22,7 @@ __all__ = ["OpenAIModel", "load"]
 log = logging.getLogger("rankprompt")
 
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
-_FORM = 2
+_FORM = 3
 # The most that OpenAI lists; some servers list no more than 5.
 _TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may write before it names an option, in tokens.
@@ -37,18 +37,18 @@ class OpenAIModel:
     The key comes from the environment variable RANKPROMPT_API_KEY, or else OPENAI_API_KEY. The kind
     of call depends on a request's options:
 
-    * None: the model generates greedily. Of a thinking model, only the text after its thinking is
-      the answer, which is empty if the thinking did not end; ``reasoning_content`` is not read. (If
-      the chat template opens the thinking and the server does not separate it from the answer,
-      thinking that the token limit cut off looks like an answer: start the server with its
-      reasoning parser, or raise the prompt's ``max_tokens``.)
+    * None: the model generates greedily. Of a reasoning model, only the text after its reasoning is
+      the answer. (If the chat template opens the reasoning and the server does not separate it from
+      the answer, reasoning that the token limit cut off looks like a cut answer: start the server
+      with its reasoning parser, or raise the prompt's ``max_tokens``.)
     * Several, in chat: the model writes a few words, and the options' log-likelihoods are those of
-      the tokens listed at the position where the options differ (``read_options`` says how). NaN if
-      it wrote none of the options.
+      the tokens listed at the position where the options differ (``read_options`` says how).
     * Several, without chat: what the options share is put at the prompt's end, and the next token
       decides. The shared part's log-likelihood is left out: it is the same for all options.
     * One, without chat: the server echoes the prompt with its tokens' log-probabilities, and those
-      of the option's tokens are added up.
+      of the option's tokens are added up (``read_echo`` says which they are).
+
+    ``Reader`` says what is no answer, and why.
 
     Args:
         name: the model's name at the server.
