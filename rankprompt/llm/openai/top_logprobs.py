@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
 
+from rankprompt.llm.lead_words import COMPARES, DOUBT, LEAD, LETTER, MARKUP
 from rankprompt.llm.openai.listing import Position
 from rankprompt.llm.openai.spelling import Match, Spelling, sum_by_option
 
@@ -21,10 +22,27 @@ __all__ = [
     "read_options",
 ]
 
-# A letter that continues a word; Chinese and Japanese write no spaces between words.
-_LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
 # What may surround a bare "A".
 _MARKUP = "*_`'\"()[]"
+
+
+_SENTENCE_END = re.compile(r"[.!?。！？\n]")
+_BEFORE = re.compile(MARKUP + LEAD)
+# What may follow a label that is a choice.
+_STATES = re.compile(
+    rf"\s*(?:$|[^\w\s]|_|\W*(?:(?:{COMPARES}|is|are|as|because|since|due|for|answers|fits|matches|"
+    rf"would|be|the|a|an|clearly|directly|slightly|much|far|relevant)(?!{LETTER})|[\d\u3040-\u9fff]))",
+    re.I,
+)
+_ABOUT = re.compile(r"\s*(?:is|are)\s+(?:about|on|an?\b(?!\s+(?:better|more|best)))", re.I)
+_DOUBT = re.compile(DOUBT, re.I)
+
+
+def _mentions(after: str) -> bool:
+    """Whether what follows a label, in the same sentence, shows that it is no choice."""
+    sentence = _SENTENCE_END.split(after)[0]
+    doubtful = _DOUBT.search(re.split("[,;，；]", sentence)[0]) or _ABOUT.match(sentence)
+    return bool(doubtful) or not _STATES.match(sentence)
 
 
 class Options:
@@ -54,12 +72,13 @@ class Options:
         shared = _pattern(words[0][:same])
         self.prefix = max((" ".join(one[: same + 1]) for one in words), key=len)
         rests = ["".join(one[same:]) for one in words]
+        self._labels = all(len(rest.strip("[]().")) <= 2 for rest in rests)
         self.nested = any(
             one != other and other.startswith(one) for one in rests for other in rests
         )
         # Written out, up to the first word that differs.
         self._full_patterns = [
-            re.compile(rf"(?<!{_LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{_LETTER})")
+            re.compile(rf"(?<!{LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{LETTER})")
             for one in words
         ]
         self._bare_patterns = [
@@ -78,7 +97,8 @@ class Options:
     def find(self, text: str) -> tuple[int, int, Sequence[Spelling]] | None:
         """Finds where an option is written.
 
-        A text that begins with something else and names several options chooses none.
+        A text that begins with something else and names several options chooses none; neither does
+        one that only mentions an option ("Neither Passage A", "Passage A discusses").
 
         Returns:
             Where the option begins and where it differs from the others, in characters; and the
@@ -90,7 +110,10 @@ class Options:
         if not matches:
             return None
         first = min(matches, key=lambda match: match.start())
+        before = _SENTENCE_END.split(text[: first.start()])[-1]
         if len(matches) > 1 and text[: first.start()].strip(_MARKUP + " \n\t"):
+            return None
+        if not _BEFORE.fullmatch(before) or (self._labels and _mentions(text[first.end(1) :])):
             return None
         return first.start(), first.start(1) + self.same_letters, self._full
 

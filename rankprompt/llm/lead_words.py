@@ -1,0 +1,30 @@
+"""The words around a choice that a model writes, so that a choice is told from a mention."""
+
+__all__ = ["COMPARES", "DOUBT", "LEAD", "LETTER", "MARKUP"]
+
+# Chinese and Japanese write no spaces between words.
+LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
+"""A pattern of a letter that continues a word."""
+MARKUP = r"[\s*_`'\"“”‘’「」『』()\[\]{}<>#=~|-]*"
+"""A pattern of what may surround a label."""
+COMPARES = "more|most|better|best|correct|answer"
+"""The words by which a sentence chooses."""
+_LEAD_WORDS = (
+    f"{COMPARES}|all|and|answering|answers|are|based|between|chose|choice|choose|chosen|comparing|"
+    "comparison|conclusion|decision|descending|document|final|following|for|from|given|go|grade|hence|"
+    "here|i|i'd|i'll|in|is|it|it's|judgement|judgment|label|least|letter|listing|my|number|of|on|one|"
+    "option|order|ordering|output|overall|passage|passages|pick|query|question|ranked|ranking|rating|"
+    "relevance|relevant|response|result|say|score|search|select|selected|selection|so|sure|summary|"
+    "text|that|the|therefore|these|think|this|thus|to|two|user's|verdict|which|will|with|would|be|your"
+)
+_LEAD_ZH = (
+    "最终|答案|输出|结果|结论|选择|我选|选|我|认为|的|是|为|应该|应|更|最|相关|段落|文档|文章|"
+    "综上|因此|所以|与|该|查询|问题|回答|排序|顺序|排名|如下"
+)
+LEAD = rf"(?i:(?:(?:(?:{_LEAD_WORDS})(?!{LETTER})|{_LEAD_ZH}){MARKUP}[,:：，]?{MARKUP})*)"
+"""A pattern of the words that may come before a choice."""
+DOUBT = (
+    r"\b(?:but|however|although|though|yet|not|no|never|neither|nor|irrelevant|unrelated)\b|n['’]t\b"
+    "|不|没|但"
+)
+"""A pattern of what takes a choice back, or denies it."""
