@@ -1,38 +1,28 @@
 """The server back end: any server with OpenAI's chat or completions protocol."""
 
 import logging
-import math
 from collections.abc import Callable
-from typing import TypeVar
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
 from rankprompt.llm.openai import replies
+from rankprompt.llm.openai.reading import Read, Reader
 from rankprompt.llm.openai.replies import TokenEstimate
 from rankprompt.llm.openai.retrying_client import (
     JsonObject,
     RefusedError,
     RetryingClient,
-    UnusableError,
     full_jitter,
 )
-from rankprompt.llm.openai.top_logprobs import (
-    parse_options,
-    read_next,
-    read_options,
-    read_positions,
-)
-from rankprompt.llm.reasoning import strip_reasoning
+from rankprompt.llm.openai.top_logprobs import parse_options
 from rankprompt.llm.special_tokens import LIKELY, escape
 
 __all__ = ["OpenAIModel", "load"]
 
 log = logging.getLogger("rankprompt")
 
-T = TypeVar("T")
-
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
-_FORM = 2
+_FORM = 3
 # The most that OpenAI lists; some servers list no more than 5.
 _TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may write before it names an option, in tokens.
@@ -47,18 +37,18 @@ class OpenAIModel:
     The key comes from the environment variable RANKPROMPT_API_KEY, or else OPENAI_API_KEY. The kind
     of call depends on a request's options:
 
-    * None: the model generates greedily. Of a thinking model, only the text after its thinking is
-      the answer, which is empty if the thinking did not end; ``reasoning_content`` is not read. (If
-      the chat template opens the thinking and the server does not separate it from the answer,
-      thinking that the token limit cut off looks like an answer: start the server with its
-      reasoning parser, or raise the prompt's ``max_tokens``.)
+    * None: the model generates greedily. Of a reasoning model, only the text after its reasoning is
+      the answer. (If the chat template opens the reasoning and the server does not separate it from
+      the answer, reasoning that the token limit cut off looks like a cut answer: start the server
+      with its reasoning parser, or raise the prompt's ``max_tokens``.)
     * Several, in chat: the model writes a few words, and the options' log-likelihoods are those of
-      the tokens listed at the position where the options differ (``read_options`` says how). NaN if
-      it wrote none of the options.
+      the tokens listed at the position where the options differ (``read_options`` says how).
     * Several, without chat: what the options share is put at the prompt's end, and the next token
       decides. The shared part's log-likelihood is left out: it is the same for all options.
     * One, without chat: the server echoes the prompt with its tokens' log-probabilities, and those
-      of the option's tokens are added up.
+      of the option's tokens are added up (``read_echo`` says which they are).
+
+    ``Reader`` says what is no answer, and why.
 
     Args:
         name: the model's name at the server.
@@ -93,8 +83,7 @@ class OpenAIModel:
         self.fingerprint = f"openai {_FORM} {self._client.base_url} {name} {api}"
         # Adapted when the server refuses them.
         self._limit_field, self._sends_temperature, self._tops = "max_tokens", True, _TOPS
-        # Whether the server has listed log-probabilities before.
-        self._listed = False
+        self._reader = Reader(name)
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
         """Answers one request; ``Answer.tokens`` is 1 for each of several options.
@@ -149,25 +138,22 @@ class OpenAIModel:
         return request.chat if self._api == "auto" else self._api == "chat"
 
     async def _generate(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
-        def read(reply: JsonObject) -> str:
-            return strip_reasoning(replies.generated_text(replies.first_choice(reply))) or ""
-
-        text, usage = await self._call(
+        answer, usage = await self._call(
             request,
             lambda: self._body(request.prompt, request.max_tokens, chat=chat),
-            read,
+            self._reader.generated(request.prompt),
             TokenEstimate(_tokens(request.prompt), request.max_tokens),
         )
-        return Answer(text=self._client.without_key(text)), usage
+        return answer._replace(text=self._client.without_key(answer.text)), usage
 
     async def _choose(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
         options = parse_options(request.options)
         prompt = request.prompt if chat else request.prompt + options.stem
         rests = options if chat else parse_options(options.rests)
-        # Digits may come with a token for the space before them.
-        plain = not rests.same_letters and rests.prefix[0].isalpha()
+        # Digits may come with a token for the space before them; of options that begin others, the
+        # next token tells which one was meant.
+        plain = not rests.same_letters and rests.prefix[0].isalpha() and not rests.nested
         limit = 1 if plain and not chat else _PREAMBLE + _tokens(rests.prefix)
-        unreadable = (math.nan,) * len(request.options)
 
         def body() -> JsonObject:
             tops: JsonObject = (
@@ -175,26 +161,8 @@ class OpenAIModel:
             )
             return self._body(prompt, limit, chat=chat) | tops
 
-        def read(reply: JsonObject) -> tuple[float, ...]:
-            choice = replies.first_choice(reply)
-            positions = read_positions(choice.get("logprobs"))
-            if positions is None:
-                if chat and replies.is_thinking(choice):
-                    return unreadable
-                # A server that has listed them before will do so again.
-                raise UnusableError(
-                    replies.no_logprobs(self.name, "none listed"), doubtful=not self._listed
-                )
-            self._listed = True
-            if not chat:
-                return read_next(rests, positions)
-            stream = b"".join(position.token for position in positions)
-            start = replies.answer_offset(stream.decode("utf-8", "replace"), choice)
-            return unreadable if start is None else read_options(options, positions, start)
-
-        estimate = TokenEstimate(_tokens(prompt), limit)
-        logprobs, usage = await self._call(request, body, read, estimate)
-        return Answer(logprobs, (1,) * len(logprobs)), usage
+        read = self._reader.chosen(rests, prompt, chat=chat)
+        return await self._call(request, body, read, TokenEstimate(_tokens(prompt), limit))
 
     async def _score(self, request: Request) -> tuple[Answer, Usage]:
         text = request.prompt + request.options[0]
@@ -203,16 +171,8 @@ class OpenAIModel:
             # One token is generated and not read: some servers take 0 for no limit.
             return self._body(text, 1, chat=False) | {"echo": True, "logprobs": 1}
 
-        def read(reply: JsonObject) -> list[float]:
-            echo = replies.first_choice(reply).get("logprobs")
-            logprobs = replies.echoed_logprobs(echo, text, len(request.prompt))
-            if not logprobs:
-                raise UnusableError(replies.no_echo("none echoed"), doubtful=not self._listed)
-            self._listed = True
-            return logprobs
-
-        logprobs, usage = await self._call(request, body, read, TokenEstimate(_tokens(text), 1))
-        return Answer((math.fsum(logprobs),), (len(logprobs),)), usage
+        read = self._reader.echoed(text, len(request.prompt))
+        return await self._call(request, body, read, TokenEstimate(_tokens(text), 1))
 
     def _body(self, prompt: str, limit: int, *, chat: bool) -> JsonObject:
         body: JsonObject = {"model": self.name}
@@ -226,9 +186,9 @@ class OpenAIModel:
         self,
         request: Request,
         body: Callable[[], JsonObject],
-        read: Callable[[JsonObject], T],
+        read: Read,
         estimate: TokenEstimate,
-    ) -> tuple[T, Usage]:
+    ) -> tuple[Answer, Usage]:
         path = "/chat/completions" if self._uses_chat(request) else "/completions"
         adapted = 0
         while True:

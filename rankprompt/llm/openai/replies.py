@@ -1,29 +1,35 @@
-"""Parses a server's replies: text, start of the answer, echoed tokens, usage, refusals."""
+"""Parses a server's replies: start of the answer, usage, refusals."""
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rankprompt.llm.base import Usage
-from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError, UnusableError
-from rankprompt.llm.reasoning import answer_span, strip_reasoning
+from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError
+from rankprompt.llm.openai.schema import Choice, count_in
+from rankprompt.llm.reasoning import answer_span
 
 __all__ = [
     "TokenEstimate",
-    "answer_offset",
-    "echoed_logprobs",
+    "answer_bytes",
     "explain_refusal",
-    "first_choice",
-    "generated_text",
-    "is_thinking",
     "no_echo",
     "no_logprobs",
+    "refusal_of",
     "usage_of",
 ]
 
 _TOO_LONG = re.compile(
     r"context.{0,3}(length|size|window)|maximum (context|input|sequence)|too many (input )?tokens"
     r"|(input|prompt).{0,20}too long",
+    re.I,
+)
+
+
+# Why generation ended, where a filter ended it: OpenAI, Gemini, Bedrock, Anthropic, Zhipu, Cohere.
+_REFUSALS = re.compile(
+    r"content_?filter(ed)?|safety|image_safety|prohibited_content|recitation|blocklist|spii"
+    r"|moderation|guardrail_intervened|refusal|sensitive|error_toxic",
     re.I,
 )
 
@@ -35,98 +41,65 @@ class TokenEstimate(NamedTuple):
     completion: int
 
 
-def first_choice(reply: JsonObject) -> JsonObject:
-    """Returns the reply's first choice.
-
-    Raises:
-        UnusableError: there is none.
-    """
+def refusal_of(reply: JsonObject) -> bool:
+    """Whether a content filter refused the prompt or the answer, in a reply of status 200."""
+    if _blocks(reply):
+        return True
     choices = reply.get("choices")
-    if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
-        raise UnusableError("a reply without an answer")
-    return choices[0]
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        return False
+    reason, message = choice.get("finish_reason"), choice.get("message")
+    if isinstance(reason, str) and _REFUSALS.fullmatch(reason):
+        return True
+    return isinstance(message, dict) and bool(message.get("refusal")) and not message.get("content")
 
 
-def generated_text(choice: JsonObject) -> str:
-    """Returns the generated text, without reasoning that the server reports separately."""
-    message = choice.get("message")
-    content = message.get("content") if isinstance(message, dict) else choice.get("text")
-    if isinstance(content, list):  # a list of content parts
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
+def _blocks(reply: JsonObject) -> bool:
+    """Whether a reply says, beside its choices, that the prompt was filtered (Gemini, Azure)."""
+    feedback = reply.get("promptFeedback") or reply.get("prompt_feedback")
+    if isinstance(feedback, dict) and (feedback.get("blockReason") or feedback.get("block_reason")):
+        return True
+    results = reply.get("prompt_filter_results")
+    if reply.get("choices") or not isinstance(results, list):
+        return False
+    filters = [one.get("content_filter_results") for one in results if isinstance(one, dict)]
+    verdicts = [one for found in filters if isinstance(found, dict) for one in found.values()]
+    return any(isinstance(one, dict) and one.get("filtered") is True for one in verdicts)
 
 
-def _has_reasoning(choice: JsonObject) -> bool:
-    message = choice.get("message")
-    names = ("reasoning_content", "reasoning")
-    return isinstance(message, dict) and any(message.get(name) for name in names)
-
-
-def is_thinking(choice: JsonObject) -> bool:
-    """Whether the model was still thinking when the reply ended."""
-    text = generated_text(choice)
-    return strip_reasoning(text) is None or (_has_reasoning(choice) and not text)
-
-
-def answer_offset(text: str, choice: JsonObject) -> int | None:
-    """Finds where the answer begins in the generated tokens, in bytes; None if there is none."""
-    span = answer_span(text)
-    start = span[0] if span else None
-    if not start and _has_reasoning(choice):
-        # The server has removed the thinking marks, but the thinking tokens are listed.
-        content = generated_text(choice).strip()
-        offset = text.rfind(content) if content else -1
-        start = offset if offset >= 0 else None
-    return None if start is None else len(text[:start].encode())
-
-
-def echoed_logprobs(logprobs: Any, text: str, begin: int) -> list[float]:
-    """Returns the log-probabilities of the echoed tokens that ``text[begin:]`` overlaps.
-
-    Args:
-        logprobs: the reply's, in any form.
-        text: the prompt that was sent.
-        begin: offset in ``text``, in characters.
+def answer_bytes(stream: bytes, choice: Choice) -> tuple[int, int] | None:
+    """Finds where the answer begins and ends in the generated tokens, in bytes.
 
     Returns:
-        Nothing unless all tokens are there.
+        None if there is none.
     """
-    try:
-        tokens, values = logprobs["tokens"], logprobs["token_logprobs"]
-        offsets = [int(offset) for offset in logprobs["text_offset"]]
-        # A first token such as <s> is counted in the offsets by some servers and not by others.
-        shift = min((0, len(tokens[0])), key=lambda one: _mismatches(tokens, offsets, text, one))
-        ends = [*offsets[1:], offsets[-1] + len(tokens[-1])]
-        selected = [
-            float(value)
-            for offset, end, value in zip(offsets, ends, values, strict=True)
-            if offset - shift < len(text) and (end - shift > begin or offset - shift >= begin)
-        ]
-    except (KeyError, TypeError, ValueError, IndexError):
-        return []
-    return selected if ends[-1] - shift >= len(text) else []
-
-
-def _mismatches(tokens: Sequence[str], offsets: Sequence[int], text: str, shift: int) -> int:
-    return sum(
-        not text.startswith(token, offset - shift)
-        for token, offset in zip(tokens, offsets, strict=True)
-        if 0 <= offset - shift < len(text) and "\ufffd" not in token
-    )
+    # What cannot be decoded keeps its length.
+    text = stream.decode("utf-8", "surrogateescape")
+    span = answer_span(text)
+    if span and not span[0] and choice.has_reasoning:
+        # The server has removed the marks, but the tokens of the reasoning are listed.
+        content = choice.content.strip()
+        offset = text.rfind(content) if content else -1
+        span = (offset, len(text)) if offset >= 0 else None
+    if span is None:
+        return None
+    start, end = (len(text[:place].encode("utf-8", "surrogateescape")) for place in span)
+    return start, end
 
 
 def usage_of(replies: Sequence[JsonObject], estimate: TokenEstimate, retries: int) -> Usage:
     """Adds up the usage of all replies, including those that could not be used."""
     tokens = written = 0
     for reply in replies:
-        reported = reply.get("usage")
-        counts = reported if isinstance(reported, dict) else {}
-        prompt, completion = (
-            counts[name] if isinstance(counts.get(name), int) else guess
-            for name, guess in zip(("prompt_tokens", "completion_tokens"), estimate, strict=True)
-        )
+        prompt = _or(count_in(reply, "prompt_tokens"), estimate.prompt)
+        completion = _or(count_in(reply, "completion_tokens"), estimate.completion)
         tokens, written = tokens + prompt + completion, written + completion
     return Usage(tokens, 0, written=written, retries=retries)
+
+
+def _or(counted: int | None, estimated: int) -> int:
+    return estimated if counted is None else counted
 
 
 def explain_refusal(

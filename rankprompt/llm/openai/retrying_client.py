@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 
 from rankprompt.errors import ModelError
+from rankprompt.llm.openai.bounded_json import parse_json
 
 __all__ = ["KEYS", "JsonObject", "RefusedError", "RetryingClient", "UnusableError", "full_jitter"]
 
@@ -143,7 +144,8 @@ class RetryingClient:
                 limit = min(_DOUBTFUL_RETRIES, self._retries) if problem.doubtful else self._retries
                 if retries >= limit:
                     times = f"{retries + 1} times" if retries else "once"
-                    raise ModelError(f"{self.base_url}: {problem} (tried {times})") from None
+                    reason = self.without_key(str(problem))
+                    raise ModelError(f"{self.base_url}: {reason} (tried {times})") from None
                 log.debug("%s: %s; retrying", self.base_url, problem)
                 # A random pause on top of the server's, so that calls do not return all at once.
                 await asyncio.sleep(problem.wait + self._pause(retries))
@@ -176,7 +178,7 @@ class RetryingClient:
         if not response.is_success:
             self._raise_for_status(response)
         try:
-            reply = json.loads(response.content)
+            reply = parse_json(response.content)
         except ValueError:
             raise UnusableError("a reply that is not JSON") from None
         if not isinstance(reply, dict):
@@ -192,7 +194,7 @@ class RetryingClient:
     def _raise_for_status(self, response: httpx.Response) -> None:
         status = response.status_code
         try:
-            explanation = _error_message(json.loads(response.content))
+            explanation = _error_message(parse_json(response.content))
         except ValueError:
             explanation = response.content.decode("utf-8", "replace")
         message = self._one_line(explanation) or response.reason_phrase

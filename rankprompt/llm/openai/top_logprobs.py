@@ -7,72 +7,42 @@ character.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
-from typing import Any, NamedTuple
+
+from rankprompt.llm.lead_words import COMPARES, DOUBT, LEAD, LETTER, MARKUP
+from rankprompt.llm.openai.listing import Position
+from rankprompt.llm.openai.spelling import Match, Spelling, sum_by_option
 
 __all__ = [
     "Options",
-    "Position",
     "parse_options",
     "read_next",
     "read_options",
-    "read_positions",
 ]
 
-# A letter that continues a word; Chinese and Japanese write no spaces between words.
-_LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
 # What may surround a bare "A".
 _MARKUP = "*_`'\"()[]"
 
 
-class Position(NamedTuple):
-    """A generated token, and the likely tokens at its position with their log-probabilities."""
-
-    token: bytes
-    tops: tuple[tuple[bytes, float], ...]
-
-
-def read_positions(logprobs: Any) -> list[Position] | None:
-    """Parses the ``logprobs`` of a reply, in the form of chat or of completions.
-
-    Returns:
-        None if there are none, or only those of the generated tokens themselves.
-    """
-    try:
-        if logprobs.get("content"):
-            positions = [
-                _position(
-                    _token_bytes(entry),
-                    entry["logprob"],
-                    [(_token_bytes(top), top["logprob"]) for top in entry["top_logprobs"]],
-                )
-                for entry in logprobs["content"]
-            ]
-        else:
-            lists = (logprobs[name] for name in ("tokens", "token_logprobs", "top_logprobs"))
-            positions = [
-                _position(token.encode(), logprob, [(top.encode(), p) for top, p in tops.items()])
-                for token, logprob, tops in zip(*lists, strict=True)
-            ]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    return positions if any(len(position.tops) > 1 for position in positions) else None
+_SENTENCE_END = re.compile(r"[.!?。！？\n]")
+_BEFORE = re.compile(MARKUP + LEAD)
+# What may follow a label that is a choice.
+_STATES = re.compile(
+    rf"\s*(?:$|[^\w\s]|_|\W*(?:(?:{COMPARES}|is|are|as|because|since|due|for|answers|fits|matches|"
+    rf"would|be|the|a|an|clearly|directly|slightly|much|far|relevant)(?!{LETTER})|[\d\u3040-\u9fff]))",
+    re.I,
+)
+_ABOUT = re.compile(r"\s*(?:is|are)\s+(?:about|on|an?\b(?!\s+(?:better|more|best)))", re.I)
+_DOUBT = re.compile(DOUBT, re.I)
 
 
-def _token_bytes(entry: Mapping[str, Any]) -> bytes:
-    listed = entry.get("bytes")
-    return bytes(listed) if listed else str(entry["token"]).encode()
-
-
-def _position(
-    token: bytes, logprob: float | None, tops: list[tuple[bytes, float | None]]
-) -> Position:
-    if all(top != token for top, _ in tops):
-        tops = [(token, logprob), *tops]
-    finite = [(top, float(p)) for top, p in tops if p is not None and math.isfinite(p)]
-    return Position(token, tuple(finite))
+def _mentions(after: str) -> bool:
+    """Whether what follows a label, in the same sentence, shows that it is no choice."""
+    sentence = _SENTENCE_END.split(after)[0]
+    doubtful = _DOUBT.search(re.split("[,;，；]", sentence)[0]) or _ABOUT.match(sentence)
+    return bool(doubtful) or not _STATES.match(sentence)
 
 
 class Options:
@@ -85,6 +55,7 @@ class Options:
         stem: what all options begin with, up to a space; it can be moved to the prompt's end.
         rests: the options without the stem.
         prefix: what is generated at most before the options can be told apart.
+        nested: whether an option begins another one, as 1 begins 10.
         same_letters: how many letters of the first word that differs are the same.
         bare: the options' bare forms, to compare tokens with.
     """
@@ -99,10 +70,15 @@ class Options:
         self.stem = common[: spaces[-1]] if spaces else ""
         self.rests = tuple(option[len(self.stem) :] for option in options)
         shared = _pattern(words[0][:same])
-        self.prefix = " ".join(words[0][: same + 1])
+        self.prefix = max((" ".join(one[: same + 1]) for one in words), key=len)
+        rests = ["".join(one[same:]) for one in words]
+        self._labels = all(len(rest.strip("[]().")) <= 2 for rest in rests)
+        self.nested = any(
+            one != other and other.startswith(one) for one in rests for other in rests
+        )
         # Written out, up to the first word that differs.
         self._full_patterns = [
-            re.compile(rf"(?<!{_LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{_LETTER})")
+            re.compile(rf"(?<!{LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{LETTER})")
             for one in words
         ]
         self._bare_patterns = [
@@ -113,13 +89,16 @@ class Options:
             for one in words
         ]
         self.same_letters = len(_common_prefix([one[same].lower() for one in words]))
-        self._full = [_Spelling("".join(one[:same]), "".join(one[same:])) for one in words]
-        self.bare = [_Spelling("", "".join(one[same:])) for one in words]
+        # A single letter must match in case.
+        cased = [len(rest.encode()) if len(rest) == 1 else 0 for rest in rests]
+        self._full = [Spelling(one, case) for one, case in zip(words, cased, strict=True)]
+        self.bare = [Spelling(one[same:], case) for one, case in zip(words, cased, strict=True)]
 
-    def find(self, text: str) -> tuple[int, int, Sequence["_Spelling"]] | None:
+    def find(self, text: str) -> tuple[int, int, Sequence[Spelling]] | None:
         """Finds where an option is written.
 
-        A text that begins with something else and names several options chooses none.
+        A text that begins with something else and names several options chooses none; neither does
+        one that only mentions an option ("Neither Passage A", "Passage A discusses").
 
         Returns:
             Where the option begins and where it differs from the others, in characters; and the
@@ -131,54 +110,58 @@ class Options:
         if not matches:
             return None
         first = min(matches, key=lambda match: match.start())
+        before = _SENTENCE_END.split(text[: first.start()])[-1]
         if len(matches) > 1 and text[: first.start()].strip(_MARKUP + " \n\t"):
+            return None
+        if not _BEFORE.fullmatch(before) or (self._labels and _mentions(text[first.end(1) :])):
             return None
         return first.start(), first.start(1) + self.same_letters, self._full
 
     def logprobs_at(
-        self, position: Position, written: bytes, spellings: Sequence["_Spelling"]
+        self,
+        positions: Sequence[Position],
+        written: bytes,
+        spellings: Sequence[Spelling],
+        *,
+        before: bytes = b"",
+        ended: bool = False,
     ) -> tuple[float, ...] | None:
-        """Returns the options' log-probabilities at the position where they differ.
+        """Returns the options' log-probabilities at the first of the positions, where they differ.
 
-        ``written`` is what was generated of the option before, and ``spellings`` are what to
-        compare the tokens with. None if no listed token means an option, or only one is listed.
+        Args:
+            positions: the generated tokens, from the one where the options differ.
+            written: what was generated of the option before.
+            spellings: what to compare the tokens with.
+            before: what the first token holds of the text before the option.
+            ended: whether the model ended its turn after the last position.
+
+        Returns:
+            None if no listed token means an option, or only one token is listed.
         """
 
-        def means(option: int, token: bytes) -> bool:
-            text = written + token if written else token.lstrip(_MARKUP.encode() + b" \n\t")
-            return spellings[option].is_meant_by(text)
+        def match(option: int, after: bytes, token: bytes) -> Match:
+            text = written + after + token
+            if written:
+                return spellings[option].match(text)
+            return max(
+                spellings[option].match(text.removeprefix(before)),
+                spellings[option].match(text.lstrip(_MARKUP.encode() + b" \n\t")),
+            )
 
-        return _sum_by_option(position, len(spellings), means)
+        return sum_by_option(positions, len(spellings), match, ended=ended)
 
-    def exact_logprobs(self, position: Position) -> tuple[float, ...] | None:
+    def exact_logprobs(self, positions: Sequence[Position]) -> tuple[float, ...] | None:
         """As ``logprobs_at``, but counts only tokens that an option begins with to the letter."""
         rests = [rest.encode() for rest in self.rests]
-        return _sum_by_option(
-            position,
-            len(rests),
-            lambda option, token: bool(token.strip()) and rests[option].startswith(token),
-        )
 
+        def match(option: int, after: bytes, token: bytes) -> Match:
+            text, rest = after + token, rests[option]
+            if rest.startswith(text):
+                return Match.SPELLED if text == rest else Match(bool(text.strip()))
+            ended = after and text.startswith(rest) and not text[len(rest) :][:1].isalnum()
+            return Match.ENDED if ended else Match.NONE
 
-class _Spelling:
-    """An option without its spaces, to compare tokens with."""
-
-    def __init__(self, shared: str, rest: str) -> None:
-        # A single letter must match in case.
-        self._any_case = len(shared.encode()) if len(rest) == 1 else None
-        self._option = self._fold((shared + rest).encode())
-
-    def is_meant_by(self, text: bytes) -> bool:
-        text = self._fold(b"".join(text.split()))
-        if self._option.startswith(text):
-            return bool(text)
-        after = text[len(self._option) :][:1]
-        return text.startswith(self._option) and not after.isalnum()
-
-    def _fold(self, text: bytes) -> bytes:
-        if self._any_case is None:
-            return text.lower()
-        return text[: self._any_case].lower() + text[self._any_case :]
+        return sum_by_option(positions, len(rests), match, ended=False)
 
 
 @lru_cache(maxsize=256)
@@ -188,30 +171,46 @@ def parse_options(options: tuple[str, ...]) -> Options:
 
 
 def read_options(
-    options: Options, positions: Sequence[Position], start: int = 0
+    options: Options,
+    positions: Sequence[Position],
+    start: int = 0,
+    end: int | None = None,
+    *,
+    ended: bool = False,
 ) -> tuple[float, ...]:
     """Reads the options' log-likelihoods, up to a constant, at the position of the model's choice.
 
     Args:
         options: the options.
         positions: the generated tokens.
-        start: where the answer begins, in bytes; thinking comes before it.
+        start: where the answer begins, in bytes; reasoning comes before it.
+        end: where it ends.
+        ended: whether the model ended its turn after the last position.
 
     Returns:
-        In the options' order. Tokens that mean the same option are added up. An option that is not
-        listed gets the lowest log-probability that is, which is an upper bound. NaN for all options
-        if the model wrote none of them.
+        In the options' order. Tokens that mean the same option are added up; ``sum_by_option`` says
+        what is made of tokens that begin several options, and of options that are not listed. NaN
+        for all options if the model wrote none of them.
     """
     stream = b"".join(position.token for position in positions)
-    text = stream[start:].decode("utf-8", "replace")
+    # A token may be a fragment of a character; what cannot be decoded keeps its length.
+    text = stream[start:end].decode("utf-8", "surrogateescape")
     if choice := options.find(text):
         begin, differs, spellings = choice
-        first = start + len(text[:begin].encode())
-        target = start + len(text[:differs].encode())
+        first, target = (
+            start + len(text[:place].encode("utf-8", "surrogateescape"))
+            for place in (begin, differs)
+        )
         offset = 0
-        for position in positions:
+        for place, position in enumerate(positions):
             if offset <= target < offset + len(position.token):
-                logprobs = options.logprobs_at(position, stream[first:offset], spellings)
+                logprobs = options.logprobs_at(
+                    positions[place:],
+                    stream[first:offset],
+                    spellings,
+                    before=stream[offset:first],
+                    ended=ended,
+                )
                 if logprobs:
                     return logprobs
             offset += len(position.token)
@@ -227,25 +226,10 @@ def read_next(options: Options, positions: Sequence[Position]) -> tuple[float, .
     without their spaces).
     """
     if not options.same_letters:
-        exact = options.exact_logprobs(positions[0])
-        if logprobs := exact or options.logprobs_at(positions[0], b"", options.bare):
+        exact = options.exact_logprobs(positions)
+        if logprobs := exact or options.logprobs_at(positions, b"", options.bare):
             return logprobs
     return read_options(options, positions)
-
-
-def _sum_by_option(
-    position: Position, number: int, means: Callable[[int, bytes], bool]
-) -> tuple[float, ...] | None:
-    """Adds up the tokens that mean a single option; the lowest listed for an option without any."""
-    sums = [0.0] * number
-    for token, logprob in position.tops:
-        meant = [option for option in range(number) if means(option, token)]
-        if len(meant) == 1:
-            sums[meant[0]] += math.exp(logprob)
-    if not any(sums) or len(position.tops) < 2:
-        return None
-    lowest = min(logprob for _, logprob in position.tops)
-    return tuple(math.log(total) if total else lowest for total in sums)
 
 
 def _pattern(words: Sequence[str]) -> str:

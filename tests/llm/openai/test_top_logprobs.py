@@ -58,11 +58,31 @@ def test_a_choice_asks_a_chat_for_log_probabilities() -> None:
         sure("The", " answer", " is", ":", " Passage"),
         sure("<think>", "Passage", " B", "</think>", "\n\n", "Passage"),
         sure("Passage", " B", "</think>", "Passage"),
+        sure("Sure", "!", " I", " choose", " Passage"),
+        sure("The", " more", " relevant", " passage", " is", " Passage"),
     ],
 )
 def test_options_are_read_where_they_part(before: list[Token]) -> None:
     assert chosen([*before, A]) == pytest.approx([0.64, 0.32])
     assert chosen([*before, A, *sure("**", ".")]) == pytest.approx([0.64, 0.32])
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        sure(" is", " more", " relevant"),
+        sure(" is", " the"),
+        sure(" answers", " the", " query"),
+        sure(" >", " Passage", " B"),
+        sure(",", " not", " Passage", " B"),
+        sure(" (", "the"),
+        sure("\n", "It", " does", " not"),
+        sure(".", " Passage", " B", " does", " not"),
+        sure("更", "相关"),
+    ],
+)
+def test_words_that_state_a_choice_may_follow(after: list[Token]) -> None:
+    assert chosen([PASSAGE, A, *after]) == pytest.approx([0.64, 0.32])
 
 
 @pytest.mark.parametrize("after", [[], sure("."), sure("\n", "\n", "Both")])
@@ -96,6 +116,14 @@ def test_a_token_may_hold_more_than_where_the_options_part() -> None:
         sure("a"),
         sure("A", " or", " B"),
         sure("<think>", "Passage", " A", " is"),
+        sure("Neither", " Passage", " A"),
+        sure("Not", " Passage", " A"),
+        sure("Passage", " A", " is", " not"),
+        sure("Passage", " A", " isn't", " relevant"),
+        sure("Passage", " A", " discusses", " one"),
+        sure("Passage", " A", " and", " Passage", " B"),
+        sure("Passage", " A", " is", " about"),
+        sure("If", " Passage", " A"),
         sure("<think>", "Passage", " A", "</think>"),
         sure("<think>", "Passage", " A", "</think>", "<think>", "Passage", " A"),
     ],
