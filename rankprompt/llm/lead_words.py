@@ -12,11 +12,7 @@ COMPARES = "more|most|better|best|correct|answer"
 _LEAD_WORDS = (
     f"{COMPARES}|all|and|answering|answers|are|based|between|chose|choice|choose|chosen|comparing|"
     "comparison|conclusion|decision|descending|document|final|following|for|from|given|go|grade|hence|"
-<<<<<<< HEAD
     "here|i|i'd|i'll|in|is|it|it's|judgement|judgment|label|letter|listing|my|number|of|on|one|"
-=======
-    "here|i|i'd|i'll|in|is|it|it's|judgement|judgment|label|least|letter|listing|my|number|of|on|one|"
->>>>>>> replies
     "option|order|ordering|output|overall|passage|passages|pick|query|question|ranked|ranking|rating|"
     "relevance|relevant|response|result|say|score|search|select|selected|selection|so|sure|summary|"
     "text|that|the|therefore|these|think|this|thus|to|two|user's|verdict|which|will|with|would|be|your"
