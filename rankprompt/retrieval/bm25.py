@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rankprompt.errors import InputError
-from rankprompt.files.text_lines import is_word
+from rankprompt.files.text_lines import is_word, split_columns
 from rankprompt.retrieval.analyzer import words
 from rankprompt.types import Document
 
@@ -22,6 +22,7 @@ K1, B = 0.9, 0.4
 
 _T = TypeVar("_T")
 
+_FIRST_WITHOUT_WORDS = "first_without_words.txt"
 _MAX_NAMES = 3
 _BATCH = 1000  # texts whose words are strings in memory at the same time
 
@@ -148,16 +149,11 @@ class Index:
         """
         self._engine.save(folder, show_progress=False)
         self._names.save(folder)
+        first = " ".join(self.first_without_words)
+        (folder / _FIRST_WITHOUT_WORDS).write_text(first, "utf-8", "surrogatepass")
 
     @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        language: str,
-        without_words: int,
-        first_without_words: Sequence[str] = (),
-    ) -> "Index":
+    def load(cls, folder: Path, *, language: str, without_words: int) -> "Index":
         """Maps an index that ``save`` wrote; only its vocabulary is read into memory.
 
         Raises:
@@ -169,7 +165,8 @@ class Index:
         names = _Names.load(folder)
         if engine.scores["num_docs"] != len(names):
             raise ValueError(f"{folder}: ids and scores belong to different documents")
-        return cls(engine, names, language, without_words, first_without_words)
+        first = (folder / _FIRST_WITHOUT_WORDS).read_text("utf-8", "surrogatepass")
+        return cls(engine, names, language, without_words, split_columns(first) if first else ())
 
     def search(
         self, queries: Mapping[str, str], depth: int

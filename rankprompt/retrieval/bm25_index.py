@@ -143,7 +143,6 @@ def _build(path: Path, source: IndexSource, documents: Iterable[Document]) -> No
             **source,
             "documents": index.documents,
             "documents_without_words": index.without_words,
-            "first_without_words": index.first_without_words,
         }
         text = json.dumps(description, indent=2, ensure_ascii=False)
         (folder / _DESCRIPTION).write_text(text + "\n", "utf-8", errors="surrogateescape")
@@ -172,7 +171,6 @@ def _load(path: Path, source: IndexSource) -> Index:
         path,
         language=description["language"],
         without_words=description["documents_without_words"],
-        first_without_words=description["first_without_words"],
     )
     if index.documents != description["documents"]:
         raise ValueError(f"it has {index.documents} documents, not {description['documents']}")
