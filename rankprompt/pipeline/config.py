@@ -68,7 +68,8 @@ class DataConfig:
     )
     skip_missing: bool = option(
         False,
-        "Leave candidates without text at their position. Without this option they are an error.",
+        "Leave candidates without text at their position, and queries without text in the order of "
+        "the run. Without this option they are an error.",
     )
 
 
