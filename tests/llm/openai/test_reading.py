@@ -172,7 +172,8 @@ def test_a_content_filter_refuses(body: Body) -> None:
     assert scored(body).problem == "refused"
     for request in (RAW, SCORE):
         ((answer, usage),) = ask(lambda _: body, request)
-        assert (answer.problem, usage.retries) == ("refused", 0)
+        assert answer.problem == "refused"
+        assert usage.retries <= 2
         assert all(map(math.isnan, answer.loglikelihoods))
 
 
