@@ -5,6 +5,7 @@ content as a list of parts, write today's date, and open the model's reasoning. 
 its generation prompt and an answer is found by rendering an answer.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,6 +24,7 @@ _ANSWER = "Passage"
 _SYSTEM = "You are a helpful assistant."
 # The names by which templates ask whether the model shall reason; templates ignore other names.
 _NO_REASONING = {"enable_thinking": False, "thinking": False}
+_DATE = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
 _HARMONY_TURN = "<|start|>assistant"
 _HARMONY_FINAL = "<|channel|>final<|message|>"
 # Marks that open reasoning, and those that close it.
@@ -52,7 +54,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self._tokenizer, self._name = tokenizer, name
-        self._now = datetime.now().astimezone()
+        self._template = ""
         self._system = self._parts = False
         self._after = self.lead = self.signature = ""
         self._problem = ""
@@ -79,10 +81,13 @@ class ChatTemplate:
 
     def _prepare(self) -> str:
         """Finds a form of the turns that the template takes; returns what is wrong with it."""
-        templates = self._tokenizer.chat_template
-        if isinstance(templates, Mapping) and "default" not in templates:
-            names = ", ".join(map(repr, sorted(templates)))
-            return f"it has templates named {names}, and none named 'default'"
+        templates: object = self._tokenizer.chat_template
+        if isinstance(templates, Mapping):
+            if "default" not in templates:
+                names = ", ".join(map(repr, sorted(templates)))
+                return f"it has templates named {names}, and none named 'default'"
+            templates = templates["default"]
+        self._template = _with_date(str(templates), datetime.now().astimezone())
         problem = ""
         for self._system, self._parts in (
             (False, False),
@@ -103,7 +108,8 @@ class ChatTemplate:
         if found := self._find_answer(rendered):
             return found
         plain = not self._system and not self._parts and not self._after and not self.lead
-        dated = self._render(_PROBE, date="some day") != rendered
+        some_day = _with_date(str(templates), datetime.min)
+        dated = self._render(_PROBE, template=some_day) != rendered
         if not plain or dated or self._render(_PROBE, reasoning={}) != rendered:
             self.signature = f"{rendered}{self._after}|{self.lead}"
         return ""
@@ -113,7 +119,7 @@ class ChatTemplate:
         prompt: str,
         answer: str | None = None,
         reasoning: Mapping[str, bool] = _NO_REASONING,
-        date: str = "",
+        template: str = "",
     ) -> str:
         turns = [("system", _SYSTEM)] if self._system else []
         turns += [("user", prompt)] if answer is None else [("user", prompt), ("assistant", answer)]
@@ -123,9 +129,9 @@ class ChatTemplate:
                 {"role": role, "content": [{"type": "text", "text": text}] if self._parts else text}
                 for role, text in turns
             ],
+            chat_template=template or self._template,
             tokenize=False,
             add_generation_prompt=answer is None,
-            strftime_now=lambda form: date or self._now.strftime(form),
             **reasoning,
         )
         return str(rendered)
@@ -154,6 +160,11 @@ class ChatTemplate:
         self._after = after.rstrip(" ")
         self.lead = after[len(self._after) :]
         return ""
+
+
+def _with_date(template: str, now: datetime) -> str:
+    """Writes the date into a template that asks for it."""
+    return _DATE.sub(lambda match: json.dumps(now.strftime(match[2])), template)
 
 
 def _open_mark(turn: str) -> re.Match[str] | None:

@@ -19,7 +19,7 @@ from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cac
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.local.runner import Runner, Ways
 from rankprompt.llm.local.texts import Reading, TextReader
-from rankprompt.llm.local.trials import changing_length, heeds_padding
+from rankprompt.llm.local.trials import changing_length, heeds_padding, trial
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
 __all__ = ["REASONING_TOKENS", "LocalModel", "load"]
@@ -76,7 +76,8 @@ class LocalModel:
         pad = tokenizer.pad_token_id
         if pad is None:
             pad = tokenizer.eos_token_id or 0
-        ways = Ways(heeds_padding(model, pad, name), changing_length(model))
+        tried = trial(model)
+        ways = Ways(heeds_padding(model, tried, pad, name), changing_length(model))
         put = self._chat.signature if self._chat else ""
         self.fingerprint = preparation.fingerprint(
             model, tokenizer, generation, [*([put] if put else []), *map(str, ways.unusual)]
@@ -88,9 +89,9 @@ class LocalModel:
         self._special = special_token_pattern(preparation.special_tokens(tokenizer))
         self._encoded: dict[Request, EncodedRequest] = {}
         caches = prefix_bytes and ways.pads and not self._encoder_decoder
-        self.prefix_cache = prefix_cache_for(model, prefix_bytes) if caches else None
+        self.prefix_cache = prefix_cache_for(model, prefix_bytes, tried) if caches else None
         packs = starts_end and self.prefix_cache and self._device.type == "cpu"
-        self._packer = row_packer_for(model) if packs and not ways.changing_length else None
+        self._packer = row_packer_for(model, tried) if packs and not ways.changing_length else None
         self._packed: set[Request] = set()
         self._runner = Runner(model, pad, generation, ways, self.prefix_cache)
         self._reader = TextReader(tokenizer, generation.get("eos_token_id"))

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local.batches import read_options
 from rankprompt.llm.local.encoding import EncodedRequest
-from rankprompt.llm.local.trials import agrees, row_logits, trial_rows
+from rankprompt.llm.local.trials import Trial, agrees, trial
 
 __all__ = ["LONGEST", "RowPacker", "row_packer_for"]
 
@@ -118,13 +118,13 @@ def _tokens_after_start(request: EncodedRequest) -> int:
     return sum(beyond + len(row.stem) for row in request.rows)
 
 
-def row_packer_for(model: PreTrainedModel) -> RowPacker | None:
+def row_packer_for(model: PreTrainedModel, tried: Trial | None = None) -> RowPacker | None:
     """Returns a row packer for a decoder-only model with a prefix cache, if it obeys such a mask.
 
     A model with positions or masks of its own would give wrong answers unnoticed, so it is tried
     on two rows that begin alike.
     """
-    one, other = trial_rows(model)
+    (one, other), expected = tried or trial(model)
     shared = next(
         place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]
     )
@@ -134,7 +134,6 @@ def row_packer_for(model: PreTrainedModel) -> RowPacker | None:
     prompts = [prompt for prompt, size in zip((-1, 0, 1), sizes, strict=True) for _ in range(size)]
     try:
         with torch.inference_mode():
-            expected = row_logits(model, other)[-1]
             logits = model(
                 input_ids=torch.tensor([[*one[:shared], *ends[0], *ends[1]]], device=model.device),
                 attention_mask=_attention_mask(model, [0] * len(prompts), prompts),
@@ -145,4 +144,4 @@ def row_packer_for(model: PreTrainedModel) -> RowPacker | None:
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         log.debug("this model cannot run several prompts in a row: %s", error)
         return None
-    return RowPacker(model) if agrees(logits, expected, model.dtype) else None
+    return RowPacker(model) if agrees(logits, expected[1][-1], model.dtype) else None

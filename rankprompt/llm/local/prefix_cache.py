@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicLayer
 
 from rankprompt.llm.local.batches import pad_rows
 from rankprompt.llm.local.encoding import EncodedRequest
-from rankprompt.llm.local.trials import agrees, row_logits, trial_rows
+from rankprompt.llm.local.trials import Trial, agrees, trial
 
 __all__ = ["PREFIX_BYTES", "SHORTEST", "Prefix", "PrefixCache", "prefix_cache_for"]
 
@@ -142,23 +142,25 @@ class PrefixCache:
             self.held -= oldest.states.shape[3]
 
 
-def prefix_cache_for(model: PreTrainedModel, limit: int) -> PrefixCache | None:
+def prefix_cache_for(
+    model: PreTrainedModel, limit: int, tried: Trial | None = None
+) -> PrefixCache | None:
     """Returns a prefix cache for a model that can continue from cached keys and values.
 
     Models with sliding windows, recurrent states or layers of different shapes cannot, or not as
     simply, and their wrong answers would go unnoticed. So two rows are tried, with prefixes of
     different lengths and different lengths after them. The cache holds at most ``limit`` bytes.
     """
-    rows = trial_rows(model)
-    lengths = [40, 20]
+    rows, expected = tried or trial(model)
+    # Much padding between the second prefix and what follows it.
+    lengths = [len(rows[0]) // 3, len(rows[1]) * 5 // 6]
     try:
         with torch.inference_mode():
             past = DynamicCache(config=model.config)
-            ids = torch.tensor(rows[:1], device=model.device)
+            ids = torch.tensor([rows[0][:2]], device=model.device)
             model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
             if len({states.shape for layer in _layers(past) for states in layer}) != 1:
                 return None
-            expected = [row_logits(model, row)[-1] for row in rows]
             cache = PrefixCache(model, capacity=sum(map(len, rows)))
             pairs = zip(rows, lengths, strict=True)
             prefixes = [cache.get(tuple(row), [length])[0] for row, length in pairs]
@@ -177,7 +179,7 @@ def prefix_cache_for(model: PreTrainedModel, limit: int) -> PrefixCache | None:
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         log.debug("this model cannot continue from cached prefixes: %s", error)
         return None
-    if not all(map(agrees, continued, expected, [model.dtype] * 2)):
+    if not agrees(continued, torch.stack([logits[-1] for logits in expected]), model.dtype):
         return None
     prefix = prefixes[0]
     cache.clear()

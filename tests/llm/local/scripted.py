@@ -8,7 +8,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 _LIKELY = 9.0
 
 
-def follows(after: Mapping[int, int | Mapping[int, float]], vocabulary: int) -> LlamaForCausalLM:
+def follows(
+    after: Mapping[int, int | Mapping[int, float]], vocabulary: int, positions: int = 2048
+) -> LlamaForCausalLM:
     """A model that writes ``after[token]`` after a token, or any token where that has none.
 
     Several next tokens have logits of their own; those of all others are 0.
@@ -21,7 +23,7 @@ def follows(after: Mapping[int, int | Mapping[int, float]], vocabulary: int) -> 
             intermediate_size=8,
             num_hidden_layers=1,
             num_attention_heads=8,
-            max_position_embeddings=4096,
+            max_position_embeddings=positions,
             pad_token_id=0,
             eos_token_id=1,
             bos_token_id=2,
