@@ -1,14 +1,13 @@
-"""Plans batches of requests, pads them, and reads answers from logits or generated tokens."""
+"""Plans batches of requests, pads them, and reads answers from logits."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local.encoding import EncodedRequest
 
-__all__ = ["pad_rows", "plan_batches", "read_options", "read_texts"]
+__all__ = ["pad_rows", "plan_batches", "read_options"]
 
 # Copying this many tokens of a cached prefix into a batch costs about as much as running one.
 _COPIES = 8
@@ -136,35 +135,12 @@ def read_options(
                 for position, token in enumerate(row.stem)
             )
             for option, token in row.lasts:
-                loglikelihoods[option] = stem + float(scores[-1, token] - norms[-1])
+                loglikelihoods[option] += stem + float(scores[-1, token] - norms[-1])
+            for option, length, tokens in row.stops:
+                others = scores[length].index_fill(
+                    0, torch.tensor(tokens, device=scores.device), -torch.inf
+                )
+                loglikelihoods[option] += float(others.logsumexp(-1) - norms[length])
             index += 1
         answers.append(Answer(tuple(loglikelihoods), request.counts))
     return answers
-
-
-def read_texts(
-    requests: Sequence[Request],
-    generated: Sequence[Sequence[int]],
-    tokenizer: PreTrainedTokenizerBase,
-    end_tokens: int | list[int] | None,
-) -> tuple[list[Answer], int]:
-    """Decodes generated tokens.
-
-    Args:
-        requests: the requests.
-        generated: for each request, the tokens after its prompt, until the slowest text ended.
-        tokenizer: the model's.
-        end_tokens: the tokens that end a text.
-
-    Returns:
-        The answers, and how many generated tokens belong to them, end tokens included.
-    """
-    ends = end_tokens if isinstance(end_tokens, list) else [end_tokens]
-    answers, total = [], 0
-    for request, tokens in zip(requests, generated, strict=True):
-        length = min(request.max_tokens, len(tokens))
-        end = next((index for index in range(length) if tokens[index] in ends), length)
-        total += min(end + 1, length)
-        text = tokenizer.decode(list(tokens[:end]), skip_special_tokens=True)
-        answers.append(Answer(text=str(text)))
-    return answers, total

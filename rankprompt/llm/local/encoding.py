@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request
+from rankprompt.llm.local.chat_template import ChatTemplate
 
 __all__ = ["EncodedRequest", "Row", "encode"]
 
@@ -18,10 +19,14 @@ class Row(NamedTuple):
 
     ``lasts`` has (option, token) for each option that ends with one more token. So options that
     differ only in their last token share a row, and no last token is run; the shortcut is exact.
+    ``stops`` has (option, length, tokens) for an option that is no more than the first ``length``
+    tokens of the stem, and the ``tokens`` with which longer options go on after it: "1" is not
+    meant where "0" follows, if "10" is an option.
     """
 
     stem: tuple[int, ...]
     lasts: tuple[tuple[int, int], ...]
+    stops: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
 
 
 class EncodedRequest(NamedTuple):
@@ -52,6 +57,7 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     request: Request,
     *,
+    chat: ChatTemplate | None = None,
     encoder_decoder: bool = False,
     shortest_start: int | None = None,
 ) -> EncodedRequest:
@@ -60,26 +66,29 @@ def encode(
     A tokenizer may merge the end of the prompt with the start of an option. So prompt and option
     are encoded together, and the context is what all encodings have in common: every option is then
     scored after the same tokens. The options of an encoder-decoder are encoded alone, since the
-    decoder has a sequence of its own. An empty context is replaced by the tokenizer's start or end
-    token, because the first scored token must follow another.
+    decoder has a sequence of its own. An option that other options begin with is scored as "it, and
+    not one of them": else "1" would be at least as likely as "10", whatever the model thinks. In a
+    chat template, an option begins as the template lets an answer begin. An empty context is
+    replaced by the tokenizer's start or end token, because the first scored token must follow
+    another.
 
     Args:
         tokenizer: the model's.
         request: the request.
+        chat: the tokenizer's chat template; None to prepare it, if the request asks for it.
         encoder_decoder: whether the model is an encoder-decoder.
         shortest_start: the fewest tokens of a shared prefix, beyond a shorter one; None for none.
 
     Raises:
-        ModelError: an option has no tokens, or the same ones as another; or the context is empty
-            and the tokenizer has no start token.
+        ModelError: the chat template cannot be used; an option has no tokens, or the same ones as
+            another; or the context is empty and the tokenizer has no start token.
     """
     prompt, options, special = request.prompt, request.options, True
     if request.chat and tokenizer.chat_template:
-        turn = [{"role": "user", "content": prompt}]
-        chat = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        prompt = str(chat)
-        # The template contains the special tokens, and the assistant's turn starts on a new line.
-        options, special = tuple(option.lstrip() for option in options), False
+        chat = chat or ChatTemplate(tokenizer, "this model")
+        prompt = chat.put(prompt)
+        # The template contains the special tokens.
+        options, special = tuple(chat.lead + option.lstrip() for option in options), False
 
     def ids(text: str, special: bool = special) -> tuple[int, ...]:
         return tuple(tokenizer(text, add_special_tokens=special).input_ids)
@@ -103,7 +112,8 @@ def encode(
     lasts: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for option, tail in enumerate(tails):
         lasts.setdefault(tail[:-1], []).append((option, tail[-1]))
-    rows = tuple(Row(stem, tuple(pairs)) for stem, pairs in lasts.items())
+    stops = _stops(tails, list(lasts))
+    rows = tuple(Row(stem, tuple(pairs), stops[stem]) for stem, pairs in lasts.items())
     bounds: tuple[int, ...] = ()
     moved = prompt.find(request.prompt)  # by what the chat template writes before it
     if shortest_start and ends and moved >= 0:
@@ -111,6 +121,20 @@ def encode(
         breaks = [moved + offset for offset in request.breaks]
         bounds = _bounds(ends[: len(context) - 1], breaks, shortest_start)
     return EncodedRequest(context, tuple(map(len, tails)), rows, bounds)
+
+
+def _stops(
+    tails: Sequence[tuple[int, ...]], stems: Sequence[tuple[int, ...]]
+) -> dict[tuple[int, ...], tuple[tuple[int, int, tuple[int, ...]], ...]]:
+    """Finds, for each stem, the options that end within it, each at the first stem that has it."""
+    stops: dict[tuple[int, ...], list[tuple[int, int, tuple[int, ...]]]] = {}
+    for option, tail in enumerate(tails):
+        size = len(tail)
+        longer = {other[size] for other in tails if len(other) > size and other[:size] == tail}
+        if longer:
+            stem = next(stem for stem in stems if stem[:size] == tail)
+            stops.setdefault(stem, []).append((option, size, tuple(sorted(longer))))
+    return {stem: tuple(stops.get(stem, ())) for stem in stems}
 
 
 def _check_options(options: Sequence[str], tails: Sequence[tuple[int, ...]]) -> None:

@@ -4,10 +4,13 @@ from typing import Any
 
 import torch
 from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -77,7 +80,7 @@ def load_pair(
     quieten_transformers()
     try:
         config = AutoConfig.from_pretrained(source, **where)
-        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        auto = _auto_class(config)
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
         model, report = auto.from_pretrained(
             source, config=config, dtype=dtype, output_loading_info=True, **where
@@ -102,6 +105,15 @@ def load_pair(
             "so it cannot continue a text"
         )
     return model, tokenizer
+
+
+def _auto_class(config: PretrainedConfig) -> Any:
+    """Chooses what to load: a model that also sees images is used for its text alone."""
+    if config.is_encoder_decoder:
+        return AutoModelForSeq2SeqLM
+    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoModelForImageTextToText
+    return AutoModelForCausalLM
 
 
 @torch.inference_mode()

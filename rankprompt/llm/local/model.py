@@ -2,24 +2,27 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local import preparation
-from rankprompt.llm.local.batches import pad_rows, plan_batches, read_options, read_texts
+from rankprompt.llm.local.batches import plan_batches
+from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encoding import EncodedRequest, encode
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 from rankprompt.llm.local.packed_rows import row_packer_for
-from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, Prefix, prefix_cache_for
+from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cache_for
 from rankprompt.llm.local.processor import use_threads
+from rankprompt.llm.local.runner import Runner, Ways
+from rankprompt.llm.local.texts import Reading, TextReader
+from rankprompt.llm.local.trials import changing_length, heeds_padding, trial
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
-__all__ = ["LocalModel", "load"]
+__all__ = ["REASONING_TOKENS", "LocalModel", "load"]
 
 log = logging.getLogger("rankprompt")
 
@@ -29,6 +32,8 @@ _BATCH_TOKENS_ACCELERATOR = 32768
 # On a CPU, a forward pass costs as much as some 25 tokens, because it reads all weights. So a batch
 # may end where the next request is shorter; twice 25, since rows are cheaper together.
 _MAX_PADDING = {"cpu": 50}
+# Room for the reasoning of a model that reasons although it is told not to, beside its answer.
+REASONING_TOKENS = 1024
 
 
 class LocalModel:
@@ -66,22 +71,30 @@ class LocalModel:
             self._device.type, _BATCH_TOKENS_ACCELERATOR
         )
         self._encoder_decoder: bool = model.config.is_encoder_decoder
-        self._generation = preparation.greedy_settings(model, tokenizer)
-        self.fingerprint = preparation.fingerprint(model, tokenizer, self._generation)
+        self._chat = ChatTemplate(tokenizer, name) if tokenizer.chat_template else None
+        generation = preparation.greedy_settings(model, tokenizer)
+        pad = tokenizer.pad_token_id
+        if pad is None:
+            pad = tokenizer.eos_token_id or 0
+        tried = trial(model)
+        ways = Ways(heeds_padding(model, tried, pad, name), changing_length(model))
+        put = self._chat.signature if self._chat else ""
+        self.fingerprint = preparation.fingerprint(
+            model, tokenizer, generation, [*([put] if put else []), *map(str, ways.unusual)]
+        )
         if model.dtype != torch.float32:
             preparation.project_in_float32(model)
         prepack(model, trial_outputs)
-        self._pad = tokenizer.pad_token_id
-        if self._pad is None:
-            self._pad = tokenizer.eos_token_id or 0
         self.context_length = preparation.context_length(model, tokenizer)
         self._special = special_token_pattern(preparation.special_tokens(tokenizer))
         self._encoded: dict[Request, EncodedRequest] = {}
-        caches = prefix_bytes and not self._encoder_decoder
-        self.prefix_cache = prefix_cache_for(model, prefix_bytes) if caches else None
+        caches = prefix_bytes and ways.pads and not self._encoder_decoder
+        self.prefix_cache = prefix_cache_for(model, prefix_bytes, tried) if caches else None
         packs = starts_end and self.prefix_cache and self._device.type == "cpu"
-        self._packer = row_packer_for(model) if packs else None
+        self._packer = row_packer_for(model, tried) if packs and not ways.changing_length else None
         self._packed: set[Request] = set()
+        self._runner = Runner(model, pad, generation, ways, self.prefix_cache)
+        self._reader = TextReader(tokenizer, generation.get("eos_token_id"))
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of similar length, longest first; deterministic."""
@@ -125,11 +138,9 @@ class LocalModel:
             with torch.inference_mode():
                 if not scored[0]:
                     return self._generate(requests, encoded)
-                if self._encoder_decoder:
-                    return self._score_decoder(encoded)
                 if self._packer and self._packed.issuperset(requests):
                     return self._packer.score(encoded)
-                return self._score_causal(encoded)
+                return self._runner.score(encoded)
         except RuntimeError as error:
             if not preparation.is_out_of_memory(error):
                 raise
@@ -172,94 +183,43 @@ class LocalModel:
         return encode(
             self._tokenizer,
             request,
+            chat=self._chat,
             encoder_decoder=self._encoder_decoder,
             shortest_start=SHORTEST if self.prefix_cache else None,
         )
 
-    def _score_causal(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Answer], Usage]:
-        rows = [(request, row) for request in encoded for row in request.rows]
-        ids, mask, past, usage = self._suffixes(
-            encoded, [(*request.context, *row.stem) for request, row in rows]
-        )
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        keep = 1 + max(len(row.stem) for _, row in rows)
-        logits = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=past,
-            logits_to_keep=keep,
-            use_cache=past is not None,
-        ).logits
-        firsts = [keep - 1 - len(row.stem) for _, row in rows]
-        return read_options(encoded, logits[:, -keep:], firsts), usage
-
-    def _suffixes(
-        self, encoded: Sequence[EncodedRequest], rows: Sequence[Sequence[int]]
-    ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache | None, Usage]:
-        """Prepares what is left to run of each row after its cached prefix, padded on the left.
-
-        So all rows end together, and so do the positions that are read. A request has as many rows
-        as it has rows of options, or one.
-
-        Returns:
-            The tokens, [rows, longest]; the mask, with the prefixes before them; the prefixes' keys
-            and values, if any; the usage of running the tokens.
-        """
-        starts: list[Prefix | None] = [None] * len(rows)
-        known = computed = 0
-        if self.prefix_cache:
-            starts, known, computed = self.prefix_cache.starts(encoded)
-        suffixes = [
-            row[prefix.length if prefix else 0 :] for row, prefix in zip(rows, starts, strict=True)
-        ]
-        ids, mask, usage = pad_rows(suffixes, self._pad, self._device)
-        past = None
-        if self.prefix_cache and any(starts):
-            past, prefix_mask = self.prefix_cache.assemble(starts)
-            mask = torch.cat([prefix_mask, mask], dim=1)
-        return ids, mask, past, Usage(usage.tokens + computed, usage.padding, known - computed)
-
-    def _score_decoder(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Answer], Usage]:
-        rows = [(request, row) for request in encoded for row in request.rows]
-        contexts = [request.context for request, _ in rows]
-        ids, mask, usage = pad_rows(contexts, self._pad, self._device, right=True)
-        first = self._generation.get("decoder_start_token_id")
-        if first is None:
-            raise ModelError(f"the configuration of {self.name} lacks decoder_start_token_id")
-        width = 1 + max(len(row.stem) for _, row in rows)
-        target = torch.tensor(
-            [[first, *row.stem, *[self._pad] * (width - 1 - len(row.stem))] for _, row in rows],
-            device=self._device,
-        )
-        logits = self._model(input_ids=ids, attention_mask=mask, decoder_input_ids=target).logits
-        decoded = sum(1 + len(row.stem) for _, row in rows)
-        usage = Usage(usage.tokens + decoded, usage.padding + target.numel() - decoded)
-        return read_options(encoded, logits, [0] * len(rows)), usage
-
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]
     ) -> tuple[list[Answer], Usage]:
-        contexts = [request.context for request in encoded]
-        if self._encoder_decoder:
-            past = None
-            ids, mask, usage = pad_rows(contexts, self._pad, self._device, right=True)
-        else:
-            ids, mask, past, usage = self._suffixes(encoded, contexts)
-        generate: Any = self._model.generate
-        output = generate(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=past,
-            do_sample=False,
-            max_new_tokens=max(request.max_tokens for request in requests),
-            pad_token_id=self._pad,
-            **self._generation,
-        )
-        start = 1 if self._encoder_decoder else ids.shape[1]
-        ends = self._generation.get("eos_token_id")
-        answers, written = read_texts(requests, output[:, start:].tolist(), self._tokenizer, ends)
-        return answers, usage._replace(tokens=usage.tokens + written)
+        limits = [request.max_tokens for request in requests]
+        readings, usage = self._write(encoded, limits)
+        # Greedily, the same reasoning is written again, and then all of it.
+        rooms = [
+            min(limit + REASONING_TOKENS, self.context_length - len(one.context))
+            for limit, one in zip(limits, encoded, strict=True)
+        ]
+        unended = [
+            index
+            for index, (answer, _, reasoned) in enumerate(readings)
+            if reasoned and answer.problem in ("thinking", "cut") and rooms[index] > limits[index]
+        ]
+        if unended:
+            again, more = self._write([encoded[i] for i in unended], [rooms[i] for i in unended])
+            usage = Usage(*map(sum, zip(usage, more, strict=True)))
+            for index, reading in zip(unended, again, strict=True):
+                readings[index] = reading
+        return [reading.answer for reading in readings], usage
+
+    def _write(
+        self, encoded: Sequence[EncodedRequest], limits: Sequence[int]
+    ) -> tuple[list[Reading], Usage]:
+        generated, usage = self._runner.generate(encoded, max(limits))
+        readings = [
+            self._reader.read(tokens, limit)
+            for tokens, limit in zip(generated, limits, strict=True)
+        ]
+        written = sum(reading.tokens for reading in readings)
+        return readings, usage._replace(tokens=usage.tokens + written)
 
 
 def load(

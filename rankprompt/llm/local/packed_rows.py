@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local.batches import read_options
 from rankprompt.llm.local.encoding import EncodedRequest
+from rankprompt.llm.local.trials import Trial, agrees, trial
 
 __all__ = ["LONGEST", "RowPacker", "row_packer_for"]
 
@@ -117,29 +118,30 @@ def _tokens_after_start(request: EncodedRequest) -> int:
     return sum(beyond + len(row.stem) for row in request.rows)
 
 
-def row_packer_for(model: PreTrainedModel) -> RowPacker | None:
+def row_packer_for(model: PreTrainedModel, tried: Trial | None = None) -> RowPacker | None:
     """Returns a row packer for a decoder-only model with a prefix cache, if it obeys such a mask.
 
-    A model with positions or masks of its own would give wrong answers unnoticed, so it is tested
-    on a few tokens.
+    A model with positions or masks of its own would give wrong answers unnoticed, so it is tried
+    on two rows that begin alike.
     """
-    last_id = model.config.get_text_config().vocab_size - 1
-    start, ends = [2, 3, 4], ([5, 6], [7, 8])
-    packed = torch.tensor([[*start, *ends[0], *ends[1]]], device=model.device).clamp(max=last_id)
-    alone = torch.tensor([[*start, *ends[1]]], device=model.device).clamp(max=last_id)
+    (one, other), expected = tried or trial(model)
+    shared = next(
+        place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]
+    )
+    ends = one[shared:], other[shared:]
+    sizes = shared, *map(len, ends)
+    positions = [*range(len(one)), *range(shared, len(other))]
+    prompts = [prompt for prompt, size in zip((-1, 0, 1), sizes, strict=True) for _ in range(size)]
     try:
         with torch.inference_mode():
-            expected = model(input_ids=alone).logits[0, -1]
             logits = model(
-                input_ids=packed,
-                attention_mask=_attention_mask(model, [0] * 7, [-1, -1, -1, 0, 0, 1, 1]),
-                position_ids=torch.tensor([[0, 1, 2, 3, 4, 3, 4]], device=model.device),
-                logits_to_keep=torch.tensor([6], device=model.device),
+                input_ids=torch.tensor([[*one[:shared], *ends[0], *ends[1]]], device=model.device),
+                attention_mask=_attention_mask(model, [0] * len(prompts), prompts),
+                position_ids=torch.tensor([positions], device=model.device),
+                logits_to_keep=torch.tensor([len(prompts) - 1], device=model.device),
                 use_cache=False,
             ).logits[0, -1]
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         log.debug("this model cannot run several prompts in a row: %s", error)
         return None
-    tolerance = 0.05 * float(expected.float().std())
-    close = torch.allclose(expected, logits, rtol=0.05, atol=tolerance)
-    return RowPacker(model) if close else None
+    return RowPacker(model) if agrees(logits, expected[1][-1], model.dtype) else None

@@ -14,7 +14,9 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from rankprompt.llm.local.batches import pad_rows
 from rankprompt.llm.local.encoding import EncodedRequest
+from rankprompt.llm.local.trials import Trial, agrees, trial
 
 __all__ = ["PREFIX_BYTES", "SHORTEST", "Prefix", "PrefixCache", "prefix_cache_for"]
 
@@ -140,37 +142,46 @@ class PrefixCache:
             self.held -= oldest.states.shape[3]
 
 
-def prefix_cache_for(model: PreTrainedModel, limit: int) -> PrefixCache | None:
+def prefix_cache_for(
+    model: PreTrainedModel, limit: int, tried: Trial | None = None
+) -> PrefixCache | None:
     """Returns a prefix cache for a model that can continue from cached keys and values.
 
     Models with sliding windows, recurrent states or layers of different shapes cannot, or not as
-    simply, and their wrong answers would go unnoticed. So the model is tested on a few tokens.
-    The cache holds at most ``limit`` bytes.
+    simply, and their wrong answers would go unnoticed. So two rows are tried, with prefixes of
+    different lengths and different lengths after them. The cache holds at most ``limit`` bytes.
     """
-    last_id = model.config.get_text_config().vocab_size - 1
-    ids = torch.arange(2, 10, device=model.device).clamp(max=last_id)[None]
+    rows, expected = tried or trial(model)
+    # Much padding between the second prefix and what follows it.
+    lengths = [len(rows[0]) // 3, len(rows[1]) * 5 // 6]
     try:
         with torch.inference_mode():
             past = DynamicCache(config=model.config)
-            expected = model(input_ids=ids, past_key_values=past, use_cache=True).logits[0, -1]
+            ids = torch.tensor([rows[0][:2]], device=model.device)
+            model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
             if len({states.shape for layer in _layers(past) for states in layer}) != 1:
                 return None
-            cache = PrefixCache(model, capacity=8)
-            prefix, _ = cache.get(tuple(ids[0].tolist()), [5])
-            half, mask = cache.assemble([prefix])
+            cache = PrefixCache(model, capacity=sum(map(len, rows)))
+            pairs = zip(rows, lengths, strict=True)
+            prefixes = [cache.get(tuple(row), [length])[0] for row, length in pairs]
+            half, mask = cache.assemble(prefixes)
+            ends = [row[length:] for row, length in zip(rows, lengths, strict=True)]
+            ids, end_mask, _ = pad_rows(ends, 0, model.device)
+            mask = torch.cat([mask, end_mask], dim=1)
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
             continued = model(
-                input_ids=ids[:, 5:],
-                attention_mask=torch.cat([mask, torch.ones_like(ids[:, 5:])], dim=1),
-                position_ids=torch.arange(5, 8, device=model.device)[None],
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
                 past_key_values=half,
                 use_cache=True,
-            ).logits[0, -1]
+            ).logits[:, -1]
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         log.debug("this model cannot continue from cached prefixes: %s", error)
         return None
-    tolerance = 0.05 * float(expected.float().std())
-    if not torch.allclose(expected, continued, rtol=0.05, atol=tolerance):
+    if not agrees(continued, torch.stack([logits[-1] for logits in expected]), model.dtype):
         return None
+    prefix = prefixes[0]
     cache.clear()
     cache.capacity = limit // (prefix.states.nbytes // prefix.length)
     return cache

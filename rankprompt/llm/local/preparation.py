@@ -1,7 +1,7 @@
 """Prepares a loaded model for answering, and describes it by fingerprint and context length."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -23,6 +23,8 @@ __all__ = [
 
 GenerationSettings: TypeAlias = dict[str, int | list[int]]
 """Names and ids of the tokens that start and end a generated text."""
+
+_NO_LIMIT = 2**20
 
 
 def project_in_float32(model: PreTrainedModel) -> None:
@@ -63,18 +65,28 @@ def greedy_settings(
     }
     if settings["eos_token_id"] is None:
         settings["eos_token_id"] = tokenizer.eos_token_id
+    if settings["decoder_start_token_id"] is None and model.config.is_encoder_decoder:
+        # As transformers does.
+        settings["decoder_start_token_id"] = settings["bos_token_id"]
+        if settings["bos_token_id"] is None:
+            raise ModelError("the model's configuration lacks `decoder_start_token_id`")
     model.generation_config = type(own)()
     return {name: value for name, value in settings.items() if value is not None}
 
 
 def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Returns the maximum length of prompt and answer together, in tokens."""
+    """Returns the maximum length of prompt and answer together, in tokens.
+
+    Relative positions have no limit: the 512 of T5 and its tokenizer is what it was trained with.
+    """
     config = model.config.get_text_config()
+    if hasattr(config, "relative_attention_num_buckets"):
+        return _NO_LIMIT
     limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
     limits.append(tokenizer.model_max_length)
     # A tokenizer without a limit has 10^30.
     usable = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**9]
-    return min(usable, default=2**20)
+    return min(usable, default=_NO_LIMIT)
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
@@ -110,12 +122,13 @@ def fingerprint(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     generation: Mapping[str, int | list[int]],
+    more: Sequence[str] = (),
 ) -> str:
     """Digests all that answers depend on: weights, number format, config, tokenizer, template.
 
     Every number of a tensor counts, through the integer sum of the tensor's raw bits, which is as
     fast as memory (hashing 10 GB would take half a minute); their order counts through a sample of
-    1,024 numbers.
+    1,024 numbers. ``more`` is what else answers depend on; most models have nothing.
     """
     digest = blake2b(digest_size=16)
     for name, tensor in _tensors(model):
@@ -131,6 +144,8 @@ def fingerprint(
     config = json.loads(model.config.to_json_string())
     config.pop("transformers_version", None)
     digest.update(json.dumps([config, generation], sort_keys=True).encode())
+    if more:
+        digest.update(json.dumps(list(more)).encode())
     return digest.hexdigest()
 
 

@@ -50,7 +50,8 @@ def test_options_with_a_shared_stem_share_a_row() -> None:
         (
             Row((passage,), ((0, a), (1, b))),
             Row((), ((2, a),)),
-            Row((passage, a), ((3, mark),)),
+            # " Passage A" ends within this one, and is not meant where "?" follows.
+            Row((passage, a), ((3, mark),), ((0, 2, (mark,)),)),
         ),
     )
     assert encoded.length == len(ids(PROMPT)) + 2

@@ -1,3 +1,5 @@
+import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,21 @@ from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request, Usage
 from rankprompt.llm.local.model import LocalModel
 from tests.llm import tiny
+from tests.llm.local import scripted
 from tests.llm.local.small_models import PROMPTS, SCORED, WRITTEN, ids, load, plain
 
 
-def one_by_one(model: Any, prompt: str, option: str) -> float:
-    """The log-likelihood of an option, a token at a time, each in a run of its own."""
+def one_by_one(model: Any, prompt: str, option: str, then: int | None = None) -> float:
+    """The log-likelihood of an option, a token at a time, each in a run of its own.
+
+    With ``then``, that of this token after the option.
+    """
     total = 0.0
     before = ids(prompt)
+    tokens = ids(option) if then is None else [*ids(option), then]
+    first = 0 if then is None else len(tokens) - 1
     with torch.inference_mode():
-        for place, token in enumerate(tokens := ids(option)):
+        for place, token in list(enumerate(tokens))[first:]:
             if model.config.is_encoder_decoder:
                 decoded = [model.config.decoder_start_token_id, *tokens[:place]]
                 end = [model.config.eos_token_id]
@@ -31,6 +39,25 @@ def one_by_one(model: Any, prompt: str, option: str) -> float:
     return total
 
 
+def by_the_plain_model(model: Any, request: Request) -> list[float]:
+    """The options' log-likelihoods; that of one that others begin with is "it, and not they"."""
+    return [
+        one_by_one(model, request.prompt, option)
+        + log_of_others(model, request.prompt, option, request.options)
+        for option in request.options
+    ]
+
+
+def log_of_others(model: Any, prompt: str, option: str, options: tuple[str, ...]) -> float:
+    """How likely it is that no longer option goes on after this one."""
+    own = ids(option)
+    longer = {
+        ids(one)[len(own)] for one in options if one != option and ids(one)[: len(own)] == own
+    }
+    going_on = [one_by_one(model, prompt, option, then=token) for token in longer]
+    return math.log1p(-sum(map(math.exp, going_on)))
+
+
 # Scoring
 
 
@@ -38,7 +65,7 @@ def test_loglikelihoods_are_those_of_the_plain_model(folder: Path) -> None:
     model, reference = load(folder), plain(folder)
     answers, usage = model.answer(SCORED)
     for request, answer in zip(SCORED, answers, strict=True):
-        expected = [one_by_one(reference, request.prompt, option) for option in request.options]
+        expected = by_the_plain_model(reference, request)
         assert answer.loglikelihoods == pytest.approx(expected, abs=1e-4)
         assert answer.tokens == tuple(len(ids(option)) for option in request.options)
         assert answer.text == ""
@@ -62,8 +89,8 @@ def test_options_of_one_token_cost_one_row(llama: Path) -> None:
     (answer,), usage = model.answer([Request(prompt, (" A", " B"))])
     assert usage == Usage(len(ids(prompt)), 0)
     for option, loglikelihood in zip((" A", " B"), answer.loglikelihoods, strict=True):
-        # " A A" forces the full computation of " A" beside it.
-        (full,), usage = model.answer([Request(prompt, (option, option + " A", " Passage B"))])
+        # Two options of two tokens and different stems force three rows.
+        (full,), usage = model.answer([Request(prompt, (option, " Answer A", " Passage B"))])
         assert sum(usage) == 3 * (len(ids(prompt)) + 1)
         assert full.loglikelihoods[0] == pytest.approx(loglikelihood, abs=1e-4)
 
@@ -89,6 +116,27 @@ def test_usage_counts_tokens_and_padding_apart(folder: Path) -> None:
     _, both = model.answer([short, long])
     assert both.tokens == one.tokens + other.tokens
     assert both.padding == len(ids(long.prompt)) - len(ids(short.prompt))
+
+
+def test_a_number_is_not_meant_where_a_longer_one_is_written() -> None:
+    # As each digit is a token, "1" begins "10", "11" and "12".
+    model, request = tiny.llama(3).eval(), Request("Which?", tuple(map(str, range(1, 13))))
+    expected = by_the_plain_model(model, request)
+    (answer,), _ = LocalModel(model, tiny.tokenizer(), name="tiny").answer([request])
+    assert answer.loglikelihoods == pytest.approx(expected, abs=1e-4)
+    # All that the model could write, each counted once.
+    assert sum(map(math.exp, answer.loglikelihoods)) < 1
+
+
+@pytest.mark.parametrize("favourite", ["1", "10", "12"])
+def test_the_number_that_the_model_would_write_is_chosen(favourite: str) -> None:
+    words = tiny.tokenizer()
+    path = [*ids("?"), *ids(favourite), 1]
+    model = scripted.follows(dict(pairwise(path)), len(words))
+    options = tuple(map(str, range(1, 13)))
+    (answer,), _ = LocalModel(model, words, name="tiny").answer([Request("?", options)])
+    best = max(range(12), key=answer.loglikelihoods.__getitem__)
+    assert options[best] == favourite
 
 
 # Generation

@@ -1,0 +1,68 @@
+"""Reads answers from generated tokens: the text up to the model's end, without its reasoning."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
+
+from rankprompt.llm.base import Answer, Problem
+from rankprompt.llm.local.preparation import special_tokens
+from rankprompt.llm.reasoning import strip_reasoning
+from rankprompt.llm.special_tokens import special_token_pattern
+
+__all__ = ["Reading", "TextReader"]
+
+
+class Reading(NamedTuple):
+    """An answer, how many tokens were written for it, and whether reasoning was among them."""
+
+    answer: Answer
+    tokens: int
+    reasoned: bool
+
+
+class TextReader:
+    """Decodes what a model generated.
+
+    Args:
+        tokenizer: the model's.
+        end_tokens: the tokens that end a text.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, end_tokens: int | list[int] | None
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._ends = end_tokens if isinstance(end_tokens, list) else [end_tokens]
+        self._special = special_token_pattern(special_tokens(tokenizer))
+
+    def read(self, generated: Sequence[int], limit: int) -> Reading:
+        """Reads an answer.
+
+        Args:
+            generated: the tokens after the prompt, until the slowest text of a batch ended.
+            limit: how many of them may belong to this text.
+        """
+        length = min(limit, len(generated))
+        end = next((index for index in range(length) if generated[index] in self._ends), length)
+        text, reasoned = self._answer_text(list(generated[:end]))
+        problem: Problem = "" if end < length else "cut"
+        if text is None:
+            problem = "thinking"
+        elif not text.strip() and not problem:
+            problem = "empty"
+        shown = text if problem in ("", "cut") else None
+        return Reading(Answer(text=shown or "", problem=problem), min(end + 1, length), reasoned)
+
+    def _answer_text(self, tokens: list[int]) -> tuple[str | None, bool]:
+        """Returns the text after the reasoning, None if that did not end; and whether there is any.
+
+        The marks of reasoning may be special tokens, which a decoder leaves out.
+        """
+        whole = str(self._tokenizer.decode(tokens, skip_special_tokens=False))
+        answer = strip_reasoning(whole)
+        if answer == whole:
+            return str(self._tokenizer.decode(tokens, skip_special_tokens=True)), False
+        if answer is not None and self._special:
+            answer = self._special.sub("", answer)
+        return answer, True
