@@ -159,8 +159,9 @@ def _longest(folder: Path) -> int:
     ):
         if (folder / name).is_file():
             try:
-                value = json.loads((folder / name).read_text("utf-8")).get(key)
-            except (OSError, ValueError, AttributeError) as error:
+                content = json.loads((folder / name).read_text("utf-8"))
+                value = content.get(key)
+            except (OSError, ValueError, AttributeError, RecursionError) as error:
                 raise ModelError(f"cannot read {folder / name}: {error}") from error
             # transformers writes 1e30 for no limit; RoBERTa has 514 positions for 512 tokens.
             if isinstance(value, int) and 0 < value < 10**6:
