@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from rankprompt.datasets.base import Collection
 from rankprompt.errors import InputError
-from rankprompt.files.atomic_folder import build_beside
+from rankprompt.files.atomic_folder import build_beside, remove_abandoned
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.files.manifest import describe_file, versions
 from rankprompt.retrieval.bm25 import Index
@@ -122,6 +122,7 @@ def open_index(
                 shutil.rmtree(path)
         _build(path, source, documents())
         if folder is None:
+            remove_abandoned(path.parent, f"{prefix}-*")
             for old in path.parent.glob(f"{prefix}-*"):
                 if old != path:
                     shutil.rmtree(old, ignore_errors=True)
