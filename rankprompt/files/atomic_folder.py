@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rankprompt.files.file_lock import hold
 
-__all__ = ["build_beside", "remove_abandoned"]
+__all__ = ["build_beside", "remove_abandoned", "swap"]
 
 _BUILDING = "-building-"
 _TRIALS, _PAUSES, _PAUSE = 10, 50, 0.02
@@ -39,6 +39,28 @@ def build_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def swap(new: Path, target: Path, old: Path) -> None:
+    """Puts a folder in another's place.
+
+    Args:
+        new: the folder; on the same disk as the others.
+        target: the folder to replace, whose permissions are kept; it may be missing.
+        old: where the replaced folder goes.
+
+    Raises:
+        OSError: it cannot be replaced; the target is unchanged.
+    """
+    if target.exists():
+        shutil.copymode(target, new)
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
 
 
 def remove_abandoned(parent: Path, targets: str) -> None:

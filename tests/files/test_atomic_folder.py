@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rankprompt.files import file_lock as locking
-from rankprompt.files.atomic_folder import build_beside
+from rankprompt.files.atomic_folder import build_beside, swap
 
 # Holds a folder until it is killed.
 SCRIPT = """
@@ -100,3 +100,24 @@ def test_where_there_are_no_locks_nothing_is_removed(
     with build_beside(tmp_path / "index"):
         assert len(list(tmp_path.iterdir())) == 2
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
+    new, target, old = (tmp_path / name for name in ("new", "target", "old"))
+    new.mkdir()
+    swap(new, target, old)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    new.mkdir()
+    (target / "mine").write_text("text")
+    swap(new, target, old)
+    assert (list(target.iterdir()), (old / "mine").read_text()) == ([], "text")
+
+
+def test_what_cannot_be_replaced_is_back_in_its_place(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "mine").write_text("text")
+    with pytest.raises(FileNotFoundError):
+        swap(tmp_path / "missing", target, tmp_path / "old")
+    assert (target / "mine").read_text() == "text"
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
