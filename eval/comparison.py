@@ -7,9 +7,13 @@ of Statistics 6, 1979), which is implemented here.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
 from rankprompt.eval.scoring import Scores
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 __all__ = [
     "RESAMPLES", "Comparison", "Interval", "MeanScore", "compare", "draws_for", "holm", "interval",
@@ -244,7 +248,7 @@ def interval(
     return Interval(float(ends.low), float(ends.high))
 
 
-def _generator(seed: int) -> "np.random.Generator":
+def _generator(seed: int) -> "Generator":
     import numpy as np
 
     if seed < 0:

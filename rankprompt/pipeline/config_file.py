@@ -49,7 +49,7 @@ def config_from_dict(content: Mapping[str, Any], source: str) -> RerankConfig:
     _check_names(RerankConfig(), content, source, "")
     try:
         # As JSON: pydantic is strict with its types, and yet takes a text for a path.
-        return parse_as(RerankConfig, json.dumps(content))
+        return parse_as(RerankConfig, json.dumps(content, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:  # TypeError: a date of TOML
         raise InputError(f"{source}: {error}") from error
 

@@ -205,7 +205,7 @@ def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStude
         card = read_as(_Card, path / "ck.json")
         weights = (path / "ck.safetensors").read_bytes()
         if card.form != _FORM or card.model != "ck":
-            raise ValueError(f"form {card.form} of {card.model!r} is not known")
+            raise ValueError(f"form {card.form} of {card.model!r:.40} is not known")
         if card.weights != digest(weights):
             raise ValueError("ck.safetensors is not the file that ck.json describes")
         tensors = load_tensors(weights)
@@ -221,8 +221,8 @@ def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStude
     ):
         if present != expected:
             raise ModelError(
-                f"{folder}: this CK student was made with another {noun} ({trained.source}, "
-                f"fingerprint {expected}) than {encoder.source} ({present}); give that one, or "
+                f"{folder}: this CK student was made with another {noun} ({trained.source:.200}, "
+                f"fingerprint {expected:.40}) than {encoder.source} ({present}); give that one, or "
                 "train it anew"
             )
     try:
