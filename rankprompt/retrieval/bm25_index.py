@@ -165,7 +165,7 @@ def _load(path: Path, source: IndexSource) -> Index:
     description = json.loads((path / _DESCRIPTION).read_text("utf-8", errors="surrogateescape"))
     actual, wanted = _identity(description), _identity(source)
     differences = "; ".join(
-        f"{key} {description.get(key)!r}, not {value!r}"
+        f"{key} {description.get(key)!r:.200}, not {value!r}"
         for key, value in source.items()
         if actual.get(key) != wanted[key]
     )

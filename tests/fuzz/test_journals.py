@@ -73,7 +73,9 @@ def test_values_with_the_right_checksum(quick: Path) -> None:
         rng = random.Random(seed)
         value = mutate(rng, stored)
         begin(path, content)
-        replace(path, key, value, value.decode() if rng.random() < 0.5 and is_text(value) else value)
+        replace(
+            path, key, value, value.decode() if rng.random() < 0.5 and is_text(value) else value
+        )
 
         def read() -> None:
             nonlocal kept

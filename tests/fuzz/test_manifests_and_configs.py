@@ -104,7 +104,7 @@ def mutate_toml(rng: random.Random, content: bytes) -> bytes:
     if rng.random() < 0.4:
         return mutate_bytes(rng, content)
     values = (
-        "true", "-1", "0", "1.5", "1e400", "nan", '"text"', '""', "[]", "[1]", "{a = 1}", "1979-05-27",
+        "true", "-1", "0", "1.5", "1e400", "nan", '"text"', '""', "[]", "{a = 1}", "2026-11-30",
         "99999999999999999999", "9" * 5000, "[" * 10_000 + "]" * 10_000, "'3'", "0x10", "3.0",
     )  # fmt: skip
     name, _, old = lines[index].partition(" = ")
@@ -115,13 +115,12 @@ def mutate_toml(rng: random.Random, content: bytes) -> bytes:
 
 def test_a_configuration(tmp_path: Path) -> None:
     path = tmp_path / "job.toml"
-    path.write_text(
-        "".join(
-            f"[{group}]\n{format_toml({name: one for name, one in table.items() if one is not None})}"
-            for group, table in as_dict(CONFIG).items()
-            if isinstance(table, dict)
-        )
-    )
+    text = ""
+    for group, table in as_dict(CONFIG).items():
+        if isinstance(table, dict):
+            given = {name: value for name, value in table.items() if value is not None}
+            text += f"[{group}]\n{format_toml(given)}"
+    path.write_text(text)
 
     def read() -> None:
         import tomllib

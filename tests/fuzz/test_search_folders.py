@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     history = finish(folder, generations=2).history
     measures = {"accuracy": 0.5, "reward": 1.25}
-    splits = {split: measures for split in ("search", "calibration", "test")}
+    splits = dict.fromkeys(("search", "calibration", "test"), measures)
     result = {
         "task": "task.toml",
         "scores": {"seed": splits, "winner": splits},
@@ -62,7 +62,9 @@ def test_a_folder_that_is_resumed(run: Path, tmp_path: Path, name: str) -> None:
         lines = content.splitlines(keepends=True)
         index = random.Random(seed).randrange(len(lines))
         lines[index] = mutate(random.Random(seed), lines[index]) if len(lines) < 200 else b""
-        mutated = mutate(random.Random(seed), content) if name != "history.jsonl" else b"".join(lines)
+        mutated = (
+            mutate(random.Random(seed), content) if name != "history.jsonl" else b"".join(lines)
+        )
         (folder / name).write_bytes(mutated)
 
         def read() -> None:
