@@ -7,13 +7,9 @@ of Statistics 6, 1979), which is implemented here.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
 from rankprompt.eval.scoring import Scores
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 __all__ = [
     "RESAMPLES", "Comparison", "Interval", "MeanScore", "compare", "draws_for", "holm", "interval",
@@ -248,12 +244,12 @@ def interval(
     return Interval(float(ends.low), float(ends.high))
 
 
-def _generator(seed: int) -> "Generator":
-    import numpy as np
+def _generator(seed: int) -> object:
+    from numpy.random import default_rng
 
     if seed < 0:
         raise InputError(f"`seed` must be at least 0, not {seed}")
-    return np.random.default_rng(seed)
+    return default_rng(seed)
 
 
 def _compare(
