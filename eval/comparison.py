@@ -166,9 +166,17 @@ def interval(
         batch=max(1, _BATCH_CELLS // len(values)),
         confidence_level=Interval.level,
         method="BCa",
-        rng=np.random.default_rng(seed),
+        rng=_generator(seed),
     ).confidence_interval
     return Interval(float(ends.low), float(ends.high))
+
+
+def _generator(seed: int) -> object:
+    from numpy.random import default_rng
+
+    if seed < 0:
+        raise InputError(f"`seed` must be at least 0, not {seed}")
+    return default_rng(seed)
 
 
 def _compare(
@@ -197,7 +205,7 @@ def _compare(
             n_resamples=resamples or draws_for(count),
             batch=max(1, _BATCH_CELLS // count),
             alternative="two-sided",
-            rng=np.random.default_rng(seed),
+            rng=_generator(seed),
         )
         randomisation = min(1.0, float(test.pvalue))
     return Comparison(

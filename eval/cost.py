@@ -1,11 +1,11 @@
 """The cost of a run by the manifest beside it; what the manifest does not say is unknown."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rankprompt.errors import InputError
+from rankprompt.files.json_schema import parse_json, read_text
 from rankprompt.files.manifest import describe_file, manifest_path
 
 __all__ = ["Cost", "read_cost"]
@@ -51,7 +51,7 @@ def read_cost(run: Path) -> Cost:
         return Cost("the file beside it is no manifest")
     if not path.exists():
         return Cost(f"no manifest beside it ({path.name})")
-    manifest = _mapping(json.loads(path.read_text("utf-8")))
+    manifest = _mapping(parse_json(read_text(path)))
     digest = _mapping(manifest.get("output")).get("blake2b")
     if digest is None:
         return Cost(f"{path.name} does not say which run it belongs to")

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,8 @@ from rankprompt.eval.rank_movement import BANDS
 from rankprompt.eval.report import Report
 from rankprompt.eval.report_page import format_page
 from rankprompt.eval.report_plots import plots_of
-from rankprompt.files import write_together
+from rankprompt.files import write_atomically, write_together
+from rankprompt.files.atomic_folder import build_beside, swap
 
 __all__ = ["write_report"]
 
@@ -30,13 +32,21 @@ _LATEX = str.maketrans(
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
 
+_NAME = re.compile(
+    r"report\.json|(means|comparisons|queries|movement|ceiling|costs)\.csv|scores\.(tex|md)"
+    r"|(intervals|cost-\w+|differences-\d+|movement-\d+|ceiling)\.(svg|png)"
+)
+"""The name of a file of a report."""
+
+
 def write_report(report: Report, output: Path, folder: Path | None = None) -> list[Path]:
     """Writes the page, and with a folder the data, tables and plots: all files or none.
 
     Args:
         report: the evaluation.
         output: the page.
-        folder: is made where it is missing; other files in it stay.
+        folder: is made where it is missing. One that holds only files of an earlier report is
+            replaced whole; other files in it stay.
 
     Returns:
         The files written, the page first.
@@ -44,15 +54,44 @@ def write_report(report: Report, output: Path, folder: Path | None = None) -> li
     Raises:
         InputError: a file cannot be written; files that were there are unchanged.
     """
-    contents: dict[Path, str | bytes] = {output: format_page(report)}
-    if folder is not None:
-        contents |= {folder / name: content for name, content in _files(report)}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
-    write_together(contents)
-    return list(contents)
+    page = format_page(report)
+    if folder is None:
+        write_atomically(output, page)
+        return [output]
+    files = dict(_files(report))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = {path.name for path in folder.iterdir() if not _is_of_report(path)}
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    place = folder.resolve()
+    in_use = place == Path.cwd() or any(
+        place in path.parents for path in (Path.cwd(), output.resolve())
+    )
+    if others or in_use:
+        # Its own files alone are replaced, and the page last: no page is newer than its files.
+        write_together({**{folder / name: text for name, text in files.items()}, output: page})
+    else:
+        _replace_folder(place, files, output, page)
+    return [output, *(folder / name for name in files)]
+
+
+def _is_of_report(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and bool(_NAME.fullmatch(path.name))
+
+
+def _replace_folder(
+    folder: Path, files: Mapping[str, str | bytes], output: Path, page: str
+) -> None:
+    """Puts a new folder in the place of the old one, and then the page."""
+    try:
+        with build_beside(folder) as scratch:
+            new = scratch / "new"
+            new.mkdir()
+            write_together({new / name: content for name, content in files.items()})
+            write_together({output: page}, ready=lambda: swap(new, folder, scratch / "old"))
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
 
 
 def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:

@@ -1,13 +1,38 @@
 """The checkpoint of a search between two generations, as JSON text."""
 
 import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
+from rankprompt.files.json_schema import parse_as
 from rankprompt.search.individual import Individual
 from rankprompt.search.search_state import SearchState
 
-__all__ = ["format_checkpoint", "parse_checkpoint", "restore"]
+__all__ = ["Checkpoint", "format_checkpoint", "parse_checkpoint", "restore"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a search, as ``format_checkpoint`` describes it."""
+
+    generation: int
+    population: list[int]
+    best: int | None
+    improved: int
+    renewed: int
+    seconds: float
+    rng: tuple[int, tuple[int, ...], float | None]
+    logbook: list[dict[str, int | float | None]]
+    history_bytes: int
+    history_digest: str
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    state: str
+    digest: str
 
 
 def format_checkpoint(state: SearchState, *, history_bytes: int, history_digest: str) -> str:
@@ -33,37 +58,52 @@ def format_checkpoint(state: SearchState, *, history_bytes: int, history_digest:
     return json.dumps({"state": content, "digest": _digest(content)}) + "\n"
 
 
-def parse_checkpoint(text: str) -> dict[str, Any]:
+def parse_checkpoint(text: str) -> Checkpoint:
     """Reads a checkpoint.
 
     Raises:
         ValueError: it is damaged.
     """
+    sealed = parse_as(_Sealed, text)
+    if sealed.digest != _digest(sealed.state):
+        raise ValueError("the checkpoint does not match its digest")
+    checkpoint = parse_as(Checkpoint, sealed.state)
     try:
-        whole = json.loads(text)
-        if whole["digest"] != _digest(whole["state"]):
-            raise ValueError("the checkpoint does not match its digest")
-        checkpoint: dict[str, Any] = json.loads(whole["state"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a checkpoint: {error}") from error
+        random.Random().setstate(checkpoint.rng)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"not the state of a random generator: {error}") from error
+    numbers = [checkpoint.generation, checkpoint.history_bytes, checkpoint.seconds]
+    if not all(number >= 0 for number in numbers):
+        raise ValueError("a number is below 0")
     return checkpoint
 
 
-def restore(state: SearchState, checkpoint: dict[str, Any], history: list[Individual]) -> None:
-    """Restores a new search; ``history`` is the part that belongs to the checkpoint."""
+def restore(state: SearchState, checkpoint: Checkpoint, history: Sequence[Individual]) -> None:
+    """Restores a new search.
+
+    Args:
+        state: the new search.
+        checkpoint: the checkpoint.
+        history: the part of the history that belongs to it.
+
+    Raises:
+        ValueError: the checkpoint names an individual that the history lacks; the search is as new.
+    """
+    members = [*checkpoint.population, *([] if checkpoint.best is None else [checkpoint.best])]
+    if not all(0 <= number < len(history) for number in members):
+        raise ValueError("the checkpoint names an individual that the history lacks")
     state.archive.recall(
         (state.seed.template(individual.genome), individual.rungs) for individual in history
     )
-    state.history = history
-    state.population = [history[number] for number in checkpoint["population"]]
-    state.best = None if checkpoint["best"] is None else history[checkpoint["best"]]
-    for row in checkpoint["logbook"]:
+    state.history = list(history)
+    state.population = [history[number] for number in checkpoint.population]
+    state.best = None if checkpoint.best is None else history[checkpoint.best]
+    for row in checkpoint.logbook:
         state.logbook.record(**row)
-    state.generation, state.seconds = checkpoint["generation"], checkpoint["seconds"]
-    state.improved, state.renewed = checkpoint["improved"], checkpoint["renewed"]
-    version, words, spare_draw = checkpoint["rng"]
-    state.rng.setstate((version, tuple(words), spare_draw))
+    state.generation, state.seconds = checkpoint.generation, checkpoint.seconds
+    state.improved, state.renewed = checkpoint.improved, checkpoint.renewed
+    state.rng.setstate(checkpoint.rng)
 
 
 def _digest(content: str) -> str:
-    return blake2b(content.encode(), digest_size=16).hexdigest()
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

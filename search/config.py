@@ -80,6 +80,9 @@ class SearchConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"`{name}` must be at least {least}, not {value}")
+        for name, most in {"population": 100_000, "offspring": 100_000, "rungs": 30}.items():
+            if getattr(self, name) > most:
+                raise InputError(f"`{name}` must be at most {most}, not {getattr(self, name)}")
         for name in ("tournament", "acceptance", "calibrated"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(
@@ -115,6 +118,9 @@ class EvolveConfig:
         threads: as for ``load_model``.
         max_prompts: ends the search, at the end of a generation, after this many prompts that this
             process sent to the model; calibration and test come on top. None never.
+
+    Raises:
+        InputError: a number is out of range.
     """
 
     task: Path
@@ -126,3 +132,11 @@ class EvolveConfig:
     batch_tokens: int | None = None
     threads: int | None = None
     max_prompts: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_tokens", "threads", "max_prompts"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"`{name}` must be at least 1, not {value}")
+        if self.threads is not None and self.threads > 1024:
+            raise InputError(f"`threads` must be at most 1024, not {self.threads}")

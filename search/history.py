@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from zlib import crc32
 
+from rankprompt.files.json_schema import parse_as
 from rankprompt.search.individual import Individual, genome_digits
 
 __all__ = [
@@ -20,6 +22,25 @@ __all__ = [
 _KEYS = (
     "number", "generation", "parents", "genome", "text", "length", "tokens", "score", "new",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Line:
+    number: int
+    generation: int
+    parents: tuple[int, ...]
+    genome: str
+    text: str
+    length: int
+    tokens: int
+    score: float | None
+    new: bool
+    check: str
+    rungs: tuple[float | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not set(self.genome) <= {"0", "1"}:
+            raise ValueError("a genome is written in 0 and 1")
 
 
 def record(individual: Individual) -> dict[str, object]:
@@ -40,19 +61,22 @@ def parse_history(content: bytes, *, pareto: bool) -> list[Individual]:
     """Reads lines of ``history.jsonl``; ``pareto`` is as in ``SearchConfig``.
 
     Raises:
-        ValueError: a line is not JSON, or does not match its checksum.
-        KeyError: a line lacks a key.
-        TypeError: a value has the wrong type.
+        ValueError: a line is not JSON, lacks a key, holds a value of another type, or does not
+            match its checksum.
     """
     individuals = []
-    for line in content.decode().splitlines():
-        fields = json.loads(line)
+    for text in content.decode().splitlines():
+        line = parse_as(_Line, text)
+        fields = json.loads(text)
         if fields.pop("check") != _checksum(fields):
             raise ValueError("a line does not match its checksum")
-        fields["parents"] = tuple(fields["parents"])
-        fields["genome"] = tuple(digit == "1" for digit in fields["genome"])
-        rungs = tuple(fields.get("rungs", ()))
-        individuals.append(Individual(*[*(fields[key] for key in _KEYS), rungs, pareto]))
+        genome = tuple(digit == "1" for digit in line.genome)
+        individuals.append(
+            Individual(
+                line.number, line.generation, line.parents, genome, line.text, line.length,
+                line.tokens, line.score, line.new, line.rungs, pareto,
+            )
+        )  # fmt: skip
     return individuals
 
 

@@ -1,8 +1,11 @@
 """``result.json``: the result of an evolution."""
 
-from dataclasses import asdict
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
+from rankprompt.errors import FormatError
+from rankprompt.files.json_schema import parse_as, parse_json, read_text
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.search.calibration import Selection
 from rankprompt.search.config import EvolveConfig
@@ -10,7 +13,14 @@ from rankprompt.search.fitness.base import SPLITS, Problem
 from rankprompt.search.individual import Individual, genome_digits
 from rankprompt.search.search_state import SearchState
 
-__all__ = ["PROMPT_FILE", "RESULT_FILE", "EvolutionResult", "describe_comparison", "make_result"]
+__all__ = [
+    "PROMPT_FILE",
+    "RESULT_FILE",
+    "EvolutionResult",
+    "describe_comparison",
+    "make_result",
+    "read_result",
+]
 
 RESULT_FILE, PROMPT_FILE = "result.json", "prompt.toml"
 
@@ -20,6 +30,65 @@ EvolutionResult: TypeAlias = dict[str, Any]
 ``scores`` are by "seed" and "winner", split and measure; ``calibrated`` is best first. Of a prompt,
 ``length`` is its number of kept genes and ``fitness`` its score in the search.
 """
+
+
+@dataclass(frozen=True)
+class _Splits:
+    search: dict[str, float]
+    calibration: dict[str, float]
+    test: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Scores:
+    seed: _Splits
+    winner: _Splits
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    measure: str
+    wins: int
+    losses: int
+    mcnemar: float | None = None
+    randomisation: float | None = None
+
+
+@dataclass(frozen=True)
+class _Calibrated:
+    number: int
+    calibration: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What is shown of a result."""
+
+    scores: _Scores
+    comparison: _Comparison | None
+    calibrated: list[_Calibrated]
+
+
+def read_result(path: Path, individuals: int) -> EvolutionResult:
+    """Reads a result again.
+
+    Args:
+        path: the file.
+        individuals: the number of individuals in the history.
+
+    Raises:
+        InputError: the file cannot be read.
+        FormatError: it is no result, or not of a history of this length.
+    """
+    text = read_text(path)
+    try:
+        result = parse_as(_Result, text)
+        for prompt in result.calibrated:
+            if not 0 <= prompt.number < individuals:
+                raise ValueError(f"the history has no individual {prompt.number}")
+    except ValueError as error:
+        raise FormatError(path, None, f"not a result of this search: {error}") from error
+    return cast(EvolutionResult, parse_json(text))
 
 
 def make_result(

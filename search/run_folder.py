@@ -18,11 +18,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
-from rankprompt.errors import InputError
+from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.file_lock import hold
+from rankprompt.files.json_schema import read_text
 from rankprompt.search.archive import Archive, ScoredPrompt
-from rankprompt.search.checkpoint import format_checkpoint, parse_checkpoint, restore
+from rankprompt.search.checkpoint import (
+    Checkpoint,
+    format_checkpoint,
+    parse_checkpoint,
+    restore,
+)
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.fitness.base import Fitness
 from rankprompt.search.genome import SeedPrompt
@@ -74,28 +80,33 @@ class RunFolder:
         """Gives the state of the search, new or after its last finished generation."""
         self._history.seek(0)
         content = self._history.read()
-        checkpoint, problem = None, "the checkpoint is missing"
         path = self.folder / "checkpoint.json"
-        with suppress(FileNotFoundError):
-            try:
-                checkpoint = parse_checkpoint(path.read_text("utf-8"))
-                saved = content[: checkpoint["history_bytes"]]
-                if blake2b(saved).hexdigest() != checkpoint["history_digest"]:
-                    checkpoint, problem = None, "the history is damaged"
-            except (ValueError, KeyError, TypeError):
-                checkpoint, problem = None, "the checkpoint is damaged"
-        if checkpoint is None:
-            if content or path.exists():
-                self._move_aside(problem)
-            path.unlink(missing_ok=True)
-        archive = Archive(fitness, self._known_scores(), rungs=self._config.rungs)
-        state = SearchState(self._seed, self._config, archive)
-        if checkpoint is not None:
-            history = parse_history(saved, pareto=self._config.pareto)
-            self._saved, self._bytes, self._digest = len(history), len(saved), blake2b(saved)
-            self._history.truncate(len(saved))
-            restore(state, checkpoint, history)
+        problem = "the checkpoint is missing"
+        if path.exists():
+            problem = "the checkpoint is damaged"
+            with suppress(ValueError, FormatError):
+                checkpoint = parse_checkpoint(read_text(path))
+                problem = "the history is damaged"
+                return self._restored(checkpoint, content, fitness)
+        if content or path.exists():
+            self._move_aside(problem)
+        path.unlink(missing_ok=True)
+        return self._new_state(fitness)
+
+    def _restored(self, checkpoint: Checkpoint, content: bytes, fitness: Fitness) -> SearchState:
+        saved = content[: checkpoint.history_bytes]
+        if blake2b(saved).hexdigest() != checkpoint.history_digest:
+            raise ValueError("it does not belong to the history")
+        history = _read_lines(saved, pareto=self._config.pareto, genes=len(self._seed.genes))
+        state = self._new_state(fitness)
+        restore(state, checkpoint, history)
+        self._saved, self._bytes, self._digest = len(history), len(saved), blake2b(saved)
+        self._history.truncate(len(saved))
         return state
+
+    def _new_state(self, fitness: Fitness) -> SearchState:
+        archive = Archive(fitness, self._known_scores(), rungs=self._config.rungs)
+        return SearchState(self._seed, self._config, archive)
 
     def save(self, state: SearchState) -> None:
         """Saves a search after a finished generation.
@@ -144,8 +155,10 @@ class RunFolder:
         for path in sorted(self.folder.glob(f"{_DAMAGED}*")):
             for line in path.read_bytes().split(b"\n"):
                 # The other lines of a damaged history may be intact.
-                with suppress(ValueError, TypeError, KeyError):
+                with suppress(ValueError):
                     for individual in parse_history(line, pareto=self._config.pareto):
+                        if len(individual.genome) != len(self._seed.genes):
+                            continue
                         yield self._seed.template(individual.genome), individual.rungs
 
 
@@ -155,16 +168,29 @@ def read_history(folder: Path) -> list[Individual]:
     Raises:
         InputError: the folder is not a run folder, is damaged, or is of a newer version.
     """
-    pareto = bool(read_settings(folder)["settings"]["pareto"])
+    pareto = read_settings(folder).settings.get("pareto") is True
     try:
-        checkpoint = parse_checkpoint((folder / "checkpoint.json").read_text("utf-8"))
-        content = (folder / "history.jsonl").read_bytes()
-        return parse_history(content[: checkpoint["history_bytes"]], pareto=pareto)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        checkpoint = parse_checkpoint(read_text(folder / "checkpoint.json"))
+        saved = (folder / "history.jsonl").read_bytes()[: checkpoint.history_bytes]
+        if blake2b(saved).hexdigest() != checkpoint.history_digest:
+            raise ValueError("the checkpoint does not belong to the history")
+        return _read_lines(saved, pareto=pareto)
+    except (OSError, ValueError, InputError) as error:
         raise InputError(
             f"{folder}: no whole checkpoint and history to read ({error}); "
             "start the search again with the same settings, which mends them"
         ) from error
+
+
+def _read_lines(content: bytes, *, pareto: bool, genes: int | None = None) -> list[Individual]:
+    """Reads a whole history, whose individuals are numbered and have genomes of equal length."""
+    history = parse_history(content, pareto=pareto)
+    for number, individual in enumerate(history):
+        if individual.number != number:
+            raise ValueError(f"individual {individual.number} has the place of number {number}")
+        if len(individual.genome) != (len(history[0].genome) if genes is None else genes):
+            raise ValueError(f"individual {number} has a genome of another length")
+    return history
 
 
 def _open_alone(path: Path) -> IO[bytes]:

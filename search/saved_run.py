@@ -1,19 +1,19 @@
 """Reading a run folder to show it; nothing in it is changed."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rankprompt.errors import InputError
+from rankprompt.errors import FormatError
+from rankprompt.files.json_schema import read_as
 from rankprompt.search.calibration import CalibratedIndividual
 from rankprompt.search.genome import Genome
 from rankprompt.search.history import top_share
 from rankprompt.search.individual import Individual
-from rankprompt.search.result import RESULT_FILE, EvolutionResult
+from rankprompt.search.result import RESULT_FILE, EvolutionResult, read_result
 from rankprompt.search.run_folder import read_history
-from rankprompt.search.settings_file import read_settings
 
 __all__ = ["SavedRun", "best_prompts", "load_run", "pruned_spans"]
 
@@ -30,6 +30,16 @@ class SavedRun(NamedTuple):
     result: EvolutionResult | None
 
 
+@dataclass(frozen=True)
+class _About:
+    seed: list[tuple[str, int | None]]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    about: _About
+
+
 def load_run(folder: Path) -> SavedRun:
     """Reads a run folder.
 
@@ -37,13 +47,13 @@ def load_run(folder: Path) -> SavedRun:
         InputError: the folder is not a run folder, or its files are damaged.
     """
     history = read_history(folder)
-    try:
-        seed: Any = read_settings(folder)["about"]["seed"]
-        pieces = [(text, gene) for text, gene in seed]
-        path = folder / RESULT_FILE
-        result = json.loads(path.read_text("utf-8")) if path.exists() else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: cannot be read: {error}") from error
+    settings = folder / "settings.json"
+    pieces = read_as(_Settings, settings).about.seed
+    genes = [gene for _, gene in pieces if gene is not None]
+    if genes != list(range(len(genes))) or (history and len(history[0].genome) != len(genes)):
+        raise FormatError(settings, None, "the seed is not the one of the history")
+    path = folder / RESULT_FILE
+    result = read_result(path, len(history)) if path.exists() else None
     return SavedRun(folder, history, pieces, result)
 
 

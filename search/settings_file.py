@@ -2,44 +2,63 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rankprompt.errors import InputError
+from rankprompt.errors import FormatError, InputError
 from rankprompt.files.atomic_write import write_atomically
+from rankprompt.files.json_schema import parse_as, parse_json, read_text
 from rankprompt.search.config import SearchConfig
 
-__all__ = ["claim_folder", "read_settings"]
+__all__ = ["SavedSettings", "claim_folder", "read_settings"]
 
 _FORM = "rankprompt search"
 _VERSION = 1
 
 
-def read_settings(folder: Path) -> dict[str, dict[str, object]]:
-    """Reads the settings of a run folder.
+@dataclass(frozen=True)
+class SavedSettings:
+    """The settings of a run folder.
 
-    Returns:
-        ``settings`` is a ``SearchConfig``; ``about`` is what else the scores depend on: the seed's
-        pieces, the model's fingerprint, the task and its data.
+    Attributes:
+        version: the version of the folder's form.
+        settings: a ``SearchConfig``.
+        about: what else the scores depend on: the seed's pieces, the model's fingerprint, the task
+            and its data.
+    """
+
+    version: int
+    settings: dict[str, object]
+    about: dict[str, object]
+
+
+def read_settings(folder: Path) -> SavedSettings:
+    """Reads the settings of a run folder.
 
     Raises:
         InputError: the folder is not a run folder, is damaged, or is of a newer version.
     """
     path = folder / "settings.json"
+    damaged = f"{path} is damaged, so the search cannot be resumed"
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except OSError as error:
+        text = read_text(path)
+    except FormatError as error:
+        raise InputError(f"{damaged}: {error.problem}") from error
+    except InputError as error:
         raise InputError(f"{folder} is no search's folder: {path.name} cannot be read") from error
+    try:
+        content = parse_json(text)
+        if not isinstance(content, dict) or content.get("form") != _FORM:
+            raise InputError(f"{path} is not a search's; name another folder")
+        settings = parse_as(SavedSettings, text)
     except ValueError as error:
-        raise InputError(f"{path} is damaged, so the search cannot be resumed: {error}") from error
-    if not isinstance(content, dict) or content.get("form") != _FORM:
-        raise InputError(f"{path} is not a search's; name another folder")
-    if content.get("version", 0) > _VERSION:
+        raise InputError(f"{damaged}: {error}") from error
+    if settings.version > _VERSION:
         raise InputError(
-            f"{folder} was written by a newer rankprompt (form {content['version']}, this one "
+            f"{folder} was written by a newer rankprompt (form {settings.version}, this one "
             f"knows {_VERSION}); update rankprompt, or name another folder"
         )
-    return content
+    return settings
 
 
 def claim_folder(folder: Path, config: SearchConfig, about: Mapping[str, object]) -> None:
@@ -56,7 +75,7 @@ def claim_folder(folder: Path, config: SearchConfig, about: Mapping[str, object]
         old = read_settings(folder)
         # A setting that an earlier version did not have had its default.
         defaults = json.loads(json.dumps(asdict(SearchConfig())))
-        before = {"settings": defaults | old["settings"], "about": old.get("about")}
+        before = {"settings": defaults | old.settings, "about": old.about}
         if different := _differences(before, new):
             more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
             raise InputError(

@@ -4,13 +4,15 @@ A document has exactly as many scores as windows were scored. Missing windows ar
 padded with a score of 0, which would rank above a negative score.
 """
 
-import json
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from rankprompt.errors import InputError, ModelError
+from rankprompt.files.json_schema import read_as
 
 __all__ = [
     "LEARNED", "TOP_WEIGHTS", "Aggregate", "aggregate_by", "join_slices", "top_indices",
@@ -28,6 +30,11 @@ LEARNED = "learned"
 
 GAP = " ... "
 """Separates slices of a text that do not touch."""
+
+
+@dataclass(frozen=True)
+class _Card:
+    top_weights: tuple[float, ...]
 
 
 def aggregate_by(name: str, folder: Path | None = None) -> Aggregate:
@@ -70,9 +77,13 @@ def top_weights(folder: Path) -> tuple[float, ...] | None:
     if not path.exists():
         return None
     try:
-        return tuple(map(float, json.loads(path.read_text("utf-8"))["top_weights"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"cannot read the top-l weights in {path}: {error}") from error
+        weights = read_as(_Card, path).top_weights
+    except InputError as error:
+        problem = getattr(error, "problem", error)
+        raise ModelError(f"cannot read the top-l weights in {path}: {problem}") from error
+    if not weights or not all(map(math.isfinite, weights)):
+        raise ModelError(f"{path}: the top-l weights must be finite numbers, at least one")
+    return weights
 
 
 def weighted_top(scores: Sequence[float], weights: Sequence[float]) -> float:

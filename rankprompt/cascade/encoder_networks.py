@@ -133,13 +133,6 @@ def _from_transformers(path: Path, kind: Literal["encoder", "classifier"]) -> Fo
     quieten_transformers()
     auto_class = AutoModel if kind == "encoder" else AutoModelForSequenceClassification
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        model = auto_class.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
-    except Exception as error:  # transformers raises many classes on a broken file
-        raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
-    typed = getattr(model.config, "type_vocab_size", 0) > 1
-    names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
-    prepack(model, trial_outputs)
 
     def forward(inputs: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
@@ -147,6 +140,16 @@ def _from_transformers(path: Path, kind: Literal["encoder", "classifier"]) -> Fo
             output: npt.NDArray[np.float32] = model(**tensors)[0].float().cpu().numpy()
         return output
 
+    try:
+        model = auto_class.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
+        typed = getattr(model.config, "type_vocab_size", 0) > 1
+        names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
+        prepack(model, trial_outputs)
+        # Many a setting that cannot work shows only where the model computes.
+        ones = np.ones((2, 2), dtype=np.int64)
+        forward(dict.fromkeys(names, ones) | {"token_type_ids": ones - 1})
+    except Exception as error:  # transformers raises many classes on a broken file
+        raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
     return forward
 
 
@@ -159,8 +162,9 @@ def _longest(folder: Path) -> int:
     ):
         if (folder / name).is_file():
             try:
-                value = json.loads((folder / name).read_text("utf-8")).get(key)
-            except (OSError, ValueError, AttributeError) as error:
+                content = json.loads((folder / name).read_text("utf-8"))
+                value = content.get(key)
+            except (OSError, ValueError, AttributeError, RecursionError) as error:
                 raise ModelError(f"cannot read {folder / name}: {error}") from error
             # transformers writes 1e30 for no limit; RoBERTa has 514 positions for 512 tokens.
             if isinstance(value, int) and 0 < value < 10**6:

@@ -25,13 +25,20 @@ def digest(content: bytes) -> str:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Returns the digest of a model folder's weights, tokenizer and configuration files."""
+    """Returns the digest of a model folder's weights, tokenizer and configuration files.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
     state = blake2b(digest_size=16)
-    for path in sorted(path for path in folder.iterdir() if path.suffix in _HASHED):
-        state.update(path.name.encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                state.update(block)
+    try:
+        for path in sorted(path for path in folder.iterdir() if path.suffix in _HASHED):
+            state.update(path.name.encode(errors="surrogateescape"))
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    state.update(block)
+    except OSError as error:
+        raise ModelError(f"cannot read {error.filename}: {error.strerror or error}") from error
     return state.hexdigest()
 
 

@@ -7,6 +7,7 @@ import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
 from rankprompt.cli.help_page import example
+from rankprompt.errors import InputError
 from rankprompt.search.config import EvolveConfig, SearchConfig
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def show(
     from rankprompt.search.history import record
     from rankprompt.search.saved_run import best_prompts, load_run
 
+    if best < 1:
+        raise InputError(f"`best` must be at least 1, not {best}")
     saved = load_run(folder)
     prompts = best_prompts(saved, best)
     if plots:

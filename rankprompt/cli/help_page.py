@@ -1,8 +1,13 @@
-"""Help pages in plain text: options under the headings of their panels, an example at the end."""
+"""What all commands share: help pages in plain text, and the bounds of numbers.
+
+A help page has the options under the headings of their panels, and an example at the end.
+"""
 
 from typing import Any
 
 from typer.core import TyperCommand
+
+from rankprompt.pipeline.config_option import check_number
 
 __all__ = ["PlainCommand", "example"]
 
@@ -10,7 +15,18 @@ _OTHER = "Other options"
 
 
 class PlainCommand(TyperCommand):
-    """A command whose help page needs no rich text, so it starts fast and reads anywhere."""
+    """A command whose help page needs no rich text, so it starts fast and reads anywhere.
+
+    Raises:
+        InputError: a number is too large, or not finite.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Refuses numbers that no option can mean, and runs the command."""
+        for name, value in ctx.params.items():
+            for number in value if isinstance(value, list | tuple) else [value]:
+                check_number(name, number)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes the arguments, and then the options of each panel."""

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -77,14 +77,18 @@ def write_atomically(path: Path, text: str | bytes) -> None:
     write_together({path: text})
 
 
-def write_together(texts: Mapping[Path, str | bytes | Scratch]) -> None:
+def write_together(
+    texts: Mapping[Path, str | bytes | Scratch], ready: Callable[[], None] = lambda: None
+) -> None:
     """Writes files that belong together: all are on the disk before the first one is renamed.
 
     Args:
         texts: contents by file, each as in ``write_atomically`` or collected in a ``Scratch``.
+        ready: called once all files are on the disk, before the first one is renamed.
 
     Raises:
-        InputError: one of the files cannot be written; existing files are unchanged.
+        InputError: one of the files cannot be written, or ``ready`` raised an OSError; existing
+            files are unchanged.
     """
     temporaries: dict[Path, Path] = {}
     path = Path()
@@ -97,6 +101,7 @@ def write_together(texts: Mapping[Path, str | bytes | Scratch]) -> None:
             else:
                 temporaries[path] = _temporary(path.resolve())
                 _fill(temporaries[path], path, text)
+        ready()
         for path, temporary in temporaries.items():
             temporary.replace(path.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links

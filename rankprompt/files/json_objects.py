@@ -9,22 +9,34 @@ from typing import TypeAlias
 from rankprompt.errors import FormatError
 from rankprompt.files.text_lines import is_word
 
-__all__ = ["STRICT_DECODER", "JsonLocation", "JsonObject", "check_id", "type_name"]
+__all__ = [
+    "STRICT_DECODER",
+    "JsonLocation",
+    "JsonObject",
+    "check_id",
+    "refuse_duplicate_keys",
+    "type_name",
+]
 
 JsonObject: TypeAlias = Mapping[str, object]
 """A parsed JSON object, whose values are still unchecked."""
 
 
-def _refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Makes the dictionary of an object's keys and values; the hook of a ``json.JSONDecoder``.
+
+    Raises:
+        ValueError: a key occurs twice.
+    """
     record = dict(pairs)
     if len(record) < len(pairs):  # the json module would silently keep the last value
         keys = [key for key, _ in pairs]
         duplicate = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {duplicate!r} occurs twice in one object")
+        raise ValueError(f"the key {duplicate!r:.80} occurs twice in one object")
     return record
 
 
-STRICT_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicate_keys)
+STRICT_DECODER = json.JSONDecoder(object_pairs_hook=refuse_duplicate_keys)
 """Decodes JSON and raises a ``ValueError`` where an object holds a key twice."""
 _DECODER = json.JSONDecoder()
 

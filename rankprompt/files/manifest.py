@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from rankprompt.errors import InputError
 from rankprompt.files.atomic_write import check_writable
+from rankprompt.files.json_schema import parse_json, read_text
 
 __all__ = [
     "FORMS",
@@ -61,8 +62,9 @@ def manifest_path(run: Path) -> Path:
         raise InputError(f"{run}: a run needs another ending than .json, which is its manifest's")
     if path.exists():
         try:
-            ours = json.loads(path.read_text("utf-8")).get("form") in FORMS
-        except (OSError, ValueError, AttributeError):
+            content = parse_json(read_text(path))
+            ours = isinstance(content, dict) and content.get("form") in FORMS
+        except (InputError, ValueError):
             ours = False
         if not ours:
             raise InputError(

@@ -26,7 +26,9 @@ def read_toml(path: Path, make: Callable[[dict[str, object]], _T]) -> _T:
     """
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise FormatError(path, None, "not a TOML file: brackets are nested too deep") from None
+    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
         raise FormatError(path, None, f"not a TOML file: {error}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

@@ -36,6 +36,7 @@ create table batches (
 """
 # Keys in a select statement: SQLite used to allow no more than 999 variables.
 _SELECT = 500
+_SHAPE_ERROR = "a value is no answer"
 _CHECKSUM_ERROR = "an answer does not match its checksum"
 
 
@@ -52,6 +53,25 @@ def key(fingerprint: str, request: Request) -> bytes:
     fields = [fingerprint, request.prompt, request.options, request.max_tokens, request.chat]
     content = json.dumps(fields, ensure_ascii=False)
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _parse(value: bytes) -> Answer:
+    """Reads a stored answer; a value with the right checksum may still be another program's."""
+    try:
+        loglikelihoods, tokens, text, *rest = json.loads(value.decode())
+    except (ValueError, TypeError, RecursionError) as error:
+        raise sqlite3.DatabaseError(f"{_SHAPE_ERROR}: {error}") from error
+    if (
+        not isinstance(loglikelihoods, list)
+        or not isinstance(tokens, list)
+        or not isinstance(text, str)
+        or not all(type(number) in (float, int) for number in loglikelihoods)
+        or not all(type(number) is int for number in tokens)
+        or rest not in ([], [""], ["cut"])  # other problems are no answers
+        or 3 + len(rest) > len(Answer._fields)
+    ):
+        raise sqlite3.DatabaseError(_SHAPE_ERROR)
+    return Answer(tuple(loglikelihoods), tuple(tokens), text, *rest)
 
 
 def _digest(name: bytes, value: bytes) -> bytes:
@@ -128,6 +148,9 @@ class Journal:
         self._database = sqlite3.connect(self.path or ":memory:", timeout=60)
         try:
             self._prepare()
+        except UnicodeDecodeError as error:  # in a table's name or definition
+            self._database.close()
+            raise sqlite3.DatabaseError(f"not UTF-8 text: {error.reason}") from error
         except BaseException:
             self._database.close()
             raise
@@ -154,11 +177,14 @@ class Journal:
         problems = database.execute("pragma quick_check").fetchone()[0]
         if problems != "ok":
             raise sqlite3.DatabaseError(problems)
-        for name, value, digest in database.execute(
-            "select key, cast(value as blob), digest from answers"
+        for name, value, digest, chunk in database.execute(
+            "select key, cast(value as blob), digest, chunk from answers"
         ):
+            if not all(isinstance(column, bytes) for column in (name, value, chunk)):
+                raise sqlite3.DatabaseError("a column has values of another type")
             if _digest(name, value) != digest:
                 raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
+            _parse(value)
 
     def _move_aside(self, path: Path) -> None:
         number = 1
@@ -191,9 +217,7 @@ class Journal:
                 for name, value, digest, chunk in rows:
                     if _digest(name, value) != digest:
                         raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
-                    loglikelihoods, tokens, *rest = json.loads(value)
-                    answer = Answer(tuple(loglikelihoods), tuple(tokens), *rest)
-                    entries[name] = Entry(answer, chunk)
+                    entries[name] = Entry(_parse(value), chunk)
         except sqlite3.Error as error:
             raise self._failure(error) from error
         return entries

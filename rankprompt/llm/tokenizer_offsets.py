@@ -87,7 +87,7 @@ def load_tokenizer(folder: Path) -> "Tokenizer":
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare exceptions
-        raise ModelError(f"cannot read {path}: {error}") from error
+        raise ModelError(f"cannot read {path}: {first_line(error):.300}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -102,6 +102,7 @@ class ModelConfig:
         "Processor threads. Beside another busy process, 1 may be many times as fast.",
         otherwise="OMP_NUM_THREADS, or all cores that this process may use",
         minimum=1,
+        maximum=1024,
     )
     trust_remote_code: bool = option(
         False, "Run Python code that comes with the model. Such code may do anything."
@@ -112,7 +113,9 @@ class ModelConfig:
         "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL",
     )
-    concurrency: int = option(16, "The most calls to a server in flight at a time.", minimum=1)
+    concurrency: int = option(
+        16, "The most calls to a server in flight at a time.", minimum=1, maximum=10_000
+    )
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,9 @@ class RayConfig:
         otherwise="no cluster",
         flag="ray",
     )
-    workers: int = option(2, "Workers on the cluster, each with a model of its own.", minimum=1)
+    workers: int = option(
+        2, "Workers on the cluster, each with a model of its own.", minimum=1, maximum=10_000
+    )
     gpus_per_worker: float | None = option(
         None,
         "GPUs that each worker reserves.",

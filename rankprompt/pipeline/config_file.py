@@ -2,15 +2,17 @@
 
 import json
 import logging
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rankprompt.errors import InputError
+from rankprompt.files.json_schema import parse_as, parse_json, read_text
 from rankprompt.files.manifest import FORMS, describe_file
+from rankprompt.files.toml import read_toml
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.rankers import method
@@ -44,15 +46,12 @@ def config_from_dict(content: Mapping[str, Any], source: str) -> RerankConfig:
     Raises:
         InputError: an unknown group or field, or a value of another type.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     _check_names(RerankConfig(), content, source, "")
     try:
-        return TypeAdapter(RerankConfig).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function"))
-        raise InputError(f"{source}: {where}: {first['msg']}") from error
+        # As JSON: pydantic is strict with its types, and yet takes a text for a path.
+        return parse_as(RerankConfig, json.dumps(content, allow_nan=False))
+    except (ValueError, TypeError, RecursionError) as error:  # TypeError: a date of TOML
+        raise InputError(f"{source}: {error}") from error
 
 
 def load_config(path: Path) -> RerankConfig:
@@ -63,13 +62,19 @@ def load_config(path: Path) -> RerankConfig:
     Raises:
         InputError: the file cannot be read, or as ``config_from_dict``.
     """
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # not UTF-8, or not TOML
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    return config_from_dict(content, str(path))
+    return read_toml(path, partial(config_from_dict, source=str(path)))
+
+
+@dataclass(frozen=True)
+class _Input:
+    path: str
+    bytes: int
+    blake2b: str
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    inputs: dict[str, _Input | list[_Input]]
 
 
 def load_manifest(path: Path) -> RerankConfig:
@@ -80,11 +85,10 @@ def load_manifest(path: Path) -> RerankConfig:
     Raises:
         InputError: the file cannot be read, or is no manifest of a reranking.
     """
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise InputError(f"{path}: not a manifest: {error}") from error
     if not isinstance(content, dict) or content.get("form") not in FORMS:
         raise InputError(f"{path}: not a manifest of rankprompt")
@@ -94,7 +98,13 @@ def load_manifest(path: Path) -> RerankConfig:
         config = _from_settings(content["settings"], str(path))
     else:
         raise InputError(f"{path}: the manifest of another command than rerank")
-    _warn_of_changes(content.get("inputs"))
+    try:
+        inputs = parse_as(_Inputs, text).inputs if "inputs" in content else {}
+    except ValueError as error:
+        raise InputError(f"{path}: not a manifest: {error}") from error
+    for described in inputs.values():
+        for file in described if isinstance(described, list) else [described]:
+            _warn_of_change(file)
     return config
 
 
@@ -138,11 +148,11 @@ def _from_settings(settings: Mapping[str, Any], source: str) -> RerankConfig:
     return config_from_dict(as_dict(replace_options(RerankConfig(), flat)), source)
 
 
-def _warn_of_changes(inputs: object) -> None:
-    described = inputs.values() if isinstance(inputs, dict) else ()
-    files = [file for part in described for file in (part if isinstance(part, list) else [part])]
-    for file in files:
-        if not isinstance(file, dict) or not Path(str(file.get("path"))).is_file():
-            continue  # what is missing is reported when it is read
-        if describe_file(Path(str(file["path"])))["blake2b"] != file.get("blake2b"):
-            log.warning("%s has changed since the manifest was written", file["path"])
+def _warn_of_change(file: _Input) -> None:
+    path = Path(file.path)
+    try:
+        changed = path.is_file() and describe_file(path)["blake2b"] != file.blake2b
+    except OSError:  # what cannot be read is reported when it is read
+        return
+    if changed:
+        log.warning("%s has changed since the manifest was written", file.path)

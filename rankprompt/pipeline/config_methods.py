@@ -55,8 +55,9 @@ class RankerConfig:
         None, "How far a listwise window moves up.", otherwise="10", minimum=1
     )
     tournaments: int | None = option(
-        None, "The number of tournaments that tourrank plays.", otherwise="2", minimum=1
-    )
+        None, "The number of tournaments that tourrank plays.", otherwise="2", minimum=1,
+        maximum=1000,
+    )  # fmt: skip
     input_order: str = option(
         "given", "The order in which the method receives the candidates.", choices=INPUT_ORDERS
     )
@@ -95,6 +96,7 @@ class JudgeConfig:
         "preference; 0 leaves them out.",
         otherwise="the prompt file's, else 0",
         minimum=0,
+        maximum=1e6,  # an infinite log-odds would hide what the model prefers
     )
     passage_tokens: int | None = option(
         None,

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
 
-__all__ = ["GivenOption", "Option", "check_values", "iterate_options", "option"]
+__all__ = [
+    "GivenOption",
+    "Option",
+    "check_number",
+    "check_values",
+    "iterate_options",
+    "option",
+]
+
+_DIGITS = 15  # of a whole number that is exact as a floating-point number, too
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,18 @@ def iterate_options(config: Any) -> Iterator[GivenOption]:
             yield GivenOption(about.flag or one.name, value, one.default, about)
 
 
+def check_number(name: str, value: object) -> None:
+    """Checks that a value, if it is a number, is one that an option can mean.
+
+    Raises:
+        InputError: a whole number of more than 15 digits, or a number that is not finite.
+    """
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS:
+        raise InputError(f"`{name}` must have at most {_DIGITS} digits, not be {str(value)[:40]}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"`{name}` must be a finite number, not {value}")
+
+
 def check_values(config: Any) -> None:
     """Checks each value of a configuration against its bounds and choices.
 
@@ -70,8 +91,9 @@ def check_values(config: Any) -> None:
             continue
         if about.choices and value not in about.choices:
             raise UnknownNameError(name.replace("_", " "), value, about.choices)
+        check_number(name, value)
         low, high = about.minimum, about.maximum
         if low is not None and high is not None and not low <= value <= high:
             raise InputError(f"`{name}` must be from {low:g} to {high:g}, not {value}")
-        if low is not None and not (low <= value and math.isfinite(value)):
+        if low is not None and not low <= value:
             raise InputError(f"`{name}` must be at least {low:g}, not {value}")

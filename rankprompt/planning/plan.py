@@ -79,6 +79,8 @@ def plan_rerank(
     """
     if config.seeds < 1:
         raise InputError(f"`seeds` must be at least 1, not {config.seeds}")
+    if config.seeds > 1000:
+        raise InputError(f"`seeds` must be at most 1000, not {config.seeds}")
     simulate = config.judge_model
     fitted = simulate.removeprefix(FITTED) if simulate and simulate.startswith(FITTED) else None
     errors = parse_error_model(simulate) if simulate and fitted is None else None

@@ -10,9 +10,9 @@ from typing import TypedDict
 
 from rankprompt.datasets.base import Collection
 from rankprompt.errors import InputError
-from rankprompt.files.atomic_folder import build_beside
+from rankprompt.files.atomic_folder import build_beside, remove_abandoned
 from rankprompt.files.cache_directory import cache_dir
-from rankprompt.files.manifest import versions
+from rankprompt.files.manifest import describe_file, versions
 from rankprompt.retrieval.bm25 import Index
 from rankprompt.types import Document
 
@@ -21,6 +21,11 @@ __all__ = ["FileState", "IndexSource", "describe_source", "open_index"]
 log = logging.getLogger("rankprompt")
 
 _DESCRIPTION = "rankprompt.json"
+# What reading a damaged index raises, here and in numpy and bm25s.
+_DAMAGE = (
+    ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError,
+    FileNotFoundError, IsADirectoryError, NotADirectoryError,
+)  # fmt: skip
 _FORM = "rankprompt bm25 index 2"  # to be raised whenever texts are split differently
 
 
@@ -108,7 +113,7 @@ def open_index(
         if (path / _DESCRIPTION).exists():
             try:
                 return _load(path, source)
-            except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError) as error:
+            except _DAMAGE as error:
                 if folder:
                     raise InputError(
                         f"{path} is damaged ({error}); remove it, or name another folder"
@@ -117,6 +122,7 @@ def open_index(
                 shutil.rmtree(path)
         _build(path, source, documents())
         if folder is None:
+            remove_abandoned(path.parent, f"{prefix}-*")
             for old in path.parent.glob(f"{prefix}-*"):
                 if old != path:
                     shutil.rmtree(old, ignore_errors=True)
@@ -143,6 +149,7 @@ def _build(path: Path, source: IndexSource, documents: Iterable[Document]) -> No
             **source,
             "documents": index.documents,
             "documents_without_words": index.without_words,
+            "digests": _digests(folder),
         }
         text = json.dumps(description, indent=2, ensure_ascii=False)
         (folder / _DESCRIPTION).write_text(text + "\n", "utf-8", errors="surrogateescape")
@@ -158,7 +165,7 @@ def _load(path: Path, source: IndexSource) -> Index:
     description = json.loads((path / _DESCRIPTION).read_text("utf-8", errors="surrogateescape"))
     actual, wanted = _identity(description), _identity(source)
     differences = "; ".join(
-        f"{key} {description.get(key)!r}, not {value!r}"
+        f"{key} {description.get(key)!r:.200}, not {value!r}"
         for key, value in source.items()
         if actual.get(key) != wanted[key]
     )
@@ -167,14 +174,26 @@ def _load(path: Path, source: IndexSource) -> Index:
             f"{path} is the index of something else: {differences}. Remove it, or name another "
             "folder"
         )
+    # An index of an earlier version has no digests.
+    if "digests" in description and description["digests"] != _digests(path):
+        raise ValueError("its files are not those that it was written with")
+    without_words = description["documents_without_words"]
+    if type(without_words) is not int or not 0 <= without_words <= description["documents"]:
+        raise ValueError(f"{without_words!r:.40} is no number of documents without words")
     index = Index.load(
         path,
         language=description["language"],
-        without_words=description["documents_without_words"],
+        without_words=without_words,
     )
     if index.documents != description["documents"]:
         raise ValueError(f"it has {index.documents} documents, not {description['documents']}")
     return index
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Returns the digests of the files that the index itself consists of, by their names."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != _DESCRIPTION)
+    return {name: describe_file(folder / name)["blake2b"] for name in names}
 
 
 def _identity(source: IndexSource) -> dict[str, object]:

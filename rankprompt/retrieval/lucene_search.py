@@ -94,13 +94,15 @@ def _resolve(index: Path | str, language: str | None) -> tuple[str, str]:
     if not any(folder.glob("segments_*")):
         raise InputError(f"{folder} is not a Lucene index; make one with: rankprompt index")
     try:
-        recorded = json.loads((folder / DESCRIPTION).read_text("utf-8"))["language"]
-    except (OSError, ValueError, KeyError, TypeError):
+        recorded: object = json.loads((folder / DESCRIPTION).read_text("utf-8"))["language"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         recorded = language
     if recorded is None:
         raise InputError(f"{folder} does not record its language ({DESCRIPTION}); give `language`")
     if language not in (None, recorded):
-        raise InputError(f"{folder} was indexed as {recorded!r}, not {language!r}")
+        raise InputError(f"{folder} was indexed as {recorded!r:.80}, not {language!r}")
+    if not isinstance(recorded, str) or recorded not in LANGUAGES:
+        raise InputError(f"{folder / DESCRIPTION}: {recorded!r:.80} is no language of Anserini's")
     return str(folder.resolve()), recorded
 
 

@@ -55,10 +55,12 @@ def test_numbers_of_things_start_at_one(
     ("options", "message"),
     [
         ({"noise": 1.5}, "--noise must be from 0 to 1, not 1.5"),
-        ({"noise": "nan"}, "--noise must be from 0 to 1, not nan"),
+        ({"noise": "nan"}, "--noise must be a finite number, not nan"),
         ({"noise": 0.1, "model": "fake"}, "--noise goes with --model oracle:QRELS only"),
-        ({"prior": -1}, "--prior must be at least 0, not -1"),
-        ({"prior": "inf", "model": "fake"}, "--prior must be at least 0, not inf"),
+        ({"prior": -1}, "--prior must be from 0 to 1e+06, not -1"),
+        ({"prior": "inf", "model": "fake"}, "--prior must be a finite number, not inf"),
+        ({"tournaments": 10**6}, "--tournaments must be from 1 to 1000, not 1000000"),
+        ({"threads": 10**6}, "--threads must be from 1 to 1024, not 1000000"),
         ({"passage_tokens": 0, "model": "fake"}, "--passage-tokens must be at least 1, not 0"),
         ({"batch_tokens": 0, "model": "fake"}, "--batch-tokens must be at least 1, not 0"),
         (
@@ -77,6 +79,39 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     refused(command(*collection.rerank(**options)), re.escape(message))
     assert (collection.files(), fake.batches) == (INPUTS, [])
+
+
+# A command and what it requires, which need not exist: numbers are looked at first.
+VERBS = {
+    "rerank": ("depth", "limit", "k", "seed", "max-tokens", "concurrency", "max-cost"),
+    "plan": ("depth", "seeds", "price-in"),
+    "retrieve --output x": ("depth", "limit", "k1", "b"),
+    "fuse a b --output x": ("k", "depth"),
+    "inspect": ("depth",),
+    "export --output x": ("depth",),
+    "index --output x": ("threads",),
+    "compare a --baseline b": ("seed",),
+    "report a --output x": ("seed",),
+    "evolve run x --output y": ("evaluations", "population", "seed", "minutes", "calibrated"),
+    "evolve show x": ("best",),
+    "cascade report --run a --queries b --docs c --qrels d": ("keep", "depth"),
+    "cascade train --stage esm --teacher a --run b --queries c --docs d --qrels e --output f": (
+        "epochs",
+        "rate",
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_numbers_beyond_any_use_are_refused_by_every_command(command: Command, verb: str) -> None:
+    for option in VERBS[verb]:
+        wanted = {"inf": "be a finite number, not inf", "nan": "be a finite number, not nan"}
+        if option not in ("max-cost", "price-in", "k1", "b", "minutes", "calibrated", "rate"):
+            huge = ("9" * 20, "-" + "9" * 20)
+            wanted = {number: f"have at most 15 digits, not be {number}" for number in huge}
+        for number, problem in wanted.items():
+            ran = command(*verb.split(), f"--{option}", number)
+            refused(ran, re.escape(f"--{option} must {problem}"))
 
 
 def test_an_option_that_is_no_number_ends_with_code_2_too(

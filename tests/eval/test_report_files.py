@@ -60,3 +60,49 @@ def test_a_folder_that_cannot_be_made_is_one_line(report: Report, tmp_path: Path
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="cannot make the folder"):
         write_report(report, tmp_path / "report.html", tmp_path / "taken" / "files")
+
+
+def test_a_folder_of_an_earlier_report_is_replaced_whole(report: Report, tmp_path: Path) -> None:
+    written = write(report, tmp_path / "out")
+    folder = tmp_path / "out" / "files"
+    folder.chmod(0o750)
+    (folder / "movement-9.svg").write_text("of a run that is no longer compared")
+    number = folder.stat().st_ino
+    assert write_report(report, tmp_path / "out" / "report.html", folder) == written
+    assert {path.name for path in folder.iterdir()} == {path.name for path in written[1:]}
+    assert (folder.stat().st_ino != number, folder.stat().st_mode & 0o777) == (True, 0o750)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["files", "report.html"]
+
+
+@pytest.mark.parametrize("page", ["report.html", "files/report.html"])
+def test_what_a_user_keeps_in_the_folder_stays(report: Report, tmp_path: Path, page: str) -> None:
+    folder = tmp_path / "files"
+    (folder / "thesis").mkdir(parents=True)
+    (folder / "thesis" / "chapter.tex").write_text("mine")
+    (folder / "movement-9.svg").write_text("an old plot")
+    write_report(report, tmp_path / page, folder)
+    assert (folder / "thesis" / "chapter.tex").read_text() == "mine"
+    assert (folder / "movement-9.svg").read_text() == "an old plot"
+    assert (folder / "report.json").exists()
+    assert (tmp_path / page).exists()
+
+
+def test_a_page_beside_its_files_is_written(report: Report, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    written = write_report(report, folder / "report.html", folder)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in written}
+
+
+def test_a_page_that_cannot_be_written_leaves_the_folder_as_it_was(
+    report: Report, tmp_path: Path
+) -> None:
+    write_report(report, tmp_path / "report.html", tmp_path / "files")
+    (tmp_path / "files" / "scores.md").write_text("of the first report")
+    with pytest.raises(InputError, match="does not exist"):
+        write_report(report, tmp_path / "missing" / "report.html", tmp_path / "files")
+    assert (tmp_path / "files" / "scores.md").read_text() == "of the first report"
+    assert {path.name for path in tmp_path.iterdir() if path.suffix != ".trec"} == {
+        "files",
+        "report.html",
+    }

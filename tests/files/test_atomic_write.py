@@ -150,3 +150,17 @@ def test_a_scratch_file_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with Scratch(tmp_path / "run.trec") as scratch, full_disk(100_000), told:
         scratch.write("a" * 200_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_called_before_the_first_rename_can_stop_it(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def refuse() -> None:
+        assert len(list(tmp_path.iterdir())) == 2  # the new file is on the disk, too
+        raise OSError(16, "Device or resource busy")
+
+    with pytest.raises(InputError, match="Device or resource busy"):
+        write_together({path: "new"}, ready=refuse)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -77,9 +77,16 @@ def test_a_toml_file_has_a_table_for_each_group(tmp_path: Path) -> None:
         ("zzz = 1\n", r"job\.toml: unknown field zzz; known: data, model, "),
         ("data = 1\n", r"job\.toml: data must be a table of fields"),
         ('[data]\ndepth = "deep"\n', r"job\.toml: data\.depth: Input should be a valid integer"),
-        ("[data]\nrun = 3\n", r"job\.toml: data\.run: Input is not a valid path"),
+        ("[data]\nrun = 3\n", r"job\.toml: data\.run: Input should be a valid string"),
         ("[data\n", r"job\.toml: not a TOML file: "),
         ("\x00", r"job\.toml: not a TOML file: "),
+        ("a = " + "[" * 100_000, r"job\.toml: not a TOML file: brackets are nested too deep"),
+        ("seed = " + "9" * 5000, r"job\.toml: not a TOML file: "),
+        ("seed = 99999999999999999999", r"job\.toml: the number 9+\.\.\. has more than 64 bits"),
+        ("[data]\ndepth = true\n", r"job\.toml: data\.depth: Input should be a valid integer"),
+        ("[data]\ndepth = 3.0\n", r"job\.toml: data\.depth: Input should be a valid integer"),
+        ('[budget]\nmax_cost = "2"\n', r"job\.toml: budget\.max_cost: Input should be a valid"),
+        ("seed = 2026-11-30\n", r"job\.toml: Object of type date is not JSON"),
     ],
 )
 def test_what_cannot_be_read_is_reported_in_one_line(
@@ -94,7 +101,7 @@ def test_what_cannot_be_read_is_reported_in_one_line(
 
 def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     for load in (load_config, load_manifest):
-        with pytest.raises(InputError, match="cannot be read: No such file"):
+        with pytest.raises(InputError, match=r"cannot read .*none: No such file"):
             load(tmp_path / "none")
 
 
@@ -108,6 +115,12 @@ def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
         ('{"form": "rankprompt manifest 2"}', "another command than rerank"),
         ('{"form": "rankprompt manifest 1", "settings": {"runs": []}}', "another command"),
         ('{"form": "rankprompt manifest 2", "config": {"data": {"depth": []}}}', "data.depth"),
+        ('{"form": "rankprompt manifest 2", "config": {}, "config": {}}', "'config' occurs twice"),
+        ('{"form": "rankprompt manifest 2", "config": {}, "inputs": {"run": 3}}', "inputs.run"),
+        (
+            '{"form": "rankprompt manifest 2", "config": {}, "inputs": {"d": [{"path": 3}]}}',
+            "inputs.d",
+        ),
     ],
 )
 def test_what_is_no_manifest_of_a_reranking_is_refused(
@@ -126,9 +139,9 @@ def test_a_manifest_gives_its_configuration_and_warns_of_inputs_that_changed(
     run.write_text("as it was")
     config = change(RerankConfig(), run=run, docs=docs, k=3)
     inputs = {
-        "run": {"path": str(run), "blake2b": "of another content"},
-        "docs": {"path": str(docs), "blake2b": "gone"},
-        "dataset": [{"path": 3}, "x"],
+        "run": {"path": str(run), "bytes": 9, "blake2b": "of another content"},
+        "docs": {"path": str(docs), "bytes": 9, "blake2b": "gone"},
+        "dataset": [{"path": "x" * 5000, "bytes": 9, "blake2b": "beyond any file's name"}],
     }
     path = tmp_path / "out.json"
     path.write_text(format_manifest({"config": as_dict(config), "inputs": inputs}))

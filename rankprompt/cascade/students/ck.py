@@ -15,8 +15,9 @@ from torch.nn import functional
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
 from rankprompt.cascade.model_folders import digest, make_folder
 from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
-from rankprompt.errors import ModelError
+from rankprompt.errors import InputError, ModelError
 from rankprompt.files import write_atomically
+from rankprompt.files.json_schema import read_as
 
 __all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "load", "load_ck", "save_ck"]
 
@@ -109,6 +110,23 @@ class CK(nn.Module):
 
 
 @dataclass(frozen=True)
+class _Trained:
+    source: str
+    fingerprint: str
+    tokenizer: str
+
+
+@dataclass(frozen=True)
+class _Card:
+    form: int
+    model: str
+    channels: int
+    dimensions: int
+    weights: str
+    encoder: _Trained
+
+
+@dataclass(frozen=True)
 class CKStudent:
     """Scores windows for a query with a CK model in evaluation mode, and its encoder."""
 
@@ -184,33 +202,38 @@ def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStude
     """
     path = Path(folder).expanduser()
     try:
-        card = json.loads((path / "ck.json").read_text("utf-8"))
+        card = read_as(_Card, path / "ck.json")
         weights = (path / "ck.safetensors").read_bytes()
-        trained = card["encoder"]
-        source, fingerprints = trained["source"], (trained["fingerprint"], trained["tokenizer"])
-        if card["form"] != _FORM or card["model"] != "ck":
-            raise ValueError(f"form {card['form']} of {card['model']!r} is not known")
-        if card["weights"] != digest(weights):
+        if card.form != _FORM or card.model != "ck":
+            raise ValueError(f"form {card.form} of {card.model!r:.40} is not known")
+        if card.weights != digest(weights):
             raise ValueError("ck.safetensors is not the file that ck.json describes")
         tensors = load_tensors(weights)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, InputError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{folder}: not a CK student: {reason}") from error
+    trained = card.encoder
     if not isinstance(encoder, Encoder):
-        encoder = load_encoder(encoder or source)
+        encoder = load_encoder(encoder or trained.source)
     for noun, present, expected in (
-        ("encoder", encoder.fingerprint, fingerprints[0]),
-        ("tokenizer", encoder.tokenizer_fingerprint, fingerprints[1]),
+        ("encoder", encoder.fingerprint, trained.fingerprint),
+        ("tokenizer", encoder.tokenizer_fingerprint, trained.tokenizer),
     ):
         if present != expected:
             raise ModelError(
-                f"{folder}: this CK student was made with another {noun} ({source}, fingerprint "
-                f"{expected}) than {encoder.source} ({present}); give that one, or train it anew"
+                f"{folder}: this CK student was made with another {noun} ({trained.source:.200}, "
+                f"fingerprint {expected:.40}) than {encoder.source} ({present}); give that one, or "
+                "train it anew"
             )
-    model = CK(encoder.weight, card["channels"])
     try:
+        # The card's width is checked before it decides how much memory the network takes.
+        if tensors["convolution.weight"].shape[0] != card.channels or card.channels < 1:
+            raise ValueError(f"its weights do not have {card.channels} channels")
+        if card.dimensions != encoder.weight.shape[1]:
+            raise ValueError(f"its weights are not for {card.dimensions} dimensions")
+        model = CK(encoder.weight, card.channels)
         model.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{folder}: not a CK student: {reason}") from error
     return CKStudent(model.eval(), encoder)

@@ -1,7 +1,7 @@
 """The student ``encoder``: the cosine of a sentence encoder's vectors."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,17 @@ from rankprompt.cascade.encoder_networks import Network, load_network
 from rankprompt.cascade.model_folders import find_in_wheel
 from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.errors import InputError, ModelError
+from rankprompt.files.json_schema import read_as
 
 __all__ = ["POOLINGS", "EncoderStudent", "find_minilm", "load", "load_encoder_student"]
 
 POOLINGS = ("cls", "mean")
+
+
+@dataclass(frozen=True)
+class _PoolingModes:
+    pooling_mode_cls_token: bool
+    pooling_mode_mean_tokens: bool
 
 
 class EncoderStudent:
@@ -94,10 +101,10 @@ def _pooling(folder: Path) -> str:
     if not path.exists():
         return "mean"
     try:
-        config = json.loads(path.read_text("utf-8"))
-        wanted = [bool(config[f"pooling_mode_{name}"]) for name in ("cls_token", "mean_tokens")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"cannot read {path}: {error!r}") from error
-    if sum(wanted) != 1:
+        modes = read_as(_PoolingModes, path)
+    except InputError as error:
+        problem = getattr(error, "problem", error)
+        raise ModelError(f"cannot read {path}: {problem}") from error
+    if modes.pooling_mode_cls_token == modes.pooling_mode_mean_tokens:
         raise ModelError(f"{path}: expected pooling by {' or '.join(POOLINGS)} alone")
-    return "cls" if wanted[0] else "mean"
+    return "cls" if modes.pooling_mode_cls_token else "mean"

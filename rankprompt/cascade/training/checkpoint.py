@@ -7,6 +7,7 @@ the curve) is JSON in the file's metadata. No random state is stored, because ``
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 
 from rankprompt.errors import InputError
 from rankprompt.files import write_atomically
+from rankprompt.files.json_schema import parse_as
 
 __all__ = ["TrainingState", "read_checkpoint", "write_checkpoint"]
 
@@ -47,6 +49,20 @@ class TrainingState:
         return max(self.curve, key=lambda row: row[measure])
 
 
+@dataclass(frozen=True)
+class _Fields:
+    step: int
+    best: float | None
+    stale: int
+    curve: list[dict[str, int | float]]
+    seconds: float
+    stopped: bool
+
+    def __post_init__(self) -> None:
+        if min(self.step, self.stale, self.seconds) < 0:
+            raise ValueError("a number is below 0")
+
+
 def write_checkpoint(
     path: Path,
     state: TrainingState,
@@ -65,11 +81,10 @@ def write_checkpoint(
         tensors |= {f"adam.{number}.{name}": value for name, value in moments.items()}
     fields = {name: value for name, value in vars(state).items() if name != "best_model"}
     # Copies: safetensors refuses tensors that share memory, as tied weights do.
-    content = save(
-        {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()},
-        {"identity": identity, "state": json.dumps(fields)},
-    )
-    write_atomically(path, content)
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    text = json.dumps(fields)
+    metadata = {"identity": identity, "state": text, "digest": _digest(tensors, text)}
+    write_atomically(path, save(tensors, metadata))
 
 
 def read_checkpoint(
@@ -89,10 +104,12 @@ def read_checkpoint(
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        same, fields = metadata["identity"] == identity, json.loads(metadata["state"])
-        if same:
+        if metadata["identity"] == identity:
+            stored = parse_as(_Fields, metadata["state"])
+            if metadata["digest"] != _digest(tensors, metadata["state"]):
+                raise ValueError("the tensors do not match their digest")
             _restore(tensors, model, optimizer)
-            return TrainingState(**fields, best_model=_with_prefix(tensors, "best."))
+            return TrainingState(**vars(stored), best_model=_with_prefix(tensors, "best."))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
@@ -113,6 +130,14 @@ def _restore(
         number, moment = name.split(".")
         moments.setdefault(int(number), {})[moment] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], state: str) -> str:
+    digest = blake2b(state.encode(), digest_size=16)
+    for name, value in sorted(tensors.items()):
+        digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

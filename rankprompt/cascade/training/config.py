@@ -45,6 +45,12 @@ class TrainingConfig:
             raise InputError(f"`validate_every` must be 0 or more, not {self.validate_every}")
 
 
+_BOUNDS = (
+    ("depth", 1, 10**9), ("top", 1, 1000), ("keep", 1, 1000), ("channels", 1, 10**5),
+    ("rate", 1e-12, 10.0), ("top_rate", 0.0, 10.0), ("validation", 0.0, 1.0),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class TrainingJobConfig:
     """What is trained, on which files; each field is an option of ``rankprompt cascade train``.
@@ -114,8 +120,10 @@ class TrainingJobConfig:
             raise UnknownNameError("stage", self.stage, STAGES)
         if self.stage == "esm" and self.encoder is None:
             raise InputError("the stage esm needs `encoder`, whose embeddings the student uses")
-        if min(self.top, self.keep) < 1:
-            raise InputError(f"`top` and `keep` must be 1 or more, not {self.top} and {self.keep}")
+        for name, least, most in _BOUNDS:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise InputError(f"`{name}` must be from {least:g} to {most:g}, not {value:g}")
 
     @property
     def learning_rate(self) -> float:

@@ -99,7 +99,11 @@ def load_pair(
             "It would answer at random."
         )
     model = model.to(device).eval()
-    if not config.is_encoder_decoder and not _is_causal(model):
+    try:
+        is_causal = config.is_encoder_decoder or _is_causal(model)
+    except Exception as error:  # a setting that cannot work may show only where the model computes
+        raise ModelError(f"cannot load the model {name!r}: {first_line(error)}") from error
+    if not is_causal:
         raise ModelError(
             f"the model {name!r} is an encoder: its tokens attend to the tokens after them, "
             "so it cannot continue a text"

@@ -67,7 +67,7 @@ def _read(path: Path) -> dict[str, str]:
     try:
         formats = json.loads(path.read_text("utf-8"))
         return {name: one for name, one in formats.items() if one in ("bfloat16", "float32")}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -201,7 +201,7 @@ def test_one_query_or_an_unknown_name_is_refused(encoder: Encoder, tmp_path: Pat
         esm(encoder, tmp_path, loop=TrainingConfig(measure="recall"))
     with pytest.raises(InputError, match="`epochs` must be 1 or more"):
         TrainingConfig(epochs=0)
-    with pytest.raises(InputError, match="`top` and `keep` must be 1 or more, not 3 and 0"):
+    with pytest.raises(InputError, match="`keep` must be from 1 to 1000, not 0"):
         esm(encoder, tmp_path, keep=0)
 
 
