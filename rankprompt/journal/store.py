@@ -68,7 +68,6 @@ def _parse(value: bytes) -> Answer:
         or not all(type(number) in (float, int) for number in loglikelihoods)
         or not all(type(number) is int for number in tokens)
         or rest not in ([], [""], ["cut"])  # other problems are no answers
-        or 3 + len(rest) > len(Answer._fields)
     ):
         raise sqlite3.DatabaseError(_SHAPE_ERROR)
     return Answer(tuple(loglikelihoods), tuple(tokens), text, *rest)
