@@ -1,9 +1,20 @@
 """The protocol of a language model: requests, answers, token usage, and what a back end offers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["Answer", "AsyncLanguageModel", "LanguageModel", "Request", "Usage"]
+__all__ = ["Answer", "AsyncLanguageModel", "LanguageModel", "Problem", "Request", "Usage"]
+
+Problem: TypeAlias = Literal["", "thinking", "cut", "refused", "empty", "unlisted", "shortened"]
+"""Why an answer is none, or not a whole one; "" where nothing is wrong.
+
+* "thinking": the token limit came before the reasoning ended.
+* "cut": the token limit came before the model ended its turn. ``text`` is what it wrote.
+* "refused": a content filter refused the prompt or the answer.
+* "empty": the model ended its turn without a word.
+* "unlisted": the options are not among the likely tokens that a server lists.
+* "shortened": the server read much less than the prompt that it was sent.
+"""
 
 
 class Request(NamedTuple):
@@ -26,12 +37,15 @@ class Answer(NamedTuple):
     """A model's answer to one request.
 
     ``loglikelihoods`` (summed over an option's tokens, in nats) and ``tokens`` (how many they are)
-    are in the order of the request's options; ``text`` is what the model generated.
+    are in the order of the request's options; ``text`` is what the model generated after its
+    reasoning. With a ``problem`` other than "cut", the log-likelihoods are not numbers, and the
+    text is empty.
     """
 
     loglikelihoods: tuple[float, ...] = ()
     tokens: tuple[int, ...] = ()
     text: str = ""
+    problem: Problem = ""
 
 
 class Usage(NamedTuple):
@@ -102,6 +116,9 @@ class LanguageModel(_AnyLanguageModel, Protocol):
 
 class AsyncLanguageModel(_AnyLanguageModel, Protocol):
     """A model behind a server, which answers many requests concurrently."""
+
+    async def open(self) -> None:
+        """Asks the server what it knows of the model; before that, the fingerprint may lack it."""
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
         """Answers one request.

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rankprompt.llm.base import Usage
+from rankprompt.llm.openai.refusals import is_too_long
 from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError, UnusableError
-from rankprompt.llm.openai.top_logprobs import answer_start
+from rankprompt.llm.reasoning import answer_span, strip_reasoning
 
 __all__ = [
     "TokenEstimate",
@@ -20,12 +21,6 @@ __all__ = [
     "no_logprobs",
     "usage_of",
 ]
-
-_TOO_LONG = re.compile(
-    r"context.{0,3}(length|size|window)|maximum (context|input|sequence)|too many (input )?tokens"
-    r"|(input|prompt).{0,20}too long",
-    re.I,
-)
 
 
 class TokenEstimate(NamedTuple):
@@ -65,12 +60,13 @@ def _has_reasoning(choice: JsonObject) -> bool:
 def is_thinking(choice: JsonObject) -> bool:
     """Whether the model was still thinking when the reply ended."""
     text = generated_text(choice)
-    return answer_start(text) is None or (_has_reasoning(choice) and not text)
+    return strip_reasoning(text) is None or (_has_reasoning(choice) and not text)
 
 
 def answer_offset(text: str, choice: JsonObject) -> int | None:
     """Finds where the answer begins in the generated tokens, in bytes; None if there is none."""
-    start = answer_start(text)
+    span = answer_span(text)
+    start = span[0] if span else None
     if not start and _has_reasoning(choice):
         # The server has removed the thinking marks, but the thinking tokens are listed.
         content = generated_text(choice).strip()
@@ -152,7 +148,7 @@ def explain_refusal(
         return f"a key is needed (401): set {' or '.join(KEYS)}"
     if status == 403:
         return f"not allowed (403: {message}); the key: {key_source or 'none is set'}"
-    if _TOO_LONG.search(message):
+    if is_too_long(message) or status == 413:
         return f"a prompt is too long; lower `passage_tokens` ({message})"
     if status in (404, 405):
         return f"no model {name!r}, or no {path}; most base URLs end in /v1 ({status}: {message})"
