@@ -8,6 +8,7 @@ so that no request is sent to the model twice.
 
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -101,7 +102,9 @@ class Journal:
                 self._open()
         except (sqlite3.Error, OSError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise JournalError(f"{path}: cannot open the journal: {reason}") from error
+            raise JournalError(
+                f"{path}: cannot open the journal: {reason}{_no_locks(error)}"
+            ) from error
 
     def _check_format(self, path: Path) -> None:
         """Refuses another program's file, and moves a journal with a damaged header aside."""
@@ -191,8 +194,8 @@ class Journal:
                 for name, value, digest, chunk in rows:
                     if _digest(name, value) != digest:
                         raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
-                    loglikelihoods, tokens, text = json.loads(value)
-                    answer = Answer(tuple(loglikelihoods), tuple(tokens), text)
+                    loglikelihoods, tokens, *rest = json.loads(value)
+                    answer = Answer(tuple(loglikelihoods), tuple(tokens), *rest)
                     entries[name] = Entry(answer, chunk)
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -202,6 +205,9 @@ class Journal:
         self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
     ) -> None:
         """Stores the answers of a model batch, in a single commit; a stored answer stays.
+
+        An answer with a problem other than "cut" is none: it is counted but not stored, so that a
+        later run asks again.
 
         Args:
             answers: the answers by key.
@@ -214,20 +220,40 @@ class Journal:
         """
         rows = []
         for name, answer in answers.items():
-            value = json.dumps(answer).encode()
+            if answer.problem not in ("", "cut"):
+                continue
+            # The last field only where it says something: older versions read three.
+            value = json.dumps(answer if answer.problem else answer[:-1]).encode()
             rows.append((name, value.decode(), _digest(name, value), chunk))
         try:
             with self._database:
                 self._database.executemany("insert or ignore into answers values (?,?,?,?)", rows)
                 self._database.execute(
                     "insert into batches (prompts, tokens, padding) values (?,?,?)",
-                    (len(rows), tokens, padding),
+                    (len(answers), tokens, padding),
+                )
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Deletes the answers to ``keys``, so that a later run asks them again.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        try:
+            with self._database:
+                self._database.executemany(
+                    "delete from answers where key = ?", [(name,) for name in keys]
                 )
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def totals(self) -> tuple[int, int]:
-        """The number of stored answers, and of prompts sent; equal unless a prompt was repeated."""
+        """The number of stored answers, and of prompts sent.
+
+        They are equal unless a prompt was repeated, or an answer could not be read.
+        """
         try:
             answers, prompts = self._database.execute(
                 "select (select count(*) from answers), coalesce(sum(prompts), 0) from batches"
@@ -242,9 +268,16 @@ class Journal:
 
     def _failure(self, error: sqlite3.Error) -> JournalError:
         return JournalError(
-            f"{self.path}: the journal failed: {error}; all committed answers are kept, "
-            "start the same command again once this is fixed"
+            f"{self.path}: the journal failed: {error}{_no_locks(error)}; all committed answers "
+            "are kept, start the same command again once this is fixed"
         )
+
+
+def _no_locks(error: Exception) -> str:
+    """A hint where SQLite fails as it does on a file system without locks."""
+    failed = re.search("disk I/O error|locking protocol|database is locked", str(error))
+    hint = " (a network file system such as NFS may lack locks: put `journal` on a local disk)"
+    return hint if failed else ""
 
 
 def chunk_name(keys: Iterable[bytes]) -> bytes:

@@ -102,6 +102,11 @@ class JudgeConfig:
         otherwise="as many as fit into the context",
         minimum=1,
     )
+    skip_refused: bool = option(
+        False,
+        "Count a prompt that a server's content filter refuses as unreadable. Without this option "
+        "it ends the run.",
+    )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rankprompt.errors import JournalError
 from rankprompt.journal.store import Entry, Journal, chunk_name, key
-from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.base import Answer, Problem, Request
 from tests.journal.journals import CHUNK, answer, fill, name, stored
+from tests.limits import full_disk
 
 texts = st.text(alphabet='ab",[]\\\n é中😀\ud83d', max_size=4)
 requests = st.builds(
@@ -64,6 +66,7 @@ answers = st.builds(
     loglikelihoods=st.lists(st.floats(allow_nan=False)).map(tuple),
     tokens=st.lists(st.integers(0, 2**40)).map(tuple),
     text=st.text() | texts,
+    problem=st.sampled_from(["", "cut"]),
 )
 
 
@@ -75,6 +78,24 @@ def test_answers_come_back_to_the_last_bit(by_key: dict[bytes, Answer], chunk: b
         assert journal.get([*by_key, b"never asked"]) == {
             name: Entry(answer, chunk) for name, answer in by_key.items()
         }
+
+
+@pytest.mark.parametrize("problem", ["thinking", "refused", "empty", "unlisted", "shortened"])
+def test_an_answer_that_is_none_is_counted_and_not_kept(problem: Problem) -> None:
+    with closing(Journal(None)) as journal:
+        answers = {name(1): Answer(text="yes"), name(2): Answer(problem=problem)}
+        journal.put(answers, chunk=b"", tokens=9, padding=0)
+        assert list(journal.get(list(answers))) == [name(1)]
+        assert journal.totals() == (1, 2)
+
+
+def test_a_forgotten_answer_can_be_stored_anew() -> None:
+    with closing(Journal(None)) as journal:
+        journal.put({name(1): Answer(text="both")}, chunk=b"", tokens=9, padding=0)
+        journal.forget([name(1), name(2)])
+        assert journal.get([name(1)]) == {}
+        journal.put({name(1): Answer(text="A")}, chunk=b"c", tokens=9, padding=0)
+        assert journal.get([name(1)]) == {name(1): Entry(Answer(text="A"), b"c")}
 
 
 def test_many_keys_are_found_at_once() -> None:
@@ -112,3 +133,12 @@ def test_no_file_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         journal.put({name(1): answer(1)}, chunk=CHUNK, tokens=1, padding=0)
         assert stored(journal, [1]) == [1]
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "j.journal"
+    with closing(Journal(path)) as journal:
+        # A limit on files is the disk I/O error that SQLite has on NFS.
+        with full_disk(4096), pytest.raises(JournalError) as caught:
+            journal.put({name(i): answer(i) for i in range(3000)}, chunk=CHUNK, tokens=0, padding=0)
+        assert "NFS may lack locks: put `journal` on a local disk" in str(caught.value)
