@@ -135,6 +135,16 @@ def test_a_journal_of_other_weights_is_not_used(command: Command, collection: Co
             assert server.calls == calls
 
 
+def test_a_list_of_models_that_fails_is_told_and_does_not_end_the_run(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
+    with ProtocolServer(respond, models={"error": "loading"}) as server:
+        ran = command(*collection.rerank(model="openai:m", base_url=server.url))
+    assert ran.code == 0
+    assert "it cannot be asked which weights it has (an error in place of an answer" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

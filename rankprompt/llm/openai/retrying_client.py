@@ -167,11 +167,18 @@ class RetryingClient:
                 tries += 1
 
     async def get(self, path: str) -> JsonObject:
-        """Gets a path below the base URL, once.
+        """Gets a path below the base URL, with a few retries.
 
         Raises:
             RefusedError, FilteredError, UnusableError: there is no reply that can be used.
         """
+        for retries in range(_DOUBTFUL_RETRIES):
+            try:
+                return await self._send("GET", path, b"")
+            except UnusableError as problem:
+                if problem.doubtful:
+                    raise
+                await asyncio.sleep(self._pause(retries))
         return await self._send("GET", path, b"")
 
     async def close(self) -> None:

@@ -23,8 +23,16 @@ async def fetch_weights(client: RetryingClient, name: str) -> str:
     """
     try:
         reply = await client.get("/models")
-    except (RefusedError, FilteredError, UnusableError) as error:
-        log.debug("%s: no list of models: %s", client.base_url, error)
+    except (RefusedError, FilteredError):
+        return ""  # it has no such list
+    except UnusableError as error:
+        if not error.doubtful:  # else the first question says so
+            log.warning(
+                "%s: it cannot be asked which weights it has (%s); answers of a journal that knows "
+                "them are not used",
+                client.base_url,
+                error,
+            )
         return ""
     listed = reply.get("data")
     models = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
