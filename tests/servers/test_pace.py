@@ -140,7 +140,7 @@ def test_a_server_that_refuses_for_ever_is_left() -> None:
     for answer in (reply({"error": "busy"}, 429), {"error": {"code": 429, "message": "busy"}}):
         start = time.monotonic()
         with (
-            ProtocolServer(lambda *_, answer=answer: answer) as server,  # type: ignore[misc]
+            ProtocolServer(lambda *_, answer=answer: answer) as server,
             pytest.raises(
                 ModelError, match=r"it has refused every call for .* minutes \(429: busy"
             ),
