@@ -130,6 +130,9 @@ class FakeServer(FakeModel):
         (answer,), usage = super().answer([request])
         return answer, usage._replace(written=1)
 
+    async def open(self) -> None:
+        """There is nothing to ask."""
+
     async def close(self) -> None:
         """Closes the connections."""
         self.closed = True

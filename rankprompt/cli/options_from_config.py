@@ -53,7 +53,9 @@ def takes_rerank_config(
         @wraps(verb)
         def command(**given: Any) -> None:
             options = {
-                name: value for name, value in given.items() if name in names and value is not None
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in given.items()
+                if name in names and value not in (None, [])
             }
             own = {name: value for name, value in given.items() if name not in names}
             verb(_configure(options), **own)
@@ -129,7 +131,7 @@ def _with_default(about: Option, default: Any) -> Option:
     text = about.default
     if isinstance(default, bool):
         text = "off"
-    elif default is not None:
+    elif default not in (None, ()):
         text = str(default)
     return Option(about.help, text, choices=about.choices, suggestions=about.suggestions)
 
@@ -159,5 +161,6 @@ def _parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, settings],
+        # Typer repeats an option for a list, and takes a tuple for an option of several values.
+        annotation=Annotated[(list[str] if kind == tuple[str, ...] else kind) | None, settings],
     )

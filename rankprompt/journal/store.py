@@ -8,6 +8,7 @@ so that no request is sent to the model twice.
 
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -120,7 +121,9 @@ class Journal:
                 self._open()
         except (sqlite3.Error, OSError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise JournalError(f"{path}: cannot open the journal: {reason}") from error
+            raise JournalError(
+                f"{path}: cannot open the journal: {reason}{_no_locks(error)}"
+            ) from error
 
     def _check_format(self, path: Path) -> None:
         """Refuses another program's file, and moves a journal with a damaged header aside."""
@@ -288,9 +291,16 @@ class Journal:
 
     def _failure(self, error: sqlite3.Error) -> JournalError:
         return JournalError(
-            f"{self.path}: the journal failed: {error}; all committed answers are kept, "
-            "start the same command again once this is fixed"
+            f"{self.path}: the journal failed: {error}{_no_locks(error)}; all committed answers "
+            "are kept, start the same command again once this is fixed"
         )
+
+
+def _no_locks(error: Exception) -> str:
+    """A hint where SQLite fails as it does on a file system without locks."""
+    failed = re.search("disk I/O error|locking protocol|database is locked", str(error))
+    hint = " (a network file system such as NFS may lack locks: put `journal` on a local disk)"
+    return hint if failed else ""
 
 
 def chunk_name(keys: Iterable[bytes]) -> bytes:

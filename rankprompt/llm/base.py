@@ -117,6 +117,9 @@ class LanguageModel(_AnyLanguageModel, Protocol):
 class AsyncLanguageModel(_AnyLanguageModel, Protocol):
     """A model behind a server, which answers many requests concurrently."""
 
+    async def open(self) -> None:
+        """Asks the server what it knows of the model; before that, the fingerprint may lack it."""
+
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
         """Answers one request.
 

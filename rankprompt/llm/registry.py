@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
+from rankprompt.llm.openai.settings import ServerSettings
 
 __all__ = ["BACK_ENDS", "BackEnd", "load_model", "load_server"]
 
@@ -72,18 +73,21 @@ def load_model(
     return model
 
 
-def load_server(name: str, *, base_url: str) -> AsyncLanguageModel:
-    """Returns a model behind a server; the first request connects.
+def load_server(
+    name: str, *, base_url: str, settings: ServerSettings | None = None
+) -> AsyncLanguageModel:
+    """Returns a model behind a server; ``open`` and requests connect.
 
     Args:
         name: the model's name at the server.
         base_url: such as ``http://localhost:8080/v1``.
+        settings: how it is called; None for the defaults.
 
     Raises:
         ModelError: the address or the API key cannot be used.
     """
     load, source = _back_end(name, "openai")
-    model: AsyncLanguageModel = load(source, base_url=base_url)
+    model: AsyncLanguageModel = load(source, base_url=base_url, settings=settings)
     return model
 
 

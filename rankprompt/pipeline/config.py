@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rankprompt.datasets.passages import FIELDS
 from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.llm.openai.settings import EFFORTS, THINKING, hide_header
 from rankprompt.pipeline.config_methods import (
     CascadeConfig,
     JudgeConfig,
@@ -115,6 +116,33 @@ class ModelConfig:
     )
     concurrency: int = option(
         16, "The most calls to a server in flight at a time.", minimum=1, maximum=10_000
+    )
+    model_id: str | None = option(
+        None,
+        "A name for the model behind a server: answers in the journal then belong to it, whatever "
+        "the server's address.",
+        otherwise="the base URL, and what the server tells of the weights",
+    )
+    thinking: str = option(
+        "auto",
+        "Whether the model reasons before it answers; auto switches that off at a server where it "
+        "leaves no room for the answer. A local model does not reason.",
+        choices=THINKING,
+    )
+    reasoning_effort: str | None = option(
+        None, "Sent to a server as reasoning_effort.", otherwise="not sent", choices=EFFORTS
+    )
+    extra_body: str | None = option(
+        None,
+        "A JSON object whose fields are added to each request to a server.",
+        otherwise="none",
+    )
+    header: tuple[str, ...] = option(
+        (),
+        "A header of each call to a server, as NAME:VALUE, or NAME:env:VARIABLE to read its value "
+        "from the environment; repeat the option for more. A manifest holds no value.",
+        otherwise="none",
+        hide=hide_header,
     )
 
 

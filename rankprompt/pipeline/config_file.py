@@ -26,11 +26,24 @@ C = TypeVar("C")
 
 
 def as_dict(config: RerankConfig) -> dict[str, Any]:
-    """A configuration as nested dictionaries that JSON and TOML can hold; paths are texts."""
+    """A configuration as nested dictionaries that JSON and TOML can hold.
+
+    Paths are texts, and secrets are hidden.
+    """
+    hidden = {
+        given.name: tuple(map(given.about.hide, given.value))
+        for given in iterate_options(config)
+        if given.about.hide
+    }
     content: dict[str, Any] = asdict(
-        config,
+        replace_options(config, hidden),
         dict_factory=lambda items: {
-            name: str(value) if isinstance(value, Path) else value for name, value in items
+            name: str(value)
+            if isinstance(value, Path)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in items
         },
     )
     return content

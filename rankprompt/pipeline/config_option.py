@@ -31,6 +31,7 @@ class Option:
         maximum: the largest value of a number.
         choices: the only values of a text.
         suggestions: values of a text that the shell completes; others are possible.
+        hide: shows a value of a list without its secret.
     """
 
     help: str
@@ -40,6 +41,7 @@ class Option:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     suggestions: Callable[[], Iterable[str]] = tuple
+    hide: Callable[[str], str] | None = None
 
 
 class GivenOption(NamedTuple):
@@ -54,7 +56,8 @@ class GivenOption(NamedTuple):
 def option(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - as the help page calls it
     """A field with a default and a description; ``more`` as the attributes of ``Option``."""
     more["default"] = more.pop("otherwise", "")
-    return field(default=default, metadata={"option": Option(help, **more)})
+    about = Option(help, **more)
+    return field(default=default, repr=about.hide is None, metadata={"option": about})
 
 
 def iterate_options(config: Any) -> Iterator[GivenOption]:

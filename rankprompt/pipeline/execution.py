@@ -16,9 +16,10 @@ from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
-from rankprompt.llm import LanguageModel, load_model, load_server
+from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by
+from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, PairwiseQuestion
 
@@ -166,8 +167,9 @@ class ServerExecution(Execution):
         job, model = self._job, self._job.config.model
         journal = self._open_journal(stack)
         self._runner = stack.enter_context(asyncio.Runner())
-        server = load_server(job.model, base_url=model.base_url or "")
+        server = connect(job)
         stack.callback(lambda: self._runner.run(server.close()))
+        self._runner.run(server.open())
         self.model = ModelCard(server.name, server.fingerprint, server.context_length)
         self._cached = ConcurrentCachedModel(
             server, journal, job.budget, concurrency=model.concurrency

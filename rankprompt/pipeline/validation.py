@@ -1,6 +1,5 @@
 """Validation: fills the gaps of a configuration, and refuses what cannot work before it costs."""
 
-import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +28,7 @@ from rankprompt.pipeline.config import (
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import JudgeSource, RerankJob
+from rankprompt.pipeline.server_fields import SERVER_FIELDS, check_server_fields
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.rankers import method
 from rankprompt.rankers.stages import split_stages
@@ -39,7 +39,8 @@ __all__ = ["validate"]
 # What a cascade's teacher does not use; the second line, what only a language model uses.
 _NOT_FOR_TEACHERS = (
     "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
-    "passes", "noise", "judge_model", "base_url", "input_order", "set_size", "step", "tournaments",
+    "passes", "noise", "judge_model", "input_order", "set_size", "step", "tournaments", "thinking",
+    *SERVER_FIELDS,
 )  # fmt: skip
 _NOT_FOR_CROSS_ENCODERS = (
     "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
@@ -82,7 +83,7 @@ def _validate(config: RerankConfig) -> RerankJob:
         raise InputError("`ray` goes with a model that each worker loads")
     if config.ray.address and _limits(config):
         raise InputError("`ray` knows no budget: workers could keep but a share of it each")
-    config = _with_base_url(config, source, model)
+    config = check_server_fields(config, model if source == "server" else None)
     errors = _errors(config, source)
     if config.judge.prompt and source == "oracle":
         raise InputError("`prompt` goes with a model; an oracle reads the grades")
@@ -161,19 +162,6 @@ def _source(name: str) -> tuple[JudgeSource, str]:
 def _limits(config: RerankConfig) -> bool:
     budget = config.budget
     return (budget.max_prompts, budget.max_tokens, budget.max_cost) != (None, None, None)
-
-
-def _with_base_url(config: RerankConfig, source: JudgeSource, model: str) -> RerankConfig:
-    if source != "server":
-        if config.model.base_url:
-            raise InputError("`base_url` goes with `model` openai:MODEL")
-        return config
-    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
-    if not base_url:
-        raise InputError("`model` openai:MODEL needs `base_url` (or OPENAI_BASE_URL)")
-    if not model:
-        raise InputError("`model` openai:MODEL needs the model's name at the server")
-    return replace(config, model=replace(config.model, base_url=base_url))
 
 
 def _errors(config: RerankConfig, source: JudgeSource) -> ErrorModel:

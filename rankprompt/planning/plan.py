@@ -20,13 +20,14 @@ from rankprompt.judges.registry import default_prompt, serves
 from rankprompt.judges.simulated.error_model import FITTED, ErrorModel, parse_error_model
 from rankprompt.judges.simulated.fit_to_journal import fit_to_journal
 from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
-from rankprompt.llm import AsyncLanguageModel, load_server
+from rankprompt.llm import AsyncLanguageModel
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import OutputConfig
 from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade
+from rankprompt.pipeline.server_fields import connect
 from rankprompt.pipeline.validation import validate
 from rankprompt.planning.calibration import Speed, calibrate
 from rankprompt.planning.config import Plan, PlanConfig
@@ -106,7 +107,9 @@ def plan_rerank(
     before = fmean(measure(as_run(top_ranks(first)), truth) for truth in truths)
     model = _load(job)
     meters = _meters(job, model)
-    speed = asyncio.run(_speed(job, meters[PairwiseQuestion], candidates, config))
+    speed = asyncio.run(
+        _speed(job, meters[PairwiseQuestion], candidates, config, opens=fitted is not None)
+    )
     if fitted is not None and model:
         errors = _fit(Path(fitted), job, model, candidates, truths[0])
     simulations = _simulate(job, config, errors, meters, first, candidates, truths, progress)
@@ -202,7 +205,7 @@ def _load(job: RerankJob) -> AnyModel | None:
     if job.source == "oracle":
         return None
     if job.source == "server":
-        return load_server(job.model, base_url=job.config.model.base_url or "")
+        return connect(job)
     return load_local(job)
 
 
@@ -219,10 +222,26 @@ def _meters(job: RerankJob, model: AnyModel | None) -> dict[QuestionKind, PriceM
 
 
 async def _speed(
-    job: RerankJob, meter: PriceMeter, candidates: Sequence[Candidates], config: PlanConfig
+    job: RerankJob,
+    meter: PriceMeter,
+    candidates: Sequence[Candidates],
+    config: PlanConfig,
+    *,
+    opens: bool,
 ) -> Speed | None:
+    """Measures the model's speed where that is asked for.
+
+    Args:
+        job: the job.
+        meter: has the model.
+        candidates: queries with their documents.
+        config: the configuration of the plan.
+        opens: whether the journal is read as well, whose keys need a server's whole fingerprint.
+    """
     server = job.source == "server"
     try:
+        if server and opens:
+            await cast(AsyncLanguageModel, meter.model).open()
         return await calibrate(
             meter,
             candidates if config.calibrate else [],

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rankprompt.errors import JournalError
 from rankprompt.journal.store import Entry, Journal, chunk_name, key
 from rankprompt.llm.base import Answer, Problem, Request
 from tests.journal.journals import CHUNK, answer, fill, name, stored
+from tests.limits import full_disk
 
 texts = st.text(alphabet='ab",[]\\\n é中😀\ud83d', max_size=4)
 requests = st.builds(
@@ -131,3 +133,12 @@ def test_no_file_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         journal.put({name(1): answer(1)}, chunk=CHUNK, tokens=1, padding=0)
         assert stored(journal, [1]) == [1]
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "j.journal"
+    with closing(Journal(path)) as journal:
+        # A limit on files is the disk I/O error that SQLite has on NFS.
+        with full_disk(4096), pytest.raises(JournalError) as caught:
+            journal.put({name(i): answer(i) for i in range(3000)}, chunk=CHUNK, tokens=0, padding=0)
+        assert "NFS may lack locks: put `journal` on a local disk" in str(caught.value)

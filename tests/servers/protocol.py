@@ -69,6 +69,7 @@ class ProtocolServer:
         rate: how many of the calls; which, is a matter of seed, body, and how often it has come.
         seed: of the faults.
         port: to listen at; 0 for any.
+        models: the list of models, which no other count includes; None for a server without one.
     """
 
     def __init__(
@@ -81,8 +82,9 @@ class ProtocolServer:
         rate: float = 0.0,
         seed: int = 0,
         port: int = 0,
+        models: Body | None = None,
     ) -> None:
-        self.port = port
+        self.port, self._models = port, models
         self.calls = self.now = self.most = 0
         self.came: Counter[bytes] = Counter()
         self.failed: Counter[str] = Counter()
@@ -155,6 +157,11 @@ class ProtocolServer:
         pairs = (line.split(": ", 1) for line in head[1:] if line)
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
+        if head[0].startswith("GET /v1/models"):
+            listed = reply(self._models) if self._models else reply({"detail": "Not Found"}, 404)
+            writer.write(_bytes(listed))
+            await writer.drain()
+            return True
         self.headers.append(headers)
         self.calls += 1
         self.now += 1

@@ -1,20 +1,25 @@
 """The server back end: any server with OpenAI's chat or completions protocol."""
 
 import logging
+import math
 from collections.abc import Callable
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
 from rankprompt.llm.openai import replies
+from rankprompt.llm.openai.call_errors import FilteredError
 from rankprompt.llm.openai.reading import Read, Reader
 from rankprompt.llm.openai.replies import TokenEstimate
+from rankprompt.llm.openai.request_body import BodyCompleter
 from rankprompt.llm.openai.retrying_client import (
     JsonObject,
     RefusedError,
     RetryingClient,
     full_jitter,
 )
+from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.top_logprobs import parse_options
+from rankprompt.llm.openai.weights import fetch_weights
 from rankprompt.llm.special_tokens import LIKELY, escape
 
 __all__ = ["OpenAIModel", "load"]
@@ -57,6 +62,7 @@ class OpenAIModel:
         timeout: seconds that a call may take in all.
         retries: how often a failed call may be retried.
         context_length: maximum tokens of prompt and answer together; servers do not report it.
+        settings: how it is called; None for the defaults.
         pause: returns the seconds to wait before a retry, given how many came before it.
 
     Raises:
@@ -73,17 +79,34 @@ class OpenAIModel:
         timeout: float = 60.0,
         retries: int = 6,
         context_length: int = 8192,
+        settings: ServerSettings | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
         if api not in ("auto", "chat", "completions"):
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
         self.name, self.context_length = name, context_length
         self._api = api
-        self._client = RetryingClient(base_url, timeout=timeout, retries=retries, pause=pause)
-        self.fingerprint = f"openai {_FORM} {self._client.base_url} {name} {api}"
+        self._settings = settings or ServerSettings()
+        self._body_completer = BodyCompleter(name, self._settings)
+        self._client = RetryingClient(
+            base_url,
+            timeout=timeout,
+            retries=retries,
+            headers=self._settings.headers,
+            pause=pause,
+        )
+        served_as = self._settings.model_id or self._client.address
+        self.fingerprint = f"openai {_FORM} {served_as} {name} {api}"
+        if digest := self._body_completer.fingerprint:
+            self.fingerprint += f" as {digest}"
         # Adapted when the server refuses them.
         self._limit_field, self._sends_temperature, self._tops = "max_tokens", True, _TOPS
         self._reader = Reader(name)
+
+    async def open(self) -> None:
+        """Asks the server which weights it has, for the fingerprint; not with a model id."""
+        if not self._settings.model_id and (digest := await fetch_weights(self._client, self.name)):
+            self.fingerprint += f" of {digest}"
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
         """Answers one request; ``Answer.tokens`` is 1 for each of several options.
@@ -91,6 +114,19 @@ class OpenAIModel:
         Raises:
             ModelError: the server cannot be reached, refuses, or cannot answer this kind.
         """
+        was_off = self._body_completer.thinking_is_off
+        try:
+            answer, usage = await self._answer(request)
+            thought = answer.problem == "thinking" and self._uses_chat(request) and not was_off
+            if thought and self._body_completer.switch_thinking_off():
+                answer, more = await self._answer(request)
+                usage = Usage(*map(sum, zip(usage, more, strict=True)))
+        except FilteredError as refused:
+            unreadable = (math.nan,) * len(request.options)
+            return Answer(unreadable, (1,) * len(unreadable), problem="refused"), refused.usage
+        return answer, usage
+
+    async def _answer(self, request: Request) -> tuple[Answer, Usage]:
         chat = self._uses_chat(request)
         if not request.options:
             if request.max_tokens < 1:
@@ -109,7 +145,8 @@ class OpenAIModel:
         longest = max(
             [request.max_tokens, *(_PREAMBLE + _tokens(option) for option in request.options)]
         )
-        return _tokens(request.prompt) + longest + _TEMPLATE * self._uses_chat(request)
+        chat = _TEMPLATE + self._body_completer.room
+        return _tokens(request.prompt) + longest + chat * self._uses_chat(request)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns a prefix of whole characters that probably has at most ``tokens`` tokens.
@@ -192,11 +229,15 @@ class OpenAIModel:
         path = "/chat/completions" if self._uses_chat(request) else "/completions"
         adapted = 0
         while True:
-            sent = body()
+            sent = self._body_completer.complete(body())
             try:
                 content, received, retries = await self._client.post(path, sent, read)
+            except FilteredError as filtered:
+                retries = filtered.retries + adapted
+                filtered.usage = replies.usage_of(filtered.replies, estimate, retries)
+                raise
             except RefusedError as refused:
-                if not self._adapt(sent, refused.message):
+                if not self._adapt(sent, refused):
                     reason = replies.explain_refusal(
                         refused, self._client.key_source, self.name, path, len(request.options)
                     )
@@ -205,18 +246,19 @@ class OpenAIModel:
             else:
                 return content, replies.usage_of(received, estimate, retries + adapted)
 
-    def _adapt(self, sent: JsonObject, message: str) -> bool:
+    def _adapt(self, sent: JsonObject, refused: RefusedError) -> bool:
         """Learns from a refusal; returns whether the request can be sent in another form."""
+        message, chosen = refused.message, "temperature" in self._settings.extra_body
         if "messages" in sent and "max_tokens" in sent and "max_completion_tokens" in message:
             self._limit_field = "max_completion_tokens"
-        elif "temperature" in sent and "temperature" in message:
+        elif "temperature" in sent and "temperature" in message and not chosen:
             if self._sends_temperature:
                 log.warning("%s takes no temperature: its answers may vary", self.name)
             self._sends_temperature = False
         elif _TOPS in (sent.get("logprobs"), sent.get("top_logprobs")) and "logprobs" in message:
             self._tops = _FEW_TOPS
         else:
-            return False
+            return self._body_completer.drop_refused_switch(sent, refused)
         return True
 
 
@@ -224,6 +266,6 @@ def _tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
 
 
-def load(name: str, *, base_url: str) -> AsyncLanguageModel:
+def load(name: str, *, base_url: str, settings: ServerSettings | None = None) -> AsyncLanguageModel:
     """Returns a model behind a server, as ``load_server`` does."""
-    return OpenAIModel(name, base_url=base_url)
+    return OpenAIModel(name, base_url=base_url, settings=settings)

@@ -114,8 +114,6 @@ class Reader:
         return read
 
     def _problem(self, reply: JsonObject, prompt: str) -> Problem:
-        if replies.refusal_of(reply):
-            return "refused"
         first_choice(reply)  # an error inside comes before anything else
         return "shortened" if self._check.is_shortened(prompt, reply) else ""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rankprompt.llm.base import Usage
+from rankprompt.llm.openai.refusals import is_too_long
 from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError
 from rankprompt.llm.openai.schema import Choice, count_in
 from rankprompt.llm.reasoning import answer_span
@@ -15,23 +16,8 @@ __all__ = [
     "explain_refusal",
     "no_echo",
     "no_logprobs",
-    "refusal_of",
     "usage_of",
 ]
-
-_TOO_LONG = re.compile(
-    r"context.{0,3}(length|size|window)|maximum (context|input|sequence)|too many (input )?tokens"
-    r"|(input|prompt).{0,20}too long",
-    re.I,
-)
-
-
-# Why generation ended, where a filter ended it: OpenAI, Gemini, Bedrock, Anthropic, Zhipu, Cohere.
-_REFUSALS = re.compile(
-    r"content_?filter(ed)?|safety|image_safety|prohibited_content|recitation|blocklist|spii"
-    r"|moderation|guardrail_intervened|refusal|sensitive|error_toxic",
-    re.I,
-)
 
 
 class TokenEstimate(NamedTuple):
@@ -39,33 +25,6 @@ class TokenEstimate(NamedTuple):
 
     prompt: int
     completion: int
-
-
-def refusal_of(reply: JsonObject) -> bool:
-    """Whether a content filter refused the prompt or the answer, in a reply of status 200."""
-    if _blocks(reply):
-        return True
-    choices = reply.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict):
-        return False
-    reason, message = choice.get("finish_reason"), choice.get("message")
-    if isinstance(reason, str) and _REFUSALS.fullmatch(reason):
-        return True
-    return isinstance(message, dict) and bool(message.get("refusal")) and not message.get("content")
-
-
-def _blocks(reply: JsonObject) -> bool:
-    """Whether a reply says, beside its choices, that the prompt was filtered (Gemini, Azure)."""
-    feedback = reply.get("promptFeedback") or reply.get("prompt_feedback")
-    if isinstance(feedback, dict) and (feedback.get("blockReason") or feedback.get("block_reason")):
-        return True
-    results = reply.get("prompt_filter_results")
-    if reply.get("choices") or not isinstance(results, list):
-        return False
-    filters = [one.get("content_filter_results") for one in results if isinstance(one, dict)]
-    verdicts = [one for found in filters if isinstance(found, dict) for one in found.values()]
-    return any(isinstance(one, dict) and one.get("filtered") is True for one in verdicts)
 
 
 def answer_bytes(stream: bytes, choice: Choice) -> tuple[int, int] | None:
@@ -126,7 +85,7 @@ def explain_refusal(
         return f"a key is needed (401): set {' or '.join(KEYS)}"
     if status == 403:
         return f"not allowed (403: {message}); the key: {key_source or 'none is set'}"
-    if _TOO_LONG.search(message):
+    if is_too_long(message) or status == 413:
         return f"a prompt is too long; lower `passage_tokens` ({message})"
     if status in (404, 405):
         return f"no model {name!r}, or no {path}; most base URLs end in /v1 ({status}: {message})"

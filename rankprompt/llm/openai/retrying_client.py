@@ -1,4 +1,4 @@
-"""Posts JSON to a server and retries what failed in passing; no message ever contains the key."""
+"""Posts JSON to a server and retries what failed in passing; no message ever contains a secret."""
 
 import asyncio
 import json
@@ -6,80 +6,70 @@ import logging
 import os
 import random
 import re
-import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from itertools import count
-from typing import TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 import httpx2 as httpx
 
 from rankprompt.errors import ModelError
+from rankprompt.llm.openai.address import KEYS, parse_address
 from rankprompt.llm.openai.bounded_json import parse_json
+from rankprompt.llm.openai.call_errors import (
+    BusyError,
+    FilteredError,
+    JsonObject,
+    RefusedError,
+    UnusableError,
+)
+from rankprompt.llm.openai.pacing import Pace, exhausted_wait, requested_wait
+from rankprompt.llm.openai.refusals import (
+    check_replies,
+    error_message,
+    is_filter,
+    raise_for,
+)
 
 __all__ = ["KEYS", "JsonObject", "RefusedError", "RetryingClient", "UnusableError", "full_jitter"]
 
 log = logging.getLogger("rankprompt")
 
 T = TypeVar("T")
-JsonObject: TypeAlias = dict[str, object]
 
-KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
-"""The environment variables that may contain the key; the first that is set counts."""
-
-# If a server wants a longer pause, the run ends with a message.
-_MAX_WAIT = 120.0
-_TRANSIENT = {408, 409, 425, 429}
+_TRANSIENT = {408, 409, 425}
 # Some servers answer 500 to requests that they will never accept.
 _PERMANENT = re.compile(r"not support|unsupported|only .{0,20}support|not implemented", re.I)
+# A pause helps against neither.
+_SPENT = re.compile(r"insufficient_quota|billing_(hard_limit|not_active)|request too large", re.I)
 # How often a doubtful call is retried: an address that never answered is probably mistyped.
 _DOUBTFUL_RETRIES = 2
-
-
-class RefusedError(Exception):
-    """The server refuses the request by an HTTP status, and would refuse it again.
-
-    ``message`` is the server's explanation, as one line.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
-        self.status, self.message = status, message
-
-
-class UnusableError(Exception):
-    """There was no usable reply, and a retry may bring one.
-
-    Args:
-        reason: one line, for the message after the last retry.
-        wait: seconds that the server asked the client to wait.
-        doubtful: a retry will probably fail as well, so only a few are made.
-    """
-
-    def __init__(self, reason: str, *, wait: float = 0.0, doubtful: bool = False) -> None:
-        super().__init__(reason)
-        self.wait, self.doubtful = wait, doubtful
+# Seconds of a pause that a server asks for where it fails.
+_MAX_REST = 120.0
+# Bytes that are read of a reply, and of an error.
+_MAX_REPLY, _MAX_ERROR = 64 << 20, 1 << 20
 
 
 def full_jitter(retries: int) -> float:
     """Returns random seconds before the next retry, up to 0.5 s, 1 s, 2 s ... and at most 60 s."""
-    return random.uniform(0, min(60.0, 0.5 * 2**retries))
+    return random.uniform(0, min(60.0, 0.5 * 2 ** min(retries, 10)))
 
 
 class RetryingClient:
     """A client for one server.
 
-    The key comes from the environment and is sent to ``base_url`` only: redirects are not followed.
+    The key comes from the environment. It and the headers are sent to ``base_url`` only: redirects
+    are not followed. A server that is busy (429, or 503 with Retry-After) is asked more slowly,
+    which is no retry (``Pace`` says how).
 
     Args:
-        base_url: such as ``http://localhost:8080/v1``.
+        base_url: such as ``http://localhost:8080/v1``; its query is sent with each call.
         timeout: seconds that a call may take in all.
         retries: how often a call may be retried.
+        headers: to send with each call; their values are secrets.
         pause: returns the seconds to wait before a retry, given how many came before it.
+        patience: the seconds without a success for which a busy server is asked.
 
     Attributes:
-        base_url: in its normal form.
+        base_url: in its normal form, without its query.
         key_source: the environment variable that the key came from; None without a key.
 
     Raises:
@@ -92,14 +82,28 @@ class RetryingClient:
         *,
         timeout: float,
         retries: int,
+        headers: Mapping[str, str] | None = None,
         pause: Callable[[int], float] = full_jitter,
+        patience: float = 900.0,
     ) -> None:
-        self.base_url = _normalise(base_url)
+        self.address = parse_address(base_url)
+        self.base_url = self.address.base
         self._timeout, self._retries, self._pause = timeout, retries, pause
         self.key_source = next((name for name in KEYS if os.environ.get(name)), None)
-        self._key = os.environ[self.key_source].strip() if self.key_source else ""
-        if not re.fullmatch(r"[!-~]*", self._key):
+        key = os.environ[self.key_source].strip() if self.key_source else ""
+        if not re.fullmatch(r"[!-~]*", key):
             raise ModelError(f"the key in {self.key_source} holds characters that no key has")
+        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
+        # A header may hold a scheme before the key, as in "Bearer KEY".
+        values = {part for value in self._headers.values() for part in (value, *value.split()[1:])}
+        long_enough = sorted((one for one in values if len(one) >= 4), key=len, reverse=True)
+        self._secrets = [*([key] if key else []), *long_enough]
+        if key and self.address.is_azure:
+            self._headers.setdefault("api-key", key)
+        elif key:
+            self._headers.setdefault("authorization", f"Bearer {key}")
+        self._headers["content-type"] = "application/json"
+        self._pace = Pace(pause, patience=patience)
         self._reached = False
         try:
             self._client = httpx.AsyncClient(
@@ -122,49 +126,77 @@ class RetryingClient:
             read: extracts a reply's content; raises UnusableError if it has none.
 
         Returns:
-            The content; all replies, since the unusable ones are paid for as well; the retries.
+            The content; all replies, since the unusable ones are paid for as well; the retries,
+            those of a busy server included.
 
         Raises:
             RefusedError: the request is at fault.
+            FilteredError: a content filter refused the prompt or the answer.
             ModelError: there was no usable reply after the last retry.
         """
+        content = json.dumps(body).encode()
         replies: list[JsonObject] = []
-        for retries in count():
+        tries = busy = 0
+        began = 0.0
+        while True:
             try:
-                reply = await self._post_once(path, body)
+                async with self._pace.turn() as began:
+                    reply = await self._send("POST", path, content)
                 replies.append(reply)
-                return read(reply), replies, retries
+                check_replies(replies)
+                result = read(reply)
+                self._pace.succeed()
+                return result, replies, tries + busy
+            except FilteredError as filtered:
+                filtered.replies, filtered.retries = replies, tries + busy
+                raise
+            except BusyError as problem:
+                busy += 1
+                log.debug("%s: %s; slower", self.base_url, problem)
+                try:
+                    self._pace.slow_down(problem, began)
+                except ModelError as error:
+                    raise ModelError(f"{self.base_url}: {error}") from None
             except UnusableError as problem:
-                if problem.wait > _MAX_WAIT:
-                    raise ModelError(
-                        f"{self.base_url}: it wants a pause of {problem.wait:.0f} seconds "
-                        f"({problem}); all answers so far are kept: start the same command again "
-                        "after the pause"
-                    ) from None
                 limit = min(_DOUBTFUL_RETRIES, self._retries) if problem.doubtful else self._retries
-                if retries >= limit:
-                    times = f"{retries + 1} times" if retries else "once"
+                if tries >= limit:
+                    times = f"{tries + 1} times" if tries else "once"
                     reason = self.without_key(str(problem))
                     raise ModelError(f"{self.base_url}: {reason} (tried {times})") from None
                 log.debug("%s: %s; retrying", self.base_url, problem)
-                # A random pause on top of the server's, so that calls do not return all at once.
-                await asyncio.sleep(problem.wait + self._pause(retries))
-        raise AssertionError  # count() does not end
+                await asyncio.sleep(self._pause(tries))
+                tries += 1
+
+    async def get(self, path: str) -> JsonObject:
+        """Gets a path below the base URL, with a few retries.
+
+        Raises:
+            RefusedError, FilteredError, UnusableError: there is no reply that can be used.
+        """
+        for retries in range(_DOUBTFUL_RETRIES):
+            try:
+                return await self._send("GET", path, b"")
+            except UnusableError as problem:
+                if problem.doubtful:
+                    raise
+                await asyncio.sleep(self._pause(retries))
+        return await self._send("GET", path, b"")
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
 
-    async def _post_once(self, path: str, body: Mapping[str, object]) -> JsonObject:
-        headers = {"content-type": "application/json"}
-        if self._key:
-            headers["authorization"] = f"Bearer {self._key}"
+    async def _send(self, method: str, path: str, body: bytes) -> JsonObject:
         try:
             # httpx limits the wait for each chunk only, so a slow trickle would never time out.
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.post(
-                    self.base_url + path, content=json.dumps(body).encode(), headers=headers
-                )
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream(
+                    method, self.address.url(path), content=body, headers=self._headers
+                ) as response,
+            ):
+                limit = _MAX_REPLY if response.is_success else _MAX_ERROR
+                content = await _read(response, limit)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             reason = self._one_line(str(error)) or "no answer"
             raise UnusableError(
@@ -176,86 +208,66 @@ class RetryingClient:
             raise UnusableError(f"the connection broke ({type(error).__name__})") from None
         self._reached = True
         if not response.is_success:
-            self._raise_for_status(response)
+            self._raise_for_status(response, content)
+        if len(content) > limit:
+            raise UnusableError(f"a reply of more than {limit >> 20} MiB", doubtful=True)
+        self._pace.rest(exhausted_wait(response.headers))
         try:
-            reply = parse_json(response.content)
+            reply = parse_json(content)
         except ValueError:
             raise UnusableError("a reply that is not JSON") from None
+        if isinstance(reply, list) and len(reply) == 1:
+            reply = reply[0]  # as Gemini sends its errors
         if not isinstance(reply, dict):
             raise UnusableError("a reply that is not a JSON object")
         if problem := reply.get("error"):
-            code = problem.get("code") if isinstance(problem, dict) else None
-            message = self._one_line(_error_message(reply))
-            if isinstance(code, int) and 400 <= code < 500 and code not in _TRANSIENT:
-                raise RefusedError(code, message)
-            raise UnusableError(f"an error in place of an answer: {message}")
+            raise_for(problem, reply, self._one_line(error_message(reply)))
         return reply
 
-    def _raise_for_status(self, response: httpx.Response) -> None:
-        status = response.status_code
+    def _raise_for_status(self, response: httpx.Response, content: bytes) -> None:
+        status, text = response.status_code, content.decode("utf-8", "replace")
         try:
-            explanation = _error_message(parse_json(response.content))
-        except ValueError:
-            explanation = response.content.decode("utf-8", "replace")
+            reply = parse_json(content)
+            explanation = error_message(reply)
+        except (ValueError, RecursionError):
+            reply = explanation = text
         message = self._one_line(explanation) or response.reason_phrase
         if response.is_redirect:
             target = self._one_line(response.headers.get("location", ""))
             message = f"a redirect to {target}: name that if it is right"
+        if is_filter(status, reply):
+            raise FilteredError(f"{status}: {message}")
+        wait = requested_wait(response.headers, text)
+        if (status == 429 and not _SPENT.search(text)) or (status == 503 and wait):
+            raise BusyError(f"{status}: {message}", wait)
         failed = status >= 500 and status != 501 and not _PERMANENT.search(message)
-        if not (failed or status in _TRANSIENT) or "insufficient_quota" in explanation:
-            raise RefusedError(status, message)
-        wait = _retry_after(response.headers.get("retry-after"))
-        raise UnusableError(f"{status}: {message}", wait=wait)
+        if not (failed or status in _TRANSIENT):
+            raise RefusedError(status, message, self._hide(text[:10_000]))
+        self._pace.rest(min(wait, _MAX_REST))
+        raise UnusableError(f"{status}: {message}")
 
     def _one_line(self, text: str) -> str:
-        """Makes a server's text fit for a message: one short line, without the key."""
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        text = " ".join(text.split())
+        """Makes a server's text fit for a message: one short line, without secrets."""
+        text = " ".join(self._hide(text[:10_000]).split())
         return text if len(text) <= 200 else f"{text[:200]}..."
 
+    def _hide(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]")
+        return text
+
     def without_key(self, text: str) -> str:
-        """Removes the key if it is long enough to be a secret (some users set "none")."""
-        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
+        """Removes secrets that are long enough to be some (some users set "none")."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]") if len(secret) >= 8 else text
+        return text
 
 
-def _normalise(base_url: str) -> str:
-    try:
-        parts = urlsplit(base_url.strip())
-        _ = parts.port  # raises ValueError if it is not a number
-    except ValueError:
-        raise ModelError("the base URL cannot be read; http://localhost:8080/v1 is one") from None
-    if "@" in base_url:
-        # The URL is not shown, because it contains a password.
-        raise ModelError(
-            "the base URL must not hold a user name or password; "
-            f"the key goes into {KEYS[0]} or {KEYS[1]}"
-        )
-    if parts.query or parts.fragment:
-        raise ModelError("the base URL must not hold a ? or # part")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ModelError(
-            f"not a base URL: {base_url!r}; it begins with http:// or https:// and mostly ends "
-            "in /v1"
-        )
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
-
-
-def _error_message(reply: object) -> str:
-    """Finds a server's explanation of an error; servers use different forms."""
-    for name in ("error", "message", "detail", "msg"):
-        if isinstance(reply, dict) and reply.get(name):
-            reply = reply[name]
-    return reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
-
-
-def _retry_after(header: str | None) -> float:
-    """Parses a Retry-After header, seconds or a date (RFC 9110, section 10.2.3), as seconds."""
-    try:
-        return max(0.0, float(header or 0))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(str(header)).timestamp() - time.time())
-    except ValueError:
-        return 0.0
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """Reads a body, and stops soon after ``limit`` bytes."""
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > limit:
+            break
+    return bytes(content)

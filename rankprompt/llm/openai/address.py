@@ -1,0 +1,67 @@
+"""The address of a server: its base URL, which may hold a query such as Azure's api-version."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from rankprompt.errors import ModelError
+
+__all__ = ["KEYS", "Address", "parse_address"]
+
+KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
+"""The environment variables that may contain the key; the first that is set counts."""
+
+_SECRET = re.compile(r"key|token|secret|sig|pass|auth|code", re.I)
+_AZURE = (".azure.com", ".azure-api.net")
+
+
+class Address(NamedTuple):
+    """A base URL in its normal form, and the query that follows the path of each call."""
+
+    base: str
+    query: str = ""
+
+    def __str__(self) -> str:
+        """The base URL with its query."""
+        return self.url("")
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether the key goes into the header ``api-key``, as Azure wants it."""
+        host = urlsplit(self.base).hostname or ""
+        return host.endswith(_AZURE) or "api-version" in dict(parse_qsl(self.query))
+
+    def url(self, path: str) -> str:
+        """The URL of a path below the base URL."""
+        return f"{self.base}{path}{'?' if self.query else ''}{self.query}"
+
+
+def parse_address(base_url: str) -> Address:
+    """Parses a base URL.
+
+    Raises:
+        ModelError: it is none, or holds a password or a key (it is then not shown).
+    """
+    try:
+        parts = urlsplit(base_url.strip())
+        _ = parts.port  # raises ValueError if it is not a number
+        query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        raise ModelError("the base URL cannot be read; http://localhost:8080/v1 is one") from None
+    if "@" in base_url or any(_SECRET.search(name) for name in query):
+        # The URL is not shown, because it contains a password.
+        raise ModelError(
+            "the base URL must not hold a user name, a password or a key; "
+            f"the key goes into {KEYS[0]} or {KEYS[1]}, or into a `header`"
+        )
+    if parts.fragment:
+        raise ModelError("the base URL must not hold a # part")
+    if not re.fullmatch(r"[!-~]*", parts.query):
+        raise ModelError("the base URL's query must be written in ASCII, without spaces")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ModelError(
+            f"not a base URL: {base_url!r}; it begins with http:// or https:// and mostly ends "
+            "in /v1"
+        )
+    base = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    return Address(base, parts.query)

@@ -1,0 +1,62 @@
+"""The fields of a configuration that go with a model behind a server."""
+
+import os
+from dataclasses import replace
+
+from rankprompt.errors import InputError
+from rankprompt.llm import AsyncLanguageModel, load_server
+from rankprompt.llm.openai.settings import ServerSettings, parse_extra_body, parse_headers
+from rankprompt.pipeline.config import ModelConfig, RerankConfig
+from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.job import RerankJob
+
+__all__ = ["SERVER_FIELDS", "check_server_fields", "connect"]
+
+SERVER_FIELDS = (
+    "base_url", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
+)  # fmt: skip
+"""What plays no part where no server answers."""
+
+
+def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig:
+    """Checks the fields of a server, and fills in its address.
+
+    Args:
+        config: the configuration.
+        model: the model's name at the server; None where there is no server.
+
+    Raises:
+        InputError: a field that cannot work; no message shows a header's value.
+    """
+    if model is None:
+        for name, value, default, _ in iterate_options(config):
+            if name in SERVER_FIELDS and value != default:
+                raise InputError(f"`{name}` goes with `model` openai:MODEL")
+        if config.model.thinking == "on":
+            raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
+        return config
+    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not base_url:
+        raise InputError("`model` openai:MODEL needs `base_url` (or OPENAI_BASE_URL)")
+    if not model:
+        raise InputError("`model` openai:MODEL needs the model's name at the server")
+    if config.model.model_id is not None and not config.model.model_id.strip():
+        raise InputError("`model_id` is empty")
+    _settings(config.model)
+    return replace(config, model=replace(config.model, base_url=base_url))
+
+
+def connect(job: RerankJob) -> AsyncLanguageModel:
+    """The model behind a job's server; ``open`` it before its fingerprint is read."""
+    model = job.config.model
+    return load_server(job.model, base_url=model.base_url or "", settings=_settings(model))
+
+
+def _settings(model: ModelConfig) -> ServerSettings:
+    return ServerSettings(
+        model.thinking,
+        model.reasoning_effort,
+        parse_extra_body(model.extra_body),
+        parse_headers(model.header),
+        model.model_id,
+    )
