@@ -7,7 +7,7 @@ its generation prompt and an answer is found by rendering an answer.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +78,21 @@ class ChatTemplate:
             f"the chat template of {self._name} cannot be used: {self._problem}; mend it, or put "
             "the prompt without it (chat = false in a prompt file)"
         )
+
+    def settle_lead(self, writes_space: Callable[[str], bool]) -> None:
+        """Lets the model decide how an answer begins, where the template does not say it.
+
+        After "[/INST]", many models write " A", although their templates write "[/INST]A".
+
+        Args:
+            writes_space: whether the model begins with a space after a text.
+        """
+        if self._problem or self.lead:
+            return
+        rendered = self._render(_PROBE) + self._after
+        if not rendered[-1:].isspace() and writes_space(rendered):
+            self.lead = " "
+            self.signature = f"{rendered}|{self.lead}"
 
     def _prepare(self) -> str:
         """Finds a form of the turns that the template takes; returns what is wrong with it."""

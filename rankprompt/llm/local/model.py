@@ -19,7 +19,7 @@ from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cac
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.local.runner import Runner, Ways
 from rankprompt.llm.local.texts import Reading, TextReader
-from rankprompt.llm.local.trials import changing_length, heeds_padding, trial
+from rankprompt.llm.local.trials import changing_length, heeds_padding, trial, writes_space
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
 __all__ = ["REASONING_TOKENS", "LocalModel", "load"]
@@ -78,6 +78,8 @@ class LocalModel:
             pad = tokenizer.eos_token_id or 0
         tried = trial(model)
         ways = Ways(heeds_padding(model, tried, pad, name), changing_length(model))
+        if self._chat and not self._encoder_decoder:
+            self._chat.settle_lead(lambda text: writes_space(model, tokenizer, text))
         put = self._chat.signature if self._chat else ""
         self.fingerprint = preparation.fingerprint(
             model, tokenizer, generation, [*([put] if put else []), *map(str, ways.unusual)]

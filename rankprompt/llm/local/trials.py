@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.local.batches import pad_rows
 
-__all__ = ["Trial", "agrees", "changing_length", "heeds_padding", "trial"]
+__all__ = ["Trial", "agrees", "changing_length", "heeds_padding", "trial", "writes_space"]
 
 log = logging.getLogger("rankprompt")
 
@@ -130,6 +130,21 @@ def _run_together(
             use_cache=False,
         ).logits
     return list(logits)
+
+
+@torch.inference_mode()
+def writes_space(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+    """Whether a word that the model writes after a text more likely begins with a space."""
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    logits = model(input_ids=ids.to(model.device), use_cache=False).logits[0, -1].float()
+    likely = logits.softmax(-1).tolist()
+    sums = {True: 0.0, False: 0.0}
+    for token, index in tokenizer.get_vocab().items():
+        # How byte-level and SentencePiece vocabularies write a space.
+        word = token.lstrip("Ġ▁")
+        if word[:1].isalnum() and index < len(likely):
+            sums[word != token] += likely[index]
+    return sums[True] > sums[False]
 
 
 def changing_length(model: PreTrainedModel) -> int | None:

@@ -10,6 +10,7 @@ from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encoding import encode
 from rankprompt.llm.local.model import LocalModel
 from tests.llm import tiny
+from tests.llm.local import scripted
 from tests.llm.local.small_models import ids, load
 
 TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>\n{% endfor %}"
@@ -59,6 +60,20 @@ def test_the_tokens_that_the_model_would_write_are_scored(space: str) -> None:
     encoded = encode(words, Request("Which?", (" A", "B"), chat=True))
     assert encoded.context == tuple(ids(f"user:{space}Which?\nassistant:"))
     assert [last for _, last in encoded.rows[0].lasts] == [*ids(f"{space}A"), *ids(f"{space}B")]
+
+
+@pytest.mark.parametrize("written", [" A", "A"])
+def test_the_model_decides_where_the_template_writes_no_space(written: str) -> None:
+    text = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    words = tiny.tokenizer(template=text + "{% if add_generation_prompt %}[assistant]{% endif %}")
+    (mark,), (spaced,), (bare,), (other,), (bare_other,) = map(ids, ("]", " A", "A", " B", "B"))
+    likely, unlikely = (spaced, bare) if written == " A" else (bare, spaced)
+    # The other spelling tells the options apart the other way round.
+    others = (other, bare_other) if written == " A" else (bare_other, other)
+    after = {mark: {likely: 9.0, others[0]: 5.0, unlikely: -5.0, others[1]: 1.0}}
+    model = LocalModel(scripted.follows(after, len(words)), words, name="tiny")
+    (answer,), _ = model.answer([Request("Which?", ("A", "B"), chat=True)])
+    assert answer.loglikelihoods[0] - answer.loglikelihoods[1] == pytest.approx(4.0, abs=1e-3)
 
 
 def test_a_mark_that_the_template_writes_before_an_answer_is_put() -> None:

@@ -17,6 +17,7 @@ from tests.llm.local.architectures import build
         ("mpt", True, False),
         ("rwkv", False, False),
         ("gemma2", True, False),
+        ("gpt_neo", True, False),
         ("mamba", True, False),
         ("t5", True, False),
     ],
