@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
+from typing import Any
 
 import pytest
 
-from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.base import Answer
 from tests.cli.conftest import Collection, Command
 from tests.fakes import FakeModel, by_hash
+from tests.servers.protocol import ProtocolServer, Reply, reply
 
 UNREADABLE = {
     "scoring": Answer((math.nan, math.nan), (1, 1), problem="thinking"),
@@ -64,38 +67,48 @@ def test_pairs_that_all_contradict_themselves_are_told_although_quiet(
     assert "--decide soft" in ran.err
 
 
-def _filter(request: Request) -> Answer:
-    if "cranes" in request.prompt.lower() and "Salt is sold" in request.prompt:
-        return Answer((math.nan, math.nan), (1, 1), problem="refused")
-    return by_hash(request)
+def _filter(_: str, body: dict[str, Any]) -> Reply:
+    """A server whose filter refuses all prompts about a passage, and answers A otherwise."""
+    prompt = body["messages"][0]["content"]
+    if "Salt is sold" in prompt:
+        return reply({"error": {"code": "content_filter", "message": "filtered"}}, status=400)
+    best = min("AB", key=lambda label: len(prompt.split(f"Passage {label}:")[1].split("\n")[0]))
+    message = {"content": f"Passage {best}"}
+    return reply({"choices": [{"message": message, "finish_reason": "stop"}]})
 
 
 def test_a_refusal_stops_the_run_and_names_what_was_refused(
-    command: Command, collection: Collection, fake: FakeModel
+    command: Command, collection: Collection
 ) -> None:
-    fake.rule = _filter
-    ran = command(*collection.rerank(model="fake", method="allpair"))
+    with ProtocolServer(_filter) as server:
+        options = {"base_url": server.url, "mode": "generation", "method": "allpair"}
+        ran = command(*collection.rerank(model="openai:m", **options))
     assert ran.code == 2
-    assert "a content filter refused the prompt about query q1 and documents d1, d2" in ran.err
+    assert re.search(
+        r"a content filter refused the prompt about query q1 and documents d1, d\d", ran.err
+    )
     assert "--skip-refused" in ran.err
     assert not collection.output.exists()
 
 
-def test_a_refused_pair_is_named_and_the_rest_ranked(
-    command: Command, collection: Collection, fake: FakeModel
+def test_a_refused_passage_is_named_and_the_rest_ranked(
+    command: Command, collection: Collection
 ) -> None:
-    fake.rule = _filter
-    words = collection.rerank("--skip-refused", "--quiet", model="fake", method="allpair")
-    ran = command(*words)
-    assert ran.code == 0
-    assert "refused 2 prompts" in ran.err
-    assert "document d1 for query q1 (2), d2 for query q1 (2)" in ran.err
-    manifest = json.loads((collection.folder / "out.json").read_text())
-    assert manifest["refused"] == [
-        {"query": "q1", "document": "d1", "prompts": 2},
-        {"query": "q1", "document": "d2", "prompts": 2},
-    ]
-    assert len(fake.prompts) == 14
-    # Only the refused prompts are asked again.
-    assert command(*words).code == 0
-    assert len(fake.prompts) == 16
+    with ProtocolServer(_filter) as server:
+        options = {"base_url": server.url, "mode": "generation", "method": "allpair"}
+        words = collection.rerank("--skip-refused", "--quiet", model="openai:m", **options)
+        ran = command(*words)
+        assert ran.code == 0
+        assert "refused 6 prompts" in ran.err
+        assert "document d1 for query q1 (6)" in ran.err
+        manifest = json.loads((collection.folder / "out.json").read_text())
+        assert manifest["refused"] == [
+            {"query": "q1", "document": f"d{number}", "prompts": 6 if number == 1 else 2}
+            for number in (1, 2, 3, 4)
+        ]
+        assert collection.ranking()["q1"].replace("d1", "").split() == ["d4", "d2", "d3"]
+        calls = server.calls
+        assert calls == 14
+        # Only the refused prompts are asked again.
+        assert command(*words).code == 0
+        assert server.calls == calls + 6
