@@ -72,18 +72,19 @@ def load_model(
     return model
 
 
-def load_server(name: str, *, base_url: str) -> AsyncLanguageModel:
+def load_server(name: str, *, base_url: str, tokenizer: str | None = None) -> AsyncLanguageModel:
     """Returns a model behind a server; the first request connects.
 
     Args:
         name: the model's name at the server.
         base_url: such as ``http://localhost:8080/v1``.
+        tokenizer: the model's own, as a folder; None for the server's ``/tokenize`` or an estimate.
 
     Raises:
-        ModelError: the address or the API key cannot be used.
+        ModelError: the address, the API key or the tokenizer cannot be used.
     """
     load, source = _back_end(name, "openai")
-    model: AsyncLanguageModel = load(source, base_url=base_url)
+    model: AsyncLanguageModel = load(source, base_url=base_url, tokenizer=tokenizer)
     return model
 
 

@@ -152,9 +152,14 @@ class ServerExecution(Execution):
         job, model = self._job, self._job.config.model
         journal = self._open_journal(stack)
         self._runner = stack.enter_context(asyncio.Runner())
-        server = load_server(job.model, base_url=model.base_url or "")
+        server = load_server(job.model, base_url=model.base_url or "", tokenizer=model.tokenizer)
         stack.callback(lambda: self._runner.run(server.close()))
-        self.model = ModelCard(server.name, server.fingerprint, server.context_length)
+        self.model = ModelCard(
+            server.name,
+            server.fingerprint,
+            server.context_length,
+            tokens_counted_by=getattr(server, "tokens_counted_by", None),
+        )
         self._cached = ConcurrentCachedModel(
             server, journal, job.budget, concurrency=model.concurrency
         )

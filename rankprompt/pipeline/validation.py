@@ -39,7 +39,8 @@ __all__ = ["validate"]
 # What a cascade's teacher does not use; the second line, what only a language model uses.
 _NOT_FOR_TEACHERS = (
     "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
-    "passes", "noise", "judge_model", "base_url", "input_order", "set_size", "step", "tournaments",
+    "passes", "noise", "judge_model", "base_url", "tokenizer", "input_order", "set_size", "step",
+    "tournaments",
 )  # fmt: skip
 _NOT_FOR_CROSS_ENCODERS = (
     "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
@@ -165,8 +166,9 @@ def _limits(config: RerankConfig) -> bool:
 
 def _with_base_url(config: RerankConfig, source: JudgeSource, model: str) -> RerankConfig:
     if source != "server":
-        if config.model.base_url:
-            raise InputError("`base_url` goes with `model` openai:MODEL")
+        for name in ("base_url", "tokenizer"):
+            if getattr(config.model, name):
+                raise InputError(f"`{name}` goes with `model` openai:MODEL")
         return config
     base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
     if not base_url:

@@ -200,7 +200,8 @@ def _load(job: RerankJob) -> AnyModel | None:
     if job.source == "oracle":
         return None
     if job.source == "server":
-        return load_server(job.model, base_url=job.config.model.base_url or "")
+        model = job.config.model
+        return load_server(job.model, base_url=model.base_url or "", tokenizer=model.tokenizer)
     return load_local(job)
 
 

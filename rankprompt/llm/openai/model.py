@@ -16,6 +16,7 @@ from rankprompt.llm.openai.retrying_client import (
     UnusableError,
     full_jitter,
 )
+from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import (
     answer_start,
     parse_options,
@@ -23,7 +24,6 @@ from rankprompt.llm.openai.top_logprobs import (
     read_options,
     read_positions,
 )
-from rankprompt.llm.special_tokens import LIKELY, escape
 
 __all__ = ["OpenAIModel", "load"]
 
@@ -37,8 +37,6 @@ _FORM = 2
 _TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may write before it names an option, in tokens.
 _PREAMBLE = 5
-# A chat template's own tokens, generously.
-_TEMPLATE = 32
 
 
 class OpenAIModel:
@@ -66,7 +64,8 @@ class OpenAIModel:
         api: "chat" or "completions" for every request; "auto" for what each request says.
         timeout: seconds that a call may take in all.
         retries: how often a failed call may be retried.
-        context_length: maximum tokens of prompt and answer together; servers do not report it.
+        context_length: maximum tokens of prompt and answer together, if the server does not say.
+        counter: what counts and cuts tokens; None for an estimate.
         pause: returns the seconds to wait before a retry, given how many came before it.
 
     Raises:
@@ -83,11 +82,13 @@ class OpenAIModel:
         timeout: float = 60.0,
         retries: int = 6,
         context_length: int = 8192,
+        counter: TokenCounter | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
         if api not in ("auto", "chat", "completions"):
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
-        self.name, self.context_length = name, context_length
+        self.name, self._context_length = name, context_length
+        self._counter = counter or ByteEstimate()
         self._api = api
         self._client = RetryingClient(base_url, timeout=timeout, retries=retries, pause=pause)
         self.fingerprint = f"openai {_FORM} {self._client.base_url} {name} {api}"
@@ -115,34 +116,37 @@ class OpenAIModel:
             raise ModelError(f"{self._client.base_url}: {replies.no_echo('a chat echoes nothing')}")
         return await self._score(request)
 
+    @property
+    def context_length(self) -> int:
+        """The maximum length of prompt and answer together, in tokens."""
+        return self._counter.context_length(self._context_length)
+
+    @property
+    def tokens_counted_by(self) -> str:
+        """What counts tokens, for the manifest: "tokenizer FOLDER", "server" or "estimate"."""
+        return self._counter.description
+
     def length(self, request: Request) -> int:
-        """Estimates a request's tokens from its bytes; see ``truncate``."""
+        """Counts a request's tokens, or estimates them rather too high."""
         longest = max(
-            [request.max_tokens, *(_PREAMBLE + _tokens(option) for option in request.options)]
+            [
+                request.max_tokens,
+                *(_PREAMBLE + estimate_tokens(option) for option in request.options),
+            ]
         )
-        return _tokens(request.prompt) + longest + _TEMPLATE * self._uses_chat(request)
+        return self._counter.length(request._replace(chat=self._uses_chat(request)), longest)
 
     def truncate(self, text: str, tokens: int) -> str:
-        """Returns a prefix of whole characters that probably has at most ``tokens`` tokens.
-
-        The server's tokenizer is not known, so a token counts as three bytes of UTF-8: English has
-        more bytes a token, Chinese about as many, so most texts have fewer tokens than estimated.
-        Long numbers may have more, and the server then refuses what does not fit.
-        """
-        content = text.encode("utf-8", "surrogatepass")
-        end = max(0, 3 * tokens)
-        if len(content) <= end:
-            return text
-        while end and content[end] & 0xC0 == 0x80:  # inside a character
-            end -= 1
-        return content[:end].decode("utf-8", "surrogatepass")
+        """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
+        return self._counter.truncate(text, tokens)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that nothing in it looks like a special token."""
-        return escape(text, LIKELY)
+        return self._counter.escape(text)
 
     async def close(self) -> None:
         """Closes the connections."""
+        self._counter.close()
         await self._client.close()
 
     def _uses_chat(self, request: Request) -> bool:
@@ -158,7 +162,7 @@ class OpenAIModel:
             request,
             lambda: self._body(request.prompt, request.max_tokens, chat=chat),
             read,
-            TokenEstimate(_tokens(request.prompt), request.max_tokens),
+            TokenEstimate(estimate_tokens(request.prompt), request.max_tokens),
         )
         return Answer(text=self._client.without_key(text)), usage
 
@@ -168,7 +172,7 @@ class OpenAIModel:
         rests = options if chat else parse_options(options.rests)
         # Digits may come with a token for the space before them.
         plain = not rests.same_letters and rests.prefix[0].isalpha()
-        limit = 1 if plain and not chat else _PREAMBLE + _tokens(rests.prefix)
+        limit = 1 if plain and not chat else _PREAMBLE + estimate_tokens(rests.prefix)
         unreadable = (math.nan,) * len(request.options)
 
         def body() -> JsonObject:
@@ -194,7 +198,7 @@ class OpenAIModel:
             start = replies.answer_offset(stream.decode("utf-8", "replace"), choice)
             return unreadable if start is None else read_options(options, positions, start)
 
-        estimate = TokenEstimate(_tokens(prompt), limit)
+        estimate = TokenEstimate(estimate_tokens(prompt), limit)
         logprobs, usage = await self._call(request, body, read, estimate)
         return Answer(logprobs, (1,) * len(logprobs)), usage
 
@@ -213,7 +217,9 @@ class OpenAIModel:
             self._listed = True
             return logprobs
 
-        logprobs, usage = await self._call(request, body, read, TokenEstimate(_tokens(text), 1))
+        logprobs, usage = await self._call(
+            request, body, read, TokenEstimate(estimate_tokens(text), 1)
+        )
         return Answer((math.fsum(logprobs),), (len(logprobs),)), usage
 
     def _body(self, prompt: str, limit: int, *, chat: bool) -> JsonObject:
@@ -262,10 +268,6 @@ class OpenAIModel:
         return True
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
-
-
-def load(name: str, *, base_url: str) -> AsyncLanguageModel:
+def load(name: str, *, base_url: str, tokenizer: str | None = None) -> AsyncLanguageModel:
     """Returns a model behind a server, as ``load_server`` does."""
-    return OpenAIModel(name, base_url=base_url)
+    return OpenAIModel(name, base_url=base_url, counter=count_by(tokenizer, base_url, name))

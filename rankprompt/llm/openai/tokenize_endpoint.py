@@ -1,0 +1,137 @@
+"""A server's ``/tokenize``, beside its OpenAI-compatible paths."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import cached_property
+from itertools import count
+
+import httpx2 as httpx
+
+from rankprompt.errors import ModelError
+from rankprompt.llm.openai.retrying_client import KEYS, full_jitter
+from rankprompt.llm.openai.tokenize_replies import Tokens, parse_tokens
+
+__all__ = ["SAMPLE", "TokenizeEndpoint"]
+
+log = logging.getLogger("rankprompt")
+
+SAMPLE = "A passage of plain words, written in 1234."
+"""The text that is sent to find out whether a server has ``/tokenize``."""
+
+_TRANSIENT = {408, 409, 425, 429}
+_RETRIES = 6
+# An address that never answered is probably mistyped.
+_FIRST_RETRIES = 2
+
+
+class TokenizeEndpoint:
+    """Asks a server for the tokens of texts: vLLM, SGLang, llama.cpp or TGI.
+
+    Nothing is sent before the first use, which finds out whether the server has the path. A body
+    has the fields of all four, which ignore each other's.
+
+    Args:
+        base_url: such as ``http://localhost:8080/v1``.
+        name: the model's name at the server.
+        pause: returns the seconds to wait before a retry, given how many came before it.
+
+    Attributes:
+        calls: how many were made.
+    """
+
+    def __init__(
+        self, base_url: str, name: str, *, pause: Callable[[int], float] = full_jitter
+    ) -> None:
+        self._base_url = base_url.strip().rstrip("/")
+        self._name, self._pause = name, pause
+        self.calls = 0
+        key = next(filter(None, (os.environ.get(name, "").strip() for name in KEYS)), "")
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+
+    @property
+    def sample(self) -> tuple[int, ...]:
+        """The ids of SAMPLE's tokens; empty if the server has no ``/tokenize``."""
+        return self._first.ids
+
+    @property
+    def context_length(self) -> int | None:
+        """The maximum length of prompt and answer together; None if the server does not say."""
+        return self._first.context_length
+
+    def read(self, text: str) -> Tokens:
+        """Asks for a text's tokens.
+
+        Raises:
+            ModelError: the server does not answer.
+        """
+        try:
+            return parse_tokens(self._ask(text, _RETRIES))
+        except (httpx.HTTPError, ValueError) as error:
+            raise ModelError(f"{self._url}: {_reason(error)}") from None
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
+
+    @cached_property
+    def _first(self) -> Tokens:
+        try:
+            return parse_tokens(self._ask(SAMPLE, _FIRST_RETRIES))
+        except (httpx.HTTPError, ValueError) as error:
+            # A refusal, or another thing in place of tokens: the server has no such path.
+            refused = isinstance(error, httpx.HTTPStatusError) and not _is_transient(error)
+            if not (refused or isinstance(error, ValueError)):
+                log.warning("%s: %s; it is not asked again", self._url, _reason(error))
+            return Tokens((), (), None)
+
+    @property
+    def _url(self) -> str:
+        return f"{self._base_url.removesuffix('/v1')}/tokenize"
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return httpx.Client(timeout=httpx.Timeout(60.0, connect=10.0), follow_redirects=False)
+
+    def _ask(self, text: str, retries: int) -> bytes:
+        body = {
+            "model": self._name,
+            **dict.fromkeys(("prompt", "content", "inputs"), text),
+            "add_special_tokens": False,
+            "return_token_strs": True,
+            "with_pieces": True,
+        }
+        for retried in count():
+            try:
+                self.calls += 1
+                response = self._client.post(
+                    self._url,
+                    content=json.dumps(body).encode(),
+                    headers={"content-type": "application/json", **self._headers},
+                )
+                response.raise_for_status()
+                return response.content
+            except httpx.HTTPError as error:
+                if retried >= retries or not _is_transient(error):
+                    raise
+            time.sleep(self._pause(retried))
+        raise AssertionError  # count() does not end
+
+
+def _is_transient(error: httpx.HTTPError) -> bool:
+    """Whether a retry may bring an answer."""
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        return status in _TRANSIENT or (status >= 500 and status != 501)
+    return True
+
+
+def _reason(error: Exception) -> str:
+    """Says what went wrong, without the server's words, which may hold parts of the key."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"status {error.response.status_code}"
+    if isinstance(error, httpx.HTTPError):
+        return f"cannot be reached ({type(error).__name__})"
+    return "a reply without tokens"
