@@ -8,6 +8,7 @@ from typing import TypeVar
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
 from rankprompt.llm.openai import replies
+from rankprompt.llm.openai.exact_choices import ExactChoices
 from rankprompt.llm.openai.replies import TokenEstimate
 from rankprompt.llm.openai.retrying_client import (
     JsonObject,
@@ -16,6 +17,7 @@ from rankprompt.llm.openai.retrying_client import (
     UnusableError,
     full_jitter,
 )
+from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
 from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import (
     answer_start,
@@ -32,7 +34,7 @@ log = logging.getLogger("rankprompt")
 T = TypeVar("T")
 
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
-_FORM = 2
+_FORM = 3
 # The most that OpenAI lists; some servers list no more than 5.
 _TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may write before it names an option, in tokens.
@@ -50,9 +52,10 @@ class OpenAIModel:
       the chat template opens the thinking and the server does not separate it from the answer,
       thinking that the token limit cut off looks like an answer: start the server with its
       reasoning parser, or raise the prompt's ``max_tokens``.)
-    * Several, in chat: the model writes a few words, and the options' log-likelihoods are those of
-      the tokens listed at the position where the options differ (``read_options`` says how). NaN if
-      it wrote none of the options.
+    * Several, in chat: where the server lists the tokens that it is asked for (vLLM), the options'
+      log-likelihoods are exact (``exact_choices`` says how). Elsewhere the model writes some words,
+      and the options' log-likelihoods are those of the tokens listed at the position where the
+      options differ (``read_options`` says how). NaN if it wrote none of the options.
     * Several, without chat: what the options share is put at the prompt's end, and the next token
       decides. The shared part's log-likelihood is left out: it is the same for all options.
     * One, without chat: the server echoes the prompt with its tokens' log-probabilities, and those
@@ -66,6 +69,7 @@ class OpenAIModel:
         retries: how often a failed call may be retried.
         context_length: maximum tokens of prompt and answer together, if the server does not say.
         counter: what counts and cuts tokens; None for an estimate.
+        exact: scores options in chat token by token, where the server can; None for never.
         pause: returns the seconds to wait before a retry, given how many came before it.
 
     Raises:
@@ -83,12 +87,13 @@ class OpenAIModel:
         retries: int = 6,
         context_length: int = 8192,
         counter: TokenCounter | None = None,
+        exact: ExactChoices | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
         if api not in ("auto", "chat", "completions"):
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
         self.name, self._context_length = name, context_length
-        self._counter = counter or ByteEstimate()
+        self._counter, self._exact = counter or ByteEstimate(), exact
         self._api = api
         self._client = RetryingClient(base_url, timeout=timeout, retries=retries, pause=pause)
         self.fingerprint = f"openai {_FORM} {self._client.base_url} {name} {api}"
@@ -167,6 +172,10 @@ class OpenAIModel:
         return Answer(text=self._client.without_key(text)), usage
 
     async def _choose(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
+        if chat and self._exact:
+            body = self._body(request.prompt, 1, chat=True)
+            if scored := await self._exact.score(self._client, body, request.options):
+                return scored
         options = parse_options(request.options)
         prompt = request.prompt if chat else request.prompt + options.stem
         rests = options if chat else parse_options(options.rests)
@@ -175,7 +184,7 @@ class OpenAIModel:
         limit = 1 if plain and not chat else _PREAMBLE + estimate_tokens(rests.prefix)
         unreadable = (math.nan,) * len(request.options)
 
-        def body() -> JsonObject:
+        def unrestricted() -> JsonObject:
             tops: JsonObject = (
                 {"logprobs": True, "top_logprobs": self._tops} if chat else {"logprobs": self._tops}
             )
@@ -199,7 +208,7 @@ class OpenAIModel:
             return unreadable if start is None else read_options(options, positions, start)
 
         estimate = TokenEstimate(estimate_tokens(prompt), limit)
-        logprobs, usage = await self._call(request, body, read, estimate)
+        logprobs, usage = await self._call(request, unrestricted, read, estimate)
         return Answer(logprobs, (1,) * len(logprobs)), usage
 
     async def _score(self, request: Request) -> tuple[Answer, Usage]:
@@ -270,4 +279,6 @@ class OpenAIModel:
 
 def load(name: str, *, base_url: str, tokenizer: str | None = None) -> AsyncLanguageModel:
     """Returns a model behind a server, as ``load_server`` does."""
-    return OpenAIModel(name, base_url=base_url, counter=count_by(tokenizer, base_url, name))
+    endpoint = TokenizeEndpoint(base_url, name)
+    counter, exact = count_by(tokenizer, endpoint), ExactChoices(endpoint)
+    return OpenAIModel(name, base_url=base_url, counter=counter, exact=exact)

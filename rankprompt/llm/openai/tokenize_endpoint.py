@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import count
 
@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.openai.retrying_client import KEYS, full_jitter
-from rankprompt.llm.openai.tokenize_replies import Tokens, parse_tokens
+from rankprompt.llm.openai.tokenize_replies import Tokens, parse_text, parse_tokens
 
 __all__ = ["SAMPLE", "TokenizeEndpoint"]
 
@@ -68,9 +68,36 @@ class TokenizeEndpoint:
             ModelError: the server does not answer.
         """
         try:
-            return parse_tokens(self._ask(text, _RETRIES))
+            return parse_tokens(self._ask("/tokenize", self._plain(text), _RETRIES))
         except (httpx.HTTPError, ValueError) as error:
-            raise ModelError(f"{self._url}: {_reason(error)}") from None
+            raise ModelError(f"{self._root}/tokenize: {_reason(error)}") from None
+
+    def read_chat(self, chat: Mapping[str, object]) -> tuple[int, ...]:
+        """Returns the ids of a chat's tokens, which vLLM and SGLang tell.
+
+        Args:
+            chat: the messages and what else the template takes, as in a request to answer.
+
+        Raises:
+            ValueError: the server does not say.
+        """
+        try:
+            return parse_tokens(self._ask("/tokenize", {"model": self._name, **chat}, 0)).ids
+        except httpx.HTTPError as error:
+            raise ValueError(_reason(error)) from error
+
+    def write(self, ids: Sequence[int]) -> str:
+        """Returns the text of tokens, which vLLM and SGLang tell.
+
+        Raises:
+            ValueError: the server does not say.
+        """
+        try:
+            return parse_text(
+                self._ask("/detokenize", {"model": self._name, "tokens": list(ids)}, 0)
+            )
+        except httpx.HTTPError as error:
+            raise ValueError(_reason(error)) from error
 
     def close(self) -> None:
         """Closes the connection."""
@@ -79,35 +106,37 @@ class TokenizeEndpoint:
     @cached_property
     def _first(self) -> Tokens:
         try:
-            return parse_tokens(self._ask(SAMPLE, _FIRST_RETRIES))
+            return parse_tokens(self._ask("/tokenize", self._plain(SAMPLE), _FIRST_RETRIES))
         except (httpx.HTTPError, ValueError) as error:
             # A refusal, or another thing in place of tokens: the server has no such path.
             refused = isinstance(error, httpx.HTTPStatusError) and not _is_transient(error)
             if not (refused or isinstance(error, ValueError)):
-                log.warning("%s: %s; it is not asked again", self._url, _reason(error))
+                log.warning("%s/tokenize: %s; it is not asked again", self._root, _reason(error))
             return Tokens((), (), None)
 
     @property
-    def _url(self) -> str:
-        return f"{self._base_url.removesuffix('/v1')}/tokenize"
+    def _root(self) -> str:
+        return self._base_url.removesuffix("/v1")
 
     @cached_property
     def _client(self) -> httpx.Client:
         return httpx.Client(timeout=httpx.Timeout(60.0, connect=10.0), follow_redirects=False)
 
-    def _ask(self, text: str, retries: int) -> bytes:
-        body = {
+    def _plain(self, text: str) -> dict[str, object]:
+        return {
             "model": self._name,
             **dict.fromkeys(("prompt", "content", "inputs"), text),
             "add_special_tokens": False,
             "return_token_strs": True,
             "with_pieces": True,
         }
+
+    def _ask(self, path: str, body: Mapping[str, object], retries: int) -> bytes:
         for retried in count():
             try:
                 self.calls += 1
                 response = self._client.post(
-                    self._url,
+                    self._root + path,
                     content=json.dumps(body).encode(),
                     headers={"content-type": "application/json", **self._headers},
                 )

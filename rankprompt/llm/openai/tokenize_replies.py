@@ -3,9 +3,9 @@
 from itertools import accumulate
 from typing import NamedTuple
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
 
-__all__ = ["Tokens", "parse_tokens"]
+__all__ = ["Tokens", "parse_text", "parse_tokens"]
 
 
 class Tokens(NamedTuple):
@@ -39,6 +39,12 @@ class _Reply(BaseModel):
     max_model_len: int | None = None
 
 
+class _Text(BaseModel):
+    """A reply of ``/detokenize``: vLLM's, or SGLang's."""
+
+    text: str = Field(validation_alias=AliasChoices("prompt", "text"))
+
+
 class _Span(BaseModel):
     """A token of TGI."""
 
@@ -67,3 +73,12 @@ def parse_tokens(reply: bytes) -> Tokens:
     ends = tuple(accumulate(lengths or map(len, parsed.token_strs or ())))
     limit = parsed.max_model_len
     return Tokens(tuple(ids), ends, limit if limit and limit > 0 else None)
+
+
+def parse_text(reply: bytes) -> str:
+    """Parses a reply of ``/detokenize``.
+
+    Raises:
+        ValueError: it has none of the forms.
+    """
+    return _Text.model_validate_json(reply).text

@@ -239,17 +239,15 @@ class ServerTokenizer:
         self._endpoint.close()
 
 
-def count_by(tokenizer: str | None, base_url: str, name: str) -> TokenCounter:
+def count_by(tokenizer: str | None, endpoint: TokenizeEndpoint) -> TokenCounter:
     """Returns what counts the tokens of a model behind a server.
 
     Args:
         tokenizer: a folder, or ``smollm2-135m``; None for the server's ``/tokenize`` or an
             estimate.
-        base_url: the server's.
-        name: the model's name at the server.
+        endpoint: the server's ``/tokenize``, if it has one.
 
     Raises:
         ModelError: there is no tokenizer that can be read.
     """
-    endpoint = TokenizeEndpoint(base_url, name)
     return FolderTokenizer(tokenizer, endpoint) if tokenizer else ServerTokenizer(endpoint)
