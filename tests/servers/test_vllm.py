@@ -65,7 +65,7 @@ def test_rankings_through_the_server_equal_the_local_ones(
     config = change(config, **METHODS[name])
     local = ranked(config, tmp_path / "local.trec")
     assert len(local) == 10
-    assert all(len(documents) == 10 for documents in local.values())
+    assert all(len(documents) >= 10 for documents in local.values())
     config = change(config, model="openai:smol", base_url=url, journal=tmp_path / "server.journal")
     served = ranked(config, tmp_path / "tokenizer.trec", tokenizer="smollm2-135m")
     assert served == local

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from rankprompt.llm.base import Answer, Usage
-from rankprompt.llm.openai.replies import TokenEstimate, first_choice, usage_of
+from rankprompt.llm.openai.replies import TokenEstimate, usage_of
 from rankprompt.llm.openai.retrying_client import (
     JsonObject,
     RefusedError,
@@ -59,6 +59,14 @@ class _Logprobs(BaseModel):
     content: list[_Position]
 
 
+class _Choice(BaseModel):
+    logprobs: _Logprobs
+
+
+class _Reply(BaseModel):
+    choices: list[_Choice]
+
+
 class ExactChoices:
     """Scores options at a server that can, and finds out at the first use whether it can.
 
@@ -69,7 +77,7 @@ class ExactChoices:
     def __init__(self, endpoint: TokenizeEndpoint) -> None:
         self._endpoint = endpoint
         self._options: dict[tuple[str, ...], _Options | None] = {}
-        self._can = True
+        self._can, self._scored = True, False
 
     async def score(
         self, client: RetryingClient, body: JsonObject, options: tuple[str, ...]
@@ -99,16 +107,23 @@ class ExactChoices:
             sent = body | _continued(body, text) | _listing(asked)
 
             def read(reply: JsonObject, asked: Sequence[int] = asked) -> dict[int, float] | None:
-                return _read_logprobs(reply, asked)
+                listed = _read_logprobs(reply, asked)
+                if listed is None and self._scored:
+                    # A server that could will do so again: two ways of scoring are not mixed.
+                    raise UnusableError("a reply without the tokens that were asked for")
+                return listed
 
             try:
                 listed, replies, more = await client.post("/chat/completions", sent, read)
             except RefusedError:
+                if self._scored:
+                    return None  # refused in the usual form as well, which says why
                 listed, replies, more = None, [], 0
             if listed is None:
                 log.debug("the server lists other tokens than it is asked for")
                 self._can = False
                 return None
+            self._scored = True
             found |= {(*prefix, token): logprob for token, logprob in listed.items()}
             received += replies
             retries += more
@@ -183,11 +198,12 @@ def _listing(tokens: Sequence[int]) -> JsonObject:
 def _read_logprobs(reply: JsonObject, asked: Sequence[int]) -> dict[int, float] | None:
     """The log-probabilities of the tokens that were asked for; None if one of them is missing."""
     try:
-        parsed = _Logprobs.model_validate(first_choice(reply).get("logprobs"))
+        parsed = _Reply.model_validate(reply)
     except ValidationError:
         return None
-    if not parsed.content:
+    if not (parsed.choices and parsed.choices[0].logprobs.content):
         raise UnusableError("a reply without tokens")
-    listed = {one.token: one.logprob for one in parsed.content[0].top_logprobs}
+    tops = parsed.choices[0].logprobs.content[0].top_logprobs
+    listed = {one.token: one.logprob for one in tops}
     found = {token: listed[f"{_MARK}{token}"] for token in asked if f"{_MARK}{token}" in listed}
     return found if len(found) == len(asked) else None

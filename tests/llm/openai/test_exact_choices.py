@@ -78,3 +78,20 @@ def test_other_servers_are_read_as_before(server: SmallServer) -> None:
     *earlier, last = server.asked("/v1/chat/completions")
     assert "top_logprobs" in last
     assert sum("logprob_token_ids" in body for body in earlier) <= 1
+
+
+def test_two_ways_of_scoring_are_not_mixed() -> None:
+    good = SmallServer(WORDS, model=MODEL)
+    requests = [Request(text, (" A", " B"), chat=True) for text in ("Which?", "Whose?")]
+
+    def forgetful(path: str, body: dict[str, Any]) -> Any:
+        answer: Any = good(path, body)
+        if path.endswith("completions") and len(good.asked(path)) == 2:
+            answer = {**answer, "choices": [{"message": {"content": "A"}}]}
+        return answer
+
+    expected = ask(SmallServer(WORDS, model=MODEL), *requests)
+    found = ask(forgetful, *requests)
+    assert [answer for answer, _ in found] == [answer for answer, _ in expected]
+    assert found[1][1].retries == 1
+    assert all("top_logprobs" not in body for body in good.asked("/v1/chat/completions"))
