@@ -23,7 +23,8 @@ class SmallServer:
     Args:
         tokenizer: byte-level, with a chat template.
         form: "vllm", "vllm, no strings", "llama.cpp", "tgi", or "" for no tokens.
-        model: scores the tokens that are asked for; None for a server that ignores them.
+        model: scores the tokens that are asked for; None for a server that ignores which ones,
+            and always says A.
         context: the model's context length that vLLM reports.
     """
 
@@ -90,8 +91,11 @@ class SmallServer:
             return {"id": token, "piece": list(content)}
 
     def _choose(self, body: Body) -> Body:
-        choice: Body = {"message": {"role": "assistant", "content": "Hm"}}
-        tops = [("Hm", -0.1), ("A", -2.0)]
+        choice: Body = {
+            "message": {"role": "assistant", "content": "A"},
+            "finish_reason": "stop",
+        }
+        tops = [("A", -0.5), ("B", -1.5)]
         if self._model is not None:
             with torch.inference_mode():
                 logits = self._model(input_ids=torch.tensor([self._render(body)])).logits
