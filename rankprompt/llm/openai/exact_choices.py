@@ -8,6 +8,7 @@ prefix cache makes cheap.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
@@ -29,6 +30,8 @@ __all__ = ["ExactChoices"]
 log = logging.getLogger("rankprompt")
 
 _MARK = "token_id:"
+# What rounding may leave of a probability.
+_LEAST = 1e-12
 # What changes how a chat template is filled in.
 _TEMPLATE_FIELDS = ("chat_template", "chat_template_kwargs")
 
@@ -44,6 +47,17 @@ class _Options(NamedTuple):
         """The tokens that follow a prefix in any option."""
         end = len(prefix)
         return sorted({one[end] for one in self.tokens if one[:end] == prefix and one[end:]})
+
+    def loglikelihood(
+        self, option: tuple[int, ...], found: Mapping[tuple[int, ...], float]
+    ) -> float:
+        """Adds up the log-probabilities of an option's tokens, each after those before it.
+
+        "1" is not meant where "0" follows, if "10" is an option.
+        """
+        total = sum(found[option[:end]] for end in range(self.shared + 1, len(option) + 1))
+        longer = math.fsum(math.exp(found[*option, one]) for one in self.continuations(option))
+        return total + math.log(max(1 - longer, _LEAST))
 
 
 class _Top(BaseModel):
@@ -127,10 +141,7 @@ class ExactChoices:
             found |= {(*prefix, token): logprob for token, logprob in listed.items()}
             received += replies
             retries += more
-        logprobs = tuple(
-            sum(found[one[:end]] for end in range(tokens.shared + 1, len(one) + 1))
-            for one in tokens.tokens
-        )
+        logprobs = tuple(tokens.loglikelihood(one, found) for one in tokens.tokens)
         lengths = tuple(len(one) - tokens.shared for one in tokens.tokens)
         return Answer(logprobs, lengths), usage_of(received, TokenEstimate(0, 1), retries)
 
