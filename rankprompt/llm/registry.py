@@ -74,20 +74,27 @@ def load_model(
 
 
 def load_server(
-    name: str, *, base_url: str, settings: ServerSettings | None = None
+    name: str,
+    *,
+    base_url: str,
+    tokenizer: str | None = None,
+    settings: ServerSettings | None = None,
 ) -> AsyncLanguageModel:
     """Returns a model behind a server; ``open`` and requests connect.
 
     Args:
         name: the model's name at the server.
         base_url: such as ``http://localhost:8080/v1``.
+        tokenizer: the model's own, as a folder; None for the server's ``/tokenize`` or an estimate.
         settings: how it is called; None for the defaults.
 
     Raises:
-        ModelError: the address or the API key cannot be used.
+        ModelError: the address, the API key or the tokenizer cannot be used.
     """
     load, source = _back_end(name, "openai")
-    model: AsyncLanguageModel = load(source, base_url=base_url, settings=settings)
+    model: AsyncLanguageModel = load(
+        source, base_url=base_url, tokenizer=tokenizer, settings=settings
+    )
     return model
 
 

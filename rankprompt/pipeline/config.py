@@ -114,6 +114,12 @@ class ModelConfig:
         "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL",
     )
+    tokenizer: str | None = option(
+        None,
+        "A folder with the tokenizer of the model behind the server, or smollm2-135m: counts and "
+        "cuts texts as a local model does.",
+        otherwise="the server's /tokenize, or an estimate",
+    )
     concurrency: int = option(
         16, "The most calls to a server in flight at a time.", minimum=1, maximum=10_000
     )

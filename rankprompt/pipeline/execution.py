@@ -170,7 +170,12 @@ class ServerExecution(Execution):
         server = connect(job)
         stack.callback(lambda: self._runner.run(server.close()))
         self._runner.run(server.open())
-        self.model = ModelCard(server.name, server.fingerprint, server.context_length)
+        self.model = ModelCard(
+            server.name,
+            server.fingerprint,
+            server.context_length,
+            tokens_counted_by=getattr(server, "tokens_counted_by", None),
+        )
         self._cached = ConcurrentCachedModel(
             server, journal, job.budget, concurrency=model.concurrency
         )

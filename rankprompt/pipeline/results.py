@@ -16,13 +16,15 @@ __all__ = ["BlockResult", "ModelCard", "Totals", "judged_by"]
 class ModelCard(NamedTuple):
     """What a model is known by in a manifest.
 
-    ``context_length`` is None for a teacher, ``dtype`` for all but a local model.
+    ``context_length`` is None for a teacher, ``dtype`` for all but a local model,
+    ``tokens_counted_by`` for all but a model behind a server.
     """
 
     name: str
     fingerprint: str
     context_length: int | None = None
     dtype: str | None = None
+    tokens_counted_by: str | None = None
 
 
 class BlockResult(NamedTuple):

@@ -13,7 +13,7 @@ from rankprompt.pipeline.job import RerankJob
 __all__ = ["SERVER_FIELDS", "check_server_fields", "connect"]
 
 SERVER_FIELDS = (
-    "base_url", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
+    "base_url", "tokenizer", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
 )  # fmt: skip
 """What plays no part where no server answers."""
 
@@ -49,7 +49,12 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
 def connect(job: RerankJob) -> AsyncLanguageModel:
     """The model behind a job's server; ``open`` it before its fingerprint is read."""
     model = job.config.model
-    return load_server(job.model, base_url=model.base_url or "", settings=_settings(model))
+    return load_server(
+        job.model,
+        base_url=model.base_url or "",
+        tokenizer=model.tokenizer,
+        settings=_settings(model),
+    )
 
 
 def _settings(model: ModelConfig) -> ServerSettings:

@@ -32,7 +32,9 @@ def test_a_line_of_the_table_adds_a_back_end(loaded: list[tuple[str, dict[str, A
     assert (name, options["shown_as"]) == ("org/model:tag", "further:org/model:tag")
     assert (options["dtype"], options["threads"], options["device"]) == ("float16", 2, "auto")
     load_server("remote:model", base_url="http://host")
-    assert loaded[1:] == [("model", {"base_url": "http://host", "settings": None})]
+    assert loaded[1:] == [
+        ("model", {"base_url": "http://host", "tokenizer": None, "settings": None})
+    ]
 
 
 @pytest.mark.parametrize("name", ["openai:model", "model:tag", "further:model", "local:model"])

@@ -47,7 +47,7 @@ def test_a_configuration_comes_back_from_json(options: dict[str, Any]) -> None:
 def test_every_option_has_a_name_of_its_own_and_a_description() -> None:
     given_options = list(iterate_options(RerankConfig()))
     names = [one.name for one in given_options]
-    assert len(names) == len(set(names)) == 59
+    assert len(names) == len(set(names)) == 60
     assert all(one.about.help.endswith(".") for one in given_options)
     assert all(one.value == one.default for one in given_options)
 

@@ -57,6 +57,7 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         ({"order": "twice"}, "unknown order 'twice'"),
         ({"ray": "local", "max_prompts": 3}, "`ray` knows no budget"),
         ({"base_url": "http://x"}, "`base_url` goes with `model` openai:MODEL"),
+        ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
     ):
         with pytest.raises(InputError, match=problem) as raised:
             validate(change(configure(**files), **options))

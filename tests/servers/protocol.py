@@ -70,6 +70,8 @@ class ProtocolServer:
         seed: of the faults.
         port: to listen at; 0 for any.
         models: the list of models, which no other count includes; None for a server without one.
+        tokenizes: whether ``respond`` serves ``/tokenize``; a server without it says 404, which no
+            count includes.
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class ProtocolServer:
         seed: int = 0,
         port: int = 0,
         models: Body | None = None,
+        tokenizes: bool = False,
     ) -> None:
+        self._tokenizes = tokenizes
         self.port, self._models = port, models
         self.calls = self.now = self.most = 0
         self.came: Counter[bytes] = Counter()
@@ -160,6 +164,10 @@ class ProtocolServer:
         if head[0].startswith("GET /v1/models"):
             listed = reply(self._models) if self._models else reply({"detail": "Not Found"}, 404)
             writer.write(_bytes(listed))
+            await writer.drain()
+            return True
+        if head[0].startswith("POST /tokenize") and not self._tokenizes:
+            writer.write(_bytes(reply({"detail": "Not Found"}, 404)))
             await writer.drain()
             return True
         self.headers.append(headers)

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
+from rankprompt.llm.longest_prefix import longest_prefix
 
 __all__ = [
     "GenerationSettings",
@@ -108,14 +109,7 @@ def truncate(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
 
     if count(text) <= tokens:
         return text
-    fits, exceeds = 0, len(text)
-    while exceeds - fits > 1:
-        middle = (fits + exceeds) // 2
-        if count(text[:middle]) <= tokens:
-            fits = middle
-        else:
-            exceeds = middle
-    return text[:fits]
+    return longest_prefix(text, lambda end: count(text[:end]) <= tokens)
 
 
 def fingerprint(

@@ -1,12 +1,14 @@
 """The address of a server: its base URL, which may hold a query such as Azure's api-version."""
 
+import os
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from rankprompt.errors import ModelError
 
-__all__ = ["KEYS", "Address", "parse_address"]
+__all__ = ["KEYS", "Address", "call_headers", "parse_address", "read_key"]
 
 KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
 """The environment variables that may contain the key; the first that is set counts."""
@@ -65,3 +67,26 @@ def parse_address(base_url: str) -> Address:
         )
     base = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
     return Address(base, parts.query)
+
+
+def read_key() -> tuple[str | None, str]:
+    """The environment variable that holds the key, and the key; None and "" without a key.
+
+    Raises:
+        ModelError: the key holds characters that no key has.
+    """
+    source = next((name for name in KEYS if os.environ.get(name)), None)
+    key = os.environ[source].strip() if source else ""
+    if not re.fullmatch(r"[!-~]*", key):
+        raise ModelError(f"the key in {source} holds characters that no key has")
+    return source, key
+
+
+def call_headers(address: Address, key: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of a call: the user's, and the key where the user's do not hold one."""
+    sent = {name.lower(): value for name, value in (headers or {}).items()}
+    if key and address.is_azure:
+        sent.setdefault("api-key", key)
+    elif key:
+        sent.setdefault("authorization", f"Bearer {key}")
+    return sent | {"content-type": "application/json"}

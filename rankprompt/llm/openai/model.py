@@ -7,7 +7,9 @@ from collections.abc import Callable
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
 from rankprompt.llm.openai import replies
+from rankprompt.llm.openai.address import parse_address
 from rankprompt.llm.openai.call_errors import FilteredError
+from rankprompt.llm.openai.exact_choices import ExactChoices
 from rankprompt.llm.openai.reading import Read, Reader
 from rankprompt.llm.openai.replies import TokenEstimate
 from rankprompt.llm.openai.request_body import BodyCompleter
@@ -18,9 +20,10 @@ from rankprompt.llm.openai.retrying_client import (
     full_jitter,
 )
 from rankprompt.llm.openai.settings import ServerSettings
+from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
+from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import parse_options
 from rankprompt.llm.openai.weights import fetch_weights
-from rankprompt.llm.special_tokens import LIKELY, escape
 
 __all__ = ["OpenAIModel", "load"]
 
@@ -32,8 +35,6 @@ _FORM = 3
 _TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may write before it names an option, in tokens.
 _PREAMBLE = 5
-# A chat template's own tokens, generously.
-_TEMPLATE = 32
 
 
 class OpenAIModel:
@@ -46,8 +47,10 @@ class OpenAIModel:
       the answer. (If the chat template opens the reasoning and the server does not separate it from
       the answer, reasoning that the token limit cut off looks like a cut answer: start the server
       with its reasoning parser, or raise the prompt's ``max_tokens``.)
-    * Several, in chat: the model writes a few words, and the options' log-likelihoods are those of
-      the tokens listed at the position where the options differ (``read_options`` says how).
+    * Several, in chat: where the server lists the tokens that it is asked for (vLLM), the options'
+      log-likelihoods are exact (``ExactChoices`` says how). Elsewhere the model writes a few words,
+      and they are those of the tokens listed at the position where the options differ
+      (``read_options`` says how).
     * Several, without chat: what the options share is put at the prompt's end, and the next token
       decides. The shared part's log-likelihood is left out: it is the same for all options.
     * One, without chat: the server echoes the prompt with its tokens' log-probabilities, and those
@@ -61,7 +64,9 @@ class OpenAIModel:
         api: "chat" or "completions" for every request; "auto" for what each request says.
         timeout: seconds that a call may take in all.
         retries: how often a failed call may be retried.
-        context_length: maximum tokens of prompt and answer together; servers do not report it.
+        context_length: maximum tokens of prompt and answer together, if the server does not say.
+        counter: counts and cuts tokens; None for an estimate.
+        exact: scores options in chat token by token, where the server can; None for never.
         settings: how it is called; None for the defaults.
         pause: returns the seconds to wait before a retry, given how many came before it.
 
@@ -79,12 +84,15 @@ class OpenAIModel:
         timeout: float = 60.0,
         retries: int = 6,
         context_length: int = 8192,
+        counter: TokenCounter | None = None,
+        exact: ExactChoices | None = None,
         settings: ServerSettings | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
         if api not in ("auto", "chat", "completions"):
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
-        self.name, self.context_length = name, context_length
+        self.name, self._context_length = name, context_length
+        self._counter, self._exact = counter or ByteEstimate(), exact
         self._api = api
         self._settings = settings or ServerSettings()
         self._body_completer = BodyCompleter(name, self._settings)
@@ -140,35 +148,36 @@ class OpenAIModel:
             raise ModelError(f"{self._client.base_url}: {replies.no_echo('a chat echoes nothing')}")
         return await self._score(request)
 
+    @property
+    def context_length(self) -> int:
+        """The maximum length of prompt and answer together, in tokens."""
+        return self._counter.context_length(self._context_length)
+
+    @property
+    def tokens_counted_by(self) -> str:
+        """What counts tokens, for the manifest: "tokenizer FOLDER", "server" or "estimate"."""
+        return self._counter.description
+
     def length(self, request: Request) -> int:
-        """Estimates a request's tokens from its bytes; see ``truncate``."""
-        longest = max(
-            [request.max_tokens, *(_PREAMBLE + _tokens(option) for option in request.options)]
+        """Counts a request's tokens, or estimates them rather too high."""
+        options = (_PREAMBLE + estimate_tokens(option) for option in request.options)
+        chat = self._uses_chat(request)
+        length = self._counter.length(
+            request._replace(chat=chat), max(request.max_tokens, *options, 0)
         )
-        chat = _TEMPLATE + self._body_completer.room
-        return _tokens(request.prompt) + longest + chat * self._uses_chat(request)
+        return length + self._body_completer.room * chat
 
     def truncate(self, text: str, tokens: int) -> str:
-        """Returns a prefix of whole characters that probably has at most ``tokens`` tokens.
-
-        The server's tokenizer is not known, so a token counts as three bytes of UTF-8: English has
-        more bytes a token, Chinese about as many, so most texts have fewer tokens than estimated.
-        Long numbers may have more, and the server then refuses what does not fit.
-        """
-        content = text.encode("utf-8", "surrogatepass")
-        end = max(0, 3 * tokens)
-        if len(content) <= end:
-            return text
-        while end and content[end] & 0xC0 == 0x80:  # inside a character
-            end -= 1
-        return content[:end].decode("utf-8", "surrogatepass")
+        """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
+        return self._counter.truncate(text, tokens)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that nothing in it looks like a special token."""
-        return escape(text, LIKELY)
+        return self._counter.escape(text)
 
     async def close(self) -> None:
         """Closes the connections."""
+        self._counter.close()
         await self._client.close()
 
     def _uses_chat(self, request: Request) -> bool:
@@ -179,18 +188,22 @@ class OpenAIModel:
             request,
             lambda: self._body(request.prompt, request.max_tokens, chat=chat),
             self._reader.generated(request.prompt),
-            TokenEstimate(_tokens(request.prompt), request.max_tokens),
+            TokenEstimate(estimate_tokens(request.prompt), request.max_tokens),
         )
         return answer._replace(text=self._client.without_key(answer.text)), usage
 
     async def _choose(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
+        if chat and self._exact:
+            one_token = self._body_completer.complete(self._body(request.prompt, 1, chat=True))
+            if scored := await self._exact.score(self._client, one_token, request.options):
+                return scored
         options = parse_options(request.options)
         prompt = request.prompt if chat else request.prompt + options.stem
         rests = options if chat else parse_options(options.rests)
         # Digits may come with a token for the space before them; of options that begin others, the
         # next token tells which one was meant.
         plain = not rests.same_letters and rests.prefix[0].isalpha() and not rests.nested
-        limit = 1 if plain and not chat else _PREAMBLE + _tokens(rests.prefix)
+        limit = 1 if plain and not chat else _PREAMBLE + estimate_tokens(rests.prefix)
 
         def body() -> JsonObject:
             tops: JsonObject = (
@@ -199,7 +212,7 @@ class OpenAIModel:
             return self._body(prompt, limit, chat=chat) | tops
 
         read = self._reader.chosen(rests, prompt, chat=chat)
-        return await self._call(request, body, read, TokenEstimate(_tokens(prompt), limit))
+        return await self._call(request, body, read, TokenEstimate(estimate_tokens(prompt), limit))
 
     async def _score(self, request: Request) -> tuple[Answer, Usage]:
         text = request.prompt + request.options[0]
@@ -209,7 +222,7 @@ class OpenAIModel:
             return self._body(text, 1, chat=False) | {"echo": True, "logprobs": 1}
 
         read = self._reader.echoed(text, len(request.prompt))
-        return await self._call(request, body, read, TokenEstimate(_tokens(text), 1))
+        return await self._call(request, body, read, TokenEstimate(estimate_tokens(text), 1))
 
     def _body(self, prompt: str, limit: int, *, chat: bool) -> JsonObject:
         body: JsonObject = {"model": self.name}
@@ -262,10 +275,20 @@ class OpenAIModel:
         return True
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
-
-
-def load(name: str, *, base_url: str, settings: ServerSettings | None = None) -> AsyncLanguageModel:
+def load(
+    name: str,
+    *,
+    base_url: str,
+    tokenizer: str | None = None,
+    settings: ServerSettings | None = None,
+) -> AsyncLanguageModel:
     """Returns a model behind a server, as ``load_server`` does."""
-    return OpenAIModel(name, base_url=base_url, settings=settings)
+    headers = settings.headers if settings else None
+    endpoint = TokenizeEndpoint(parse_address(base_url), name, headers=headers)
+    return OpenAIModel(
+        name,
+        base_url=base_url,
+        counter=count_by(tokenizer, endpoint),
+        exact=ExactChoices(endpoint),
+        settings=settings,
+    )

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import TypeVar
 import httpx2 as httpx
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.openai.address import KEYS, parse_address
+from rankprompt.llm.openai.address import KEYS, call_headers, parse_address, read_key
 from rankprompt.llm.openai.bounded_json import parse_json
 from rankprompt.llm.openai.call_errors import (
     BusyError,
@@ -89,20 +88,14 @@ class RetryingClient:
         self.address = parse_address(base_url)
         self.base_url = self.address.base
         self._timeout, self._retries, self._pause = timeout, retries, pause
-        self.key_source = next((name for name in KEYS if os.environ.get(name)), None)
-        key = os.environ[self.key_source].strip() if self.key_source else ""
-        if not re.fullmatch(r"[!-~]*", key):
-            raise ModelError(f"the key in {self.key_source} holds characters that no key has")
-        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
+        self.key_source, key = read_key()
+        self._headers = call_headers(self.address, key, headers)
         # A header may hold a scheme before the key, as in "Bearer KEY".
-        values = {part for value in self._headers.values() for part in (value, *value.split()[1:])}
+        values = {
+            part for value in (headers or {}).values() for part in (value, *value.split()[1:])
+        }
         long_enough = sorted((one for one in values if len(one) >= 4), key=len, reverse=True)
         self._secrets = [*([key] if key else []), *long_enough]
-        if key and self.address.is_azure:
-            self._headers.setdefault("api-key", key)
-        elif key:
-            self._headers.setdefault("authorization", f"Bearer {key}")
-        self._headers["content-type"] = "application/json"
         self._pace = Pace(pause, patience=patience)
         self._reached = False
         try:

@@ -1,0 +1,102 @@
+"""A real vLLM ranks as the local engine does: `make test-vllm`; no other target runs this."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from rankprompt.files import read_run
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.rerank import run_rerank
+from tests.configs import change, configure
+from tests.servers.protocol import ProtocolServer, Reply
+from tests.servers.vllm_process import running_vllm
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(3600)]
+
+METHODS: dict[str, dict[str, Any]] = {
+    "query likelihood": {"prompt": "query-likelihood", "method": "pointwise"},
+    "listwise": {"prompt": "listwise", "method": "listwise"},
+    "setwise": {"prompt": "setwise", "method": "setwise-heapsort", "k": 1},
+    "prp": {"prompt": "prp", "method": "heapsort", "k": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_vllm(tmp_path_factory.mktemp("vllm")) as address:
+        yield address
+
+
+@pytest.fixture
+def config(data: Path) -> RerankConfig:
+    folder = data / "dl19"
+    return configure(
+        run=folder / "run.bm25.trec",
+        queries=folder / "queries.tsv",
+        docs=folder / "docs.jsonl",
+        depth=10,
+        limit=10,
+        passage_tokens=64,
+        dtype="float32",
+        threads=1,
+    )
+
+
+def ranked(config: RerankConfig, output: Path, **options: Any) -> dict[str, list[str]]:
+    """Reranks, prints what it cost, and reads the rankings."""
+    began = time.perf_counter()
+    done = run_rerank(change(config, output=output, **options))
+    seconds = time.perf_counter() - began
+    assert done["diagnostics"]["unreadable"] == 0
+    print(f"{output.stem}: {json.dumps(done['costs'])}, {seconds:.0f} s")  # noqa: T201
+    return {query: list(scores) for query, scores in read_run(output).items()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_rankings_through_the_server_equal_the_local_ones(
+    url: str, config: RerankConfig, tmp_path: Path, name: str
+) -> None:
+    config = change(config, **METHODS[name])
+    local = ranked(config, tmp_path / "local.trec")
+    assert len(local) == 10
+    assert all(len(documents) >= 10 for documents in local.values())
+    config = change(config, model="openai:smol", base_url=url, journal=tmp_path / "server.journal")
+    served = ranked(config, tmp_path / "tokenizer.trec", tokenizer="smollm2-135m")
+    assert served == local
+    # The server's own /tokenize cuts every text alike: the journal holds all prompts.
+    assert ranked(config, tmp_path / "tokenize.trec") == local
+    manifests = [
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("tokenizer", "tokenize")
+    ]
+    assert [one["model"]["tokens_counted_by"] for one in manifests] == [
+        "tokenizer smollm2-135m",
+        "server",
+    ]
+    assert manifests[0]["costs"]["prompts"] > 0
+    assert manifests[1]["costs"]["prompts"] == 0
+
+
+def test_thinking_switched_off_is_seen_in_the_request(
+    url: str, config: RerankConfig, tmp_path: Path
+) -> None:
+    if "thinking" not in {one.name for one in iterate_options(RerankConfig())}:
+        pytest.skip("there is no option `thinking`")
+    arrived: list[tuple[str, dict[str, Any]]] = []
+
+    def forward(path: str, body: dict[str, Any]) -> Reply:
+        arrived.append((path, body))
+        answer = httpx.post(url.removesuffix("/v1") + path, json=body, timeout=600)
+        return Reply(answer.status_code, answer.content)
+
+    with ProtocolServer(forward) as proxy:
+        config = change(config, depth=2, limit=1, model="openai:smol", base_url=proxy.url)
+        ranked(change(config, **METHODS["prp"], thinking="off"), tmp_path / "run.trec")
+    chats = [body for path, body in arrived if path.endswith("/chat/completions")]
+    assert chats
+    assert all(body["chat_template_kwargs"] == {"enable_thinking": False} for body in chats)
