@@ -35,4 +35,5 @@ def test_every_file_of_an_index(tmp_path: Path) -> None:
         refused = fuzz(
             path, read, 150, mutate if is_json else mutate_bytes, as_folder=path.suffix != ".json"
         )
-        assert refused > 100, path.name
+        # Most mutations of an empty file leave it empty.
+        assert refused > (100 if path.stat().st_size else 30), path.name
