@@ -24,6 +24,8 @@ class Request(NamedTuple):
     to ``max_tokens`` tokens greedily. ``chat`` puts the prompt into the model's chat template, as
     the user's turn. ``breaks`` are character offsets in the prompt, ascending, up to which other
     prompts may be equal: a hint of which prefixes to compute only once, which changes no answer.
+    ``choices`` are the texts of which a generated answer is to be one: a server that can restrict
+    it to them does so; other back ends leave it to the prompt.
     """
 
     prompt: str
@@ -31,6 +33,7 @@ class Request(NamedTuple):
     max_tokens: int = 0
     chat: bool = False
     breaks: tuple[int, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):

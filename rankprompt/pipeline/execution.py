@@ -197,7 +197,11 @@ class ServerExecution(Execution):
             seed=config.seed,
             concurrency=2 * config.model.concurrency,
         )
-        yield judged_by(judge, self._runner.run(ranking))
+        result = judged_by(judge, self._runner.run(ranking))
+        # How the server answers is found out by asking.
+        read_from = getattr(self._cached.model, "choices_read_from", None)
+        self.model = self.model and self.model._replace(choices_read_from=read_from)
+        yield result
 
 
 class TeacherExecution(Execution):

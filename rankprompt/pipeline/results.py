@@ -17,7 +17,7 @@ class ModelCard(NamedTuple):
     """What a model is known by in a manifest.
 
     ``context_length`` is None for a teacher, ``dtype`` for all but a local model,
-    ``tokens_counted_by`` for all but a model behind a server.
+    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server.
     """
 
     name: str
@@ -25,6 +25,7 @@ class ModelCard(NamedTuple):
     context_length: int | None = None
     dtype: str | None = None
     tokens_counted_by: str | None = None
+    choices_read_from: str | None = None
 
 
 class BlockResult(NamedTuple):

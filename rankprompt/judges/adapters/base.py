@@ -62,10 +62,12 @@ def fill(
     *,
     options: tuple[str, ...] = (),
     max_tokens: int = 0,
+    choices: tuple[str, ...] = (),
 ) -> Request:
     """Makes a request of a prompt whose slots are filled with texts."""
     breaks = prompt.text.breaks(**slots)
-    return Request(prompt.text.fill(**slots), options, max_tokens, prompt.chat, breaks)
+    text = prompt.text.fill(**slots)
+    return Request(text, options, max_tokens, prompt.chat, breaks, choices)
 
 
 def softmax(loglikelihoods: Sequence[float]) -> tuple[float, ...] | None:

@@ -34,8 +34,16 @@ class LabelledPassages:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
 
-    def _request(self, query: str, passages: Sequence[str], max_tokens: int) -> Request:
+    def _request(
+        self, query: str, passages: Sequence[str], max_tokens: int, *, one: bool = False
+    ) -> Request:
         """A request to choose among the labels, or to write them where ``max_tokens`` is above 0.
+
+        Args:
+            query: the query's text.
+            passages: the passages' texts, in the order shown.
+            max_tokens: the most tokens to write; 0 to score the labels.
+            one: whether a single label is to be written.
 
         Raises:
             InputError: there are more passages than labels.
@@ -52,8 +60,14 @@ class LabelledPassages:
             for label, passage in zip(labels, passages, strict=True)
         ]
         slots = {"query": query, "passages": "\n\n".join(labelled), "number": str(number)}
-        options = () if max_tokens else tuple(prompt.answer.fill(label=label) for label in labels)
-        return fill(prompt, slots, options=options, max_tokens=max_tokens)
+        answers = tuple(prompt.answer.fill(label=label) for label in labels)
+        return fill(
+            prompt,
+            slots,
+            options=() if max_tokens else answers,
+            max_tokens=max_tokens,
+            choices=tuple(answer.strip() for answer in answers) if one else (),
+        )
 
 
 def label_spellings(prompt: Prompt) -> tuple[tuple[str, ...], ...]:

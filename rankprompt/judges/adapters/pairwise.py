@@ -66,7 +66,8 @@ class Generation:
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request to write an option."""
         slots = {"query": query, "first": passages[0], "second": passages[1]}
-        return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
+        choices = tuple(option.strip() for option in self._prompt.options)
+        return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens, choices=choices)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """1 where the first option is stated, 0 for the second, None where it is unreadable."""

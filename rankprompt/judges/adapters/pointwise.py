@@ -54,7 +54,8 @@ class WrittenGrade(_Graded):
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request to write an option."""
         slots = {"query": query, "passage": passages[0]}
-        return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens)]
+        choices = tuple(option.strip() for option in self._prompt.options)
+        return [fill(self._prompt, slots, max_tokens=self._prompt.max_tokens, choices=choices)]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
         """The grade of the option that the model states."""

@@ -32,7 +32,7 @@ class SelectedLabel(Selected):
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request to write a label."""
-        return [self._request(query, passages, self._prompt.max_tokens)]
+        return [self._request(query, passages, self._prompt.max_tokens, one=True)]
 
     def parse(self, answers: Sequence[Answer], number: int) -> ParsedAnswer[SelectionProbabilities]:
         """Probability 1 for the label that the model states."""

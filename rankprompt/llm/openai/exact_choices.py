@@ -94,6 +94,11 @@ class ExactChoices:
         self._options: dict[tuple[str, ...], _Options | None] = {}
         self._can, self._scored = True, False
 
+    @property
+    def used(self) -> bool:
+        """Whether options were scored so."""
+        return self._scored
+
     async def score(
         self, client: RetryingClient, body: JsonObject, options: tuple[str, ...]
     ) -> tuple[Answer, Usage] | None:

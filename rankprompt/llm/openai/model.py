@@ -1,6 +1,5 @@
 """The server back end: any server with OpenAI's chat or completions protocol."""
 
-import logging
 import math
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from rankprompt.llm.openai.exact_choices import ExactChoices
 from rankprompt.llm.openai.reading import Read, Reader
 from rankprompt.llm.openai.replies import TokenEstimate
 from rankprompt.llm.openai.request_body import BodyCompleter
+from rankprompt.llm.openai.request_form import RequestForm
 from rankprompt.llm.openai.retrying_client import (
     JsonObject,
     RefusedError,
@@ -20,6 +20,7 @@ from rankprompt.llm.openai.retrying_client import (
     full_jitter,
 )
 from rankprompt.llm.openai.settings import ServerSettings
+from rankprompt.llm.openai.structured_choices import StructuredChoices
 from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
 from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import parse_options
@@ -27,12 +28,8 @@ from rankprompt.llm.openai.weights import fetch_weights
 
 __all__ = ["OpenAIModel", "load"]
 
-log = logging.getLogger("rankprompt")
-
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
 _FORM = 3
-# The most that OpenAI lists; some servers list no more than 5.
-_TOPS, _FEW_TOPS = 20, 5
 # Words that a chat model may write before it names an option, in tokens.
 _PREAMBLE = 5
 
@@ -67,6 +64,7 @@ class OpenAIModel:
         context_length: maximum tokens of prompt and answer together, if the server does not say.
         counter: counts and cuts tokens; None for an estimate.
         exact: scores options in chat token by token, where the server can; None for never.
+        structured: restricts written answers, where the server can; None for never.
         settings: how it is called; None for the defaults.
         pause: returns the seconds to wait before a retry, given how many came before it.
 
@@ -86,6 +84,7 @@ class OpenAIModel:
         context_length: int = 8192,
         counter: TokenCounter | None = None,
         exact: ExactChoices | None = None,
+        structured: StructuredChoices | None = None,
         settings: ServerSettings | None = None,
         pause: Callable[[int], float] = full_jitter,
     ) -> None:
@@ -93,6 +92,7 @@ class OpenAIModel:
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
         self.name, self._context_length = name, context_length
         self._counter, self._exact = counter or ByteEstimate(), exact
+        self._structured = structured
         self._api = api
         self._settings = settings or ServerSettings()
         self._body_completer = BodyCompleter(name, self._settings)
@@ -107,8 +107,8 @@ class OpenAIModel:
         self.fingerprint = f"openai {_FORM} {served_as} {name} {api}"
         if digest := self._body_completer.fingerprint:
             self.fingerprint += f" as {digest}"
-        # Adapted when the server refuses them.
-        self._limit_field, self._sends_temperature, self._tops = "max_tokens", True, _TOPS
+        own_temperature = "temperature" in self._settings.extra_body
+        self._form = RequestForm(name, own_temperature=own_temperature)
         self._reader = Reader(name)
 
     async def open(self) -> None:
@@ -158,6 +158,15 @@ class OpenAIModel:
         """What counts tokens, for the manifest: "tokenizer FOLDER", "server" or "estimate"."""
         return self._counter.description
 
+    @property
+    def choices_read_from(self) -> str:
+        """What tells the model's choices, for the manifest, as found out by asking."""
+        if self._exact and self._exact.used:
+            return "the tokens asked for"
+        if self._structured and self._structured.used:
+            return "structured answers"
+        return "the likeliest tokens, or text"
+
     def length(self, request: Request) -> int:
         """Counts a request's tokens, or estimates them rather too high."""
         options = (_PREAMBLE + estimate_tokens(option) for option in request.options)
@@ -184,17 +193,27 @@ class OpenAIModel:
         return request.chat if self._api == "auto" else self._api == "chat"
 
     async def _generate(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
+        structured, restricted = self._structured, False
+
+        def body() -> JsonObject:
+            nonlocal restricted
+            more = structured.fields(request.choices) if structured and chat else {}
+            restricted = bool(more)
+            return self._form.body(request.prompt, request.max_tokens, chat=chat) | more
+
         answer, usage = await self._call(
             request,
-            lambda: self._body(request.prompt, request.max_tokens, chat=chat),
+            body,
             self._reader.generated(request.prompt),
             TokenEstimate(estimate_tokens(request.prompt), request.max_tokens),
         )
+        if structured:
+            structured.check(restricted, request.choices, answer)
         return answer._replace(text=self._client.without_key(answer.text)), usage
 
     async def _choose(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
         if chat and self._exact:
-            one_token = self._body_completer.complete(self._body(request.prompt, 1, chat=True))
+            one_token = self._body_completer.complete(self._form.body(request.prompt, 1, chat=True))
             if scored := await self._exact.score(self._client, one_token, request.options):
                 return scored
         options = parse_options(request.options)
@@ -206,10 +225,7 @@ class OpenAIModel:
         limit = 1 if plain and not chat else _PREAMBLE + estimate_tokens(rests.prefix)
 
         def body() -> JsonObject:
-            tops: JsonObject = (
-                {"logprobs": True, "top_logprobs": self._tops} if chat else {"logprobs": self._tops}
-            )
-            return self._body(prompt, limit, chat=chat) | tops
+            return self._form.body(prompt, limit, chat=chat) | self._form.listing(chat=chat)
 
         read = self._reader.chosen(rests, prompt, chat=chat)
         return await self._call(request, body, read, TokenEstimate(estimate_tokens(prompt), limit))
@@ -219,18 +235,10 @@ class OpenAIModel:
 
         def body() -> JsonObject:
             # One token is generated and not read: some servers take 0 for no limit.
-            return self._body(text, 1, chat=False) | {"echo": True, "logprobs": 1}
+            return self._form.body(text, 1, chat=False) | {"echo": True, "logprobs": 1}
 
         read = self._reader.echoed(text, len(request.prompt))
         return await self._call(request, body, read, TokenEstimate(estimate_tokens(text), 1))
-
-    def _body(self, prompt: str, limit: int, *, chat: bool) -> JsonObject:
-        body: JsonObject = {"model": self.name}
-        if chat:
-            body |= {"messages": [{"role": "user", "content": prompt}], self._limit_field: limit}
-        else:
-            body |= {"prompt": prompt, "max_tokens": limit}
-        return body | ({"temperature": 0} if self._sends_temperature else {})
 
     async def _call(
         self,
@@ -261,18 +269,11 @@ class OpenAIModel:
 
     def _adapt(self, sent: JsonObject, refused: RefusedError) -> bool:
         """Learns from a refusal; returns whether the request can be sent in another form."""
-        message, chosen = refused.message, "temperature" in self._settings.extra_body
-        if "messages" in sent and "max_tokens" in sent and "max_completion_tokens" in message:
-            self._limit_field = "max_completion_tokens"
-        elif "temperature" in sent and "temperature" in message and not chosen:
-            if self._sends_temperature:
-                log.warning("%s takes no temperature: its answers may vary", self.name)
-            self._sends_temperature = False
-        elif _TOPS in (sent.get("logprobs"), sent.get("top_logprobs")) and "logprobs" in message:
-            self._tops = _FEW_TOPS
-        else:
-            return self._body_completer.drop_refused_switch(sent, refused)
-        return True
+        return (
+            self._form.adapt(sent, refused)
+            or bool(self._structured and self._structured.drop(sent, refused))
+            or self._body_completer.drop_refused_switch(sent, refused)
+        )
 
 
 def load(
@@ -290,5 +291,6 @@ def load(
         base_url=base_url,
         counter=count_by(tokenizer, endpoint),
         exact=ExactChoices(endpoint),
+        structured=StructuredChoices(endpoint),
         settings=settings,
     )

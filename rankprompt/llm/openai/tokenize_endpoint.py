@@ -113,12 +113,9 @@ class TokenizeEndpoint:
         try:
             return parse_tokens(self._ask("/tokenize", self._plain(SAMPLE), _FIRST_RETRIES))
         except (httpx.HTTPError, ValueError) as error:
-            # A refusal, or another thing in place of tokens: the server has no such path.
-            refused = isinstance(error, httpx.HTTPStatusError) and not _is_transient(error)
-            if not (refused or isinstance(error, ValueError)):
-                log.warning(
-                    "%s/tokenize: %s; it is not asked again", self._address.base, _reason(error)
-                )
+            # Most servers have no such path. Where the server cannot be reached, the calls that
+            # follow say so; and where a text is cut by an estimate, that is said.
+            log.debug("%s/tokenize: %s", self._address.base, _reason(error))
             return Tokens((), (), None)
 
     @cached_property

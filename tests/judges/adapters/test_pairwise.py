@@ -66,7 +66,7 @@ def test_scoring_asks_for_the_options_after_one_prompt() -> None:
 
 def test_generation_asks_for_a_short_text() -> None:
     assert Generation(CHOICE).requests("q", ("x", "y")) == [
-        Request("q|x|y|", max_tokens=5, breaks=(0, 2, 4))
+        Request("q|x|y|", max_tokens=5, breaks=(0, 2, 4), choices=("Passage A", "Passage B"))
     ]
     assert Generation(choice("A", "B", chat=True)).requests("q", ("x", "y"))[0].chat
 

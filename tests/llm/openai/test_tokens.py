@@ -1,6 +1,7 @@
 """Texts are cut by the model's own tokens, as a local model cuts them."""
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,7 +141,8 @@ def test_a_server_that_tells_no_tokens_is_asked_once_and_it_is_said_at_a_cut(
 
 def test_a_server_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
     asked = TokenizeEndpoint(parse_address("http://127.0.0.1:9/v1"), "m", pause=lambda _: 0.001)
-    assert (asked.sample, asked.calls) == ((), 3)
+    with caplog.at_level(logging.DEBUG, "rankprompt"):
+        assert (asked.sample, asked.calls) == ((), 3)
     assert "cannot be reached" in caplog.text
     asked.close()
 
