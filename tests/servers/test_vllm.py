@@ -11,7 +11,6 @@ import pytest
 
 from rankprompt.files import read_run
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.rerank import run_rerank
 from tests.configs import change, configure
 from tests.servers.protocol import ProtocolServer, Reply
@@ -85,8 +84,6 @@ def test_rankings_through_the_server_equal_the_local_ones(
 def test_thinking_switched_off_is_seen_in_the_request(
     url: str, config: RerankConfig, tmp_path: Path
 ) -> None:
-    if "thinking" not in {one.name for one in iterate_options(RerankConfig())}:
-        pytest.skip("there is no option `thinking`")
     arrived: list[tuple[str, dict[str, Any]]] = []
 
     def forward(path: str, body: dict[str, Any]) -> Reply:
@@ -94,9 +91,19 @@ def test_thinking_switched_off_is_seen_in_the_request(
         answer = httpx.post(url.removesuffix("/v1") + path, json=body, timeout=600)
         return Reply(answer.status_code, answer.content)
 
-    with ProtocolServer(forward) as proxy:
+    with ProtocolServer(forward, tokenizes=True) as proxy:
         config = change(config, depth=2, limit=1, model="openai:smol", base_url=proxy.url)
         ranked(change(config, **METHODS["prp"], thinking="off"), tmp_path / "run.trec")
     chats = [body for path, body in arrived if path.endswith("/chat/completions")]
     assert chats
     assert all(body["chat_template_kwargs"] == {"enable_thinking": False} for body in chats)
+
+
+def test_written_answers_are_restricted_to_the_choices(
+    url: str, config: RerankConfig, tmp_path: Path
+) -> None:
+    config = change(config, depth=3, limit=2, model="openai:smol", base_url=url)
+    output = tmp_path / "run.trec"
+    ranked(change(config, **METHODS["prp"], mode="generation", decide="soft"), output)
+    manifest = json.loads(output.with_suffix(".json").read_text())
+    assert manifest["model"]["choices_read_from"] == "structured answers"
