@@ -80,6 +80,7 @@ class AnswerGuard:
 
     Args:
         keep_going: warn in place of stopping.
+        silent: only count: neither stop nor warn. For judges of whose answers no run is made.
         skip_refused: take answers that a content filter refused as unreadable; they do not stop
             the run unless there are no others.
 
@@ -89,8 +90,11 @@ class AnswerGuard:
         refused: the numbers of refused answers by (query id, document id).
     """
 
-    def __init__(self, *, keep_going: bool = False, skip_refused: bool = False) -> None:
-        self._keep_going, self._skip_refused = keep_going, skip_refused
+    def __init__(
+        self, *, keep_going: bool = False, skip_refused: bool = False, silent: bool = False
+    ) -> None:
+        self._keep_going, self._silent = keep_going or silent, silent
+        self._skip_refused = skip_refused or silent
         self._unreadable, self._ties = _Stretch(_UNREADABLE), _Stretch(_TIES)
         self.counts: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
@@ -159,10 +163,10 @@ class AnswerGuard:
         if counts["unreadable"] > _UNREADABLE * counts["answers"]:
             self._stop("unreadable", self._describe())
         elif 2 * counts["unreadable"] > counts["answers"]:
-            log.warning("%s", self._describe())
+            self._warn("unreadable", self._describe())
         if counts["ties"] >= _FEW_PAIRS and counts["ties"] > _TIES * counts["pairs"]:
             self._warn("ties", self._describe_ties())
-        if self.refused:
+        if self.refused and not self._silent:
             names = [
                 f"{document} for query {query} ({number:,})"
                 for (query, document), number in self.refused.most_common(3)
@@ -186,7 +190,7 @@ class AnswerGuard:
         )
 
     def _warn(self, kind: str, message: str) -> None:
-        if kind not in self._told:
+        if kind not in self._told and not self._silent:
             self._told.add(kind)
             log.warning("%s", message)
 

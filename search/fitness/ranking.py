@@ -15,6 +15,7 @@ from rankprompt.files import read_qrels
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.first_stage_prior import FirstStagePrior
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import serves
 from rankprompt.llm.base import Answer, LanguageModel, Request
@@ -224,6 +225,8 @@ class RankingProblem(ItemProblem[_ShownTriple]):
             model,
             pairwise_adapter(self._with_text(template), "scoring"),
             decide="agreement" if self.prompt.kind == "choice" else "soft",
+            # A prompt that brings no answers is a bad prompt, and no reason to stop.
+            guard=AnswerGuard(silent=True),
             passage_tokens=task.passage_tokens,
         )
         ranker = method(task.method).bind(RankerSettings(task.k, task.k, False))

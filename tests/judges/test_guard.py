@@ -146,3 +146,15 @@ def test_the_counts_of_workers_add_up_to_the_same_end() -> None:
         guard.merge(worker.counts, worker.refused)
     with pytest.raises(ModelError, match="40 of 40 answers"):
         guard.finish()
+
+
+def test_a_silent_guard_only_counts(caplog: pytest.LogCaptureFixture) -> None:
+    guard = AnswerGuard(silent=True)
+    with caplog.at_level(logging.DEBUG, "rankprompt"):
+        for _ in range(40):
+            guard.refuse("q1", ["d1"])
+            guard.add([Answer(problem="refused")], readable=False)
+            guard.add_pair(tie=True)
+        guard.finish()
+    assert not caplog.records
+    assert guard.counts["unreadable"] == guard.counts["ties"] == 40

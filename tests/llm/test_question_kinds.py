@@ -53,4 +53,4 @@ def test_the_embedded_model_answers_every_kind() -> None:
             if mode == "scoring":
                 assert found["unreadable"] == found["repaired"] == 0
         # Scored answers and written ones were all asked.
-        assert answering.costs.prompts == journal.totals()[0]
+        assert answering.costs.prompts == journal.totals()[1]

@@ -43,7 +43,9 @@ def command(folder: Path, name: str, journal: Path) -> list[str]:
         "batch-tokens": 200,
     }
     arguments = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    return [sys.executable, "-c", "from rankprompt.cli import main; main()", "rerank", *arguments]
+    # The small model's pairs are nearly all ties.
+    words = ["rerank", "--keep-going", *arguments]
+    return [sys.executable, "-c", "from rankprompt.cli import main; main()", *words]
 
 
 def start(folder: Path, name: str, journal: Path) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from rankprompt.journal.store import Journal, key
 from rankprompt.judges.adapters.base import PairwiseAdapter
 from rankprompt.judges.base import CHUNK
 from rankprompt.judges.diagnostics import PairwiseDiagnostics
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel, Request
@@ -137,8 +138,10 @@ def fit_to_journal(
     graded = GradedAnswers(qrels)
     with closing(Journal(path)) as journal:
         judge = PairwiseJudge(
-            CachedModel(cast(LanguageModel, model), journal),
+            # Answers are only looked up: the journal stays as it is.
+            CachedModel(cast(LanguageModel, model), Journal(None)),
             adapter,
+            guard=AnswerGuard(silent=True),
             order=order,
             decide=decide,
             seed=seed,
