@@ -15,6 +15,8 @@ log = logging.getLogger("rankprompt")
 # A run stops where its first answers are all unreadable, or nearly all of a longer stretch.
 _FIRST, _STRETCH = 32, 200
 _UNREADABLE, _TIES = 0.9, 0.95
+# A larger share of unreadable answers is told at the end, also where the user wants no summary.
+_TOLD = 0.1
 # Fewer ties than these in a row are chance.
 _FEW_PAIRS = 3
 _SHOWN = 60  # characters of an answer in a message
@@ -162,7 +164,7 @@ class AnswerGuard:
         counts = self.counts
         if counts["unreadable"] > _UNREADABLE * counts["answers"]:
             self._stop("unreadable", self._describe())
-        elif 2 * counts["unreadable"] > counts["answers"]:
+        elif counts["unreadable"] > _TOLD * counts["answers"]:
             self._warn("unreadable", self._describe())
         if counts["ties"] >= _FEW_PAIRS and counts["ties"] > _TIES * counts["pairs"]:
             self._warn("ties", self._describe_ties())

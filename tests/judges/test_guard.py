@@ -67,8 +67,8 @@ def test_keep_going_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     assert guard.causes() == {"thinking": 300}
 
 
-def test_more_than_half_is_told_and_less_is_not(caplog: pytest.LogCaptureFixture) -> None:
-    for unreadable, told in ((5, 0), (6, 1)):
+def test_more_than_a_tenth_is_told_and_less_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    for unreadable, told in ((1, 0), (2, 1)):
         caplog.clear()
         guard = AnswerGuard()
         for number in range(10):

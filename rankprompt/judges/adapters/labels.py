@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rankprompt.errors import InputError
 from rankprompt.judges.adapters.base import fill
 from rankprompt.llm.base import Request
-from rankprompt.llm.lead_words import DOUBT, LEAD, MARKUP
+from rankprompt.llm.lead_words import DOUBT, LEAD, MARKUP, RETRACTS
 from rankprompt.prompts.prompt import Prompt
 
 __all__ = ["MOST", "LabelledPassages", "find_listing", "label_spellings"]
@@ -18,13 +18,20 @@ MOST = {"letters": len(ascii_uppercase), "numbers": 100}
 
 # What makes the labels after it no listing, or one in the wrong order.
 _WORST_FIRST = re.compile(
-    rf"{DOUBT}|\b(?:ascending|worst|less)\b|(?<!to )(?<!to the )\bleast\b", re.I
+    rf"{DOUBT}|\b(?:ascending|increasing|worst|less|bottom|lowest to|reverse\w*|alphabetical\w*|"
+    r"original|irrelevance|discard\w*|exclud\w*|reject\w*|off.topic)\b|升序|从低到高"
+    r"|(?<!to )(?<!to the )\bleast\b",
+    re.I,
 )
 _NOUNS = "passage|document|doc|text|段落|文档"
-# What may stand between two labels of a listing; "and" only after a comma.
-_SEPARATOR = (
-    r"(?:\s|[>≻,;、，=→*_`'\"()\[\]{}|.-]|(?<=,)\s*and\b|(?<=\n)[ \t*_]*\d{1,3}[.):]"
-    rf"|(?i:{_NOUNS})(?=\s*[\w\[(]))+?"
+_ORDERS = re.compile(r"\b(?:rank|order|list|most\b.*\bleast)|排序|顺序|排名", re.I)
+# What may stand between two labels: of "[B] > [A]", and of "B, A" or a label a line.
+_MARKS = r"[ \t*_`'\"()\[\]{}|\\]*"
+_CHAIN = rf"{_MARKS}\n?{_MARKS}(?:[>≻≥=→]|&gt;)+{_MARKS}\n?{_MARKS}(?:(?i:{_NOUNS})\s*)?"
+_LIST = (
+    rf"{_MARKS}(?:[,;、，]\s*(?:and\b|then\b)?"
+    r"|\n(?![ \t]*\n)(?:[ \t*_]*\d{1,3}[.)]|[ \t]*[-*•])?)"
+    rf"{_MARKS}(?:(?i:{_NOUNS})\s*)?"
 )
 
 
@@ -96,27 +103,27 @@ def find_listing(prompt: Prompt, text: str, *, cut: bool = False) -> list[int]:
     """
     label = "[A-Z]" if prompt.labels == "letters" else r"\d+"
     before, after = (part.strip() for part in prompt.answer.fill(label="\0").split("\0"))
-    written = rf"(?:(?i:{_NOUNS})\s*)?(?<!\w)(?P<label>{label})(?!\w)"
+    written = rf"(?<!\w)(?P<label>{label})(?![\w/-])"
     if before or after:
         prefix = r"\s*".join(map(re.escape, before.split()))
         written = rf"(?<!\w)(?i:{prefix})\s*(?P<label>{label})(?!\w)\s*{re.escape(after)}"
         if not before[:1].isalnum():
             written = written.removeprefix(r"(?<!\w)")
-    for pattern in dict.fromkeys(
-        (written, rf"(?:(?i:{_NOUNS})\s*)?(?<!\w)(?P<label>{label})(?!\w)")
-    ):
-        runs = _numbered_lines(pattern, text) or _runs(pattern, text)
-        if cut:
-            # "1" may be the start of "12".
-            runs = [
-                run._replace(labels=run.labels[:-1])
-                if run.end == len(text) and text[-1:].isdigit()
-                else run
-                for run in runs
-            ]
-        if runs:
-            return [_index(prompt, name) for name in _best(runs)]
-    return []
+    bare = rf"(?<!\w)(?P<label>{label})(?![\w/-])"
+    # Bare labels count only where none is written as it should be.
+    pattern = written if re.search(written, text) else bare
+    runs = _numbered_lines(pattern, text)
+    if runs is None:
+        runs = _runs(pattern, text)
+    if cut:
+        # "1" may be the start of "12".
+        runs = [
+            run._replace(labels=run.labels[:-1])
+            if run.end == len(text) and text[-1:].isdigit()
+            else run
+            for run in runs
+        ]
+    return [_index(prompt, name) for name in _best(runs)] if runs else []
 
 
 class _Run(NamedTuple):
@@ -126,39 +133,62 @@ class _Run(NamedTuple):
 
 
 def _runs(pattern: str, text: str) -> list[_Run]:
-    """The runs of labels; one without ">" must have its lines to itself, but for lead words."""
+    """The runs of labels; none where a run with ">" is taken back, or has the worst first."""
     runs = []
-    for match in re.finditer(
-        rf"{pattern}(?:{_SEPARATOR}{re.sub('P<label>', ':', pattern)})*", text
-    ):
-        labels = tuple(one["label"] for one in re.finditer(pattern, match[0]))
-        chained = bool(re.search("[>≻]", re.sub(pattern, "", match[0]))) and len(labels) > 1
-        start = text.rfind("\n", 0, match.start()) + 1
-        end = text.find("\n", match.end())
-        lead, rest = text[start : match.start()], text[match.end() : len(text) if end < 0 else end]
-        alone = re.fullmatch(rf"(?:.*[:：]|{MARKUP}{LEAD}|{MARKUP}\d*[.)]?){MARKUP}", lead)
-        if _WORST_FIRST.search(lead):
-            continue
-        if chained or (alone and re.fullmatch(rf"{MARKUP}[.!。]?{MARKUP}", rest)):
-            runs.append(_Run(labels, chained, match.end()))
-    # A label by itself is a listing only where there is nothing else.
-    if len(runs) > 1 or not re.fullmatch(
-        rf"{MARKUP}{LEAD}{MARKUP}(?:{pattern})?{MARKUP}[.]?{MARKUP}", text
-    ):
+    unnamed = pattern.replace("?P<label>", "?:")
+    for separator, chained in ((_CHAIN, True), (_LIST, False)):
+        least = "+" if chained else "*"
+        for match in re.finditer(f"{pattern}(?:{separator}{unnamed}){least}", text):
+            labels = tuple(one["label"] for one in re.finditer(pattern, match[0]))
+            before, rest = text[: match.start()], text[match.end() :].partition("\n")[0]
+            lead = before[before.rfind("\n") + 1 :]
+            heading = before.rstrip().rpartition("\n")[2] if not lead.strip(" *_`") else ""
+            denied = _WORST_FIRST.search(lead) or (
+                heading.rstrip(" *_").endswith((":", "：")) and _WORST_FIRST.search(heading)
+            )
+            if chained and (denied or RETRACTS.match(lead) or rest.lstrip(" *_").startswith("?")):
+                return []
+            if chained or (not denied and _is_list(labels, lead or heading, rest)):
+                runs.append(_Run(labels, chained, match.end()))
+    whole = rf"{MARKUP}{LEAD}{MARKUP}(?:(?i:{_NOUNS})\s*)?(?:{pattern}){MARKUP}[.]?{MARKUP}"
+    if not re.fullmatch(whole, text):  # a label by itself is a listing only where it is all
         runs = [run for run in runs if len(run.labels) > 1]
     return runs
 
 
-def _numbered_lines(pattern: str, text: str) -> list[_Run]:
-    """The labels that lines numbered from 1 begin with, whatever follows them."""
+def _is_list(labels: tuple[str, ...], lead: str, rest: str) -> bool:
+    """Whether a run without ">" is a listing: its lines are its own, but for words that say so."""
+    if not re.fullmatch(
+        rf"(?:.*[:：]|{MARKUP}{LEAD}|{MARKUP}\d*[.)]?){MARKUP}(?:(?i:{_NOUNS})\s*)?", lead
+    ):
+        return False
+    if not re.fullmatch(rf"{MARKUP}[.!。]?{MARKUP}", rest):
+        return False
+    # The passages in the order shown may only be named, unless nothing else is said of them.
+    shown = list(labels) == sorted(labels, key=lambda label: (len(label), label))
+    return not shown or not lead.strip(" *_`[({\"'") or bool(_ORDERS.search(lead))
+
+
+def _numbered_lines(pattern: str, text: str) -> list[_Run] | None:
+    """The labels that numbered lines begin with, whatever follows them.
+
+    Returns:
+        A run where the lines are numbered from 1, and none where they are numbered otherwise; None
+        where there are no such lines.
+    """
     lines = [
         (int(match["number"]), match["label"])
         for match in re.finditer(
-            rf"^[ \t*_]*(?P<number>\d{{1,3}})[.):][ \t*_]*{pattern}", text, re.M
+            rf"^[ \t*_]*(?P<number>\d{{1,3}})[.)][ \t*_]*(?:(?i:{_NOUNS})\s*)?{pattern}", text, re.M
         )
     ]
+    if len(lines) < 2:
+        return None
     ordered = [number for number, _ in lines] == list(range(1, len(lines) + 1))
-    return [_Run(tuple(label for _, label in lines), True)] if len(lines) > 1 and ordered else []
+    heading = text.lstrip().partition("\n")[0]
+    if not ordered or (heading.rstrip(" *_").endswith(":") and _WORST_FIRST.search(heading)):
+        return []
+    return [_Run(tuple(label for _, label in lines), True)]
 
 
 def _best(runs: Sequence[_Run]) -> tuple[str, ...]:

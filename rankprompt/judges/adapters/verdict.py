@@ -6,6 +6,7 @@ option, it consists of words that state a choice ("The more relevant passage is"
 answer to the query"); an answer counts only if all such sentences state the same option.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +14,7 @@ from itertools import takewhile
 from unicodedata import normalize
 
 from rankprompt.llm.base import Answer
-from rankprompt.llm.lead_words import COMPARES, DOUBT, LEAD, LETTER, MARKUP
+from rankprompt.llm.lead_words import AGAINST, COMPARES, DOUBT, LEAD, LETTER, MARKUP, RETRACTS
 from rankprompt.llm.reasoning import strip_reasoning
 
 __all__ = ["Choices", "choices_of", "clean"]
@@ -21,7 +22,7 @@ __all__ = ["Choices", "choices_of", "clean"]
 _TAIL_WORDS = (
     f"{COMPARES}|and|answers|appropriate|as|by|choice|clearly|definitely|directly|document|far|"
     "fits|for|given|has|helpful|higher|highest|in|informative|is|it|matches|much|my|of|one|option|"
-    "other|overall|passage|query|question|relevance|relevant|score|search|selection|slightly|suitable|"
+    "other|overall|passage|query|question|relevance|relevant|score|search|seems|appears|selection|slightly|suitable|"
     "suited|than|the|these|this|to|two|useful|user|user's|would|be|your"
 )
 _TAIL_ZH = (
@@ -29,6 +30,9 @@ _TAIL_ZH = (
     "(?:的)?(?:段落|文档|文章|答案)?"
 )
 _BECAUSE = r"(?:[,;:，；：(—–-]*\s*(?:(?:because|since|as it|given that|due to)\b|因为|由于).*)"
+_REASON = re.compile(r"\b(?:because|since|as it|given that|due to)\b|因为|由于")
+_NEITHER = re.compile(r"\b(?:neither|none of|no passage|tie|tied)\b|都不|both passages are", re.I)
+_DENYING_HEADING = re.compile(rf"{DOUBT}|{AGAINST}|think|thought|reason|analy", re.I)
 _NEGATIVE = re.compile(r"(?:no|not|none|never|nothing|false|ir|un)|不|没|否|无", re.I)
 # A sentence ends at a line's end, or after a mark that a space or the end of the text follows.
 _SENTENCE = re.compile(r"(?P<body>(?:[^\n.!?。！？]|[.](?=[^\s]))+)(?P<end>[.!?。！？]+|\n|$)")
@@ -68,15 +72,47 @@ class Choices:
             text: the answer, as ``clean`` gives it.
             cut: whether the token limit ended it, so that its last sentence is not whole.
         """
-        stated = set()
-        for sentence in _SENTENCE.finditer(text):
+        if text.lstrip().startswith("{"):
+            return self._find_in_json(text)
+        stated: set[int] = set()
+        heading = ""
+        sentences = list(_SENTENCE.finditer(text))
+        for number, sentence in enumerate(sentences):
             body, end = sentence["body"], sentence["end"]
-            if "?" in end or "？" in end or (cut and not end):
-                continue
-            named = self._options_in(body)
-            if len(named) == 1 and self._stated[named[0]].fullmatch(body):
-                stated.add(named[0])
+            if RETRACTS.match(body) if stated else _NEITHER.search(body):
+                return None
+            more = any(later["body"].strip() for later in sentences[number + 1 :])
+            chosen = self._stated_by(body, whole=bool(end) or not cut)
+            # "Passage A:" above a text is a section; "Less relevant:" denies what follows.
+            section = more and (re.search(r"[:：]\W*$", body) or re.match(r"\s*#", body))
+            denied = heading.endswith((":", "：")) and _DENYING_HEADING.search(heading)
+            if chosen is not None and not (section or denied or "?" in end or "？" in end):
+                stated.add(chosen)
+            if body.strip():
+                heading = body.rstrip(" *_")
         return stated.pop() if len(stated) == 1 else None
+
+    def _find_in_json(self, text: str) -> int | None:
+        """The option that a JSON object holds, under a key that does not deny it."""
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        stated = {
+            self._stated_by(value, whole=True)
+            for key, value in fields.items()
+            if isinstance(value, str) and not _DENYING_HEADING.search(key)
+        } - {None}
+        return stated.pop() if len(stated) == 1 else None
+
+    def _stated_by(self, sentence: str, *, whole: bool) -> int | None:
+        """The option that a sentence states; one that is cut off must have come to its reasons."""
+        named = self._options_in(sentence)
+        if not whole and not _REASON.search(sentence):
+            return None
+        if len(named) == 1 and self._stated[named[0]].fullmatch(sentence):
+            return named[0]
+        return None
 
     def _options_in(self, text: str) -> list[int]:
         """The options that a text names; "not relevant" does not name "relevant"."""

@@ -163,6 +163,16 @@ def test_what_the_token_limit_cut_off_is_no_selection(text: str) -> None:
         ("[A], [B] and [C] do not answer the query.", []),
         ("[A] is about boats.\n[B] is about cats.", []),
         ("Passage [C] is not relevant.", []),
+        ("The passages are [A], [B], [C].\n\n[C] > [A] > [B]", [2, 0, 1]),
+        ("Passages: [A], [B], [C]\nI cannot tell.", []),
+        ("Least relevant first:\n[C]\n[B]\n[A]", []),
+        ("3. [C]\n2. [B]\n1. [A]", []),
+        ("In reverse order: [C] > [B] > [A]", []),
+        ("[A] > [B] > [C]? No: [C] > [B] > [A]", []),
+        ("[A] > [B] > [C]\nWait, no. [C] > [B] > [A]", []),
+        ("[C] &gt; [A] &gt; [B]", [2, 0, 1]),
+        ("[C] ≥ [A] > [B]", [2, 0, 1]),
+        ("- [C]\n- [A]\n- [B]", [2, 0, 1]),
         ("From least to most relevant: [A] > [B] > [C]", []),
         ("From most to least relevant: [A], [B], [C]", [0, 1, 2]),
         ("The irrelevant passages are: [A], [B]", []),
@@ -171,6 +181,22 @@ def test_what_the_token_limit_cut_off_is_no_selection(text: str) -> None:
 )  # fmt: skip
 def test_a_listing_is_told_from_prose(text: str, order: list[int]) -> None:
     assert find_listing(LISTWISE, text) == order
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("The passages are [1], [2] and [3].\n\n[2] > [1] > [3]", [1, 0, 2]),
+        ("1 - [2]\n2 - [1]", []),
+        ("1: 3\n2: 9\n3: 1", []),
+        ("1. 3/5\n2. 5/5", []),
+        ("[1-3]", []),
+        ("[3, 1, 2]", [2, 0, 1]),
+        ("1) Passage 2\n2) Passage 3", [1, 2]),
+    ],
+)
+def test_numbers_that_count_are_told_from_labels(text: str, order: list[int]) -> None:
+    assert find_listing(NUMBERS, text) == order
 
 
 def test_a_number_that_the_token_limit_cut_off_is_left_out() -> None:

@@ -183,6 +183,25 @@ FIRST, SECOND, UNREADABLE = 1.0, 0.0, None
         ("Passage A is relevant", UNREADABLE),
         ("The text says 'Passage A' somewhere", UNREADABLE),
         ("Is it Passage A?", UNREADABLE),
+        ("Neither passage answers the query.\nPassage A", UNREADABLE),
+        ("Neither. Passage A", UNREADABLE),
+        ('{"answer": "Passage B", "reason": "Passage A is about cats"}', SECOND),
+        ('{"less relevant": "Passage A"}', UNREADABLE),
+        ('{"first": "Passage A", "second": "Passage B"}', UNREADABLE),
+        ('{"answer": "Passage', UNREADABLE),
+        ("Okay, Passage B.", SECOND),
+        ("I believe Passage B is more relevant.", SECOND),
+        ("Passage B. Both passages are about cats, but only one names the year.", SECOND),
+        ("Passage A. No wait, Passage B is what I meant.", UNREADABLE),
+        ("Passage A\nis not relevant.", UNREADABLE),
+        ("Passage A. Actually, that is wrong.", UNREADABLE),
+        ("Less relevant:\nPassage A\nMore relevant:\nthe other", UNREADABLE),
+        ("The less relevant passage is:\n\n**Passage A**", UNREADABLE),
+        ("**Passage A:**\nDiscusses one side", UNREADABLE),
+        ("### Passage A\nDiscusses one side", UNREADABLE),
+        ("The more relevant passage is:\n\n**Passage B**", SECOND),
+        ("Passage B\n\nNo explanation is needed.", SECOND),
+        ("Passage B is more relevant because it explains the term.", SECOND),
         ("Anything rather than Passage B", UNREADABLE),
         ("Passage A is more relevant to cooking.", UNREADABLE),
         ("A better passage", UNREADABLE),
@@ -246,6 +265,10 @@ def test_what_the_token_limit_cut_off_is_no_verdict(text: str) -> None:
     adapter = Generation(CHOICE)
     assert adapter.parse([Answer(text=text, problem="cut")], 2).answer is None
     assert adapter.parse([Answer(text=f"{text}.\nBecause", problem="cut")], 2).answer == FIRST
+    reasons = "Passage A is more relevant because it says"
+    assert adapter.parse([Answer(text=reasons, problem="cut")], 2).answer == FIRST
+    section = "**Passage A:**\nDiscusses one side of the"
+    assert adapter.parse([Answer(text=section, problem="cut")], 2).answer is None
 
 
 @pytest.mark.parametrize(

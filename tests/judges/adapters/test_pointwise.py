@@ -34,6 +34,7 @@ def test_what_is_no_number_is_unreadable(bad: tuple[float, float]) -> None:
     [
         ("Mostly", 2), (" perfectly.", 3), ("**Not at all**", 0), ("It is barely relevant.", 1),
         ("The passage is not at all relevant to the query.", 0), ("Mostly, since it is", 2),
+        ("Perfectly, it cannot be", None), ("Mostly, yet it lacks the year", None),
         ("Not perfectly", None), ("It could be perfectly if", None), ("Perfectly, but no", None),
         ("Mostly, or barely", None), ("", None), ("Notatall", None), ("Utmostly", None),
     ],
