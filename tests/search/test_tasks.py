@@ -116,7 +116,15 @@ def test_so_is_a_ranking(tmp_path: Path, old: str, new: str, said: str) -> None:
     [
         ('{"text": "a"}\n', "train.jsonl:1: no column 'label'; there are text"),
         ('{"text": "a", "label": "so"}\n', "no verbaliser for the label 'so'; known: 'bad', 'goo"),
-        ('{"text": "a", "label": "bad"}\n{"te\n', "train.jsonl:2: not JSON"),
+        ('{"text": "a", "label": "bad"}\n{"te\n', "train.jsonl:2: malformed JSON"),
+        (
+            '{"text": "a", "label": "bad"}\n{"text": ' + "[" * 100_000,
+            "train.jsonl:2: malformed JSON",
+        ),
+        ('{"text": "a\\udc00", "label": "bad"}\n', "train.jsonl:1: half a surrogate pair"),
+        ('{"text": ["a", "\\ud800"], "label": "bad"}\n', "train.jsonl:1: half a surrogate pair"),
+        ("[1]\n", "train.jsonl: the file holds no example"),
+        ("text\tlabel\ttext\na\tbad\tb\n", "train.jsonl:1: two columns have the name 'text'"),
         ('{"text": null, "label": "bad"}\n', "train.jsonl:1: the column 'text' is blank"),
         ('{"text": NaN, "label": "bad"}\n', "train.jsonl:1: the column 'text' is blank"),
         ('{"text": " \\n", "label": "bad"}\n', "train.jsonl:1: the column 'text' is blank"),
