@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from rankprompt.cascade.model_folders import folder_fingerprint
 from rankprompt.errors import PIP_LINES, ModelError
+from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
@@ -84,7 +85,7 @@ def load_network(folder: Path | str, kind: Literal["encoder", "classifier"]) -> 
     Raises:
         ModelError: The network cannot be loaded; the message says what to install.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     tokenizer: Tokenizer = load_tokenizer(path)
     longest = _longest(path)
     tokenizer.enable_truncation(longest, strategy="longest_first")

@@ -9,6 +9,7 @@ import torch
 
 from rankprompt.cascade.model_folders import digest
 from rankprompt.errors import ModelError
+from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
@@ -71,7 +72,7 @@ def load_encoder(folder: Path | str) -> Encoder:
     Raises:
         ModelError: The embeddings or the tokenizer are missing or cannot be read.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     tokenizer = load_tokenizer(path)
     onnx = path / "model.onnx"
     weight = _from_onnx(onnx) if onnx.is_file() else _from_transformers(path)

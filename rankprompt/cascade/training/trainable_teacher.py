@@ -14,6 +14,7 @@ from rankprompt.cascade.model_folders import folder_fingerprint, make_folder
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
+from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def load_trainable(folder: Path | str, top: int = 3) -> TrainableTeacher:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     quieten_transformers()
-    path = Path(folder).expanduser()
+    path = expand(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path))
         # An encoder without a classification head gets a new one with a single label.

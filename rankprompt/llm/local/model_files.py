@@ -1,8 +1,7 @@
 """Resolves a model's name to its files; imports nothing heavy."""
 
-from pathlib import Path
-
 from rankprompt.errors import ModelError
+from rankprompt.files.home import expand
 
 __all__ = ["first_line", "locate", "quieten_transformers"]
 
@@ -16,7 +15,7 @@ def locate(name: str) -> tuple[str, dict[str, str]]:
     Raises:
         ModelError: the name is a path that does not exist.
     """
-    path = Path(name).expanduser()
+    path = expand(name)
     if path.is_file():
         return str(path.parent), {"gguf_file": path.name}
     if path.is_dir():
