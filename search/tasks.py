@@ -100,7 +100,7 @@ def _read_table(
 
 def _convert(key: str, value: object, kind: object, folder: Path, default: object) -> object:
     match value:
-        case str() if kind in (Path, Path | None):
+        case str() if kind in (Path, Path | None) and "\0" not in value:
             return folder / expand(value)
         case str() if kind is Template:
             return parse_template(value)

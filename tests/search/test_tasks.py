@@ -66,6 +66,7 @@ def test_the_examples_fit_the_data_that_they_are_for(name: str, data: Path, tmp_
         ('dev = "dev', 'deff = "dev', "unknown key 'deff'"),
         ('train = "train.jsonl"\n', "", "lacks the key 'train'"),
         ('train = "train.jsonl"', "train = 3", "train must be a file's name, not 3"),
+        ('train = "train', 'train = "a\\u0000b', "train must be a file's name, not 'a\\x00b"),
         ("search = 4", "search = true", "search must be a whole number, not True"),
         ("search = 4", "search = 0", "search must be at least 1, not 0"),
         ('dev = "dev.jsonl"', 'dev = "train.jsonl"', "they would overlap"),
