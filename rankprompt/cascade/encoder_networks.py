@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rankprompt.cascade.model_folders import folder_fingerprint
 from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.files.home import expand
-from rankprompt.llm.local.model_files import first_line, quieten_transformers
+from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _from_transformers(path: Path, kind: Literal["encoder", "classifier"]) -> Fo
         return output
 
     try:
+        check_config(str(path))
         model = auto_class.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
         typed = getattr(model.config, "type_vocab_size", 0) > 1
         names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]

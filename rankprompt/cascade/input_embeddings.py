@@ -10,7 +10,7 @@ import torch
 from rankprompt.cascade.model_folders import digest
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
-from rankprompt.llm.local.model_files import first_line, quieten_transformers
+from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _from_transformers(path: Path) -> torch.Tensor:
 
     quieten_transformers()
     try:
+        check_config(str(path))
         model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
         table: torch.Tensor = model.get_input_embeddings().weight
     except Exception as error:  # transformers raises many classes on a broken file
