@@ -4,11 +4,11 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankprompt.errors import FormatError, InputError
+from rankprompt.files.json_objects import JsonLocation, is_missing
 from rankprompt.files.text_lines import read_lines
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.search.task_types import ExampleTask
@@ -51,12 +51,13 @@ def read_examples(path: Path, task: ExampleTask) -> list[Example]:
     for 1 where the column has gaps, is read as 1 where only that has a verbaliser.
 
     Raises:
-        FormatError: a malformed line; a missing column, an input or a label that is null or blank,
-            or a label without a verbaliser.
+        FormatError: a malformed line; two columns of one name; a missing column; an input or a
+            label that is null or blank, or a label without a verbaliser.
         InputError: the file cannot be read.
     """
     examples = []
     for line, row in _read_rows(path):
+        location = JsonLocation(path, line)
         columns: dict[str, str] = {}
         for name, value in row.items():
             slots = (
@@ -65,7 +66,7 @@ def read_examples(path: Path, task: ExampleTask) -> list[Example]:
                 else {name: value}
             )
             for slot, entry in slots.items():
-                columns[slot] = _text(entry)
+                columns[slot] = _text(location, entry)
         for name in (*task.inputs, task.answer, task.label):
             if name not in columns:
                 raise FormatError(
@@ -91,12 +92,13 @@ def read_examples(path: Path, task: ExampleTask) -> list[Example]:
     return examples
 
 
-def _text(value: object) -> str:
+def _text(location: JsonLocation, value: object) -> str:
     if isinstance(value, str):
-        return value
-    # pandas writes what is missing as null, and Python's json module as NaN.
-    missing = value is None or (isinstance(value, float) and isnan(value))
-    return "" if missing else json.dumps(value)
+        return location.encodable(value)
+    try:
+        return "" if is_missing(value) else location.encodable(json.dumps(value))
+    except RecursionError as error:
+        raise location.malformed(error) from error
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -104,6 +106,9 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, text in read_lines(path):
         if header is None:  # the first line tells JSONL from TSV
             header = [] if text.lstrip().startswith("{") else text.split("\t")
+            for number, name in enumerate(header):
+                if name in header[:number]:
+                    raise FormatError(path, line, f"two columns have the name {name!r}")
             if header:
                 continue
         if header:
@@ -113,13 +118,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise FormatError(path, line, problem)
             yield line, dict(zip(header, cells, strict=True))
             continue
-        try:
-            row = json.loads(text)
-        except ValueError as error:
-            raise FormatError(path, line, f"not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise FormatError(path, line, "expected a JSON object")
-        yield line, row
+        yield line, dict(JsonLocation(path, line).parse(text, strict=False))
 
 
 def split_examples(task: ExampleTask, seed: int) -> SplitExamples:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rankprompt.errors import UnknownNameError
+from rankprompt.files.home import expand
 from rankprompt.files.toml import read_toml
 from rankprompt.prompts.template import Template, parse_template
 from rankprompt.rankers import PAIRWISE, method
@@ -99,8 +100,8 @@ def _read_table(
 
 def _convert(key: str, value: object, kind: object, folder: Path, default: object) -> object:
     match value:
-        case str() if kind in (Path, Path | None):
-            return folder / Path(value).expanduser()
+        case str() if kind in (Path, Path | None) and "\0" not in value:
+            return folder / expand(value)
         case str() if kind is Template:
             return parse_template(value)
         case str() if kind is str:

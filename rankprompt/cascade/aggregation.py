@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from rankprompt.errors import InputError, ModelError
+from rankprompt.files.home import expand
 from rankprompt.files.json_schema import read_as
 
 __all__ = [
@@ -73,7 +74,7 @@ def top_weights(folder: Path) -> tuple[float, ...] | None:
     Raises:
         ModelError: The file of weights cannot be read.
     """
-    path = folder.expanduser() / TOP_WEIGHTS
+    path = expand(folder) / TOP_WEIGHTS
     if not path.exists():
         return None
     try:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from rankprompt.cascade.model_folders import folder_fingerprint
 from rankprompt.errors import PIP_LINES, ModelError
-from rankprompt.llm.local.model_files import first_line, quieten_transformers
+from rankprompt.files.home import expand
+from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def load_network(folder: Path | str, kind: Literal["encoder", "classifier"]) -> 
     Raises:
         ModelError: The network cannot be loaded; the message says what to install.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     tokenizer: Tokenizer = load_tokenizer(path)
     longest = _longest(path)
     tokenizer.enable_truncation(longest, strategy="longest_first")
@@ -141,6 +142,7 @@ def _from_transformers(path: Path, kind: Literal["encoder", "classifier"]) -> Fo
         return output
 
     try:
+        check_config(str(path))
         model = auto_class.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
         typed = getattr(model.config, "type_vocab_size", 0) > 1
         names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]

@@ -9,7 +9,8 @@ import torch
 
 from rankprompt.cascade.model_folders import digest
 from rankprompt.errors import ModelError
-from rankprompt.llm.local.model_files import first_line, quieten_transformers
+from rankprompt.files.home import expand
+from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def load_encoder(folder: Path | str) -> Encoder:
     Raises:
         ModelError: The embeddings or the tokenizer are missing or cannot be read.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     tokenizer = load_tokenizer(path)
     onnx = path / "model.onnx"
     weight = _from_onnx(onnx) if onnx.is_file() else _from_transformers(path)
@@ -90,6 +91,7 @@ def _from_transformers(path: Path) -> torch.Tensor:
 
     quieten_transformers()
     try:
+        check_config(str(path))
         model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
         table: torch.Tensor = model.get_input_embeddings().weight
     except Exception as error:  # transformers raises many classes on a broken file

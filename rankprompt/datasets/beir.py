@@ -36,7 +36,7 @@ LAYOUT = "a folder with corpus.jsonl and queries.jsonl"
 _DEFAULT_SPLIT = "test"
 _HEADER = ("query-id", "corpus-id", "score")
 _NOT_FIELDS = ("_id", "metadata")
-_HEADER_ROW = re.compile("[A-Za-z][A-Za-z _-]*\t[A-Za-z][A-Za-z _-]*\t[A-Za-z][^\t]*")
+_NUMBER = re.compile(r"[+-]?\.?[0-9]|[+-]?(nan|inf)|$", re.IGNORECASE)
 _MAX_NAMES = 3
 _ROW = "query-id<TAB>corpus-id<TAB>score"
 
@@ -218,12 +218,13 @@ def _grade_rows(path: Path) -> Iterator[tuple[int, str, str, int]]:
             raise FormatError(path, number, f"expected {_ROW}, found {len(columns)} columns")
         # BEIR's own reader would drop the first judgement of a file without a header. Headers are
         # spelled in many ways (query_id, qid; corpus_id, docid; score, relevance).
-        header = first and _HEADER_ROW.fullmatch(line)
+        # So the first line is one where its third column is no number.
+        header = first and not _NUMBER.match(columns[2].strip("\"' "))
         first = False
         if header:
             continue
         query, document, text = columns
-        grade = parse_grade(path, number, text, "score")
+        grade = parse_grade(path, number, text.strip(), "score")
         for name in (query, document):
             check_id(path, number, name)
         yield number, query, document, grade

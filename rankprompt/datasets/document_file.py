@@ -34,7 +34,7 @@ class DocumentFile:
     """
 
     path: Path
-    form: str = "plain-2"
+    form: str = "plain-3"
     detect: Callable[[Path, int, str], LineParser] = detect_fields
 
     def records(

@@ -21,6 +21,9 @@ _MAGIC = {
     "zstd": b"\x28\xb5\x2f\xfd",
     "zip": b"PK\x03\x04",
     "lz4": b"\x04\x22\x4d\x18",
+    "7z": b"7z\xbc\xaf\x27\x1c",
+    "compress (.Z)": b"\x1f\x9d",
+    "lzma": b"\x5d\x00\x00",
 }
 _BEHIND_BZH9 = (b"1AY&SY", b"\x17rE8P\x90")  # the first block, or the end of an empty file
 _HEAD_BYTES = 10

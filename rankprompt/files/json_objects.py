@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ __all__ = [
     "JsonLocation",
     "JsonObject",
     "check_id",
+    "is_missing",
     "refuse_duplicate_keys",
     "type_name",
 ]
@@ -39,6 +41,11 @@ def refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
 STRICT_DECODER = json.JSONDecoder(object_pairs_hook=refuse_duplicate_keys)
 """Decodes JSON and raises a ``ValueError`` where an object holds a key twice."""
 _DECODER = json.JSONDecoder()
+
+
+def is_missing(value: object) -> bool:
+    """Returns whether a value is null or NaN, as pandas writes what is missing."""
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def check_id(path: Path | str, line: int, name: str) -> None:
@@ -98,16 +105,18 @@ class JsonLocation:
         return value
 
     def find_key(self, record: JsonObject, keys: Sequence[str], meaning: str) -> str:
-        """Returns the first of several keys that the record has.
+        """Returns the first of several keys that has a value, or else the first that is there.
+
+        Null and NaN are no values: pandas writes a column that a record lacks so.
 
         Args:
             record: the object.
             keys: the alternatives, in order of precedence.
             meaning: what the value is, such as "id", for the message.
         """
-        for key in keys:
-            if key in record:
-                return key
+        present = [key for key in keys if key in record]
+        if present:
+            return next((key for key in present if not is_missing(record[key])), present[0])
         *others, last = map(repr, keys)
         raise self.error(f"no {meaning}: expected {', '.join(others)} or {last}")
 
@@ -123,7 +132,7 @@ class JsonLocation:
         value = self._get(record, key)
         if not isinstance(value, str):
             raise self.error(f"expected a string under {key!r}, found {type_name(value)}")
-        return self._encodable(value)
+        return self.encodable(value)
 
     def get_id(self, record: JsonObject, key: str) -> str:
         """Returns the id under a key, which is a string without white space or a whole number."""
@@ -132,36 +141,39 @@ class JsonLocation:
             raise self.error(
                 f"expected a string or whole number under {key!r}, found {type_name(value)}"
             )
-        name = self._encodable(str(value))
+        name = self.encodable(str(value))
         check_id(self.path, self.line, name)
         return name
 
     def get_fields(self, record: JsonObject, *excluded: str) -> dict[str, str]:
         """Returns the record's strings by key, in its order, without the excluded keys.
 
-        Values of other types are left out, but a ``title`` must be a string or null.
+        Values of other types are left out, but a ``title`` must be a string, null or NaN.
         """
-        if record.get("title") is not None:
+        if not is_missing(record.get("title")):
             self.get_text(record, "title")
         return {
-            self._encodable(key): self._encodable(value)
+            self.encodable(key): self.encodable(value)
             for key, value in record.items()
             if isinstance(value, str) and key not in excluded
         }
 
-    def _get(self, record: JsonObject, key: str) -> object:
-        if key not in record:
-            raise self.error(f"no {key!r}; found {', '.join(map(repr, record)) or 'no key'}")
-        return record[key]
+    def encodable(self, text: str) -> str:
+        """Returns the text if UTF-8 can encode it.
 
-    def _encodable(self, text: str) -> str:
-        # JSON can escape half a surrogate pair, which neither a model nor a UTF-8 file can take.
+        JSON can escape half a surrogate pair, which neither a model nor a UTF-8 file can take.
+        """
         try:
             text.encode()
         except UnicodeEncodeError as error:
             half = ascii(error.object[error.start])
             raise self.error(f"half a surrogate pair, {half}, is not text") from error
         return text
+
+    def _get(self, record: JsonObject, key: str) -> object:
+        if key not in record:
+            raise self.error(f"no {key!r}; found {', '.join(map(repr, record)) or 'no key'}")
+        return record[key]
 
 
 def type_name(value: object) -> str:

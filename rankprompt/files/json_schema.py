@@ -85,7 +85,7 @@ def first_problem(error: "ValidationError") -> str:
 
 
 def read_text(path: Path) -> str:
-    """Reads a UTF-8 file of at most ``LARGEST_FILE`` bytes.
+    """Reads a UTF-8 file of at most ``LARGEST_FILE`` bytes, without its byte order mark.
 
     Raises:
         InputError: it cannot be read.
@@ -99,7 +99,7 @@ def read_text(path: Path) -> str:
     if len(content) > LARGEST_FILE:
         raise FormatError(path, None, f"the file has more than {LARGEST_FILE >> 20} MB")
     try:
-        return content.decode()
+        return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise FormatError(path, None, f"not UTF-8 text: byte {error.start + 1}") from error
 

@@ -1,16 +1,19 @@
 """Queries and documents as TSV (``id<TAB>text``) or JSONL; queries also as TREC topics.
 
-A JSON null as a text is a blank text: pandas and parquet write a missing text so.
+A JSON null as a text is a blank text: pandas and parquet write a missing text so. TSV has no
+header; a first line of column names, as pandas writes it, is skipped with a warning.
 """
 
+import logging
+import re
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import chain
-from math import isnan
 from pathlib import Path
 from typing import TypeAlias
 
 from rankprompt.errors import FormatError
-from rankprompt.files.json_objects import JsonLocation, JsonObject, check_id
+from rankprompt.files.json_objects import JsonLocation, JsonObject, check_id, is_missing
 from rankprompt.files.text_lines import read_lines
 from rankprompt.files.trec_topics import is_topics, read_topics
 from rankprompt.files.unique_ids import gather_documents, gather_queries
@@ -33,6 +36,18 @@ _QUERY_IDS = ("id", "_id", "qid", "query_id")
 _QUERY_TEXTS = ("text", "query", "title")
 _DOCUMENT_IDS = ("id", "_id", "docid")
 _DOCUMENT_TEXTS = ("contents", "text")
+# Column names of TSV headers in small letters, without quotes, dashes and underscores.
+_ID_COLUMNS = {
+    "corpusid", "did", "docid", "docno", "documentid", "id", "num", "number", "passageid", "pid",
+    "qid", "queryid",
+}  # fmt: skip
+_TEXT_COLUMNS = {
+    "abstract", "body", "content", "contents", "doc", "doctext", "document", "passage",
+    "passagetext", "query", "querytext", "question", "segment", "text", "title", "url",
+}  # fmt: skip
+_NOT_IN_NAMES = re.compile("[\"'#_ \\r-]")
+
+log = logging.getLogger("rankprompt")
 
 
 def read_queries(path: Path | str) -> dict[str, str]:
@@ -40,7 +55,7 @@ def read_queries(path: Path | str) -> dict[str, str]:
 
     TREC topics start with ``<top>`` (see ``read_topics``) or are XML (see ``read_xml_topics``).
     JSONL starts with a brace; the id is under ``id``, ``_id``, ``qid`` or ``query_id``, the text
-    under ``text``, ``query`` or ``title``; the first of the keys that is present counts.
+    under ``text``, ``query`` or ``title``; the first of the keys that is not null counts.
 
     Args:
         path: the file, plain or compressed.
@@ -59,7 +74,7 @@ def read_documents(path: Path | str, wanted: Collection[str] | None = None) -> d
     r"""Reads documents from TSV, or from JSONL if the first line starts with a brace.
 
     In JSONL the id is under ``id``, ``_id`` or ``docid``, the text under ``contents`` or ``text``;
-    the first of the keys that is present counts. A ``title`` that is not blank is put before the
+    the first of the keys that is not null counts. A ``title`` that is not blank is put before the
     text, separated by ``\n``. The file is streamed, so memory grows only with ``wanted``.
 
     Args:
@@ -95,7 +110,7 @@ def detect_fields(
     """
     check_first_line(path, number, line)
     if not line.lstrip().startswith("{"):
-        return lambda number, line: _parse_tsv(path, number, line)
+        return _tsv_parser(path, number, line)
 
     def parse(number: int, line: str) -> tuple[str, dict[str, str]]:
         location = JsonLocation(path, number)
@@ -138,58 +153,82 @@ def get_text_or_blank(location: JsonLocation, record: JsonObject, key: str) -> s
     Raises:
         FormatError: the key is absent, or holds something else.
     """
-    value = record.get(key, "")
-    if value is None or (isinstance(value, float) and isnan(value)):
-        return ""
-    return location.get_text(record, key)
+    return "" if is_missing(record.get(key, "")) else location.get_text(record, key)
 
 
-def _parse_tsv(path: Path | str, number: int, line: str) -> tuple[str, dict[str, str]]:
-    name, tab, text = line.partition("\t")
-    if not tab:
-        problem = "expected id<TAB>text, found no tab (in JSONL the first line opens with {)"
-        raise FormatError(path, number, problem)
-    check_id(path, number, name)
-    return name, {"text": text}
+def _tsv_parser(path: Path | str, first: int, first_line: str) -> LineParser:
+    """Returns the parser of a TSV file's lines, of which the first may be a header."""
+    columns = [_NOT_IN_NAMES.sub("", name.lower()) for name in first_line.split("\t")]
+    is_header = (
+        len(columns) > 1
+        and columns[0] in _ID_COLUMNS
+        and all(name in _ID_COLUMNS | _TEXT_COLUMNS for name in columns[1:])
+    )
+
+    def parse(number: int, line: str) -> tuple[str, dict[str, str]] | None:
+        if is_header and number == first:
+            log.warning("%s:%d: a line of column names, which is skipped: %r", path, number, line)
+            return None
+        name, tab, text = line.rstrip("\r").partition("\t")
+        if not tab:
+            problem = "expected id<TAB>text, found no tab (in JSONL the first line opens with {)"
+            raise FormatError(path, number, problem)
+        check_id(path, number, name)
+        if "\r" in text:  # a file with such line ends would be one long record
+            problem = "a carriage return within the line; lines must end with a newline"
+            raise FormatError(path, number, problem)
+        return name, {"text": text}
+
+    return parse
 
 
 def _document_rows(path: Path | str) -> Iterator[tuple[int, str, Document]]:
     parse: LineParser | None = None
+    empty = True
     for number, line in read_lines(path):
         parse = parse or detect_fields(path, number, line, all_fields=False)
         record = parse(number, line)
         if record is not None:
+            empty = False
             name, fields = record
             title, text = fields.get("title", ""), fields["text"]
             if title.strip():
                 text = f"{title}\n{text}" if text else title
             yield number, name, Document(name, text)
-    if parse is None:
+    if empty:
         raise _empty(path)
 
 
 def _query_rows(path: Path | str) -> Iterator[tuple[int, str, str]]:
     lines = read_lines(path)
-    json_lines: bool | None = None
+    parse: LineParser | None = None
+    empty = True
     for number, line in lines:
-        if json_lines is None:
+        if parse is None:
             if is_topics(line) or is_xml(line):
                 yield from _topic_rows(path, number, line, lines)
                 return
             check_first_line(path, number, line)
-            json_lines = line.lstrip().startswith("{")
-        if json_lines:
-            location = JsonLocation(path, number)
-            record = location.parse(line, strict=False)
-            name = location.get_id(record, location.find_key(record, _QUERY_IDS, "id"))
-            key = location.find_key(record, _QUERY_TEXTS, "text")
-            text = get_text_or_blank(location, record, key)
-        else:
-            name, fields = _parse_tsv(path, number, line)
-            text = fields["text"]
-        yield number, name, text
-    if json_lines is None:
+            parse = (
+                partial(_parse_json_query, path)
+                if line.lstrip().startswith("{")
+                else _tsv_parser(path, number, line)
+            )
+        record = parse(number, line)
+        if record is not None:
+            empty = False
+            name, fields = record
+            yield number, name, fields["text"]
+    if empty:
         raise _empty(path)
+
+
+def _parse_json_query(path: Path | str, number: int, line: str) -> tuple[str, dict[str, str]]:
+    location = JsonLocation(path, number)
+    record = location.parse(line, strict=False)
+    name = location.get_id(record, location.find_key(record, _QUERY_IDS, "id"))
+    key = location.find_key(record, _QUERY_TEXTS, "text")
+    return name, {"text": get_text_or_blank(location, record, key)}
 
 
 def _topic_rows(

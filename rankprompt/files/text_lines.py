@@ -63,7 +63,8 @@ class LineReader:
         return self._compressed.tell() if self._compressed else self.offset
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        compression = ""
+        # Named here: the garbage collector may close the generator where nothing can be imported.
+        compression, corrupt = "", decompression_errors()
         try:
             with Path(self._path).open("rb") as file:
                 compression, stream = decompress(self._path, file)
@@ -71,7 +72,7 @@ class LineReader:
                 if self.offset:  # never for a pipe, which cannot seek
                     stream.seek(self.offset)
                 yield from self._lines(stream)
-        except decompression_errors() as error:
+        except corrupt as error:
             raise self._corrupt(compression, error) from error
         except OSError as error:
             if compression and error.errno is None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rankprompt.errors import FormatError
 
-__all__ = ["is_topics", "read_topics"]
+__all__ = ["LABELS", "is_topics", "read_topics"]
 
 _KNOWN_TAG = re.compile(r"(?=</?(?:top|num|title|desc|narr)>)", re.IGNORECASE)
 _TAG = re.compile(r"\s*<(/?)([A-Za-z]+)>")
 # Labels that old files put before a value: "<num> Number: 051", "<title> Topic: Airbus Subsidies".
-_LABELS = {"num": re.compile(r"\s*Number:"), "title": re.compile(r"\s*Topic:")}
+LABELS = {"num": re.compile(r"\s*Number:"), "title": re.compile(r"\s*Topic:")}
 
 
 def is_topics(line: str) -> bool:
@@ -55,10 +55,10 @@ def read_topics(
         elif tag == "/top":
             yield _topic(path, at, elements)
             elements = None
-        elif tag in _LABELS:
+        elif tag in LABELS:
             if tag in elements:
                 raise FormatError(path, at, f"a second <{tag}> in one topic")
-            elements[tag], open_element = (at, _LABELS[tag].sub("", content, count=1)), tag
+            elements[tag], open_element = (at, LABELS[tag].sub("", content, count=1)), tag
         elif tag:
             open_element = ""
         elif open_element:
@@ -84,7 +84,7 @@ def _next_tag(text: str) -> tuple[str, str]:
 
 
 def _topic(path: Path | str, at: int, elements: dict[str, tuple[int, str]]) -> tuple[int, str, str]:
-    for element in _LABELS:
+    for element in LABELS:
         if element not in elements:
             raise FormatError(path, at, f"the topic that ends here has no <{element}>")
     line, name = elements["num"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from rankprompt.errors import FormatError
+from rankprompt.files.trec_topics import LABELS
 
 __all__ = ["is_xml", "read_xml_topics"]
 
@@ -25,7 +26,8 @@ def read_xml_topics(
 ) -> Iterator[tuple[int, str, str]]:
     """Reads the number and the text of each topic; all other elements are skipped.
 
-    The number is an attribute or a child ``number``, ``num``, ``id`` or ``qid``; the text is the
+    The number is an attribute or a child ``number``, ``num``, ``id`` or ``qid``, in capitals or
+    not, of which a label "Number:" is left out; the text is the
     child ``query``, or else ``title``, or else the topic's own text if it has no children. Every
     run of white space in a text becomes one space.
 
@@ -82,8 +84,8 @@ class _Reader:
         inside = self._depth and len(self._open) - self._depth
         if not inside and self._open[-1] in _TOPICS:
             self._depth, self._line = len(self._open), self._parser.CurrentLineNumber
-            numbers = {key: attributes[key] for key in _NUMBERS if key in attributes}
-            self._texts = {"": "", **numbers}
+            given = {key.lower(): value for key, value in attributes.items()}
+            self._texts = {"": "", **{key: given[key] for key in _NUMBERS if key in given}}
         elif inside == 1:
             if self._open[-1] in self._texts and self._open[-1] in (*_NUMBERS, *_TEXTS):
                 raise self._error(f"a second {name} in one topic")
@@ -97,7 +99,8 @@ class _Reader:
     def _end(self, name: str) -> None:
         del name
         if len(self._open) == self._depth:
-            number = next((self._texts[key].strip() for key in _NUMBERS if key in self._texts), "")
+            number = next((self._texts[key] for key in _NUMBERS if key in self._texts), "")
+            number = LABELS["num"].sub("", number, count=1).strip()
             children = [key for key in self._texts if key not in ("", *_NUMBERS)]
             key = next(filter(self._texts.__contains__, _TEXTS), "")
             if not number:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rankprompt.errors import ModelError
+from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import first_line, locate
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def model_offsets(name: str) -> Offsets:
     """
     from rankprompt.llm.embedded import resolve
 
-    folder = Path(resolve(name)).expanduser()
+    folder = expand(resolve(name))
     if (folder / "tokenizer.json").is_file():
         fast = load_tokenizer(folder)
         return lambda text: fast.encode(text, add_special_tokens=False).offsets

@@ -87,11 +87,14 @@ def check_values(config: Any) -> None:
     """Checks each value of a configuration against its bounds and choices.
 
     Raises:
-        InputError: a value that is out of bounds, or not one of the choices.
+        InputError: a value that is out of bounds, not one of the choices, or holds a NUL.
     """
     for name, value, _, about in iterate_options(config):
         if value is None:
             continue
+        texts = value if isinstance(value, tuple) else (value,)
+        if any("\0" in str(text) for text in texts):  # no path can hold one, and TOML may
+            raise InputError(f"`{name}` must hold no NUL character, as in {str(value)[:80]!r}")
         if about.choices and value not in about.choices:
             raise UnknownNameError(name.replace("_", " "), value, about.choices)
         check_number(name, value)

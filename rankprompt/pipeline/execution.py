@@ -16,6 +16,7 @@ from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
+from rankprompt.judges.simulated.grade_coverage import GradeCoverage
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by
@@ -107,6 +108,10 @@ class Execution(ABC):
             on_judged: called with the number of questions judged since the last call.
         """
 
+    def finish(self) -> None:
+        """Checks, after the last query, that what was answered made a ranking."""
+        self.guard.finish()
+
     @abstractmethod
     def _open(self, stack: ExitStack) -> None:
         """Loads what is needed."""
@@ -123,22 +128,23 @@ class OracleExecution(Execution):
     def _open(self, stack: ExitStack) -> None:
         del stack
         self._qrels = read_qrels(self._job.qrels)
+        self._coverage = GradeCoverage(self._job.qrels, self._qrels)
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
     ) -> Iterator[BlockResult]:
         """Reranks all candidates, and gives one result."""
+        self._coverage.add(candidates)
         job, judging = self._job, self._job.config.judge
         judge = make_oracle(
-            job.question,
-            self._qrels,
-            job.errors,
-            order=judging.order,
-            decide=judging.decide or "agreement",
-            seed=job.config.seed,
-            on_judged=on_judged,
-        )
+            job.question, self._qrels, job.errors, order=judging.order,
+            decide=judging.decide or "agreement", seed=job.config.seed, on_judged=on_judged,
+        )  # fmt: skip
         yield judged_by(judge, _rerank(candidates, judge, job))
+
+    def finish(self) -> None:
+        """Refuses grades of other queries, by which no order would change."""
+        self._coverage.finish()
 
 
 class LocalExecution(Execution):

@@ -47,7 +47,7 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
                 for result in execution.rerank(candidates, advance) if candidates else ():
                     writer.write(result.rankings)
                     totals.add(result)
-        execution.guard.finish()
+        execution.finish()
         manifest = rerank_manifest(
             job, source, cascade, totals, execution, digest=writer.digest, started=started
         )

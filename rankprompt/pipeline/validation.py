@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 
 from rankprompt.cascade.teachers import (
     MINILM,
@@ -13,6 +12,7 @@ from rankprompt.cascade.teachers import (
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.files.home import expand
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
@@ -217,7 +217,7 @@ def _output(config: RerankConfig, *, journal: bool) -> OutputConfig:
 def _catch_misspelt_model(name: str) -> None:
     """Refuses a name that is nearly one of ours, before the hub is asked for it."""
     known = (EMBEDDED, f"{ORACLE}QRELS.trec")
-    if name == EMBEDDED or name.startswith(SERVER) or Path(name).expanduser().exists():
+    if name == EMBEDDED or name.startswith(SERVER) or expand(name).exists():
         return
     near = "/" not in name and get_close_matches(name.lower(), known, n=1, cutoff=0.7)
     if near or name.lower().partition(":")[0] == "oracle":

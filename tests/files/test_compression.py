@@ -57,7 +57,16 @@ def test_a_compressed_file_without_content_is_empty(
     assert list(read_lines(path)) == []
 
 
-@pytest.mark.parametrize(("magic", "name"), [(b"PK\x03\x04", "zip"), (b"\x04\x22\x4d\x18", "lz4")])
+@pytest.mark.parametrize(
+    ("magic", "name"),
+    [
+        (b"PK\x03\x04", "zip"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"\x1f\x9d\x90", r"compress \(\.Z\)"),
+        (lzma.compress(b"q1 Q0 d1 1\n", lzma.FORMAT_ALONE), "lzma"),
+    ],
+)
 def test_a_compression_that_is_not_read_is_named(path: Path, magic: bytes, name: str) -> None:
     path.write_bytes(magic + b"\x14\0\0\0\x08\0")
     with pytest.raises(FormatError, match=rf"lines\.txt: the file is compressed by {name}, which"):

@@ -1,6 +1,8 @@
 import gzip
 import json
+import logging
 import math
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +48,8 @@ def test_any_text_survives_jsonl(texts: dict[str, str], ascii_only: bool) -> Non
 
 @given(st.dictionaries(st.from_regex("[a-z0-9]{1,5}", fullmatch=True), TEXTS, min_size=1))
 def test_any_one_line_text_survives_tsv(texts: dict[str, str]) -> None:
-    texts = {name: text.replace("\n", " ").rstrip("\r") for name, text in texts.items()}
+    # A carriage return within a line is refused: see the test of old Mac line ends.
+    texts = {name: re.sub("[\n\r]", " ", text) for name, text in texts.items()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "texts.tsv"
         path.write_bytes("".join(f"{name}\t{text}\n" for name, text in texts.items()).encode())
@@ -197,5 +200,62 @@ def test_queries_in_xml_are_topics(path: Path) -> None:
 
 def test_null_is_a_blank_text(path: Path) -> None:
     records = ({"id": "a", "text": math.nan}, {"id": "b", "title": "T", "text": None})
-    assert read_queries(write(path, *records)) == {"a": "", "b": ""}
+    assert read_queries(write(path, *records)) == {"a": "", "b": "T"}
     assert [text for _, text in read_documents(path).values()] == ["", "T"]
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+@pytest.mark.parametrize("content", [b"1\tone\r2\ttwo\r3\tthree\r", b"1\tone\n2\ttwo\r3\tthree\n"])
+def test_old_mac_line_ends_are_refused(path: Path, read: Reader, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"texts:\d: a carriage return within the line"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "docid\ttext",
+        "qid\tquery",
+        "id\ttitle",
+        "ID\tText",
+        "doc_id\ttitle\tbody",
+        '"pid"\t"passage"',
+    ],
+)
+def test_a_header_of_tsv_is_skipped_and_told(
+    path: Path, read: Reader, header: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text(f"{header}\n7\tseven\nid\ttext\n")
+    with caplog.at_level(logging.WARNING):
+        found = read(path)
+    assert found in (
+        {"7": "seven", "id": "text"},
+        {"7": Document("7", "seven"), "id": Document("id", "text")},
+    )
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith(f"{path}:1: a line of column names, which is skipped")
+
+
+@pytest.mark.parametrize("line", ["id\tof a king", "qid\t", "7\tquery", "text\tid"])
+def test_a_first_line_of_other_words_is_a_record(path: Path, line: str) -> None:
+    path.write_text(f"{line}\n")
+    name, _, text = line.partition("\t")
+    assert read_queries(path) == {name: text}
+
+
+@pytest.mark.parametrize("read", [read_queries, read_documents])
+def test_a_header_alone_is_an_empty_file(path: Path, read: Reader) -> None:
+    path.write_text("docid\ttext\n")
+    with pytest.raises(FormatError, match="the file is empty"):
+        read(path)
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_the_first_key_with_a_value_counts(path: Path, missing: float | None) -> None:
+    record = {"id": "d", "title": missing, "contents": missing, "text": "so"}
+    assert read_documents(write(path, record)) == {"d": Document("d", "so")}
+    record = {"id": missing, "qid": 3, "text": missing, "query": "what?"}
+    assert read_queries(write(path, record)) == {"3": "what?"}
+    assert read_queries(write(path, {"id": 3, "text": missing, "query": missing})) == {"3": ""}

@@ -43,6 +43,9 @@ def test_number_and_query_are_read(path: Path) -> None:
         "<topic><number>7</number><title>so</title></topic>",
         "<top><num> 7 </num><title>so</title></top>",
         "<TOPIC number='7'>so</TOPIC>",
+        "<topic NUMBER='7'><query>so</query></topic>",
+        "<Topic Id='7'><Query>so</Query></Topic>",
+        "<top><num>Number: 7</num><title>so</title></top>",
         "<topic number='7'><title>no</title><query>so</query></topic>",
     ],
 )

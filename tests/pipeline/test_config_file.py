@@ -149,3 +149,11 @@ def test_a_manifest_gives_its_configuration_and_warns_of_inputs_that_changed(
     assert [record.getMessage() for record in caplog.records] == [
         f"{run} has changed since the manifest was written"
     ]
+
+
+def test_a_manifest_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    config = change(RerankConfig(), k=7, run=Path("a.trec"))
+    text = format_manifest({"config": as_dict(config), "inputs": {}})
+    path.write_text(text, encoding="utf-8-sig")
+    assert load_manifest(path) == config

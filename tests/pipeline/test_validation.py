@@ -57,6 +57,10 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         ({"order": "twice"}, "unknown order 'twice'"),
         ({"ray": "local", "max_prompts": 3}, "`ray` knows no budget"),
         ({"base_url": "http://x"}, "`base_url` goes with `model` openai:MODEL"),
+        ({"run": Path("a\0b")}, r"`run` must hold no NUL character, as in 'a\\x00b'"),
+        ({"dataset": "beir:a\0b"}, "`dataset` must hold no NUL"),
+        ({"output": Path("\0")}, "`output` must hold no NUL"),
+        ({"model": "oracle:a\0"}, "`model` must hold no NUL"),
         ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
     ):
         with pytest.raises(InputError, match=problem) as raised:

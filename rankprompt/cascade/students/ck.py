@@ -17,6 +17,7 @@ from rankprompt.cascade.model_folders import digest, make_folder
 from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files import write_atomically
+from rankprompt.files.home import expand
 from rankprompt.files.json_schema import read_as
 
 __all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "load", "load_ck", "save_ck"]
@@ -200,7 +201,7 @@ def load_ck(folder: Path | str, encoder: Encoder | str | None = None) -> CKStude
         ModelError: The folder holds no CK model or a damaged one, or the model was trained with
             another encoder or tokenizer.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     try:
         card = read_as(_Card, path / "ck.json")
         weights = (path / "ck.safetensors").read_bytes()

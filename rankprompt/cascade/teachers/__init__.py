@@ -13,6 +13,7 @@ from rankprompt.cascade.teachers.base import (
     TeacherLoader,
 )
 from rankprompt.errors import UnknownNameError
+from rankprompt.files.home import expand
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
@@ -40,7 +41,7 @@ def find_reranker() -> Path:
 
 
 def _existing_folder(name: str) -> Path:
-    folder = Path(name).expanduser()
+    folder = expand(name)
     if not folder.is_dir():
         raise UnknownNameError("teacher", name, TEACHERS)
     return folder

@@ -14,7 +14,8 @@ from rankprompt.cascade.model_folders import folder_fingerprint, make_folder
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
-from rankprompt.llm.local.model_files import first_line, quieten_transformers
+from rankprompt.files.home import expand
+from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -119,8 +120,9 @@ def load_trainable(folder: Path | str, top: int = 3) -> TrainableTeacher:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     quieten_transformers()
-    path = Path(folder).expanduser()
+    path = expand(folder)
     try:
+        check_config(str(path))
         tokenizer = AutoTokenizer.from_pretrained(str(path))
         # An encoder without a classification head gets a new one with a single label.
         config = json.loads((path / "config.json").read_text("utf-8"))

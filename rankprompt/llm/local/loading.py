@@ -16,7 +16,13 @@ from transformers import (
 )
 
 from rankprompt.errors import InputError, ModelError, UnknownNameError
-from rankprompt.llm.local.model_files import first_line, locate, quieten_transformers
+from rankprompt.llm.local.model_files import (
+    check_config,
+    check_counts,
+    first_line,
+    locate,
+    quieten_transformers,
+)
 from rankprompt.llm.local.processor import quicker_format
 
 __all__ = ["DTYPES", "load_pair", "resolve_device", "resolve_dtype"]
@@ -79,7 +85,10 @@ def load_pair(
     where: dict[str, Any] = {"trust_remote_code": trust_remote_code, **gguf}
     quieten_transformers()
     try:
+        if not gguf:  # whose metadata are slow to read
+            check_config(source)
         config = AutoConfig.from_pretrained(source, **where)
+        check_counts(config.to_dict())
         auto = _auto_class(config)
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
         model, report = auto.from_pretrained(

@@ -1,10 +1,15 @@
 """Resolves a model's name to its files; imports nothing heavy."""
 
-from pathlib import Path
+import re
+from collections.abc import Mapping
 
 from rankprompt.errors import ModelError
+from rankprompt.files.home import expand
 
-__all__ = ["first_line", "locate", "quieten_transformers"]
+__all__ = ["check_config", "check_counts", "first_line", "locate", "quieten_transformers"]
+
+_COUNT = re.compile("(layers?|experts|depth)$")
+_MOST = 10_000
 
 
 def locate(name: str) -> tuple[str, dict[str, str]]:
@@ -16,7 +21,7 @@ def locate(name: str) -> tuple[str, dict[str, str]]:
     Raises:
         ModelError: the name is a path that does not exist.
     """
-    path = Path(name).expanduser()
+    path = expand(name)
     if path.is_file():
         return str(path.parent), {"gguf_file": path.name}
     if path.is_dir():
@@ -24,6 +29,31 @@ def locate(name: str) -> tuple[str, dict[str, str]]:
     if name.endswith(".gguf") or path.is_absolute() or name.startswith((".", "~")):
         raise ModelError(f"model {name!r}: no such file or folder")
     return name, {}
+
+
+def check_config(source: str) -> None:
+    """Checks a model's ``config.json`` by ``check_counts``, before transformers builds from it.
+
+    Raises:
+        ValueError: as ``check_counts``.
+        OSError: there is no ``config.json``, or it is damaged.
+    """
+    from transformers import PretrainedConfig
+
+    check_counts(PretrainedConfig.get_config_dict(source)[0])
+
+
+def check_counts(settings: Mapping[str, object]) -> None:
+    """Refuses counts of layers and experts that no model has, and whose building would not end.
+
+    Raises:
+        ValueError: a count is above 10,000; the message names its key.
+    """
+    for key, value in settings.items():
+        if isinstance(value, Mapping):  # such as text_config
+            check_counts(value)
+        elif _COUNT.search(str(key)) and isinstance(value, int | float) and value > _MOST:
+            raise ValueError(f"config.json: {key} is {value}, more than {_MOST:,}")
 
 
 def quieten_transformers() -> None:

@@ -2,10 +2,10 @@
 
 import logging
 from bisect import bisect_right
-from pathlib import Path
 from typing import Protocol
 
 from rankprompt.errors import ModelError
+from rankprompt.files.home import expand
 from rankprompt.llm.base import Request
 from rankprompt.llm.longest_prefix import longest_prefix
 from rankprompt.llm.openai.tokenize_endpoint import SAMPLE, TokenizeEndpoint
@@ -129,7 +129,7 @@ class FolderTokenizer:
         from rankprompt.llm.local.preparation import special_tokens
         from rankprompt.llm.special_tokens import special_token_pattern
 
-        folder = Path(resolve(name)).expanduser()
+        folder = expand(resolve(name))
         if not folder.is_dir():
             raise ModelError(f"`tokenizer` {name}: no such folder")
         quieten_transformers()

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
+from rankprompt.files.home import expand
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.pipeline.job import RerankJob
@@ -283,7 +283,7 @@ class Workers:
 
 def _with_absolute_model(job: RerankJob) -> RerankJob:
     """A job whose model's path holds in another working directory."""
-    path = Path(job.model).expanduser()
+    path = expand(job.model)
     if not path.exists():
         return job
     name = str(path.resolve())

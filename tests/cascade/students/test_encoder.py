@@ -1,8 +1,11 @@
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from rankprompt.cascade.encoder_networks import load_network
+from rankprompt.cascade.input_embeddings import load_encoder
 from rankprompt.cascade.students.encoder import find_minilm, load_encoder_student
 from rankprompt.errors import InputError, ModelError
 from tests.cascade.toy_models import save_sentence_encoder
@@ -66,3 +69,16 @@ def test_minilm_prefers_what_means_the_same() -> None:
         pytest.skip(str(error))
     scores = student("how do I keep my cat warm", ["A blanket for kittens.", "Steel prices rose."])
     assert scores[0] > scores[1] + 0.2
+
+
+@pytest.mark.parametrize("kind", ["encoder", "classifier"])
+def test_a_count_of_layers_that_no_model_has_is_refused(
+    tmp_path: Path, kind: Literal["encoder", "classifier"]
+) -> None:
+    folder = save_sentence_encoder(tmp_path / "deep")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 10**9}))
+    with pytest.raises(ModelError, match="num_hidden_layers is 1000000000, more than 10,000"):
+        load_network(folder, kind)
+    with pytest.raises(ModelError, match="num_hidden_layers is 1000000000, more than 10,000"):
+        load_encoder(folder)

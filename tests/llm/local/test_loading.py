@@ -60,6 +60,26 @@ def test_a_damaged_file_is_refused(llama: Path, tmp_path: Path, file: str) -> No
     assert refused(folder).startswith(f"cannot load the model '{folder}'")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_hidden_layers": 10**9},
+        {"text_config": {"num_hidden_layers": 10**7}},
+        {"model_type": "qwen2", "num_hidden_layers": 20_000},
+        {"num_local_experts": 10_001},
+    ],
+)
+def test_a_count_that_no_model_has_is_refused(
+    llama: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    folder = shutil.copytree(llama, tmp_path / "llama")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | settings))
+    message = refused(folder)
+    assert message.startswith(f"cannot load the model '{folder}': config.json: num_")
+    assert message.endswith("more than 10,000")
+
+
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_text("nothing")
