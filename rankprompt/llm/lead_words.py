@@ -1,6 +1,8 @@
 """The words around a choice that a model writes, so that a choice is told from a mention."""
 
-__all__ = ["COMPARES", "DOUBT", "LEAD", "LETTER", "MARKUP"]
+import re
+
+__all__ = ["AGAINST", "COMPARES", "DOUBT", "LEAD", "LETTER", "MARKUP", "RETRACTS"]
 
 # Chinese and Japanese write no spaces between words.
 LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
@@ -28,3 +30,16 @@ DOUBT = (
     "|不|没|但"
 )
 """A pattern of what takes a choice back, or denies it."""
+AGAINST = (
+    r"\b(?:worse|worst|less|least|lesser|wrong|incorrect|false|hardly|unlikely|off|out|loser|weaker|"
+    r"despite|reject\w*|eliminat\w*|exclud\w*|discard\w*)\b|❌|✗|差|较低|排除"
+)
+"""A pattern of what speaks against an option, without the words of ``DOUBT``."""
+RETRACTS = re.compile(
+    r"\W*(?:(?:no\b(?! (?:doubt|explanation|further|need|other))|not|nope|wait|actually|sorry|"
+    r"correction|hmm|on second thought|i meant?|just kidding|scratch that|"
+    r"(?:that|this|it)(?: is|['’]s) (?:wrong|incorrect|not|false)|is (?:not|less|worse))\b"
+    r"|错|不对|等等)",
+    re.I,
+)
+"""Matches, at the start of a sentence, what takes back the choice before it."""
