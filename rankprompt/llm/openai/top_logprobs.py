@@ -64,7 +64,7 @@ class Options:
             re.compile("|".join([*names[:place], *names[place + 1 :], r"\bthe (?:other|rest)\b"]))
             for place in range(len(names))
         ]
-        self._not_shared = re.compile(rf"(?i:\s*not\s*(?:{shared})?\s*)")
+        self._not_shared = re.compile(rf"(?i:\s*not\s+{shared}\s*)")
         # Written out, up to the first word that differs.
         self._full_patterns = [
             re.compile(rf"(?<!{LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{LETTER})")

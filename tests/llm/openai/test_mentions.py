@@ -21,12 +21,13 @@ AGAINST = [
     "! No", "\n\nActually, that is wrong.", ".\nSorry, I meant the other.", "\nis not relevant",
     ", which is worse", ", not relevant", ", but Passage B is better", "; however, the other",
     " is relevant, but Passage B", " is relevant. Passage B is more relevant.", "。不对",
-    "\nPassage B is the best", " is relevant, and Passage B is much better", ", not.",
+    "\nPassage B is the best", " is relevant, and Passage B is much better",
+    ", not.", ", not", "; not",
 ]  # fmt: skip
 FOR = [
     "", ".", " is more relevant", " is more relevant because Passage B is off topic",
     " is better, as it is not wrong", " is more relevant, while Passage B is worse",
-    ", not Passage B", ", not", ", not Passage", ", and Passage B is off topic",
+    ", not Passage B", ", not Passage", ", and Passage B is off topic",
     " is better than Passage B, which is worse", ". It explains the steps.", " > Passage B",
     "\n\nPassage B is less relevant.", ". No doubt.", " is correct.", "更相关，B不相关",
     " is more relevant since the other is wrong", ". Passage B is not the best.", "!",
