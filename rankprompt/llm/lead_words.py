@@ -35,12 +35,12 @@ AGAINST = (
     r"\b(?:worse|worst|less|least|lesser|wrong|incorrect|false|hardly|unlikely|off|out|loser|weaker|"
     r"despite|reject\w*|eliminat\w*|exclud\w*|discard\w*|rul\w+ out)\b|❌|✗|差|较低|排除"
 )
-"""A pattern of what speaks against an option."""
+"""A pattern of what speaks against an option, without the words of ``DOUBT``."""
 RETRACTS = re.compile(
-    r"\W*(?:no\b(?! (?:doubt|explanation))|not\b|nope|wait|actually|sorry|correction|hmm|"
-    r"on second thought|i mean(?:t)?\b|just kidding|scratch that|"
-    r"(?:that|this|it)(?: is|['’]s) (?:wrong|incorrect|not|false)|is (?:not|less|worse)\b|"
-    r"错|不对|等等)",
+    r"\W*(?:(?:no\b(?! (?:doubt|explanation|further|need|other))|not|nope|wait|actually|sorry|"
+    r"correction|hmm|on second thought|i meant?|just kidding|scratch that|"
+    r"(?:that|this|it)(?: is|['’]s) (?:wrong|incorrect|not|false)|is (?:not|less|worse))\b"
+    r"|错|不对|等等)",
     re.I,
 )
-"""How a sentence begins that takes the choice before it back."""
+"""Matches, at the start of a sentence, what takes back the choice before it."""

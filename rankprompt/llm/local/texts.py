@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rankprompt.llm.base import Answer, Problem
 from rankprompt.llm.local.preparation import special_tokens
-from rankprompt.llm.reasoning import strip_reasoning
+from rankprompt.llm.reasoning import has_reasoning, strip_reasoning
 from rankprompt.llm.special_tokens import special_token_pattern
 
 __all__ = ["Reading", "TextReader"]
@@ -60,9 +60,10 @@ class TextReader:
         The marks of reasoning may be special tokens, which a decoder leaves out.
         """
         whole = str(self._tokenizer.decode(tokens, skip_special_tokens=False))
+        if not has_reasoning(whole):
+            plain = str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+            return strip_reasoning(plain), False
         answer = strip_reasoning(whole)
-        if answer == whole:
-            return str(self._tokenizer.decode(tokens, skip_special_tokens=True)), False
         if answer is not None and self._special:
             answer = self._special.sub("", answer)
         return answer, True

@@ -87,6 +87,8 @@ class Reader:
                 if span is None:
                     return answer(unreadable, "thinking")
                 logprobs = read_options(options, positions, *span, ended=not choice.is_cut)
+                if not (math.isnan(logprobs[0]) or replies.is_listed(stream, choice)):
+                    raise UnusableError("log-probabilities of another text", doubtful=True)
             if not math.isnan(logprobs[0]):
                 return answer(logprobs, "")
             silent = chat and _is_silent(choice)

@@ -119,7 +119,7 @@ def check_replies(replies: Sequence[JsonObject]) -> None:
     choice = _first_choice(replies[-1])
     if choice is None:
         last = replies[-_SILENT_REPLIES:]
-        silent = len(last) == _SILENT_REPLIES and all(one.get("choices") == [] for one in last)
+        silent = len(last) == _SILENT_REPLIES and all(map(_is_silent, last))
         if silent or any(_FILTER_CODES.search(code) for code in _codes(replies[-1])):
             raise FilteredError("no choice")
         return
@@ -132,6 +132,12 @@ def check_replies(replies: Sequence[JsonObject]) -> None:
     refusal = message.get("refusal") if isinstance(message, dict) else None
     if any(_FILTER_CODES.search(reason) for reason in reasons) or refusal:
         raise FilteredError("the answer is refused")
+
+
+def _is_silent(reply: JsonObject) -> bool:
+    """Whether a reply has no choices, and no explanation in their place."""
+    explained = any(reply.get(name) for name in ("message", "detail", "msg"))
+    return reply.get("choices") in (None, []) and not explained
 
 
 def _first_choice(reply: JsonObject) -> JsonObject | None:

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
+from unicodedata import normalize
 
 from rankprompt.llm.base import Usage
 from rankprompt.llm.openai.refusals import is_too_long
 from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError
 from rankprompt.llm.openai.schema import Choice, count_in
-from rankprompt.llm.reasoning import answer_span
+from rankprompt.llm.reasoning import answer_span, strip_reasoning
 
 __all__ = [
     "TokenEstimate",
     "answer_bytes",
     "explain_refusal",
+    "is_listed",
     "no_echo",
     "no_logprobs",
     "usage_of",
@@ -45,6 +47,22 @@ def answer_bytes(stream: bytes, choice: Choice) -> tuple[int, int] | None:
         return None
     start, end = (len(text[:place].encode("utf-8", "surrogateescape")) for place in span)
     return start, end
+
+
+def is_listed(stream: bytes, choice: Choice) -> bool:
+    """Whether the listed tokens, ``stream``, can be those of the answer's text.
+
+    Servers differ in space and in the marks that they leave out, so only the answer is compared;
+    where fragments of characters were listed as text, nothing can be said.
+    """
+    listed = _compact(stream.decode("utf-8", "replace"))
+    answer = _compact(strip_reasoning(choice.content) or "")
+    return "\ufffd" in listed or answer.replace("\ufffd", "") in listed
+
+
+def _compact(text: str) -> str:
+    # Some servers list the pieces of a vocabulary, in which these are spaces.
+    return re.sub(r"[\sĠĊ▁]+", "", normalize("NFKC", text))
 
 
 def usage_of(replies: Sequence[JsonObject], estimate: TokenEstimate, retries: int) -> Usage:

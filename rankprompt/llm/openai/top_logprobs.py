@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
 
-from rankprompt.llm.lead_words import COMPARES, DOUBT, LEAD, LETTER, MARKUP
+from rankprompt.llm.lead_words import LEAD, LETTER, MARKUP
 from rankprompt.llm.openai.listing import Position
+from rankprompt.llm.openai.mentions import SENTENCE_END, is_denied_above, is_mention
 from rankprompt.llm.openai.spelling import Match, Spelling, sum_by_option
 
 __all__ = [
@@ -24,25 +25,7 @@ __all__ = [
 
 # What may surround a bare "A".
 _MARKUP = "*_`'\"()[]"
-
-
-_SENTENCE_END = re.compile(r"[.!?。！？\n]")
 _BEFORE = re.compile(MARKUP + LEAD)
-# What may follow a label that is a choice.
-_STATES = re.compile(
-    rf"\s*(?:$|[^\w\s]|_|\W*(?:(?:{COMPARES}|is|are|as|because|since|due|for|answers|fits|matches|"
-    rf"would|be|the|a|an|clearly|directly|slightly|much|far|relevant)(?!{LETTER})|[\d\u3040-\u9fff]))",
-    re.I,
-)
-_ABOUT = re.compile(r"\s*(?:is|are)\s+(?:about|on|an?\b(?!\s+(?:better|more|best)))", re.I)
-_DOUBT = re.compile(DOUBT, re.I)
-
-
-def _mentions(after: str) -> bool:
-    """Whether what follows a label, in the same sentence, shows that it is no choice."""
-    sentence = _SENTENCE_END.split(after)[0]
-    doubtful = _DOUBT.search(re.split("[,;，；]", sentence)[0]) or _ABOUT.match(sentence)
-    return bool(doubtful) or not _STATES.match(sentence)
 
 
 class Options:
@@ -76,6 +59,12 @@ class Options:
         self.nested = any(
             one != other and other.startswith(one) for one in rests for other in rests
         )
+        names = [rf"(?<!{LETTER}){_pattern(one[same:])}(?!{LETTER})" for one in words]
+        self._others = [
+            re.compile("|".join([*names[:place], *names[place + 1 :], r"\bthe (?:other|rest)\b"]))
+            for place in range(len(names))
+        ]
+        self._not_shared = re.compile(rf"(?i:\s*not\s+{shared}\s*)")
         # Written out, up to the first word that differs.
         self._full_patterns = [
             re.compile(rf"(?<!{LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{LETTER})")
@@ -98,24 +87,39 @@ class Options:
         """Finds where an option is written.
 
         A text that begins with something else and names several options chooses none; neither does
-        one that only mentions an option ("Neither Passage A", "Passage A discusses").
+        one that only mentions an option or takes it back ("Neither Passage A", "Passage A
+        discusses", "Passage A is worse", "Passage A? No.").
 
         Returns:
             Where the option begins and where it differs from the others, in characters; and the
             spellings to compare the tokens at that position with.
         """
-        if bare := next(filter(None, (one.match(text) for one in self._bare_patterns)), None):
-            return bare.start(1), bare.start(1) + self.same_letters, self.bare
-        matches = [match for one in self._full_patterns if (match := one.search(text))]
+        bares = (pattern.match(text) for pattern in self._bare_patterns)
+        for option, bare in enumerate(bares):
+            if bare:
+                if self._labels and self._is_mention(option, text[bare.end(1) :]):
+                    return None
+                return bare.start(1), bare.start(1) + self.same_letters, self.bare
+        matches = [
+            (match, option)
+            for option, one in enumerate(self._full_patterns)
+            if (match := one.search(text))
+        ]
         if not matches:
             return None
-        first = min(matches, key=lambda match: match.start())
-        before = _SENTENCE_END.split(text[: first.start()])[-1]
-        if len(matches) > 1 and text[: first.start()].strip(_MARKUP + " \n\t"):
+        first, option = min(matches, key=lambda found: found[0].start())
+        before = text[: first.start()]
+        if len(matches) > 1 and before.strip(_MARKUP + " \n\t"):
             return None
-        if not _BEFORE.fullmatch(before) or (self._labels and _mentions(text[first.end(1) :])):
+        if not _BEFORE.fullmatch(SENTENCE_END.split(before)[-1]):
+            return None
+        mentioned = is_denied_above(before) or self._is_mention(option, text[first.end(1) :])
+        if self._labels and mentioned:
             return None
         return first.start(), first.start(1) + self.same_letters, self._full
+
+    def _is_mention(self, option: int, after: str) -> bool:
+        return is_mention(after, self._others[option], self._not_shared)
 
     def logprobs_at(
         self,

@@ -250,7 +250,7 @@ def test_a_number_of_tokens_that_cannot_be_right_is_estimated() -> None:
 
 
 @pytest.mark.parametrize("request_", [WRITE, CHOOSE, RAW, SCORE])
-@pytest.mark.parametrize("choices", [None, "A", [None], ["A"], [[]], {"0": {}}, [{}]])
+@pytest.mark.parametrize("choices", ["A", [None], ["A"], [[]], {"0": {}}, [{}]])
 def test_a_reply_without_a_choice_is_refused(request_: Any, choices: Any) -> None:
     assert "without an answer" in refusal(lambda _: {"choices": choices}, request_)
 

@@ -163,6 +163,9 @@ REFUSED: list[Body] = [
     }
     | {"prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": True}}}]},
     {"promptFeedback": {"blockReason": "SAFETY"}},
+    # What Gemini's filter may send, again and again.
+    {"choices": None, "usage": {"prompt_tokens": 3}},
+    {"id": "x", "usage": {"prompt_tokens": 3}},
 ]
 
 
@@ -209,6 +212,25 @@ def test_reasoning_that_a_server_parts_is_thinking() -> None:
     tokens = sure("Passage", " A", "?")
     body = ended(listed(tokens, "", reasoning_content="Passage A?"), "length")
     assert scored(body).problem == "thinking"
+
+
+@pytest.mark.parametrize(
+    "content", ["Passage B", "<think>Passage A</think>Passage B", "The first.", "Passage A, no."]
+)
+def test_log_probabilities_of_another_text_are_refused(content: str) -> None:
+    message = refusal(lambda _: listed([PASSAGE, A], content), CHOOSE)
+    assert "log-probabilities of another text" in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["Passage A", " Passage\u00a0A\n", "Ｐassage A", "<think>\nHm.</think>\n\nPassage A", "", None,
+     "Passage A<|im_end|>", [{"type": "text", "text": "Passage A"}], "Passage A\ufffd"],
+)  # fmt: skip
+def test_a_content_that_servers_write_otherwise_is_the_listed_text(content: Any) -> None:
+    body = listed([PASSAGE, A, *sure("<|im_end|>")])
+    body["choices"][0]["message"]["content"] = content
+    assert math.exp(scored(body).loglikelihoods[0]) == pytest.approx(0.64)
 
 
 def test_a_raw_choice_that_is_not_listed() -> None:
