@@ -7,7 +7,7 @@ header; a first line of column names, as pandas writes it, is skipped with a war
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
@@ -167,7 +167,7 @@ def _tsv_parser(path: Path | str, first: int, first_line: str) -> LineParser:
 
     def parse(number: int, line: str) -> tuple[str, dict[str, str]] | None:
         if is_header and number == first:
-            log.warning("%s:%d: a line of column names, which is skipped: %r", path, number, line)
+            _tell_header(path, number, line)
             return None
         name, tab, text = line.rstrip("\r").partition("\t")
         if not tab:
@@ -180,6 +180,11 @@ def _tsv_parser(path: Path | str, first: int, first_line: str) -> LineParser:
         return name, {"text": text}
 
     return parse
+
+
+@cache  # a file is read twice: once to check it, and once to use it
+def _tell_header(path: Path | str, number: int, line: str) -> None:
+    log.warning("%s:%d: a line of column names, which is skipped: %r", path, number, line)
 
 
 def _document_rows(path: Path | str) -> Iterator[tuple[int, str, Document]]:

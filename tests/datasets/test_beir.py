@@ -147,17 +147,12 @@ def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
             '{"_id": "q1", "text": ""}\n{"_id": "q1", "text": ""}',
             "queries.jsonl:2: query q1 is already on line 1",
         ),
-        (
-            "queries.jsonl",
-            '{"_id": "q7", "text": ""}',
-            "test.tsv: none of 3 judged queries is in .*queries.jsonl: q2, q1, q3$",
-        ),
+        ("queries.jsonl", '{"_id": "q7", "text": ""}', "test.tsv: none of 3 .*: q2, q1, q3$"),
         ("qrels/test.tsv", "q d 1\n", "test.tsv:1: expected query-id<TAB>.*found 1 columns"),
         ("qrels/test.tsv", "q1\td\t1\nq1\td1\tgrade\n", ":2: .* score, found 'grade'"),
         ("qrels/test.tsv", "q1\td1\t0.5\n", ":1: .* whole number as the score, found '0.5'"),
         ("qrels/test.tsv", "q1\td1\t\n", ":1: .* whole number as the score, found ''"),
         ("qrels/test.tsv", "q1\td1\tNaN\n", ":1: .* whole number as the score, found 'NaN'"),
-        ("qrels/test.tsv", "query_id\tdoc_id\tscore\n", "no judgements"),
         ("qrels/test.tsv", "q1\td\t1\nquery-id\tcorpus-id\tscore\n", ":2: .*found 'score'"),
         ("qrels/test.tsv", "q1\td\t1\nq1\td\t2\n", ":2: .* has grade 2 here and 1 on line 1"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n", "no judgements"),
@@ -174,14 +169,10 @@ def test_what_is_malformed_is_told(folder: Path, name: str, content: str, proble
 @pytest.mark.parametrize(
     "header",
     [
-        "query_id\tcorpus_id\tscore",
-        "qid\tdocid\trel",
-        "Query ID\tDoc ID\tgrade (0-3)",
-        '"query-id"\t"corpus-id"\t"score"',
-        "q.id\td#\trelevance",
-        "1\t2\tlabel",
+        "query_id\tcorpus_id\tscore", "qid\tdocid\trel", "Query ID\tDoc ID\tgrade (0-3)",
+        '"query-id"\t"corpus-id"\t"score"', "q.id\td#\trelevance", "1\t2\tlabel",
     ],
-)
+)  # fmt: skip
 def test_a_header_is_known_by_its_third_column(folder: Path, header: str) -> None:
     (folder / "qrels" / "test.tsv").write_text(f"{header}\nq1\td1\t2.0 \n")
     assert open_collection(str(folder)).qrels() == {"q1": {"d1": 2}}
