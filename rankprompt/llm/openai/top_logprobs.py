@@ -80,7 +80,8 @@ class Options:
         self.same_letters = len(_common_prefix([one[same].lower() for one in words]))
         self._labels = all(len(rest[self.same_letters :].strip("[]().")) <= 2 for rest in rests)
         # "0" and "N" may be grades, after which words that deny are in place.
-        self._named = self._labels and not _GRADES.fullmatch("".join(self.rests).strip())
+        graded = not self.stem and _GRADES.fullmatch("".join(self.rests).strip())
+        self._named = self._labels and not graded
         # A single letter must match in case.
         cased = [len(rest.encode()) if len(rest) == 1 else 0 for rest in rests]
         self._full = [Spelling(one, case) for one, case in zip(words, cased, strict=True)]

@@ -58,6 +58,10 @@ def test_a_bare_label_may_be_taken_back(text: str) -> None:
     assert LETTERS.find(text) is None
 
 
+def test_a_bare_number_of_a_text_may_be_taken_back() -> None:
+    assert parse_options((" Passage 1", " Passage 2")).find("1. Wait, no. 2.") is None
+
+
 @pytest.mark.parametrize("text", ["A", "B.", "(C)", "**A**", "B\nIt explains it.", "C, not A"])
 def test_a_bare_label_chooses(text: str) -> None:
     assert LETTERS.find(text)
