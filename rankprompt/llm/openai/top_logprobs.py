@@ -25,6 +25,7 @@ __all__ = [
 
 # What may surround a bare "A".
 _MARKUP = "*_`'\"()[]"
+_GRADES = re.compile(r"[\d\s]+|[YN\s]+|[TF\s]+|[是否\s]+|[对错\s]+|[有无\s]+", re.I)
 _BEFORE = re.compile(MARKUP + LEAD)
 
 
@@ -55,7 +56,6 @@ class Options:
         shared = _pattern(words[0][:same])
         self.prefix = max((" ".join(one[: same + 1]) for one in words), key=len)
         rests = ["".join(one[same:]) for one in words]
-        self._labels = all(len(rest.strip("[]().")) <= 2 for rest in rests)
         self.nested = any(
             one != other and other.startswith(one) for one in rests for other in rests
         )
@@ -64,7 +64,7 @@ class Options:
             re.compile("|".join([*names[:place], *names[place + 1 :], r"\bthe (?:other|rest)\b"]))
             for place in range(len(names))
         ]
-        self._not_shared = re.compile(rf"(?i:\s*not\s+{shared}\s*)")
+        self._denial = re.compile(rf"(?i:\s*not\s+{shared}\s*)")
         # Written out, up to the first word that differs.
         self._full_patterns = [
             re.compile(rf"(?<!{LETTER}){shared}\s*({_pattern(one[same : same + 1])})(?!{LETTER})")
@@ -78,6 +78,10 @@ class Options:
             for one in words
         ]
         self.same_letters = len(_common_prefix([one[same].lower() for one in words]))
+        self._labels = all(len(rest[self.same_letters :].strip("[]().")) <= 2 for rest in rests)
+        # "0" and "N" may be grades, after which words that deny are in place.
+        graded = not self.stem and _GRADES.fullmatch("".join(self.rests).strip())
+        self._named = self._labels and not graded
         # A single letter must match in case.
         cased = [len(rest.encode()) if len(rest) == 1 else 0 for rest in rests]
         self._full = [Spelling(one, case) for one, case in zip(words, cased, strict=True)]
@@ -97,7 +101,7 @@ class Options:
         bares = (pattern.match(text) for pattern in self._bare_patterns)
         for option, bare in enumerate(bares):
             if bare:
-                if self._labels and self._is_mention(option, text[bare.end(1) :]):
+                if self._named and self._is_mention(option, text[bare.end(1) :]):
                     return None
                 return bare.start(1), bare.start(1) + self.same_letters, self.bare
         matches = [
@@ -119,7 +123,7 @@ class Options:
         return first.start(), first.start(1) + self.same_letters, self._full
 
     def _is_mention(self, option: int, after: str) -> bool:
-        return is_mention(after, self._others[option], self._not_shared)
+        return is_mention(after, self._others[option], self._denial)
 
     def logprobs_at(
         self,

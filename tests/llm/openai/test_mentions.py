@@ -22,7 +22,9 @@ AGAINST = [
     ", which is worse", ", not relevant", ", but Passage B is better", "; however, the other",
     " is relevant, but Passage B", " is relevant. Passage B is more relevant.", "。不对",
     "\nPassage B is the best", " is relevant, and Passage B is much better",
-    ", not.", ", not", "; not",
+    ", not.", ", not", "; not", " is too general", " is misleading", " is the second best", " 👎",
+    " discusses",
+    " is far from relevant", " / Passage B", " & Passage B", " < Passage B",
 ]  # fmt: skip
 FOR = [
     "", ".", " is more relevant", " is more relevant because Passage B is off topic",
@@ -31,7 +33,7 @@ FOR = [
     " is better than Passage B, which is worse", ". It explains the steps.", " > Passage B",
     "\n\nPassage B is less relevant.", ". No doubt.", " is correct.", "更相关，B不相关",
     " is more relevant since the other is wrong", ". Passage B is not the best.", "!",
-    ", the other is off topic",
+    ", the other is off topic", " is", " is significantly", " is by far the", " is the winner",
 ]  # fmt: skip
 
 
@@ -56,9 +58,33 @@ def test_a_bare_label_may_be_taken_back(text: str) -> None:
     assert LETTERS.find(text) is None
 
 
+def test_a_bare_number_of_a_text_may_be_taken_back() -> None:
+    assert parse_options((" Passage 1", " Passage 2")).find("1. Wait, no. 2.") is None
+
+
 @pytest.mark.parametrize("text", ["A", "B.", "(C)", "**A**", "B\nIt explains it.", "C, not A"])
 def test_a_bare_label_chooses(text: str) -> None:
     assert LETTERS.find(text)
+
+
+@pytest.mark.parametrize("after", ["。不对，段落乙", "较差", "？不", " 排除"])
+def test_labels_without_spaces_may_be_mentioned(after: str) -> None:
+    options = parse_options(("段落甲", "段落乙"))
+    assert options.find("段落甲" + after) is None
+    assert options.find("段落甲更相关，因为段落乙较差")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("0", "1", "2", "3"), "0. Not relevant"),
+        (("1", "2", "3"), "1, not about it"),
+        ((" Y", " N"), "N, it is off topic"),
+        (("是", "否"), "否，该段落不相关"),
+    ],
+)
+def test_words_that_deny_may_follow_a_grade(options: tuple[str, ...], text: str) -> None:
+    assert parse_options(options).find(text)
 
 
 @pytest.mark.parametrize("text", ["[2]", "[2] > [1] > [3]", "[2], [1], [3]", "[2]\n[1]"])
