@@ -10,13 +10,12 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rankprompt.errors import JournalError
-from rankprompt.llm.base import Answer, Request
+from rankprompt.journal.entries import Entry, checksum, chunk_name, key, parse_value
+from rankprompt.llm.base import Answer
 
 __all__ = ["Entry", "Journal", "chunk_name", "key"]
 
@@ -37,45 +36,7 @@ create table batches (
 """
 # Keys in a select statement: SQLite used to allow no more than 999 variables.
 _SELECT = 500
-_SHAPE_ERROR = "a value is no answer"
 _CHECKSUM_ERROR = "an answer does not match its checksum"
-
-
-class Entry(NamedTuple):
-    """A stored answer, and the name of the chunk of questions in which it was first asked."""
-
-    answer: Answer
-    chunk: bytes
-
-
-def key(fingerprint: str, request: Request) -> bytes:
-    """The key of a request to the model with a fingerprint: a digest of 16 bytes."""
-    # The breaks are left out: they avoid repeated computation, but they change no answer.
-    fields = [fingerprint, request.prompt, request.options, request.max_tokens, request.chat]
-    content = json.dumps(fields, ensure_ascii=False)
-    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _parse(value: bytes) -> Answer:
-    """Reads a stored answer; a value with the right checksum may still be another program's."""
-    try:
-        loglikelihoods, tokens, text, *rest = json.loads(value.decode())
-    except (ValueError, TypeError, RecursionError) as error:
-        raise sqlite3.DatabaseError(f"{_SHAPE_ERROR}: {error}") from error
-    if (
-        not isinstance(loglikelihoods, list)
-        or not isinstance(tokens, list)
-        or not isinstance(text, str)
-        or not all(type(number) in (float, int) for number in loglikelihoods)
-        or not all(type(number) is int for number in tokens)
-        or rest not in ([], [""], ["cut"])  # other problems are no answers
-    ):
-        raise sqlite3.DatabaseError(_SHAPE_ERROR)
-    return Answer(tuple(loglikelihoods), tuple(tokens), text, *rest)
-
-
-def _digest(name: bytes, value: bytes) -> bytes:
-    return blake2b(name + value, digest_size=8).digest()
 
 
 class Journal:
@@ -184,9 +145,9 @@ class Journal:
         ):
             if not all(isinstance(column, bytes) for column in (name, value, chunk)):
                 raise sqlite3.DatabaseError("a column has values of another type")
-            if _digest(name, value) != digest:
+            if checksum(name, value) != digest:
                 raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
-            _parse(value)
+            parse_value(value)
 
     def _move_aside(self, path: Path) -> None:
         number = 1
@@ -217,9 +178,9 @@ class Journal:
                     selected,
                 )
                 for name, value, digest, chunk in rows:
-                    if _digest(name, value) != digest:
+                    if checksum(name, value) != digest:
                         raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
-                    entries[name] = Entry(_parse(value), chunk)
+                    entries[name] = Entry(parse_value(value), chunk)
         except sqlite3.Error as error:
             raise self._failure(error) from error
         return entries
@@ -247,7 +208,7 @@ class Journal:
                 continue
             # The last field only where it says something: older versions read three.
             value = json.dumps(answer if answer.problem else answer[:-1]).encode()
-            rows.append((name, value.decode(), _digest(name, value), chunk))
+            rows.append((name, value.decode(), checksum(name, value), chunk))
         try:
             with self._database:
                 self._database.executemany("insert or ignore into answers values (?,?,?,?)", rows)
@@ -301,8 +262,3 @@ def _no_locks(error: Exception) -> str:
     failed = re.search("disk I/O error|locking protocol|database is locked", str(error))
     hint = " (a network file system such as NFS may lack locks: put `journal` on a local disk)"
     return hint if failed else ""
-
-
-def chunk_name(keys: Iterable[bytes]) -> bytes:
-    """The name of a chunk of questions: a digest of 8 bytes of the keys of its requests."""
-    return blake2b(b"".join(sorted(set(keys))), digest_size=8).digest()

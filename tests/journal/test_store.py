@@ -19,6 +19,7 @@ requests = st.builds(
     max_tokens=st.integers(0, 2),
     chat=st.booleans(),
     breaks=st.lists(st.integers(0, 3), max_size=2).map(tuple),
+    choices=st.lists(texts, max_size=2).map(tuple),
 )
 
 
@@ -26,9 +27,10 @@ requests = st.builds(
 def test_keys_are_equal_exactly_where_the_content_is(
     fingerprint: str, request: Request, other_fingerprint: str, other: Request
 ) -> None:
-    # The breaks avoid repeated computation; they change no answer.
-    without_breaks = request._replace(breaks=())
-    same = (fingerprint, without_breaks) == (other_fingerprint, other._replace(breaks=()))
+    # The breaks avoid repeated computation, and the choices are a hint; neither is content.
+    without_breaks = request._replace(breaks=(), choices=())
+    other_content = other._replace(breaks=(), choices=())
+    same = (fingerprint, without_breaks) == (other_fingerprint, other_content)
     assert (key(fingerprint, request) == key(other_fingerprint, other)) is same
     assert key(fingerprint, request) == key(fingerprint, Request(*request))
     assert key(fingerprint, request) == key(fingerprint, without_breaks)
