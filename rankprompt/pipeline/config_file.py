@@ -137,11 +137,14 @@ def _check_names(config: Any, content: object, source: str, where: str) -> None:
     if not isinstance(content, Mapping):
         raise InputError(f"{source}: {where.rstrip('.')} must be a table of fields")
     known = {field.name: getattr(config, field.name) for field in fields(config)}
+    paths = {field.name for field in fields(config) if field.type == Path | None}
     for name, value in content.items():
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {where}{near[0]}?" if near else f"known: {', '.join(known)}"
             raise InputError(f"{source}: unknown field {where}{name}; {hint}")
+        if name in paths and value == "":  # which would be the current folder
+            raise InputError(f"{source}: {where}{name} is empty; leave it out")
         if is_dataclass(known[name]):
             _check_names(known[name], value, source, f"{where}{name}.")
 

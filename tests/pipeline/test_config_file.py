@@ -44,6 +44,13 @@ def test_a_configuration_comes_back_from_json(options: dict[str, Any]) -> None:
     assert again == config
 
 
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[data]\nqueries = ""\n')
+    with pytest.raises(InputError, match=r"c\.toml: data\.queries is empty"):
+        load_config(file)
+
+
 def test_every_option_has_a_name_of_its_own_and_a_description() -> None:
     given_options = list(iterate_options(RerankConfig()))
     names = [one.name for one in given_options]
