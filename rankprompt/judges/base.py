@@ -28,8 +28,11 @@ memory, where an allpair round over 43 queries holds 212,850 comparisons."""
 _SPARE_TOKENS = 4
 
 
-class _Parser(Protocol):
-    def parse(self, answers: Sequence[Answer], number: int, /) -> ParsedAnswer[object]: ...
+A_co = TypeVar("A_co", covariant=True)
+
+
+class _Parser(Protocol[A_co]):
+    def parse(self, answers: Sequence[Answer], number: int, /) -> ParsedAnswer[A_co]: ...
 
 
 class LLMJudge(ABC, Generic[Q, A]):
@@ -64,7 +67,7 @@ class LLMJudge(ABC, Generic[Q, A]):
     def __init__(
         self,
         model: CachedModel | ConcurrentCachedModel,
-        parser: _Parser,
+        parser: _Parser[A],
         *,
         guard: AnswerGuard | None = None,
         passage_tokens: int | None = None,
@@ -96,11 +99,16 @@ class LLMJudge(ABC, Generic[Q, A]):
         for start in range(0, len(questions), CHUNK):
             chunk = questions[start : start + CHUNK]
             rendered = [self._render(question) for question in chunk]
-            requests = [
-                request for orders in rendered for order in orders.values() for request in order
+            groups = [
+                (question, order)
+                for question, orders in zip(chunk, rendered, strict=True)
+                for order in orders.values()
             ]
+            requests = [request for _, order in groups for request in order]
             replies = yield requests
-            stale = self._unreadable(chunk, rendered, replies, stored=True)
+            parsed, unreadable = self._parse(groups, replies)
+            stored = (pair for pair in zip(requests, replies, strict=True) if pair[1].cache_hit)
+            stale = {request: unreadable[request] for request, _ in stored if request in unreadable}
             if stale:
                 # The journal of an earlier run may hold answers that are none.
                 self._cached.forget(stale)
@@ -109,42 +117,46 @@ class LLMJudge(ABC, Generic[Q, A]):
                     renewed.get(request, reply)
                     for request, reply in zip(requests, replies, strict=True)
                 ]
-            if unreadable := self._unreadable(chunk, rendered, replies):
+                parsed, unreadable = self._parse(groups, replies)
+            if unreadable:
                 self._cached.forget(unreadable)
-            remaining = iter(replies)
+            remaining, results = iter(replies), iter(parsed)
             for question, orders in zip(chunk, rendered, strict=True):
                 replies_by_order = {
                     swapped: [next(remaining) for _ in order] for swapped, order in orders.items()
                 }
-                answers.append(self._parse(question, replies_by_order))
+                parsed_by_order = {swapped: next(results) for swapped in orders}
+                answers.append(self._judge(question, replies_by_order, parsed_by_order))
             self._on_judged(len(chunk))
         return answers
 
-    def _unreadable(
-        self,
-        questions: Sequence[Q],
-        rendered: Sequence[Mapping[bool, Sequence[Request]]],
-        replies: Sequence[Reply],
-        *,
-        stored: bool = False,
-    ) -> dict[Request, Answer]:
-        """The answers that cannot be read; with ``stored``, of those from the journal only."""
+    def _parse(
+        self, groups: Sequence[tuple[Q, Sequence[Request]]], replies: Sequence[Reply]
+    ) -> tuple[list[ParsedAnswer[A] | None], dict[Request, Answer]]:
+        """Parses the replies to each question in each order.
+
+        Returns:
+            What was parsed, None where the budget did not reach; and the answers that cannot be
+            read.
+        """
+        parsed: list[ParsedAnswer[A] | None] = []
         unreadable: dict[Request, Answer] = {}
         remaining = iter(replies)
-        for question, orders in zip(questions, rendered, strict=True):
-            for order in orders.values():
-                group = [(request, next(remaining)) for request in order]
-                answers = [reply.answer for _, reply in group if reply.answer is not None]
-                if len(answers) < len(group) or self._reads(question, answers):
-                    continue
+        for question, order in groups:
+            answers = [reply.answer for reply in [next(remaining) for _ in order] if reply.answer]
+            if len(answers) < len(order):
+                parsed.append(None)
+                continue
+            result = self._parser.parse(answers, len(question.documents))
+            parsed.append(result)
+            if result.answer is None:
                 broken = [_is_broken(answer) for answer in answers]
-                for (request, reply), answer, alone in zip(group, answers, broken, strict=True):
-                    if (alone or not any(broken)) and (reply.cache_hit or not stored):
-                        unreadable[request] = answer
-        return unreadable
-
-    def _reads(self, question: Q, answers: Sequence[Answer]) -> bool:
-        return self._parser.parse(answers, len(question.documents)).answer is not None
+                unreadable |= {
+                    request: answer
+                    for request, answer, alone in zip(order, answers, broken, strict=True)
+                    if alone or not any(broken)
+                }
+        return parsed, unreadable
 
     def __call__(self, questions: Sequence[Q]) -> list[A]:
         """Judges a round with a model that answers in batches."""
@@ -167,27 +179,30 @@ class LLMJudge(ABC, Generic[Q, A]):
         """The requests about a query and a number of empty passages."""
 
     @abstractmethod
-    def _conclude(self, question: Q, answers: Mapping[bool, Sequence[Answer]]) -> A:
-        """The answer to a question, from the model's answers to the requests of ``_render``."""
+    def _conclude(self, question: Q, parsed: Mapping[bool, ParsedAnswer[A]]) -> A:
+        """The answer to a question, from what was parsed of the replies in each order."""
 
     @abstractmethod
     def _fallback(self, question: Q) -> A:
         """The answer to a question that was not asked because the budget was spent."""
 
-    def _parse(self, question: Q, replies: Mapping[bool, Sequence[Reply]]) -> A:
-        answers = {
-            swapped: [reply.answer for reply in order if reply.answer is not None]
-            for swapped, order in replies.items()
-        }
-        if any(len(answers[swapped]) < len(order) for swapped, order in replies.items()):
+    def _judge(
+        self,
+        question: Q,
+        replies: Mapping[bool, Sequence[Reply]],
+        parsed: Mapping[bool, ParsedAnswer[A] | None],
+    ) -> A:
+        complete = {swapped: result for swapped, result in parsed.items() if result is not None}
+        if len(complete) < len(parsed):
             self.unasked += 1
             return self._fallback(question)
-        for order_answers in answers.values():
+        for swapped, result in complete.items():
+            order_answers = [reply.answer for reply in replies[swapped] if reply.answer]
             if any(answer.problem == "refused" for answer in order_answers):
                 names = [document.id for document in question.documents]
                 self.guard.refuse(question.query.id, names)
-            self.guard.add(order_answers, readable=self._reads(question, order_answers))
-        answer = self._conclude(question, answers)
+            self.guard.add(order_answers, readable=result.answer is not None)
+        answer = self._conclude(question, complete)
         every = [reply for order in replies.values() for reply in order]
         if all(reply.repeated for reply in every):
             self.repeated += 1

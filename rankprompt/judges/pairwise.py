@@ -5,11 +5,11 @@ from typing import Protocol
 
 from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
-from rankprompt.judges.adapters.base import PairwiseAdapter
+from rankprompt.judges.adapters.base import PairwiseAdapter, ParsedAnswer
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import PairwiseDiagnostics
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.base import Request
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import PairwiseQuestion, Preference, Query
 
@@ -93,22 +93,19 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         return ((question.first.id == lower) != ascending,)
 
     def _conclude(
-        self, question: PairwiseQuestion, answers: Mapping[bool, Sequence[Answer]]
+        self, question: PairwiseQuestion, parsed: Mapping[bool, ParsedAnswer[Preference]]
     ) -> Preference:
-        parsed = {
-            swapped: self._adapter.parse(order_answers, 2).answer
-            for swapped, order_answers in answers.items()
-        }
+        answers = {swapped: result.answer for swapped, result in parsed.items()}
         votes = []
-        for swapped, answer in parsed.items():
+        for swapped, answer in answers.items():
             first = 0.5 if answer is None else 1 - answer if swapped else answer
             votes.append(first if self._decide == "soft" else (first > 0.5) + 0.5 * (first == 0.5))
         mean = sum(votes) / len(votes)
         preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
-        if len(parsed) == 2 and self._decide == "agreement" and None not in parsed.values():
+        if len(answers) == 2 and self._decide == "agreement" and None not in answers.values():
             self.guard.add_pair(tie=preference == 0.5)
         # Passages that are shown alone have no order, hence no position bias.
-        self.diagnostics.add(question, parsed if self._adapter.ordered else {}, preference)
+        self.diagnostics.add(question, answers if self._adapter.ordered else {}, preference)
         return preference
 
     def _fallback(self, question: PairwiseQuestion) -> Preference:

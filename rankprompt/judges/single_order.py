@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
-from rankprompt.judges.adapters.base import Adapter
+from rankprompt.judges.adapters.base import Adapter, ParsedAnswer
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import SingleOrderDiagnostics
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.base import Request
 from rankprompt.types import Judgment, Query, Question
 
 __all__ = ["SingleOrderJudge"]
@@ -56,10 +56,10 @@ class SingleOrderJudge(LLMJudge[Question, A]):
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
         return self._adapter.requests(self._escaped(query.text, query.id), [""] * passages)
 
-    def _conclude(self, question: Question, answers: Mapping[bool, Sequence[Answer]]) -> A:
-        parsed = self._adapter.parse(answers[False], len(question.documents))
-        self.diagnostics.add(question, parsed.answer, parsed.repairs)
-        return self._fallback(question) if parsed.answer is None else parsed.answer
+    def _conclude(self, question: Question, parsed: Mapping[bool, ParsedAnswer[A]]) -> A:
+        answer, repairs = parsed[False]
+        self.diagnostics.add(question, answer, repairs)
+        return self._fallback(question) if answer is None else answer
 
     def _fallback(self, question: Question) -> A:
         return self._adapter.fallback(len(question.documents))
