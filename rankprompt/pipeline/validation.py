@@ -17,7 +17,7 @@ from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
 from rankprompt.llm.embedded import EMBEDDED
-from rankprompt.llm.registry import BACK_ENDS
+from rankprompt.llm.registry import BACK_ENDS, is_reranker
 from rankprompt.pipeline.config import (
     ORACLE,
     SERVER,
@@ -178,15 +178,27 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
     """The prompt that is named, or the default; checked against the mode and the method."""
     judge, name = config.judge, config.ranker.method
     kind = method(name).question if name else PairwiseQuestion
-    embedded = config.model.name == EMBEDDED
-    prompt = load_prompt(judge.prompt or default_prompt(kind, embedded=embedded))
+    prompt = load_prompt(judge.prompt or default_prompt(kind, config.model.name))
+    if (prompt.kind == "relevance") != is_reranker(config.model.name):
+        raise InputError(
+            f"`prompt` {prompt.name} plays no part: `model` {config.model.name} is a reranker, "
+            "which reads a query and a passage by its own template"
+            if is_reranker(config.model.name)
+            else f"`prompt` {prompt.name} is for rerankers, and `model` {config.model.name} is "
+            "none; a classifier from the hub is written cross-encoder:ID"
+        )
     if name:
         check_fit(prompt, name)
-    scored = prompt.kind in ("contrast", "likelihood")
+    scored = prompt.kind in ("contrast", "likelihood", "relevance")
     if judge.mode == "generation" and scored:
         raise InputError(
             "`mode` generation needs a prompt whose answer is written, such as a choice; "
             f"{prompt.name} is of kind {prompt.kind}"
+        )
+    if judge.mode == "generation" and prompt.kind == "grades" and kind is PairwiseQuestion and name:
+        raise InputError(
+            f"`method` {name} compares the likelihoods of {prompt.name}'s options, which `mode` "
+            "generation does not read"
         )
     if source == "server" and scored and prompt.chat:
         raise InputError(
