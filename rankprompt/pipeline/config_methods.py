@@ -24,8 +24,8 @@ class RankerConfig:
         "setwise-bubblesort, setwise-insertion, listwise, tourrank. Stages are joined by commas, "
         "as in heapsort,allpair@20, where allpair reranks the best 20 of heapsort. With cascade, a "
         "teacher scores windows of the documents.",
-        otherwise="what suits the prompt: heapsort for pairs, allpair where the prompt shows one "
-        "passage at a time, because all pairs then cost no more than a few",
+        otherwise="what suits the model and the prompt: pointwise for rerankers and grades, "
+        "heapsort for pairs, allpair where the query's likelihood after each passage is compared",
         suggestions=lambda: (*METHODS, CASCADE),
     )
     k: int = option(
@@ -70,7 +70,8 @@ class JudgeConfig:
     prompt: str | None = option(
         None,
         "A prompt that comes with rankprompt (`rankprompt doctor` lists them), or a TOML file.",
-        otherwise="for the embedded model the prompt that measured best, for other models prp",
+        otherwise="a reranker reads none; for smollm2-135m the prompt that measured best, for "
+        "other models prp",
         suggestions=lambda: SHIPPED,
     )
     mode: str = option(
