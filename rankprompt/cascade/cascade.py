@@ -30,6 +30,7 @@ class CascadeCounts:
         windows: Windows of all candidates.
         windows_cut: Windows that the teacher truncated, of those it scored anew.
         kept: Windows that were chosen.
+        whole: Candidates of a single window, or short enough to be read whole.
         teacher_pairs: Windows that the teacher scored; scores from the journal do not count.
         seconds: The time of each query, from cutting to scores. Queries with scores from the
             journal are left out, because they would seem fast.
@@ -41,6 +42,7 @@ class CascadeCounts:
     windows: int = 0
     windows_cut: int = 0
     kept: int = 0
+    whole: int = 0
     teacher_pairs: int = 0
     seconds: list[float] = field(default_factory=list)
 
@@ -49,6 +51,7 @@ class CascadeCounts:
         return {
             "documents": self.documents,
             "documents_cut": self.documents_cut,
+            "documents_whole": self.whole,
             "queries_cut": len(self.queries_cut),
             "windows_seen": self.windows,
             "windows_kept": self.kept,
@@ -75,6 +78,8 @@ class Cascade:
         windows: How documents are cut into windows; None for the paper's windows.
         passage_tokens: The most tokens of a passage. The best windows that fit are shown; where
             not even the best one fits, it is truncated. None for no limit.
+        whole: A document of at most this many tokens is a single window, because the model reads it
+            whole; 0 cuts all documents.
         on_query: Called with each query that is finished.
 
     Attributes:
@@ -101,6 +106,7 @@ class Cascade:
         keep: int = 4,
         windows: WindowConfig | None = None,
         passage_tokens: int | None = None,
+        whole: int = 0,
         on_query: Callable[[Query], object] = lambda _: None,
     ) -> None:
         for name, value in (("keep", keep), ("passage_tokens", passage_tokens)):
@@ -108,7 +114,7 @@ class Cascade:
                 raise InputError(f"`{name}` must be at least 1, not {value}")
         self._student, self._offsets, self._keep = student, offsets, keep
         self._config = windows or WindowConfig()
-        self._passage_tokens, self._on_query = passage_tokens, on_query
+        self._passage_tokens, self._on_query, self._whole = passage_tokens, on_query, whole
         self.counts = CascadeCounts()
 
     def __call__(self, candidates: Sequence[Candidates]) -> list[Candidates]:
@@ -157,11 +163,14 @@ class Cascade:
         return dict(sorted(ranking.items(), key=lambda item: -item[1]))
 
     def _choose(self, candidates: Candidates) -> "list[DocumentWindows]":
-        documents, truncated = cut_candidates(candidates, self._offsets, self._config)
+        documents, truncated = cut_candidates(
+            candidates, self._offsets, self._config, whole=self._whole
+        )
         counts, query = self.counts, candidates.query
         counts.documents_cut += truncated
         counts.documents += len(documents)
         counts.windows += sum(len(each.windows) for each in documents)
+        counts.whole += sum(len(each.windows) == 1 for each in documents)
         if self._student is not None and documents:
             if cuts_query(self._student, query.text):
                 counts.queries_cut.add(query.id)
@@ -210,12 +219,17 @@ def all_questions(documents: Iterable[DocumentWindows], query: Query) -> list[Wi
 
 
 def cut_candidates(
-    candidates: Candidates, offsets: Offsets, config: WindowConfig
+    candidates: Candidates, offsets: Offsets, config: WindowConfig, *, whole: int = 0
 ) -> tuple[list[DocumentWindows], int]:
-    """Returns the windows of a query's documents, all chosen, and how many were truncated."""
+    """Returns the windows of a query's documents, all chosen, and how many were truncated.
+
+    A document of at most ``whole`` tokens is a single window.
+    """
     documents, truncated = [], 0
     for document in candidates.documents:
         windows, longer = cut_windows(document.text, offsets, config)
+        if not longer and windows[-1].last <= whole:
+            windows = [Window(0, len(document.text), 0, windows[-1].last)]
         documents.append(DocumentWindows(document, windows, range(len(windows))))
         truncated += longer
     return documents, truncated

@@ -63,6 +63,7 @@ def test_the_chosen_windows_are_the_passage(name: str, keep: int, expected: str)
     assert cascade.counts.summary() == {
         "documents": 2,
         "documents_cut": 0,
+        "documents_whole": 1,
         "queries_cut": 0,
         "windows_seen": 7,
         "windows_kept": 7 if name == "all" else 1 + min(keep, 6),
@@ -194,3 +195,14 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
     assert 100 * sum(one <= found for one in values) >= rank * len(values)
     assert 100 * sum(one < found for one in values) < rank * len(values)
     assert percentile([], rank) == 0
+
+
+@given(st.integers(0, 12), st.lists(st.integers(0, 12), min_size=1, max_size=5))
+def test_what_the_model_reads_whole_is_not_cut(whole: int, lengths: list[int]) -> None:
+    documents = tuple(Document(str(i), "word " * n) for i, n in enumerate(lengths))
+    candidates = [Candidates(Query("q", "word"), documents, (0.0,) * len(documents))]
+    cascade = Cascade(load_student("first"), word_offsets, keep=1, windows=SMALL, whole=whole)
+    (shown,) = cascade(candidates)
+    for length, document in zip(lengths, shown.documents, strict=True):
+        assert (document.text == "word " * length) == (length <= max(whole, SMALL.window))
+    assert cascade.counts.whole == sum(length <= max(whole, SMALL.window) for length in lengths)
