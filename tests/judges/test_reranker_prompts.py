@@ -22,7 +22,7 @@ from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.registry import LanguageModelJudge, make_judge
-from rankprompt.llm import LanguageModel, load_model
+from rankprompt.llm import LanguageModel, Request, load_model
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import RankerSettings, method
 from rankprompt.rankers.reranking import rerank
@@ -34,11 +34,8 @@ from rankprompt.types import (
     Query,
     QuestionKind,
 )
-from tests.fakes import FakeModel
-from tests.llm.family_tokenizers import qwen_tokenizer, t5_tokenizer
-from tests.llm.local.architectures import build
+from tests.llm.tiny_rerankers import duot5, monot5, mxbai_rerank, qwen3_reranker, save_reranker
 
-TASK = "Given a web search query, retrieve relevant passages that answer the query"
 QUERY = Query("q", "which {harbour} is quiet?")
 # Of different lengths, so that batches are padded; one holds a special token.
 PASSAGES = [
@@ -49,35 +46,6 @@ PASSAGES = [
     "",
     "哪个段落更相关？ The boats are still asleep, and the {passage} too.",
 ]
-
-
-def qwen3_reranker(query: str, passage: str, task: str = TASK) -> str:
-    return (
-        "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query "
-        'and the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n'
-        f"<|im_start|>user\n<Instruct>: {task}\n<Query>: {query}\n<Document>: {passage}<|im_end|>\n"
-        "<|im_start|>assistant\n<think>\n\n</think>\n\n"
-    )
-
-
-def mxbai_rerank(query: str, passage: str, task: str = "") -> str:
-    instruction = f"instruction: {task}\n" if task else ""
-    return (
-        "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-        f"<|im_end|>\n<|im_start|>user\n{instruction}query: {query}\ndocument: {passage}\n"
-        "You are a search relevance expert who evaluates how well documents match search queries. "
-        "For each query-document pair, carefully analyze the semantic relationship between them, "
-        "then provide your binary relevance judgment (0 for not relevant, 1 for relevant).\n"
-        "Relevance:<|im_end|>\n<|im_start|>assistant\n"
-    )
-
-
-def monot5(query: str, passage: str) -> str:
-    return f"Query: {query} Document: {passage} Relevant:"
-
-
-def duot5(query: str, first: str, second: str) -> str:
-    return f"Query: {query} Document0: {first} Document1: {second} Relevant:"
 
 
 def escaped(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -109,17 +77,10 @@ def share(folder: Path, text: str, first: str, second: str) -> float:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Tiny models with random weights, and a tokenizer of their family's class."""
-    texts = [qwen3_reranker("", ""), mxbai_rerank("", "")] * 3
-    made = {}
-    for name, make in (("qwen3", qwen_tokenizer), ("qwen2", qwen_tokenizer), ("t5", t5_tokenizer)):
-        made[name] = tmp_path_factory.mktemp("rerankers") / name
-        model = build(name)
-        if name == "t5":  # whose random logits are so far apart that every share is 0 or 1
-            model.shared.weight.data *= 0.3
-        model.save_pretrained(made[name])
-        make([duot5("", "", "")] if name == "t5" else texts).save_pretrained(made[name])
-    return made
+    return {
+        name: save_reranker(tmp_path_factory.mktemp("rerankers") / name, name)
+        for name in ("qwen3", "qwen2", "t5")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +161,12 @@ def test_one_token_decides_after_the_whole_prompt(
     ids = tokenizer(text).input_ids
     for special in ("<|im_start|>", "<|im_end|>", "<think>", "</think>"):
         assert ids.count(tokenizer.convert_tokens_to_ids(special)) == text.count(special)
-    model = FakeModel()
-    model.escape = lambda text: f" {text}"  # type: ignore[method-assign]
-    pointwise(model, "qwen3-reranker")
-    request = model.prompts[0]
-    assert (request.options, request.chat) == (("yes", "no"), False)
+    prompt = load_prompt("qwen3-reranker")
+    assert prompt.text.fill(query=QUERY.text, passage=PASSAGES[0]) == text
+    request = Request(text, prompt.options, chat=prompt.chat)
     # No start token is added, and the answer is one token more.
-    assert load("qwen3").length(request._replace(prompt=text)) == len(ids) + 1
+    assert tokenizer.convert_ids_to_tokens(ids[0]) == "<|im_start|>"
+    assert load("qwen3").length(request) == len(ids) + 1
 
 
 def test_duot5_sums_both_orders_as_its_authors_do(
