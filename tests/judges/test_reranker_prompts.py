@@ -4,6 +4,7 @@ Each reference is written by hand: the text as the model's authors give it, the 
 model's own tokenizer, and the logits of two tokens at the one position that decides.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,9 +22,10 @@ from transformers import (
 from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.judges.registry import LanguageModelJudge, make_judge
+from rankprompt.judges.registry import LanguageModelJudge, check_special_tokens, make_judge
 from rankprompt.llm import LanguageModel, Request, load_model
-from rankprompt.prompts.prompt import load_prompt
+from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.template import parse_template
 from rankprompt.rankers import RankerSettings, method
 from rankprompt.rankers.reranking import rerank
 from rankprompt.types import (
@@ -34,6 +36,7 @@ from rankprompt.types import (
     Query,
     QuestionKind,
 )
+from tests.fakes import FakeModel
 from tests.llm.tiny_rerankers import duot5, monot5, mxbai_rerank, qwen3_reranker, save_reranker
 
 QUERY = Query("q", "which {harbour} is quiet?")
@@ -239,3 +242,22 @@ def test_a_prompt_of_another_family_is_refused_in_one_line(
         ) as told:
             judge_of(kind, load("t5"), prompt)
         assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("<|end|> Query: {query}", ""),
+        ("[INST] <<SYS>> {query} [/INST]", ""),
+        ("{query} <b> <Document>: a < b", ""),
+        ("<|end|>{query}<|user|>", "<|user|>"),
+        ("<start_of_turn>user {query}", "<start_of_turn>"),
+    ],
+)
+def test_the_special_tokens_of_a_prompt_must_be_the_models(text: str, unknown: str) -> None:
+    prompt = Prompt("p", "grades", parse_template(text), parse_template(""), ("Yes", "No"))
+    if not unknown:
+        check_special_tokens(prompt, FakeModel())
+        return
+    with pytest.raises(InputError, match=re.escape(f"{unknown} is no special token of fake")):
+        check_special_tokens(prompt, FakeModel())
