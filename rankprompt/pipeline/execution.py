@@ -225,7 +225,7 @@ class TeacherExecution(Execution):
             cached = CachedModel(load_local(job), journal, job.budget)
             self.costs = cached.costs
         self._is_language_model = cached is not None
-        prompt = job.prompt.name if job.prompt else ""
+        prompt = job.prompt or ""
         self._teacher = load_teacher(job.model, prompt=prompt, model=cached, guard=self.guard)
         self._scores = WindowScores(journal, self._teacher, self._teacher.fingerprint)
         self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")

@@ -56,9 +56,9 @@ NOISES = (0.0, 0.1, 0.2)
 """How often the simulated judge errs, where no other judge is asked for."""
 
 _SETTINGS = (
-    "model.name", "judge.prompt", "judge.mode", "judge.order", "ranker.k", "ranker.passes",
-    "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit", "judge.passage_tokens",
-    "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
+    "model.name", "judge.prompt", "judge.instruction", "judge.mode", "judge.order", "ranker.k",
+    "ranker.passes", "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit",
+    "judge.passage_tokens", "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
 )  # fmt: skip
 
 

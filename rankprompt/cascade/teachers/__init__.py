@@ -17,6 +17,7 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.rerankers.names import MINILM, find_reranker
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
+from rankprompt.prompts.prompt import Prompt
 
 __all__ = [
     "MINILM", "TEACHERS", "YES_NO", "ModelTeacher", "aggregate_of", "default_aggregate",
@@ -45,7 +46,7 @@ TEACHERS: Mapping[str, TeacherEntry] = {
 def load_teacher(
     name: str,
     *,
-    prompt: str = YES_NO,
+    prompt: Prompt | str = YES_NO,
     model: CachedModel | None = None,
     guard: AnswerGuard | None = None,
 ) -> ModelTeacher:
@@ -54,7 +55,7 @@ def load_teacher(
     Args:
         name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model, named as
             for ``load_model``, that is asked about one window at a time.
-        prompt: The name or file of a language model's prompt, of kind "grades" or "likelihood".
+        prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file.
         model: The language model behind its journal and budget; None loads it and keeps its
             answers in memory.
         guard: Stops where a language model's answers cannot be read; None for one of its own.
