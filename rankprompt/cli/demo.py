@@ -63,11 +63,9 @@ def demo(
         "once, which takes half a minute)"
     )
     costs: list[Mapping[str, Any]] = [{"seconds": seconds}]
-    for config in (
-        RerankConfig(data, output=OutputConfig(reranked, journal)),
-        RerankConfig(data, stage=stages, output=OutputConfig(top, journal)),
-    ):
-        costs.append(_rerank(config, quiet=quiet))
+    for output, more in ((reranked, ()), (top, stages)):
+        config = RerankConfig(data, stage=more, output=OutputConfig(output, journal))
+        costs += [_rerank(config, quiet=quiet)]
     tell("scoring, and writing the report")
     report = folder / "report.html"
     runs = _report(source, {"BM25": first, MINILM: reranked, "pairs on top": top}, report)
