@@ -27,7 +27,7 @@ class BackEnd(NamedTuple):
 
 
 BACK_ENDS = {
-    "local": BackEnd("rankprompt.llm.local.model"),
+    "local": BackEnd("rankprompt.llm.local.lazy"),
     "openai": BackEnd("rankprompt.llm.openai.model", server=True),
 }
 
