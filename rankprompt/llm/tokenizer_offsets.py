@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
-from rankprompt.llm.local.model_files import first_line, transformers_tokenizer
+from rankprompt.llm.local.model_files import first_line, locate
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Offsets", "load_tokenizer", "model_offsets", "token_counter", "word_offsets"]
 
@@ -41,7 +42,7 @@ def model_offsets(name: str) -> Offsets:
     if (folder / "tokenizer.json").is_file():
         fast = load_tokenizer(folder)
         return lambda text: fast.encode(text, add_special_tokens=False).offsets
-    tokenizer = transformers_tokenizer(name)
+    tokenizer = _load_by_transformers(name)
     if not tokenizer.is_fast:
         raise ModelError(
             f"the tokenizer of {name!r} does not tell where its tokens stand; "
@@ -64,7 +65,7 @@ def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
     """
     from rankprompt.llm.embedded import resolve
 
-    tokenizer = transformers_tokenizer(resolve(name))
+    tokenizer = _load_by_transformers(resolve(name))
 
     return lambda texts: (
         [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False).input_ids]
@@ -90,4 +91,16 @@ def load_tokenizer(folder: Path) -> "Tokenizer":
         raise ModelError(f"cannot read {path}: {first_line(error):.300}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    return tokenizer
+
+
+def _load_by_transformers(name: str) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
+
+    source, gguf = locate(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **gguf)
+    except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
+        raise ModelError(f"cannot load the tokenizer of {name!r}: {first_line(error)}") from error
+    tokenizer.model_max_length = 10**9  # no warning about texts that the model could not read
     return tokenizer

@@ -78,13 +78,10 @@ class FactsFile:
             entry = json.loads(content)
             if entry["identity"] != self._identity():
                 return None
-            facts = ModelFacts(*entry["facts"])
+            facts = _parse(entry["facts"])
             if facts.dated and entry["day"] != date.today().isoformat():
                 return None
-            return facts._replace(
-                special_tokens=tuple(facts.special_tokens),
-                tokenizer=TokenizerText(*facts.tokenizer),
-            )
+            return facts
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -96,11 +93,13 @@ class FactsFile:
                 return
             entry = {"identity": identity, "day": date.today().isoformat(), "facts": facts}
             content = json.dumps(entry)
+            if _parse(json.loads(content)["facts"]) != facts:
+                return  # Something that JSON has no word for would never be found again.
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, f"{_head(content)}\n{content}")
             for old in sorted(self.path.parent.glob("*.json"), key=_written)[:-_MOST_FILES]:
                 old.unlink(missing_ok=True)
-        except (OSError, ValueError, RankpromptError) as error:
+        except (OSError, ValueError, TypeError, RankpromptError) as error:
             log.debug("the facts of %s are not kept: %s", self._name, error)
 
     def delete(self) -> None:
@@ -128,6 +127,13 @@ class FactsFile:
                 os.environ.get("CUDA_VISIBLE_DEVICES", ""),
             ],
         }
+
+
+def _parse(values: list[Any]) -> ModelFacts:
+    facts = ModelFacts(*values)
+    return facts._replace(
+        special_tokens=tuple(facts.special_tokens), tokenizer=TokenizerText(*facts.tokenizer)
+    )
 
 
 def _head(content: str) -> str:

@@ -8,7 +8,7 @@ from rankprompt.llm.base import Answer, LanguageModel, Request, Usage
 from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encoding import encode, truncate
 from rankprompt.llm.local.facts import FactsFile, ModelFacts
-from rankprompt.llm.local.model_files import quieten_transformers, transformers_tokenizer
+from rankprompt.llm.local.model_files import quieten_transformers
 from rankprompt.llm.local.saved_tokenizer import SavedTokenizer
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
@@ -21,11 +21,9 @@ __all__ = ["LazyModel", "load"]
 class LazyModel:
     """A local model of which an earlier run has left the facts.
 
-    Prompts are counted and cut without the weights, and without torch, unless a chat template is to
-    be rendered.
+    Prompts are counted and cut without the weights, and without torch.
 
     Args:
-        source: a folder, a ``.gguf`` file or a hub id.
         name: the name that the user gave.
         facts: what the earlier run found out.
         load_weights: loads the model.
@@ -40,16 +38,15 @@ class LazyModel:
 
     def __init__(
         self,
-        source: str,
-        *,
         name: str,
         facts: ModelFacts,
+        *,
         load_weights: Callable[[], "LocalModel"],
         discard: Callable[[], None],
     ) -> None:
         self.name, self.fingerprint = name, facts.fingerprint
         self.context_length, self.dtype = facts.context_length, facts.dtype
-        self._source, self._facts = source, facts
+        self._facts = facts
         self._load_weights, self._discard = load_weights, discard
         # It has what is used of a transformers tokenizer.
         self._tokenizer: Any = SavedTokenizer(facts.tokenizer)
@@ -88,9 +85,9 @@ class LazyModel:
         return escape(text, self._special)
 
     def _chat_template(self) -> ChatTemplate | None:
-        if self._facts.tokenizer.in_chat and self._chat is None:
+        if self._tokenizer.chat_template and self._chat is None:
             quieten_transformers()
-            self._chat = ChatTemplate(transformers_tokenizer(self._source), self.name)
+            self._chat = ChatTemplate(self._tokenizer, self.name)
             if not self._facts.encoder_decoder:
                 self._chat.settle_lead(lambda _: self._facts.lead == " ")
             found = self._facts._replace(lead=self._chat.lead, signature=self._chat.signature)
@@ -149,11 +146,7 @@ def load(
     if facts := kept.read():
         try:
             return LazyModel(
-                name,
-                name=shown_as or name,
-                facts=facts,
-                load_weights=load_weights,
-                discard=kept.delete,
+                shown_as or name, facts, load_weights=load_weights, discard=kept.delete
             )
         except ValueError:
             kept.delete()

@@ -2,22 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-__all__ = [
-    "check_config",
-    "check_counts",
-    "first_line",
-    "locate",
-    "quieten_transformers",
-    "transformers_tokenizer",
-]
+__all__ = ["check_config", "check_counts", "first_line", "locate", "quieten_transformers"]
 
 _COUNT = re.compile("(layers?|experts|depth)$")
 _MOST = 10_000
@@ -73,23 +62,6 @@ def quieten_transformers() -> None:
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-
-
-def transformers_tokenizer(name: str) -> "PreTrainedTokenizerBase":
-    """Loads a model's tokenizer by transformers, which imports torch, but no weights.
-
-    Raises:
-        ModelError: it cannot be loaded.
-    """
-    from transformers import AutoTokenizer
-
-    source, gguf = locate(name)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **gguf)
-    except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
-        raise ModelError(f"cannot load the tokenizer of {name!r}: {first_line(error)}") from error
-    tokenizer.model_max_length = 10**9  # no warning about texts that the model could not read
-    return tokenizer
 
 
 def first_line(error: BaseException) -> str:

@@ -1,9 +1,10 @@
-"""A fast tokenizer as text, which encodes without transformers: that would import torch."""
+"""A fast tokenizer as text, which encodes and renders chat templates without importing torch."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 __all__ = ["SavedTokenizer", "TokenizerText", "tokenizer_text"]
 
@@ -14,15 +15,17 @@ _SAMPLE = (
 
 
 class TokenizerText(NamedTuple):
-    """A tokenizer as text: its ``tokenizer.json``, and the tokens that a text may start with.
+    """A tokenizer as text.
 
-    ``in_chat``: whether the tokenizer has a chat template.
+    ``json`` is its ``tokenizer.json``; ``bos_token_id`` and ``eos_token_id`` are the tokens that a
+    text may start with; ``chat_template`` has the variables ``special_tokens``.
     """
 
     json: str
     bos_token_id: int | None
     eos_token_id: int | None
-    in_chat: bool
+    chat_template: str | Mapping[str, str] | None
+    special_tokens: Mapping[str, Any]
 
 
 class Encoded(NamedTuple):
@@ -32,13 +35,10 @@ class Encoded(NamedTuple):
 
 
 class SavedTokenizer:
-    """Encodes as the transformers tokenizer that ``tokenizer_text`` was given.
-
-    Chat templates are not rendered: they are programs of the model's maker, which run nowhere but
-    in the sandbox that transformers maintains.
+    """Encodes and renders as the transformers tokenizer that ``tokenizer_text`` was given.
 
     Attributes:
-        chat_template: whether there is one.
+        chat_template: the tokenizer's, or the templates by name; None if there is none.
 
     Raises:
         ValueError: the text is no tokenizer.
@@ -54,11 +54,25 @@ class SavedTokenizer:
         self._fast.no_truncation()
         self._fast.no_padding()
         self.bos_token_id, self.eos_token_id = text.bos_token_id, text.eos_token_id
-        self.chat_template = text.in_chat
+        self.chat_template = text.chat_template
+        self._special_tokens = text.special_tokens
+        self._renderer: PreTrainedTokenizerFast | None = None
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> Encoded:
         """Encodes a text."""
         return Encoded(self._fast.encode(text, add_special_tokens=add_special_tokens).ids)
+
+    def apply_chat_template(self, turns: list[dict[str, Any]], **how: Any) -> Any:
+        """Renders turns by transformers, since templates are programs that need its sandbox."""
+        if self._renderer is None:
+            from tokenizers import Tokenizer
+            from tokenizers.models import BPE
+            from transformers import PreTrainedTokenizerFast
+
+            # Rendering uses none of its tokens.
+            make: Any = PreTrainedTokenizerFast
+            self._renderer = make(tokenizer_object=Tokenizer(BPE()))
+        return self._renderer.apply_chat_template(turns, **{**self._special_tokens, **how})
 
 
 def tokenizer_text(tokenizer: "PreTrainedTokenizerBase") -> TokenizerText | None:
@@ -67,12 +81,18 @@ def tokenizer_text(tokenizer: "PreTrainedTokenizerBase") -> TokenizerText | None
     A class of its own may change texts before, or tokens after the fast tokenizer: so both encode a
     sample, in which every special token stands.
     """
+    from transformers import PreTrainedTokenizerFast
+
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
+    own = type(tokenizer).apply_chat_template is not PreTrainedTokenizerFast.apply_chat_template
+    if backend is None or own:
         return None
-    template = tokenizer.chat_template
     found = TokenizerText(
-        backend.to_str(), tokenizer.bos_token_id, tokenizer.eos_token_id, bool(template)
+        backend.to_str(),
+        tokenizer.bos_token_id,
+        tokenizer.eos_token_id,
+        tokenizer.chat_template,
+        tokenizer.special_tokens_map,
     )
     try:
         saved = SavedTokenizer(found)
