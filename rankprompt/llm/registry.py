@@ -44,6 +44,9 @@ def load_model(
 ) -> LanguageModel:
     """Loads a model that runs in this process.
 
+    The weights of a local model that was loaded before on this machine, and whose files have not
+    changed since, are loaded by the first call of ``plan`` or ``answer``, which then raises.
+
     Args:
         name: ``smollm2-135m`` (the embedded model), a folder, a ``.gguf`` file or a hub id.
         dtype: "auto", "float32", "bfloat16" or "float16".
