@@ -3,7 +3,7 @@
 import os
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
@@ -178,8 +178,8 @@ def test_a_template_that_writes_the_date_is_read_anew_each_day(
 
     class Tomorrow(date):
         @classmethod
-        def today(cls) -> date:
-            return date.fromordinal(date.today().toordinal() + 1)
+        def today(cls) -> Self:
+            return cls.fromordinal(date.today().toordinal() + 1)
 
     monkeypatch.setattr(facts, "date", Tomorrow)
     assert [type(load(folder)) for folder in folders] == [LocalModel, LazyModel]
