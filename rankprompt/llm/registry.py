@@ -32,7 +32,7 @@ class BackEnd(NamedTuple):
 
 
 BACK_ENDS = {
-    "local": BackEnd("rankprompt.llm.local.model"),
+    "local": BackEnd("rankprompt.llm.local.lazy"),
     "cross-encoder": BackEnd("rankprompt.llm.rerankers.cross_encoder", reranker=True),
     "openai": BackEnd("rankprompt.llm.openai.model", server=True),
     "rerank": BackEnd("rankprompt.llm.rerankers.server", server=True, reranker=True),
@@ -62,6 +62,9 @@ def load_model(
     starts_end: bool = False,
 ) -> LanguageModel:
     """Loads a model that runs in this process.
+
+    The weights of a local model that was loaded before on this machine, and whose files have not
+    changed since, are loaded by the first call of ``plan`` or ``answer``, which then raises.
 
     Args:
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
