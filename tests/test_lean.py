@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 import tomllib
@@ -25,11 +26,15 @@ ABSENT = {*EXTRA_PACKAGES, "huggingface_hub", "numba", "pandas", "pyserini", "se
 WITHOUT = f"""
 import sys
 from importlib.machinery import PathFinder
-class Lean:
+absent = {ABSENT!r}
+class Lean(PathFinder):
     @staticmethod
-    def find_spec(name, *arguments):
-        absent = name.partition(".")[0] in {ABSENT!r}
-        return None if absent else PathFinder.find_spec(name, *arguments)
+    def find_spec(name, *more):
+        return None if name.partition(".")[0] in absent else PathFinder.find_spec(name, *more)
+    @staticmethod
+    def find_distributions(*context):
+        found = PathFinder.find_distributions(*context)
+        return [one for one in found if one.name.lower().replace("-", "_") not in absent]
 sys.meta_path[sys.meta_path.index(PathFinder)] = Lean
 """
 COMMAND = "from rankprompt.cli import main; main()"
@@ -113,11 +118,14 @@ def test_runs_are_evaluated_compared_inspected_and_exported(run: Path, tmp_path:
     assert (inspected["documents"], inspected["document_tokens"]) == (240, None)
     assert "sliding" in works("plan", *words, "--model", f"oracle:{QRELS}")
     works("export", *words, "--output", tmp_path / "requests.jsonl")
+    assert works("doctor").count(" absent ") >= len(EXTRA_PACKAGES)
 
 
 def respond(_: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Prefers passage A where the prompt's length is odd."""
-    best, other = ("A", "B") if len(body["messages"][0]["content"]) % 2 else ("B", "A")
+    """Prefers the longer passage."""
+    prompt = body["messages"][-1]["content"]
+    _, first, second, _ = re.split(r"\n\n(?:Passage [AB]: |Output )", prompt)
+    best, other = ("A", "B") if len(first) > len(second) else ("B", "A")
     tops = [{"token": f" {one}", "logprob": math.log(p)} for one, p in ((best, 0.9), (other, 0.1))]
     content = [{**tops[0], "token": "Passage", "top_logprobs": [{**tops[0], "token": "Passage"}]}]
     content.append({**tops[0], "top_logprobs": tops})
@@ -134,11 +142,10 @@ def test_a_model_behind_a_server_reranks_and_is_planned(run: Path, tmp_path: Pat
             "--base-url", server.url,
         )  # fmt: skip
         assert "heapsort" in works("plan", *words)
-        assert server.calls == 0
+        planned = server.calls
         works("rerank", *words, "--output", output)
-        assert server.calls > 0
-    manifest = json.loads(output.with_suffix(".json").read_text())
-    assert manifest["costs"]["comparisons"] > 0
+        assert server.calls > planned
+    assert json.loads(output.with_suffix(".json").read_text())["costs"]["prompts"] > 0
     works("evaluate", "--qrels", QRELS, run, output)
 
 
