@@ -1,19 +1,17 @@
 """An installation of the core alone: what works there, and how what is missing is told."""
 
 import json
-import math
-import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rankprompt.cli.verbs import VERBS
 from rankprompt.errors import EXTRA_PACKAGES, PIP_LINES, MissingPackageError, naming_extras
 from tests.servers.protocol import ProtocolServer
+from tests.servers.speaker import Speaker
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -121,22 +119,10 @@ def test_runs_are_evaluated_compared_inspected_and_exported(run: Path, tmp_path:
     assert works("doctor").count(" absent ") >= len(EXTRA_PACKAGES)
 
 
-def respond(_: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Prefers the longer passage."""
-    prompt = body["messages"][-1]["content"]
-    _, first, second, _ = re.split(r"\n\n(?:Passage [AB]: |Output )", prompt)
-    best, other = ("A", "B") if len(first) > len(second) else ("B", "A")
-    tops = [{"token": f" {one}", "logprob": math.log(p)} for one, p in ((best, 0.9), (other, 0.1))]
-    content = [{**tops[0], "token": "Passage", "top_logprobs": [{**tops[0], "token": "Passage"}]}]
-    content.append({**tops[0], "top_logprobs": tops})
-    message = {"content": f"Passage {best}"}
-    choice = {"message": message, "finish_reason": "stop", "logprobs": {"content": content}}
-    return {"choices": [choice]}
-
-
 def test_a_model_behind_a_server_reranks_and_is_planned(run: Path, tmp_path: Path) -> None:
     output = tmp_path / "better.trec"
-    with ProtocolServer(respond) as server:
+    longer = Speaker(lambda first, second: 0.9 if len(first) > len(second) else 0.1)
+    with ProtocolServer(longer) as server:
         words = (
             "--queries", QUERIES, "--docs", DOCS, "--run", run, "--model", "openai:m",
             "--base-url", server.url,
