@@ -47,22 +47,13 @@ class Environment:
         shutil.copytree(ROOT / "rankprompt", source / "rankprompt")
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            self.python,
-            "install",
-            "--quiet",
-            "--quiet",
-        ]
-        subprocess.run([*pip, "-c", ROOT / "constraints.txt", source], check=True)
+        pip = f"{sys.executable} -m pip --python {self.python} install -qq"
+        subprocess.run([*pip.split(), "-c", ROOT / "constraints.txt", source], check=True)
         self._variables = {**os.environ, "RANKPROMPT_CACHE": str(folder / "cache")}
         self._variables.pop("PYTHONPATH", None)
         self._folder = folder
 
-    def run(self, *words: object) -> tuple[Seconds, str]:
+    def run(self, *words: str) -> tuple[Seconds, str]:
         """Runs Python with these words; returns the time, and what it printed."""
         started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(

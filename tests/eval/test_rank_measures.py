@@ -105,9 +105,9 @@ def test_values_are_ranxs(ranx: Ranx, run: Run, qrels: Qrels, k: int, level: int
         assert found[measure.name] == pytest.approx(expected[theirs], abs=1e-9, rel=0), theirs
     # Its rank-biased precision weighs documents by their grades, so it is handed 1 and 0.
     binary = {q: {d: int(grade >= level) for d, grade in of.items()} for q, of in qrels.items()}
-    (theirs,) = ranx(run, binary, ["rbp.80"]).values()
+    (weighed,) = ranx(run, binary, ["rbp.80"]).values()
     ours = score(run, qrels, parse_measures([f"rbp.8{suffix}"])).by_query[f"rbp.8{suffix}"]
-    assert ours == pytest.approx(theirs, abs=1e-9, rel=0)
+    assert ours == pytest.approx(weighed, abs=1e-9, rel=0)
 
 
 def test_a_run_that_is_shorter_than_the_cutoff_is_divided_by_the_cutoff() -> None:
