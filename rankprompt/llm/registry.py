@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from rankprompt.errors import naming_extras
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
@@ -78,6 +79,7 @@ def load_model(
 
     Raises:
         ModelError: the model cannot be loaded; the message says what to install or to check.
+        MissingPackageError: this installation runs no models.
         InputError: no such device or dtype.
     """
     from rankprompt.llm.embedded import resolve
@@ -129,4 +131,5 @@ def _back_end(name: str, default: str) -> tuple[Callable[..., Any], str]:
     # A server's names may contain colons, so its default's own key is left in the name.
     if source and chosen and chosen.server == back_end.server and key not in ("openai", "local"):
         back_end, name = chosen, source
-    return import_module(back_end.module).load, name
+    with naming_extras():
+        return import_module(back_end.module).load, name
