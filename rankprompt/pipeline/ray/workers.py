@@ -15,6 +15,7 @@ from rankprompt.errors import InputError, JournalError, ModelError, RankpromptEr
 from rankprompt.files.home import expand
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
+from rankprompt.llm.registry import split_prefix
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line
 from rankprompt.pipeline.ray.worker import (
@@ -283,10 +284,10 @@ class Workers:
 
 def _with_absolute_model(job: RerankJob) -> RerankJob:
     """A job whose model's path holds in another working directory."""
-    path = expand(job.model)
+    prefix, path = split_prefix(job.model)[0], expand(split_prefix(job.model)[1])
     if not path.exists():
         return job
-    name = str(path.resolve())
+    name = f"{prefix}{path.resolve()}"
     model = replace(job.config.model, name=name)
     return replace(job, model=name, config=replace(job.config, model=model))
 
