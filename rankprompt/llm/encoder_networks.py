@@ -1,11 +1,11 @@
 """A network's output for encoded texts: ONNX by onnxruntime, other models by transformers."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from rankprompt.files.home import expand
 from rankprompt.llm.local.machine import available_cores
 from rankprompt.llm.local.model_files import first_line
 from rankprompt.llm.model_folders import folder_fingerprint, read_settings
+from rankprompt.llm.network_inputs import Forward, NetworkSettings, padded_inputs
 from rankprompt.llm.onnx_network import check_onnxruntime, find_onnx, open_onnx
 from rankprompt.llm.sentence_modules import module_files
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
@@ -22,10 +23,7 @@ from rankprompt.llm.tokenizer_offsets import load_tokenizer
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["Batch", "Forward", "Network", "NetworkSettings", "load_network", "padded_inputs"]
-
-Forward: TypeAlias = Callable[[Mapping[str, npt.NDArray[np.int64]]], npt.NDArray[np.float32]]
-"""Maps the named inputs, shape (texts, tokens), to the network's first output."""
+__all__ = ["Batch", "Network", "load_network"]
 
 # Model types whose positions begin after the padding token's id.
 _SHIFTED = ("roberta", "camembert", "xmod", "mpnet", "longformer", "data2vec-text", "ernie_m")
@@ -38,18 +36,6 @@ class Batch(NamedTuple):
     indices: list[int]
     output: npt.NDArray[np.float32]
     mask: npt.NDArray[np.int64]
-
-
-class NetworkSettings(NamedTuple):
-    """How a network computes; the fields are as for ``load_model``.
-
-    ``dtype`` "auto" is float32: rounded scores would tie.
-    """
-
-    dtype: str = "auto"
-    device: str = "auto"
-    threads: int | None = None
-    trust_remote_code: bool = False
 
 
 class Network:
@@ -120,17 +106,6 @@ class Network:
         outputs = self._pool.map(forward, inputs) if parallel else map(forward, inputs)
         for indices, given, output in zip(batches, inputs, outputs, strict=True):
             yield Batch(indices, output, given["attention_mask"])
-
-
-def padded_inputs(
-    texts: Sequence["Encoding"], pad: int
-) -> dict[str, npt.NDArray[np.int64]]:
-    """The inputs of some texts, padded on the right with the token ``pad``; (texts, tokens)."""
-    return {
-        "input_ids": _pad([text.ids for text in texts], pad),
-        "attention_mask": _pad([text.attention_mask for text in texts]),
-        "token_type_ids": _pad([text.type_ids for text in texts]),
-    }
 
 
 def load_network(
@@ -209,7 +184,9 @@ def _from_transformers(
 
 def _check_settings(settings: NetworkSettings) -> None:
     if settings.dtype not in ("auto", "float32"):
-        raise InputError(f"`dtype` {settings.dtype} plays no part: an ONNX model has its own format")
+        raise InputError(
+            f"`dtype` {settings.dtype} plays no part: an ONNX model has its own format"
+        )
     if settings.device not in ("auto", "cpu"):
         raise InputError(f"`device` {settings.device} plays no part: an ONNX model runs on the CPU")
 
@@ -265,10 +242,3 @@ def _longest(folder: Path) -> int:
     # transformers writes 1e30 for no limit.
     limits = [value for value in values if isinstance(value, int) and 0 < value < 10**6]
     return min(limits, default=512)
-
-
-def _pad(rows: Sequence[Sequence[int]], pad: int = 0) -> npt.NDArray[np.int64]:
-    padded = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
-    return padded

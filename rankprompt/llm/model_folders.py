@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 
 from rankprompt.errors import PIP_LINES, InputError, ModelError
 
-__all__ = ["digest", "find_in_wheel", "folder_fingerprint", "make_folder", "read_list", "read_settings"]
+__all__ = [
+    "digest",
+    "find_in_wheel",
+    "folder_fingerprint",
+    "make_folder",
+    "read_list",
+    "read_settings",
+]
 
 J = TypeVar("J", dict[str, Any], list[Any])
 

@@ -8,7 +8,7 @@ from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.llm.local.model_files import first_line
 
 if TYPE_CHECKING:
-    from rankprompt.llm.encoder_networks import Forward
+    from rankprompt.llm.network_inputs import Forward
 
 __all__ = ["check_onnxruntime", "find_onnx", "open_onnx"]
 

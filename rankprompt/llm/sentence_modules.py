@@ -13,7 +13,12 @@ from rankprompt.errors import ModelError
 from rankprompt.llm.model_folders import read_list, read_settings
 
 __all__ = [
-    "ACTIVATIONS", "POOLINGS", "HeadModule", "head_modules", "is_modular", "module_files",
+    "ACTIVATIONS",
+    "POOLINGS",
+    "HeadModule",
+    "head_modules",
+    "is_modular",
+    "module_files",
     "pooling_mode",
 ]
 

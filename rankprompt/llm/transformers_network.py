@@ -15,12 +15,12 @@ from rankprompt.llm.local.loading import resolve_device, resolve_dtype
 from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 from rankprompt.llm.local.processor import use_threads
+from rankprompt.llm.network_inputs import Forward, NetworkSettings, padded_inputs
 from rankprompt.llm.sentence_modules import HeadModule, head_modules, pooling_mode
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from rankprompt.llm.encoder_networks import Forward, NetworkSettings
 
 __all__ = ["open_classifier", "open_encoder"]
 
@@ -29,7 +29,7 @@ _BATCH = 32
 _TRIAL = (("a", "b"), ("a", "b c d e f g h"))
 
 
-def open_encoder(path: Path, settings: "NetworkSettings") -> tuple["Forward", int]:
+def open_encoder(path: Path, settings: NetworkSettings) -> tuple[Forward, int]:
     """Loads an encoder.
 
     Returns:
@@ -51,8 +51,8 @@ def open_encoder(path: Path, settings: "NetworkSettings") -> tuple["Forward", in
 
 
 def open_classifier(
-    path: Path, settings: "NetworkSettings", tokenizer: "Tokenizer", pad: int
-) -> tuple["Forward", int]:
+    path: Path, settings: NetworkSettings, tokenizer: "Tokenizer", pad: int
+) -> tuple[Forward, int]:
     """Loads a classifier.
 
     Returns:
@@ -83,9 +83,7 @@ def open_classifier(
         raise _refusal("classifier", path, error) from error
 
 
-def _load(
-    auto: Any, path: Path, settings: "NetworkSettings"
-) -> tuple[PreTrainedModel, list[str]]:
+def _load(auto: Any, path: Path, settings: NetworkSettings) -> tuple[PreTrainedModel, list[str]]:
     """Loads a model in evaluation mode; returns it and the names of the weights it lacks."""
     quieten_transformers()
     device = resolve_device(settings.device)
@@ -104,7 +102,7 @@ def _load(
     return model.to(device).eval(), sorted(report["missing_keys"])
 
 
-def _forward(model: PreTrainedModel, read: Callable[[Any, torch.Tensor], torch.Tensor]) -> "Forward":
+def _forward(model: PreTrainedModel, read: Callable[[Any, torch.Tensor], torch.Tensor]) -> Forward:
     typed = getattr(model.config, "type_vocab_size", 0) > 1
     names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
 
@@ -118,12 +116,8 @@ def _forward(model: PreTrainedModel, read: Callable[[Any, torch.Tensor], torch.T
     return forward
 
 
-def _trial(
-    model: PreTrainedModel, forward: "Forward", tokenizer: "Tokenizer", pad: int
-) -> int:
+def _trial(model: PreTrainedModel, forward: Forward, tokenizer: "Tokenizer", pad: int) -> int:
     """Runs two short texts; returns how many texts a batch may have."""
-    from rankprompt.llm.encoder_networks import padded_inputs
-
     short, long = (tokenizer.encode(*texts) for texts in _TRIAL)
     alone = padded_inputs([short], pad)
 

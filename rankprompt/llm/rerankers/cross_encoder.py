@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.encoder_networks import Network, NetworkSettings, load_network
+from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.network_inputs import NetworkSettings
 from rankprompt.llm.rerankers.classifier_files import check_classifier
 from rankprompt.llm.rerankers.names import find_weights
 from rankprompt.llm.rerankers.scores import read_scores

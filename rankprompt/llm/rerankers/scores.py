@@ -24,7 +24,8 @@ def read_scores(logits: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.fl
     if logits.ndim != 2 or logits.shape[1] not in (1, 2):
         had = f"has {logits.shape[1]} labels" if logits.ndim == 2 else "is no classifier"
         raise ModelError(
-            f"{name} {had}; a cross-encoder has one label or two, of which the second means relevant"
+            f"{name} {had}; a cross-encoder has one label or two, of which the second means "
+            "relevant"
         )
     scores: npt.NDArray[np.float32] = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
     return scores

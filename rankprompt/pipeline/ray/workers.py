@@ -284,12 +284,11 @@ class Workers:
 
 def _with_absolute_model(job: RerankJob) -> RerankJob:
     """A job whose model's path holds in another working directory."""
-    prefix, path = split_prefix(job.model)[0], expand(split_prefix(job.model)[1])
-    if not path.exists():
-        return job
-    name = f"{prefix}{path.resolve()}"
-    model = replace(job.config.model, name=name)
-    return replace(job, model=name, config=replace(job.config, model=model))
+    prefix, source = split_prefix(job.model)
+    path = expand(source)
+    name = f"{prefix}{path.resolve()}" if path.exists() else job.model
+    config = replace(job.config, model=replace(job.config.model, name=name))
+    return replace(job, model=name, config=config)
 
 
 def _distinct(candidates: Iterable[Candidates]) -> Iterator[Candidates]:
