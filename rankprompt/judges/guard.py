@@ -238,7 +238,7 @@ class AnswerGuard:
         ((score, number),) = self.scores.items()
         return (
             f"all {number:,} scores are equal ({score:.6g}), so they rank nothing: the model may "
-            "lack weights, or not see the passages; check it, or try another `prompt` or model"
+            "lack weights, or not see the passages; check it, or try another `model` or `prompt`"
         )
 
     def _describe_ties(self) -> str:

@@ -27,7 +27,7 @@ def hub_folder(name: str, *, code: bool = False) -> Path:
     """
     try:
         from huggingface_hub import errors, snapshot_download
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ModuleNotFoundError:
         line = PIP_LINES.get("local", "pip install 'rankprompt[local]'")
         raise ModelError(f"model {name!r}: models of the hub need: {line}") from None
