@@ -267,8 +267,7 @@ def test_a_cross_encoder_on_workers_makes_the_run_of_one_machine(
         near = rerank_locally(build_candidates(), cached, job, AnswerGuard(), lambda _: None)
     with Journals(tmp_path) as journal:
         far = rerank_on_cluster(build_candidates(), WorkerConfig(job), journal, TWO)
-    assert far.rankings == near.rankings
-    assert far.totals.asked == near.asked > 0
+    assert (far.rankings, far.totals.asked) == (near.rankings, near.asked)
     assert stored(tmp_path / "far.journal").keys() == stored(tmp_path / "near.journal").keys()
 
 

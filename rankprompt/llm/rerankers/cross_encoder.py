@@ -104,7 +104,25 @@ class CrossEncoderModel:
                 f"a query and a passage of {longest} tokens do not fit into the "
                 f"{self.context_length} of {self.name}"
             )
-        odds = [math.nan] * len(requests)
+        try:
+            return self._score(encoded)
+        except RuntimeError as error:
+            if "memory" not in str(error):
+                raise
+        # Outside the handler, because the traceback would keep the failed batch's memory.
+        if len(requests) == 1:
+            raise ModelError(
+                f"{self.name} has no memory for a single passage; lower `passage_tokens`"
+            )
+        self._batch_tokens = max(1, self._batch_tokens // 2)
+        log.warning("out of memory; continuing with %d tokens a batch", self._batch_tokens)
+        middle = len(requests) // 2
+        first, usage = self.answer(requests[:middle])
+        second, more = self.answer(requests[middle:])
+        return first + second, Usage(*map(sum, zip(usage, more, strict=True)))
+
+    def _score(self, encoded: "Sequence[Encoding]") -> tuple[list[Answer], Usage]:
+        odds = [math.nan] * len(encoded)
         tokens = padding = 0
         for indices, logits, mask in self._network.run(encoded, batch=len(encoded)):
             tokens += int(mask.sum())
@@ -158,6 +176,12 @@ class CrossEncoderModel:
         return self._queries[query]
 
 
+def _joins_texts(network: Network) -> bool:
+    """Whether the tokenizer puts no special token between two texts, as BERT's and most do."""
+    owners = network.tokenizer.encode("a", "b").sequence_ids
+    return {0, 1} <= {*owners} and None not in owners[owners.index(0) : owners.index(1)]
+
+
 def load(
     name: str,
     *,
@@ -191,6 +215,12 @@ def load(
         weights.folder, "classifier", settings=settings, truncates=False, lazy=True
     )
     check_classifier(network.folder, shown)
+    if _joins_texts(network):
+        log.warning(
+            "%s reads a passage right after the query, with nothing between them: if it was trained "
+            "with a prompt, its scores mean little; name the language model and its prompt instead",
+            shown,
+        )
     if weights.description:
         log.info("%s: %s", shown, weights.description)
     model = CrossEncoderModel(

@@ -3,6 +3,7 @@
 import logging
 import math
 import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm import load_model
 from rankprompt.llm.base import Request
+from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.rerankers.cross_encoder import CrossEncoderModel
 from tests.llm import tiny
 from tests.llm.rerankers.classifiers import (
     ARCHITECTURES,
     change,
+    classifier,
     save_classifier,
     save_modular,
     save_onnx,
@@ -177,6 +181,45 @@ def test_scores_that_are_no_finite_numbers_are_not_numbers(tmp_path: Path) -> No
         broken.classifier.bias.data.fill_(value)
         broken.save_pretrained(folder)
         assert all(map(math.isnan, ask(load_model(str(folder)))))
+
+
+class SmallMemory:
+    """A network that has memory for some texts at a time."""
+
+    def __init__(self, network: Network, texts: int) -> None:
+        self._network, self.texts = network, texts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def run(self, encoded: Sequence[Any], *, batch: int | None = None) -> Iterator[Any]:
+        if len(encoded) > self.texts:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self._network.run(encoded, batch=batch)
+
+
+def test_a_batch_that_is_too_large_for_the_memory_is_halved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = save_classifier(tmp_path)
+    network: Any = SmallMemory(load_network(folder, "classifier", truncates=False), 3)
+    model = CrossEncoderModel(network, name="small")
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        assert ask(model) == pytest.approx(ask(load_model(str(folder))), abs=1e-5)
+    assert caplog.records[0].message == "out of memory; continuing with 2048 tokens a batch"
+    network.texts = 0
+    with pytest.raises(ModelError, match="no memory for a single passage; lower `passage_tokens`"):
+        ask(model)
+
+
+def test_texts_with_nothing_between_them_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        load_model(str(save_classifier(tmp_path / "right", "qwen3")))
+        assert not caplog.records
+        load_model(str(tiny.save(tmp_path / "joined", classifier("qwen3"))))
+    assert "a passage right after the query, with nothing between them" in caplog.text
 
 
 def test_settings_that_an_onnx_model_cannot_heed_are_refused(tmp_path: Path) -> None:
