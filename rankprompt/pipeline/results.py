@@ -1,8 +1,8 @@
 """What reranking some queries gave: rankings, counts, and what the answers say about the judge."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,8 +10,11 @@ from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
 from rankprompt.llm.base import LanguageModel
 from rankprompt.rankers.reranking import Reranked
+from rankprompt.types import Candidates
 
-__all__ = ["BlockResult", "ModelCard", "Totals", "judged_by", "model_card"]
+__all__ = [
+    "BlockResult", "ModelCard", "Totals", "join_stage_results", "judged_by", "model_card",
+]  # fmt: skip
 
 
 class ModelCard(NamedTuple):
@@ -93,6 +96,10 @@ class Totals:
         self.escaped += result.escaped
         self.tally.update(result.tally)
 
+    def as_result(self, rankings: dict[str, list[str]]) -> BlockResult:
+        """The result of all these queries together, with their rankings."""
+        return BlockResult(rankings, **{one.name: getattr(self, one.name) for one in fields(self)})
+
     @property
     def diagnostics(self) -> dict[str, float | int | None]:
         """What the answers say about the judge."""
@@ -113,4 +120,26 @@ def judged_by(judge: LanguageModelJudge | Oracle, ranked: Reranked) -> BlockResu
         truncated=len(judge.truncated),
         escaped=len(judge.escaped),
         tally=tally,
+    )
+
+
+def join_stage_results(
+    results: Sequence[BlockResult], reranked: Sequence[Candidates]
+) -> BlockResult:
+    """Joins what the stages gave for a block of queries.
+
+    Args:
+        results: of each stage, over the same queries.
+        reranked: the queries with all their documents, as the last stage left them.
+
+    Returns:
+        The last rankings, with the counts of all stages added up. Rounds are added up, too: a
+        stage waits for the stage before.
+    """
+    totals = Totals()
+    for result in results:
+        totals.add(result)
+    totals.rounds = sum(result.rounds for result in results)
+    return totals.as_result(
+        {query.query.id: [document.id for document in query.documents] for query in reranked}
     )
