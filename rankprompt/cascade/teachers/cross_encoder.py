@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from rankprompt.cascade.teachers.base import TeacherConfig
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import InputError
 from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.rerankers.scores import read_scores
 
 __all__ = ["QUERY_TOKENS", "CrossEncoder", "load", "load_cross_encoder"]
 
@@ -54,12 +55,7 @@ class CrossEncoder:
         scores = np.zeros(len(pairs))
         for indices, logits, mask in self._network.run(encoded):
             self.tokens += int(mask.sum())
-            if logits.ndim != 2 or logits.shape[1] not in (1, 2):
-                raise ModelError(
-                    f"{self._network.folder}: a cross-encoder has one label or two; its output "
-                    f"has the shape {logits.shape}"
-                )
-            scores[indices] = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
+            scores[indices] = read_scores(logits, str(self._network.folder))
         return list(scores.tolist())
 
     def cuts(self, query: str) -> bool:
