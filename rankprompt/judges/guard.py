@@ -79,8 +79,8 @@ class AnswerGuard:
 
     A run stops where its first 32 answers are unreadable, or more than nine in ten of any 200; or
     where the two orders of its first 32 pairs do not agree, or of more than 19 in 20 of any 200
-    pairs; or where its first 200 scores of single passages are equal, or all of at least 32. A
-    short run is checked at its end.
+    pairs; or where its first 200 scores of single passages are equal, or all of at least 32 (or the
+    differences of two, in pairs). A short run is checked at its end.
 
     Args:
         keep_going: warn in place of stopping.
@@ -92,8 +92,8 @@ class AnswerGuard:
         counts: the numbers of "answers", of "unreadable" answers, of "pairs" asked in both orders
             and of "ties" among them; and of unreadable answers by cause.
         refused: the numbers of refused answers by (query id, document id).
-        scores: the numbers of scores of single passages, by score; no more are counted as soon as
-            there are two that differ.
+        scores: the numbers of scores of single passages, or of pairs by them, by score; no more are
+            counted as soon as there are two that differ.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class AnswerGuard:
             self._stop("ties", self._describe_ties())
 
     def add_score(self, score: float) -> None:
-        """Counts the score of a single passage.
+        """Counts the score of a single passage, or a preference that two such scores give.
 
         Raises:
             ModelError: all scores are equal, and there are too many for chance.

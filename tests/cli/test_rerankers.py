@@ -117,6 +117,8 @@ def test_equal_scores_are_told(
     ran = command(*collection.rerank("--quiet", model=folder))
     refused(ran, "all 40 scores are equal.*so they rank nothing.*--keep-going")
     assert command(*collection.rerank("--quiet", "--keep-going", model=folder)).code == 0
+    ran = command(*collection.rerank("--quiet", model=folder, method="heapsort"))
+    refused(ran, r"scores are equal \(0\.5\).*so they rank nothing")
 
 
 @pytest.mark.model

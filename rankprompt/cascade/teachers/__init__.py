@@ -35,8 +35,13 @@ def _existing_folder(name: str) -> Path:
     return folder
 
 
+def _named_folder(name: str) -> Path:
+    return find_weights(name.partition(":")[2]).folder
+
+
 TEACHERS: Mapping[str, TeacherEntry] = {
     MINILM: TeacherEntry("cross_encoder:load", folder=lambda name: find_weights(name).folder),
+    "cross-encoder:MODEL": TeacherEntry("cross_encoder:load", folder=_named_folder),
     "DIR": TeacherEntry("cross_encoder:load", folder=_existing_folder),
     "llm:MODEL": TeacherEntry("language_model:load"),
 }
@@ -53,9 +58,16 @@ def load_teacher(
     """Loads a teacher by name.
 
     Args:
+<<<<<<< HEAD
         name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model, named as
             for ``load_model``, that is asked about one window at a time.
         prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file.
+=======
+        name: ``MINILM``; the folder of a cross-encoder; "cross-encoder:MODEL" with a hub id; or
+            "llm:MODEL", a language model, named as for ``load_model``, that is asked about one
+            window at a time.
+        prompt: The name or file of a language model's prompt, of kind "grades" or "likelihood".
+>>>>>>> crossenc
         model: The language model behind its journal and budget; None loads it and keeps its
             answers in memory.
         guard: Stops where a language model's answers cannot be read; None for one of its own.

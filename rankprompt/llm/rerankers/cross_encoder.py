@@ -218,8 +218,8 @@ def load(
     if _joins_texts(network):
         log.warning(
             "%s reads a passage right after the query, with nothing between them: if it was "
-            "trained with a prompt, its scores mean little; name the language model and its "
-            "prompt instead",
+            "trained with a prompt, its scores mean little; name the language model and its prompt "
+            "instead",
             shown,
         )
     if weights.description:
