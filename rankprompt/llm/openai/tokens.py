@@ -168,7 +168,8 @@ class FolderTokenizer:
         """Counts a request's tokens, as for a local model."""
         del longest
         if request.passage is not None:
-            return len(self._tokenizer(request.prompt, request.passage).input_ids)
+            # As lists, because an empty passage by itself would count as none.
+            return len(self._tokenizer([request.prompt], [request.passage]).input_ids[0])
         from rankprompt.llm.local.encoding import encode
 
         encoded = encode(self._tokenizer, request)

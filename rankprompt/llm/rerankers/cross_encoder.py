@@ -7,6 +7,7 @@ import numpy as np
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.longest_prefix import longest_prefix
 from rankprompt.llm.rerankers.names import MINILM, find_reranker
 
 __all__ = ["CrossEncoderModel", "load"]
@@ -68,9 +69,12 @@ class CrossEncoderModel:
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        encoding = self._network.tokenizer.encode(text, add_special_tokens=False)
-        offsets = [*encoding.offsets, *(o for more in encoding.overflowing for o in more.offsets)]
-        return text if len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
+
+        def fits(end: int) -> bool:
+            encoding = self._network.tokenizer.encode(text[:end], add_special_tokens=False)
+            return len(encoding.ids) + sum(len(more.ids) for more in encoding.overflowing) <= tokens
+
+        return text if fits(len(text)) else longest_prefix(text, fits)
 
     def escape(self, text: str) -> str:
         """Returns the text: the tokenizer's encoding of pairs keeps texts apart."""
