@@ -21,7 +21,6 @@ from rankprompt.pipeline.config_option import option
 
 __all__ = [
     "ORACLE",
-    "RERANKER",
     "SERVER",
     "BudgetConfig",
     "CascadeConfig",
@@ -37,7 +36,6 @@ __all__ = [
 
 ORACLE = "oracle:"
 SERVER = "openai:"
-RERANKER = "rerank:"
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class ModelConfig:
         "for a reranker behind one, or oracle:QRELS.trec to judge by relevance grades without a "
         "model.",
         flag="model",
-        suggestions=lambda: (EMBEDDED, SERVER, RERANKER, ORACLE),
+        suggestions=lambda: (EMBEDDED, SERVER, "rerank:", ORACLE),
     )
     dtype: str = option(
         "auto",

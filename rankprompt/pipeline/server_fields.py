@@ -6,8 +6,9 @@ from dataclasses import replace
 from rankprompt.errors import InputError
 from rankprompt.llm import AsyncLanguageModel, load_server
 from rankprompt.llm.openai.settings import ServerSettings, parse_extra_body, parse_headers
+from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.llm.rerankers.server_forms import FORMS
-from rankprompt.pipeline.config import RERANKER, SERVER, ModelConfig, RerankConfig
+from rankprompt.pipeline.config import ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.job import RerankJob
 
@@ -29,6 +30,9 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
     Raises:
         InputError: a field that cannot work; no message shows a header's value.
     """
+    prefix = config.model.name.partition(":")[0]
+    if model is not None and prefix in BACK_ENDS and BACK_ENDS[prefix].reranker:
+        _check_reranker(config.model)
     if model is None:
         for name, value, default, _ in iterate_options(config):
             if name in SERVER_FIELDS and value != default:
@@ -36,19 +40,11 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
         if config.model.thinking == "on":
             raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
         return config
-    reranks = config.model.name.startswith(RERANKER)
-    kind, base_url = f"{RERANKER if reranks else SERVER}MODEL", config.model.base_url
-    if reranks and (config.model.thinking != "auto" or config.model.reasoning_effort):
-        raise InputError(
-            f"`thinking` and `reasoning_effort` play no part in `model` {kind}: a reranker scores"
-        )
-    if not base_url and not reranks:
-        base_url = os.environ.get("OPENAI_BASE_URL")
+    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
     if not base_url:
-        where = f": {FORMS}" if reranks else " (or OPENAI_BASE_URL)"
-        raise InputError(f"`model` {kind} needs `base_url`{where}")
-    if not model.removeprefix(RERANKER if reranks else ""):
-        raise InputError(f"`model` {kind} needs the model's name at the server")
+        raise InputError("`model` openai:MODEL needs `base_url` (or OPENAI_BASE_URL)")
+    if not model:
+        raise InputError("`model` openai:MODEL needs the model's name at the server")
     if config.model.model_id is not None and not config.model.model_id.strip():
         raise InputError("`model_id` is empty")
     _settings(config.model)
@@ -64,6 +60,19 @@ def connect(job: RerankJob) -> AsyncLanguageModel:
         tokenizer=model.tokenizer,
         settings=_settings(model),
     )
+
+
+def _check_reranker(model: ModelConfig) -> None:
+    prefix, _, name = model.name.partition(":")
+    if not name:
+        raise InputError(f"`model` {prefix}:MODEL needs the model's name at the server")
+    if model.thinking != "auto" or model.reasoning_effort:
+        raise InputError(
+            f"`thinking` and `reasoning_effort` play no part in `model` {model.name}: a reranker "
+            "only scores"
+        )
+    if not model.base_url:
+        raise InputError(f"`model` {model.name} needs `base_url`: {FORMS}")
 
 
 def _settings(model: ModelConfig) -> ServerSettings:

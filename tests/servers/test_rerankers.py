@@ -193,10 +193,13 @@ def test_a_wrong_path_names_the_forms(config: RerankConfig, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"base_url": None}, "`model` rerank:MODEL needs `base_url`: the base URL ends in /v1"),
-        ({"model": "rerank:"}, "needs the model's name"),
-        ({"thinking": "off"}, "`thinking` and `reasoning_effort` play no part"),
-        ({"reasoning_effort": "low"}, "`thinking` and `reasoning_effort` play no part"),
+        ({"base_url": None}, "`model` rerank:m needs `base_url`: the base URL ends in /v1"),
+        ({"model": "rerank:"}, "`model` rerank:MODEL needs the model's name"),
+        ({"thinking": "off"}, "`thinking` and `reasoning_effort` play no part in `model` rerank:m"),
+        (
+            {"reasoning_effort": "low"},
+            "`thinking` and `reasoning_effort` play no part in `model` rerank:m",
+        ),
         ({"mode": "generation"}, "`mode` generation needs a prompt whose answer is written"),
         ({"prompt": "prp"}, "`prompt` prp plays no part: `model` rerank:m is a reranker"),
         ({"method": "listwise"}, "`method` listwise asks"),

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -84,13 +84,16 @@ def parse_address(base_url: str) -> Address:
     return Address(base, parts.query)
 
 
-def read_key(address: Address) -> tuple[str | None, str]:
-    """The environment variable that holds a server's key, and the key; None and "" without one.
+def read_key(names: Sequence[str] = KEYS) -> tuple[str | None, str]:
+    """The environment variable that holds a key, and the key; None and "" without one.
+
+    Args:
+        names: of the variables that count, as in ``Address.keys``.
 
     Raises:
         ModelError: the key holds characters that no key has.
     """
-    source = next((name for name in address.keys if os.environ.get(name)), None)
+    source = next((name for name in names if os.environ.get(name)), None)
     key = os.environ[source].strip() if source else ""
     if not re.fullmatch(r"[!-~]*", key):
         raise ModelError(f"the key in {source} holds characters that no key has")

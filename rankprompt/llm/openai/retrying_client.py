@@ -94,7 +94,7 @@ class RetryingClient:
         self.base_url = self.address.base
         self._timeout, self._retries, self._pause = timeout, retries, pause
         self._check, self._list_name = check, list_name
-        self.key_source, key = read_key(self.address)
+        self.key_source, key = read_key(self.address.keys)
         self._headers = call_headers(self.address, key, headers)
         # A header may hold a scheme before the key, as in "Bearer KEY".
         values = {
