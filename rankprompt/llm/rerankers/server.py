@@ -77,9 +77,10 @@ class RerankServer:
         self._model_id, extra = settings.model_id, dict(settings.extra_body)
         if own := sorted(_OWN_FIELDS & extra.keys()):
             raise InputError(f"`extra_body` must not hold {own[0]}: rankprompt writes that itself")
-        self._log_odds = extra.get(_RAW, form.log_odds)
-        if not isinstance(self._log_odds, bool):
+        raw = extra.get(_RAW, form.log_odds)
+        if not isinstance(raw, bool):
             raise InputError(f"`extra_body` {_RAW} must be true or false")
+        self._log_odds: bool = raw
         self._extra = {
             field: value for field, value in extra.items() if field != _RAW or _RAW in form.more
         }
