@@ -80,7 +80,7 @@ class RerankServer:
         raw = extra.get(_RAW, form.log_odds)
         if not isinstance(raw, bool):
             raise InputError(f"`extra_body` {_RAW} must be true or false")
-        self._log_odds = raw
+        self._log_odds: bool = raw
         self._extra = {
             field: value for field, value in extra.items() if field != _RAW or _RAW in form.more
         }
