@@ -52,7 +52,7 @@ PIP_LINES: Mapping[str, str] = {
 
 EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "torch": ("a model on this machine", "local"),
-    "transformers": ("a model on this machine", "local"),
+    "transformers": ("a model or tokenizer on this machine", "local"),
     "accelerate": ("a model on this machine", "local"),
     "gguf": ("a model on this machine", "local"),
     "safetensors": ("a model on this machine", "local"),

@@ -116,8 +116,8 @@ class ModelConfig:
     )
     base_url: str | None = option(
         None,
-        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
-        "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
+        "reranker's. Its key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(

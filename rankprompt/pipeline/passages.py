@@ -2,14 +2,21 @@
 
 from rankprompt.cascade import Cascade, WindowConfig, load_student
 from rankprompt.cascade.teachers import teacher_offsets
+from rankprompt.llm.registry import is_reranker
+from rankprompt.llm.rerankers.cross_encoder import CrossEncoderModel
 from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
+from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = ["open_cascade"]
 
+_QUERY_TOKENS = 64  # room beside a passage that a reranker reads whole
+
 
 def open_cascade(job: RerankJob) -> Cascade | None:
     """Loads the student of a job's cascade; None where documents are shown whole.
+
+    A local reranker reads what fits into its context: only longer documents are cut.
 
     It is None where there are stages, too: each has a cascade of its own.
 
@@ -20,8 +27,14 @@ def open_cascade(job: RerankJob) -> Cascade | None:
     config = job.config.cascade
     if config.student is None or job.stages:
         return None
+    whole = 0
     if job.source == "teacher":
         offsets = teacher_offsets(job.model)
+    elif job.source == "local" and is_reranker(job.model):
+        # Its weights are loaded by the first question.
+        reranker = load_local(job)
+        assert isinstance(reranker, CrossEncoderModel)
+        offsets, whole = reranker.offsets, reranker.context_length - _QUERY_TOKENS
     elif job.source == "local":
         offsets = model_offsets(job.model)
     else:
@@ -31,5 +44,6 @@ def open_cascade(job: RerankJob) -> Cascade | None:
         offsets,
         keep=config.keep,
         windows=WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
-        passage_tokens=job.config.judge.passage_tokens,
+        passage_tokens=job.config.judge.passage_tokens or whole or None,
+        whole=whole,
     )

@@ -12,8 +12,9 @@ from rankprompt.cascade.teachers import (
 from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError
 from rankprompt.files.manifest import beside, check_paths
-from rankprompt.judges.registry import check_fit, default_method, default_prompt
+from rankprompt.judges.registry import check_fit, default_method, default_prompt, serves
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
+from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import is_reranker
 from rankprompt.pipeline.config import (
     JudgeConfig,
@@ -28,7 +29,7 @@ from rankprompt.pipeline.server_fields import check_server_fields
 from rankprompt.pipeline.stage_validation import validate_stages
 from rankprompt.pipeline.unused_options import source_of, unused_options
 from rankprompt.prompts.prompt import Prompt, load_prompt
-from rankprompt.rankers import method
+from rankprompt.rankers import METHODS, method
 from rankprompt.rankers.stages import split_stages
 from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
 
@@ -166,11 +167,19 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
     prompt = load_prompt(judge.prompt or default, judge.instruction)
     if (prompt.kind == "relevance") != is_reranker(config.model.name):
         raise InputError(
-            f"`prompt` {prompt.name} plays no part: `model` {config.model.name} is a reranker, "
-            "which reads a query and a passage by its own template"
+            f"`prompt` {prompt.name} is for language models, and `model` {config.model.name} is a "
+            "reranker, which has its own template: leave the prompt out, or name a language model, "
+            f"such as {EMBEDDED}"
             if is_reranker(config.model.name)
             else f"`prompt` {prompt.name} is for rerankers, and `model` {config.model.name} is "
             "none; a classifier from the hub is written cross-encoder:ID"
+        )
+    if name and prompt.kind == "relevance" and not serves(prompt, kind):
+        served = ", ".join(m for m, entry in METHODS.items() if serves(prompt, entry.question))
+        raise InputError(
+            f"`method` {name} asks {QUESTION_NOUNS[kind]}s, and `model` {config.model.name} is a "
+            f"reranker, which scores single passages: take `method` {served}, or name a language "
+            f"model, such as {EMBEDDED}"
         )
     if name:
         check_fit(prompt, name)

@@ -58,16 +58,10 @@ def load_teacher(
     """Loads a teacher by name.
 
     Args:
-<<<<<<< HEAD
-        name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model, named as
-            for ``load_model``, that is asked about one window at a time.
-        prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file.
-=======
         name: ``MINILM``; the folder of a cross-encoder; "cross-encoder:MODEL" with a hub id; or
             "llm:MODEL", a language model, named as for ``load_model``, that is asked about one
             window at a time.
-        prompt: The name or file of a language model's prompt, of kind "grades" or "likelihood".
->>>>>>> crossenc
+        prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file.
         model: The language model behind its journal and budget; None loads it and keeps its
             answers in memory.
         guard: Stops where a language model's answers cannot be read; None for one of its own.

@@ -133,12 +133,12 @@ class CrossEncoderModel:
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens, special tokens included."""
-        query = len(self._offsets(self._cut(request.prompt)))
-        return query + len(self._offsets(request.passage or "")) + self._frame
+        query = len(self.offsets(self._cut(request.prompt)))
+        return query + len(self.offsets(request.passage or "")) + self._frame
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        offsets = self._offsets(text)
+        offsets = self.offsets(text)
         if len(offsets) <= tokens:
             return text
         # Tokens of one character, which end at the same offset, are kept or left out together.
@@ -154,7 +154,8 @@ class CrossEncoderModel:
             [(self._cut(request.prompt), request.passage or "") for request in requests]
         )
 
-    def _offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Returns (start, end) of each token of a text, in characters, without special tokens."""
         offsets: list[tuple[int, int]] = self._tokenizer.encode(
             text, add_special_tokens=False
         ).offsets
