@@ -33,7 +33,8 @@ __all__ = [
     "read_calibration",
 ]
 
-METHODS = ("isotonic", "platt")
+_FITTERS = {"isotonic": fit_isotonic, "platt": fit_platt}
+METHODS = tuple(_FITTERS)
 """The methods of calibration."""
 
 LEAST_DOCUMENTS = 20
@@ -87,6 +88,11 @@ class Calibration:
         """The method, one of ``METHODS``."""
         return self.map.method
 
+    @property
+    def constant(self) -> bool:
+        """Whether all values have the same probability, so that they say nothing of relevance."""
+        return self.map(-math.inf) == self.map(math.inf)
+
     def __call__(self, values: Iterable[float]) -> list[float]:
         """The probabilities of relevance of documents by the model's own numbers.
 
@@ -134,26 +140,38 @@ def read_calibration(path: Path) -> Calibration:
         raise FormatError(path, None, str(error)) from error
 
 
-def judged_values(scores: Scores, qrels: Qrels, level: int = 1) -> list[JudgedValue]:
-    """Joins scores with judgements; documents without a value or without a grade are left out.
+def judged_values(
+    scores: Scores, qrels: Qrels, level: int = 1, *, unjudged_as_irrelevant: bool = False
+) -> list[JudgedValue]:
+    """Joins scores with judgements; documents without a value and queries without grades go out.
+
+    A grade below 0 means "not looked at", as for ``bpref``. Documents graded ``EXCLUDED`` go out.
 
     Args:
         scores: by query and document, as ``read_scores`` reads them.
-        qrels: grades by query and document; a document graded ``EXCLUDED`` is left out.
+        qrels: grades by query and document.
         level: the lowest grade that counts as relevant, 1 or more.
+        unjudged_as_irrelevant: whether documents without a grade count as not relevant; else they
+            go out.
 
     Returns:
         The judged documents in the order of the scores.
+
+    Raises:
+        InputError: the level is below 1.
     """
-    return [
-        JudgedValue(query, scored.score, scored.value, grade >= level)
-        for query, documents in scores.items()
-        if (grades := qrels.get(query))
-        for document, scored in documents.items()
-        if scored.value is not None
-        and (grade := grades.get(document)) is not None
-        and grade != EXCLUDED
-    ]
+    if level < 1:
+        raise InputError(f"give a `level` of 1 or more, not {level}")
+    judged = []
+    for query, documents in scores.items():
+        grades = qrels.get(query, {})
+        for document, scored in documents.items() if grades else ():
+            grade = grades.get(document, -1)
+            if scored.value is None or grade == EXCLUDED:
+                continue
+            if grade >= 0 or unjudged_as_irrelevant:
+                judged.append(JudgedValue(query, scored.score, scored.value, grade >= level))
+    return judged
 
 
 def fit_calibration(
@@ -209,8 +227,9 @@ def cross_validate(
         Probabilities in the order of the documents.
 
     Raises:
+        UnknownNameError: there is no such method.
         InputError: there is a single query, or the documents outside a fold are all relevant, or
-            none of them is.
+            none of them is, or a value is beyond 1e100.
     """
     queries = sorted({document.query for document in judged}, key=_digest)
     if len(queries) < 2:
@@ -228,14 +247,20 @@ def _digest(query: str) -> bytes:
 
 
 def _fit(judged: Sequence[JudgedValue], method: str) -> IsotonicMap | PlattMap:
-    if method not in METHODS:
+    if method not in _FITTERS:
         raise UnknownNameError("method of calibration", method, METHODS)
     relevant = sum(document.relevant for document in judged)
-    if relevant in (0, len(judged)):
-        which = "none is relevant" if relevant == 0 else "all are relevant"
-        raise InputError(f"of {len(judged)} judged documents {which}; a calibration needs both")
+    if relevant == 0:
+        raise InputError(
+            f"none of {len(judged)} judged documents is relevant; a calibration needs both"
+        )
+    if relevant == len(judged):
+        raise InputError(
+            f"all of {len(judged)} judged documents are relevant; a calibration needs both, see "
+            "`unjudged_as_irrelevant`"
+        )
     values = [document.value for document in judged]
     if not all(abs(value) <= LARGEST_VALUE for value in values):
         raise InputError(f"a value is beyond {LARGEST_VALUE:g}; no calibration is fitted on it")
     labels = [float(document.relevant) for document in judged]
-    return (fit_isotonic if method == "isotonic" else fit_platt)(values, labels)
+    return _FITTERS[method](values, labels)
