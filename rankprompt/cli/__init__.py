@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from rankprompt.cli.calibrate import calibrate
 from rankprompt.cli.cascade import cascade
 from rankprompt.cli.compare import compare
 from rankprompt.cli.console import set_up_logging
@@ -48,6 +49,7 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {
     evaluate: ("rankprompt evaluate --qrels qrels.trec bm25.trec better.trec",),
     compare: ("rankprompt compare --qrels qrels.trec --baseline bm25.trec better.trec",),
     report: ("rankprompt report --qrels qrels.trec bm25.trec better.trec --output report.html",),
+    calibrate: ("rankprompt calibrate scores.tsv --qrels qrels.trec --output calibration.json",),
     plan: (f"rankprompt plan {_FILES} --prompt prp --price-in 0.15",),
     export: ("rankprompt export --dataset beir:DIR --run bm25.trec --output requests.jsonl",),
     doctor: ("rankprompt doctor",),

@@ -1,0 +1,147 @@
+"""Reliability: do stated probabilities of relevance agree with the shares of relevant documents?
+
+The reliability diagram plots the share of relevant documents in a bin against the mean of their
+probabilities (Murphy and Winkler, Applied Statistics 26, 1977). The expected calibration error is
+the mean distance between the two (Naeini et al., AAAI 2015), here with bins of equal mass, which
+are less biased than bins of equal width (Nixon et al., "Measuring Calibration in Deep Learning",
+2019; Roelofs et al., AISTATS 2022). The Brier score is the mean squared error of the probabilities
+(Brier, Monthly Weather Review 78, 1950).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from rankprompt.eval.scoring import EXCLUDED
+from rankprompt.files import read_run
+from rankprompt.types import Qrels
+
+__all__ = ["BINS", "PROBABILITY", "Bin", "Reliability", "reliability", "run_reliability"]
+
+BINS = 10
+"""The number of bins, of about equal numbers of documents."""
+
+PROBABILITY = "probability of relevance"
+"""What the manifest of a run whose scores are probabilities gives as their meaning."""
+
+
+class Bin(NamedTuple):
+    """A bin of documents of neighbouring probabilities.
+
+    Attributes:
+        low: the lowest probability in it.
+        high: the highest.
+        mean: the mean probability.
+        share: the share of its documents that are relevant.
+        documents: their number.
+    """
+
+    low: float
+    high: float
+    mean: float
+    share: float
+    documents: int
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far probabilities of relevance agree with judgements; lower is better for both numbers.
+
+    Attributes:
+        bins: by rising probability; at most ``BINS``, fewer where probabilities are equal.
+        expected_calibration_error: the mean, over all documents, of the distance between the mean
+            probability of the document's bin and its share of relevant documents.
+        brier: the mean squared difference between the probability and 1 for a relevant document, 0
+            for another.
+    """
+
+    bins: tuple[Bin, ...]
+    expected_calibration_error: float
+    brier: float
+
+    @property
+    def documents(self) -> int:
+        """The number of documents."""
+        return sum(one.documents for one in self.bins)
+
+
+def reliability(probabilities: Sequence[float], relevant: Sequence[bool]) -> Reliability:
+    """Measures the reliability of probabilities.
+
+    Documents are sorted by probability and cut into ``BINS`` bins at their quantiles. Documents of
+    equal probability stay in one bin, so the result does not depend on the order given.
+
+    >>> reliability([0.2, 0.8], [False, True]).brier
+    0.04
+
+    Args:
+        probabilities: of documents, each from 0 to 1.
+        relevant: whether each of them is relevant, in the same order.
+
+    Raises:
+        ValueError: there is no document, or a probability is not from 0 to 1.
+    """
+    if not probabilities or not all(0 <= value <= 1 for value in probabilities):
+        raise ValueError("expected documents with probabilities from 0 to 1")
+    pairs = sorted(zip(probabilities, relevant, strict=True))
+    grouped: dict[int, list[tuple[float, bool]]] = {}
+    place = 0
+    for _, equal in groupby(pairs, key=lambda pair: pair[0]):
+        members = list(equal)
+        # The bin is that of the group's middle.
+        middle = place + (len(members) - 1) / 2
+        grouped.setdefault(int(middle * BINS / len(pairs)), []).extend(members)
+        place += len(members)
+    bins = tuple(_bin(members) for members in grouped.values())
+    return Reliability(
+        bins=bins,
+        expected_calibration_error=math.fsum(
+            one.documents / len(pairs) * abs(one.mean - one.share) for one in bins
+        ),
+        brier=math.fsum((value - label) ** 2 for value, label in pairs) / len(pairs),
+    )
+
+
+def run_reliability(
+    run: Path, manifest: Mapping[str, object] | None, qrels: Qrels, level: int
+) -> Reliability | None:
+    """Measures the reliability of a run's scores on its judged documents.
+
+    Args:
+        run: the run's file.
+        manifest: that of the run; None where there is none.
+        qrels: grades by query and document; grades below 0 mean "not looked at".
+        level: the lowest grade that counts as relevant.
+
+    Returns:
+        None where the manifest does not say that the scores are probabilities of relevance, or a
+        score is not from 0 to 1, or no document is judged.
+
+    Raises:
+        InputError: the run cannot be read.
+    """
+    scores = (manifest or {}).get("scores")
+    if not isinstance(scores, dict) or scores.get("meaning") != PROBABILITY:
+        return None
+    found = [
+        (score, grade)
+        for query, documents in read_run(run).items()
+        for document, score in documents.items()
+        if (grade := qrels.get(query, {}).get(document, EXCLUDED)) >= 0
+    ]
+    if not found or not all(0 <= score <= 1 for score, _ in found):
+        return None
+    return reliability([score for score, _ in found], [grade >= level for _, grade in found])
+
+
+def _bin(members: Sequence[tuple[float, bool]]) -> Bin:
+    return Bin(
+        low=members[0][0],
+        high=members[-1][0],
+        mean=math.fsum(value for value, _ in members) / len(members),
+        share=sum(label for _, label in members) / len(members),
+        documents=len(members),
+    )
