@@ -12,6 +12,7 @@ from rankprompt.cascade.teachers import (
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.eval.calibration import read_calibration
 from rankprompt.files.home import expand
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
@@ -66,8 +67,11 @@ def validate(config: RerankConfig) -> RerankJob:
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     job = _validate_cascade(config) if config.ranker.method == CASCADE else _validate(config)
     oracle = job.qrels if job.source == "oracle" else None
-    inputs = [data.run, data.queries, data.docs, oracle]
-    check_paths(config.output.run, job.config.output.journal, inputs)
+    output = job.config.output
+    inputs = [data.run, data.queries, data.docs, oracle, output.calibration]
+    check_paths(config.output.run, output.journal, inputs, output.scores)
+    if output.calibration:
+        return replace(job, calibration=read_calibration(output.calibration))
     return job
 
 
