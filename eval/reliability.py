@@ -74,8 +74,8 @@ def reliability(probabilities: Sequence[float], relevant: Sequence[bool]) -> Rel
     Documents are sorted by probability and cut into ``BINS`` bins at their quantiles. Documents of
     equal probability stay in one bin, so the result does not depend on the order given.
 
-    >>> reliability([0.2, 0.8], [False, True]).brier
-    0.04
+    >>> reliability([0.25, 0.75], [False, True]).brier
+    0.0625
 
     Args:
         probabilities: of documents, each from 0 to 1.
