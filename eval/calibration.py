@@ -7,7 +7,7 @@ Niculescu-Mizil and Caruana, "Predicting Good Probabilities With Supervised Lear
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -33,7 +33,9 @@ __all__ = [
     "read_calibration",
 ]
 
-_FITTERS = {"isotonic": fit_isotonic, "platt": fit_platt}
+_Fit: TypeAlias = Callable[[Sequence[float], Sequence[float]], IsotonicMap | PlattMap]
+
+_FITTERS: Mapping[str, _Fit] = {"isotonic": fit_isotonic, "platt": fit_platt}
 METHODS = tuple(_FITTERS)
 """The methods of calibration."""
 

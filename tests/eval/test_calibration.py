@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,10 +95,10 @@ def test_the_file_holds_the_whole_calibration(method: str, tmp_path: Path) -> No
     ],
 )
 def test_a_damaged_or_foreign_file_is_told(
-    change: Callable[[dict[str, object]], object], problem: str, tmp_path: Path
+    change: Callable[[dict[str, Any]], object], problem: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "calibration.json"
-    content = {
+    content: dict[str, Any] = {
         "form": "rankprompt calibration 1", "model": None, "level": 1, "queries": 2,
         "documents": 30, "relevant": 9,
         "map": {"method": "isotonic", "values": [0, 1.5], "probabilities": [0, 0.5]},
