@@ -18,6 +18,7 @@ from rankprompt.eval.calibration import (
     cross_validate,
     fit_calibration,
     judged_values,
+    model_of,
     read_calibration,
 )
 from rankprompt.eval.reliability import reliability
@@ -58,6 +59,22 @@ def test_documents_are_joined_with_their_grades() -> None:
     assert [one.relevant for one in judged_values(scores, qrels)] == [True, True]
     with pytest.raises(InputError, match="`level` of 1 or more, not 0"):
         judged_values(scores, qrels, 0)
+
+
+def test_the_model_is_known_by_the_manifest_written_with_the_scores(tmp_path: Path) -> None:
+    scores, manifest = tmp_path / "better.tsv", tmp_path / "better.json"
+    assert model_of(scores) is None
+    for content, model in (
+        ({"config": {"output": {"scores": "out/better.tsv"}}, "model": {"name": "m"}}, "m"),
+        ({"config": {"output": {"scores": "other.tsv"}}, "model": {"name": "m"}}, None),
+        ({"config": {"output": {"scores": "better.tsv"}}, "model": {"name": 3}}, None),
+        ({"config": [], "model": {"name": "m"}}, None),
+        (["config"], None),
+    ):
+        manifest.write_text(json.dumps(content))
+        assert model_of(scores) == model
+    manifest.write_text("{")
+    assert model_of(scores) is None
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -58,6 +58,15 @@ def test_values_that_do_not_rise_with_relevance_have_one_probability(
     assert fitted(-math.inf) == fitted(math.inf) == pytest.approx(0.5, abs=1e-6)
 
 
+def test_infinite_values_do_not_flatten_the_others() -> None:
+    values, labels = drawn(500, 0.8, -1)
+    fitted = fit_platt(values, labels)
+    least = min(range(500), key=lambda place: values[place])
+    again = fit_platt([v if n != least else -LARGEST_VALUE for n, v in enumerate(values)], labels)
+    assert again.slope == pytest.approx(fitted.slope, rel=0.02)
+    assert again(-LARGEST_VALUE) < 1e-12
+
+
 SIZES = st.floats(-LARGEST_VALUE, LARGEST_VALUE)
 
 

@@ -65,10 +65,18 @@ def test_a_run_counts_with_its_judged_documents(tmp_path: Path) -> None:
     run = tmp_path / "run.trec"
     run.write_text("q Q0 a 1 0.9 t\nq Q0 b 2 0.4 t\nq Q0 c 3 0.2 t\nx Q0 a 1 0.5 t\n")
     qrels = {"q": {"a": 2, "b": 1, "c": -1, "z": 3}}
-    manifest = {"scores": {"meaning": PROBABILITY}}
+    manifest: dict[str, dict[str, object]] = {"scores": {"meaning": PROBABILITY}}
     found = run_reliability(run, manifest, qrels, 2)
     assert found is not None
-    assert found == reliability([0.9, 0.4], [True, False])
+    assert found == reliability([0.9, 0.4], [True, False], level=2)
+    calibrated = {"scores": {"meaning": PROBABILITY, "calibration": {"level": 2}}}
+    assert run_reliability(run, calibrated, qrels, 1) == found
+    damaged: object
+    for damaged in (None, [], {"level": "2"}, {"level": -3}):
+        manifest["scores"]["calibration"] = damaged
+        one = run_reliability(run, manifest, qrels, 1)
+        assert one is not None
+        assert one.level == 1
     for other in (None, {}, {"scores": 3}, {"scores": {"meaning": "expected share"}}):
         assert run_reliability(run, other, qrels, 1) is None
     assert run_reliability(run, manifest, {"y": {"a": 1}}, 1) is None

@@ -55,18 +55,19 @@ def test_a_run_of_probabilities_has_a_diagram_and_its_bins(
     expected = reliability(
         [SCORES[query][document] for query, of in QRELS.items() for document in of],
         [grade >= level for of in QRELS.values() for grade in of.values()],
+        level=level,
     )
     (run,) = report.probabilistic.values()
     assert run.reliability == expected
 
     page = format_page(report)
     assert "Are the scores probabilities?" in page
-    assert f"relevant from grade {level} on" in page
     error = f"{expected.expected_calibration_error:.3f}"
     assert f"<strong><bdi>probable</bdi></strong>: expected calibration error {error}" in page
     assert '<title id="reliability-3-title">probable: share of relevant documents' in page
     assert f'<desc id="reliability-3-desc">Expected calibration error {error}' in page
-    assert page.count("<caption>40 documents with a grade, by their score.</caption>") == 1
+    caption = f"40 documents with a grade, by their score; relevant from grade {level} on."
+    assert page.count(f"<caption>{caption}</caption>") == 1
 
     written = write_report(report, tmp_path / "report.html", tmp_path / "files")
     names = {path.name for path in written}
@@ -76,7 +77,6 @@ def test_a_run_of_probabilities_has_a_diagram_and_its_bins(
     assert [int(row["documents"]) for row in rows] == [one.documents for one in expected.bins]
     assert {row["run"] for row in rows} == {"probable"}
     data = json.loads((tmp_path / "files" / "report.json").read_text("utf-8"))
-    assert data["level"] == level
     assert ["reliability" in one for one in data["runs"]] == [False, False, True]
     # A second report takes the place of the first one, whose files it knows.
     write_report(build(tmp_path, "graded"), tmp_path / "report.html", tmp_path / "files")
@@ -91,7 +91,6 @@ def test_without_such_a_run_the_page_and_the_files_say_nothing_of_it(tmp_path: P
     assert report.probabilistic == {}
     assert "probabilities?" not in format_page(report)
     data = json.loads(json.dumps(report.as_data()))
-    assert "level" not in data
     assert not any("reliability" in run for run in data["runs"])
     names = {path.name for path in write_report(report, tmp_path / "r.html", tmp_path / "files")}
     assert not any("reliability" in name for name in names)
