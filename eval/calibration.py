@@ -7,7 +7,7 @@ Niculescu-Mizil and Caruana, "Predicting Good Probabilities With Supervised Lear
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +19,7 @@ from rankprompt.eval.platt import PlattMap, fit_platt
 from rankprompt.eval.scoring import EXCLUDED
 from rankprompt.files import write_atomically
 from rankprompt.files.json_schema import parse_as, parse_json, read_text
+from rankprompt.files.manifest import beside
 from rankprompt.files.scores_file import ScoredDocument
 from rankprompt.types import Qrels
 
@@ -30,10 +31,13 @@ __all__ = [
     "cross_validate",
     "fit_calibration",
     "judged_values",
+    "model_of",
     "read_calibration",
 ]
 
-_FITTERS = {"isotonic": fit_isotonic, "platt": fit_platt}
+_Fit: TypeAlias = Callable[[Sequence[float], Sequence[float]], IsotonicMap | PlattMap]
+
+_FITTERS: Mapping[str, _Fit] = {"isotonic": fit_isotonic, "platt": fit_platt}
 METHODS = tuple(_FITTERS)
 """The methods of calibration."""
 
@@ -138,6 +142,28 @@ def read_calibration(path: Path) -> Calibration:
         return parse_as(Calibration, json.dumps(content))
     except ValueError as error:
         raise FormatError(path, None, str(error)) from error
+
+
+def model_of(scores: Path) -> str | None:
+    """Names the model whose numbers a table of scores holds, where that is known.
+
+    It is known by the manifest of a run that was written with the table and differs from it in
+    the ending alone, such as better.json of better.tsv.
+    """
+    try:
+        manifest = parse_json(read_text(beside(scores, ".json")))
+    except (InputError, ValueError):
+        return None
+    written = _entry(manifest, "config", "output", "scores")
+    name = _entry(manifest, "model", "name")
+    known = isinstance(written, str) and Path(written).name == scores.name
+    return name if known and isinstance(name, str) else None
+
+
+def _entry(value: object, *keys: str) -> object:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def judged_values(

@@ -12,7 +12,8 @@ from typing import Literal
 __all__ = ["LARGEST_VALUE", "IsotonicMap", "fit_isotonic"]
 
 LARGEST_VALUE = 1e100
-"""The largest absolute value that a calibration takes: differences of two stay finite."""
+"""The largest absolute value that a calibration takes: differences of two stay finite. Tables of
+scores write it for infinite values, such as the logarithm of a probability of 0."""
 
 _MOST_KNOTS = 1_000_000
 

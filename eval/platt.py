@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from rankprompt.eval.isotonic import LARGEST_VALUE
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -47,7 +49,9 @@ def fit_platt(values: Sequence[float], labels: Sequence[float]) -> PlattMap:
     """Minimises the cross-entropy to Platt's targets, with a slope of 0 or more.
 
     The targets (n+ + 1) / (n+ + 2) and 1 / (n- + 2) in place of 1 and 0 keep the parameters finite
-    where a threshold separates the documents.
+    where a threshold separates the documents. A value of ``LARGEST_VALUE``, which stands for an
+    infinite one, counts as the largest of the others, and its negative as the smallest: either
+    would flatten the slope for all.
 
     Args:
         values: of the documents.
@@ -58,6 +62,9 @@ def fit_platt(values: Sequence[float], labels: Sequence[float]) -> PlattMap:
     from scipy.special import expit
 
     given, relevant = np.array(values), np.array(labels)
+    finite = given[np.abs(given) < LARGEST_VALUE]
+    if finite.size:
+        given = np.clip(given, finite.min(), finite.max())
     positives = relevant.sum()
     negatives = len(relevant) - positives
     targets = np.where(relevant == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))

@@ -56,11 +56,13 @@ class Reliability:
             probability of the document's bin and its share of relevant documents.
         brier: the mean squared difference between the probability and 1 for a relevant document, 0
             for another.
+        level: the lowest grade that counted as relevant.
     """
 
     bins: tuple[Bin, ...]
     expected_calibration_error: float
     brier: float
+    level: int = 1
 
     @property
     def documents(self) -> int:
@@ -68,18 +70,21 @@ class Reliability:
         return sum(one.documents for one in self.bins)
 
 
-def reliability(probabilities: Sequence[float], relevant: Sequence[bool]) -> Reliability:
+def reliability(
+    probabilities: Sequence[float], relevant: Sequence[bool], *, level: int = 1
+) -> Reliability:
     """Measures the reliability of probabilities.
 
     Documents are sorted by probability and cut into ``BINS`` bins at their quantiles. Documents of
     equal probability stay in one bin, so the result does not depend on the order given.
 
-    >>> reliability([0.2, 0.8], [False, True]).brier
-    0.04
+    >>> reliability([0.25, 0.75], [False, True]).brier
+    0.0625
 
     Args:
         probabilities: of documents, each from 0 to 1.
         relevant: whether each of them is relevant, in the same order.
+        level: the lowest grade that counts as relevant, for the record.
 
     Raises:
         ValueError: there is no document, or a probability is not from 0 to 1.
@@ -102,6 +107,7 @@ def reliability(probabilities: Sequence[float], relevant: Sequence[bool]) -> Rel
             one.documents / len(pairs) * abs(one.mean - one.share) for one in bins
         ),
         brier=math.fsum((value - label) ** 2 for value, label in pairs) / len(pairs),
+        level=level,
     )
 
 
@@ -114,7 +120,8 @@ def run_reliability(
         run: the run's file.
         manifest: that of the run; None where there is none.
         qrels: grades by query and document; grades below 0 mean "not looked at".
-        level: the lowest grade that counts as relevant.
+        level: the lowest grade that counts as relevant; but that of its calibration, where the
+            manifest of the run tells it.
 
     Returns:
         None where the manifest does not say that the scores are probabilities of relevance, or a
@@ -126,6 +133,9 @@ def run_reliability(
     scores = (manifest or {}).get("scores")
     if not isinstance(scores, dict) or scores.get("meaning") != PROBABILITY:
         return None
+    calibration = scores.get("calibration")
+    stated = calibration.get("level") if isinstance(calibration, dict) else None
+    level = stated if isinstance(stated, int) and stated > 0 else level
     found = [
         (score, grade)
         for query, documents in read_run(run).items()
@@ -134,7 +144,8 @@ def run_reliability(
     ]
     if not found or not all(0 <= score <= 1 for score, _ in found):
         return None
-    return reliability([score for score, _ in found], [grade >= level for _, grade in found])
+    relevant = [grade >= level for _, grade in found]
+    return reliability([score for score, _ in found], relevant, level=level)
 
 
 def _bin(members: Sequence[tuple[float, bool]]) -> Bin:

@@ -70,7 +70,6 @@ class Report:
         k: how many top documents of a query are compared.
         texts: of the queries, by id, as far as they are known.
         shared: the queries to which all of it is restricted; None for all judged queries.
-        level: the lowest grade that counts as relevant for the reliability of scores.
     """
 
     qrels: str
@@ -84,7 +83,6 @@ class Report:
     k: int
     texts: Mapping[str, str]
     shared: SharedQueries | None = None
-    level: int = 1
 
     @property
     def main_measure(self) -> str:
@@ -131,8 +129,6 @@ class Report:
         """The report as JSON can hold it, with the values of every query."""
         data = asdict(self)
         del data["k"], data["texts"]
-        if not self.probabilistic:
-            del data["level"]
         for run in data["runs"]:
             if run["reliability"] is None:
                 del run["reliability"]
@@ -252,7 +248,6 @@ def build_report(
         k=k,
         texts=known,
         shared=common,
-        level=level,
     )
 
 

@@ -38,7 +38,12 @@ def calibrate(
     value, and queries without grades, are left out.
     """
     from rankprompt.errors import InputError
-    from rankprompt.eval.calibration import cross_validate, fit_calibration, judged_values
+    from rankprompt.eval.calibration import (
+        cross_validate,
+        fit_calibration,
+        judged_values,
+        model_of,
+    )
     from rankprompt.eval.reliability import reliability
     from rankprompt.files import check_writable, read_qrels
     from rankprompt.files.scores_file import read_scores
@@ -52,7 +57,7 @@ def calibrate(
         level,
         unjudged_as_irrelevant=unjudged_as_irrelevant,
     )
-    fitted = fit_calibration(judged, method=method, level=level)
+    fitted = fit_calibration(judged, method=method, level=level, model=model_of(scores))
     relevant = [document.relevant for document in judged]
     share = fitted.relevant / fitted.documents
     probabilities = {
