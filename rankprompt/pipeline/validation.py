@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from rankprompt.cascade.teachers import (
     MINILM,
@@ -70,9 +71,18 @@ def validate(config: RerankConfig) -> RerankJob:
     output = job.config.output
     inputs = [data.run, data.queries, data.docs, oracle, output.calibration]
     check_paths(config.output.run, output.journal, inputs, output.scores)
-    if output.calibration:
-        return replace(job, calibration=read_calibration(output.calibration))
-    return job
+    return _calibrated(job, output.calibration) if output.calibration else job
+
+
+def _calibrated(job: RerankJob, path: Path) -> RerankJob:
+    calibration = read_calibration(path)
+    # Numbers of another model mean something else; folders may have moved.
+    if calibration.model and Path(calibration.model).name != Path(job.model).name:
+        raise InputError(
+            f"`calibration` {path} is of the model {calibration.model}, not of {job.model}; make "
+            "one with `rankprompt calibrate`"
+        )
+    return replace(job, calibration=calibration)
 
 
 def _validate(config: RerankConfig) -> RerankJob:

@@ -22,9 +22,9 @@ def manifest(collection: Collection) -> dict[str, Any]:
     return found
 
 
-def calibration(path: Path) -> Path:
+def calibration(path: Path, model: str | None = None) -> Path:
     """A calibration by which the number x means a probability of 1 / (1 + exp(2 - x))."""
-    Calibration("oracle", 1, 5, 50, 20, PlattMap("platt", 1.0, -2.0)).write(path)
+    Calibration(model, 1, 5, 50, 20, PlattMap("platt", 1.0, -2.0)).write(path)
     return path
 
 
@@ -130,6 +130,14 @@ def test_a_calibration_makes_win_probabilities_probabilities_of_relevance(
     assert made["calibration"]["documents"] == 50
 
 
+def test_a_calibration_of_another_model_is_refused(
+    command: Command, collection: Collection
+) -> None:
+    path = calibration(collection.folder / "calibration.json", "a/model")
+    ran = command(*collection.rerank(calibration=path))
+    refused(ran, r"--calibration .* is of the model a/model, not of .*qrels\.trec; make one with")
+
+
 def test_what_rerank_writes_calibrate_reads(command: Command, collection: Collection) -> None:
     queries = [f"q{number}" for number in range(1, 13)]
     documents = ["d1", "d2", "d3", "d4"]
@@ -137,7 +145,6 @@ def test_what_rerank_writes_calibrate_reads(command: Command, collection: Collec
         "".join(f"{q} Q0 {d} {r} {9 - r} first\n" for q in queries for r, d in enumerate(documents))
     )
     collection.queries.write_text("".join(f"{query}\twhy\n" for query in queries))
-    # A judge that errs: its numbers say something, but not everything.
     collection.qrels.write_text(
         "".join(f"{q} 0 d3 1\n{q} 0 d1 0\n{q} 0 d2 0\n{q} 0 d4 0\n" for q in queries)
     )

@@ -107,16 +107,16 @@ def test_grades_become_probabilities_where_the_judge_says_how() -> None:
     def judge(questions: Sequence[Any]) -> list[float | None]:
         return [grades[question.document.id] for question in questions]
 
-    settings_ = {"question": PointwiseQuestion}
+    def third(grade: float) -> float:
+        return grade / 3
+
     query = [candidates(4)]
-    scores = rerank(
-        query, judge, pointwise, probability=lambda grade: grade / 3, **settings_
-    ).scores
+    scores = rerank(query, judge, pointwise, question=PointwiseQuestion, probability=third).scores
     # d2 could not be read: it keeps its position, and scores as the document below.
     assert [(name, round(one.score, 3), one.value) for name, one in scores["q"].items()] == [
         ("d1", 1.0, 3.0), ("d0", 0.333, 1.0), ("d2", 0.0, None), ("d3", 0.0, 0.0),
     ]  # fmt: skip
-    scores = rerank(query, judge, pointwise, **settings_).scores
+    scores = rerank(query, judge, pointwise, question=PointwiseQuestion).scores
     assert [one.score for one in scores["q"].values()] == [1.0, 0.5, 0.0, 0.0]
 
 

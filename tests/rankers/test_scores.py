@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ UNIT = st.floats(0, 1)
 SCORES = st.lists(st.one_of(st.none(), UNIT), max_size=40)
 
 
-def named(scores: list[float | None]) -> dict[str, DocumentScore]:
+def named(scores: Sequence[float | None]) -> dict[str, DocumentScore]:
     """Documents in the order of their ranking, each with its score; None was not judged."""
     return {
         f"d{index}": DocumentScore(0.7 if score is None else score, score)
@@ -37,8 +39,8 @@ def test_scores_follow_the_ranking_and_stay_between_0_and_1(scores: list[float |
 
 @given(st.lists(UNIT, min_size=1, max_size=40))
 def test_pooling_keeps_the_mean_and_what_follows_already(scores: list[float]) -> None:
-    ranking = list(named([*scores]))
-    followed = follow_ranking(ranking, named([*scores]))
+    ranking = list(named(scores))
+    followed = follow_ranking(ranking, named(scores))
     assert np.mean([one.score for one in followed.values()]) == pytest.approx(np.mean(scores))
     ordered = named(sorted(scores, reverse=True))
     assert follow_ranking(ranking, ordered) == ordered
@@ -48,7 +50,7 @@ def test_pooling_keeps_the_mean_and_what_follows_already(scores: list[float]) ->
 def test_pooling_is_isotonic_regression(scores: list[float]) -> None:
     # The library's name for it; the core does without scipy.
     isotonic = pytest.importorskip("scipy.optimize").isotonic_regression
-    followed = follow_ranking(list(named([*scores])), named([*scores]))
+    followed = follow_ranking(list(named(scores)), named(scores))
     expected = isotonic(scores, increasing=False).x
     assert [one.score for one in followed.values()] == pytest.approx(list(expected), abs=1e-12)
 
