@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rankprompt.cascade.model_folders import digest
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
+from rankprompt.llm.model_folders import digest
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from rankprompt.cascade.measurement import (
     Variant,
     report_rows,
 )
-from rankprompt.cascade.model_folders import make_folder
 from rankprompt.cascade.report_files import csv_text, quality_plots
 from rankprompt.cascade.students import Student, cuts_query, load_student
 from rankprompt.cascade.teachers import (
@@ -32,6 +31,7 @@ from rankprompt.errors import InputError
 from rankprompt.eval.scoring import ndcg_at_10
 from rankprompt.files import read_qrels, write_atomically
 from rankprompt.journal.store import Journal
+from rankprompt.llm.model_folders import make_folder
 from rankprompt.types import Candidates
 
 __all__ = ["CascadeReport", "CascadeReportConfig", "report_cascade"]

@@ -71,13 +71,15 @@ def rerank(
         print_json(manifest)
     elif not quiet:
         tell(_summary(manifest))
+        for number, stage in enumerate(manifest.get("stages", ()), 1):
+            tell(f"stage {number}: {_summary_of_stage(stage)}")
 
 
 def _summary(manifest: dict[str, Any]) -> str:
     costs = manifest["costs"]
     asked, cached = costs["comparisons_asked"], costs["comparisons_from_journal"]
     judged = f"{asked + cached + costs['comparisons_repeated']:,} {costs['question']}s"
-    if costs["question"] == "window":
+    if costs["question"] == "window" and "cascade" in manifest:
         cascade, cached = manifest["cascade"], costs["prompts_from_journal"]
         judged = f"{cascade['windows_kept']:,} of {cascade['windows_seen']:,} windows kept"
         if cascade["windows_cut"]:
@@ -114,3 +116,18 @@ def _name(queries: Sequence[str]) -> str:
     """The number of queries, and the ids of the first."""
     shown = ", ".join(queries[:_SHOWN]) + (", ..." if len(queries) > _SHOWN else "")
     return f"{len(queries):,} queries ({shown})" if len(queries) > 1 else f"query {shown}"
+
+
+def _summary_of_stage(stage: dict[str, Any]) -> str:
+    costs = stage["costs"]
+    judged = costs["comparisons_asked"] + costs["comparisons_from_journal"]
+    judged += costs["comparisons_repeated"]
+    parts = [f"{stage['method']} with {stage['model'].get('name', 'an oracle')}"]
+    parts += [f"the first {stage['depth']:,}"]
+    if costs["question"] != "window":
+        parts.append(f"{judged:,} {costs['question']}s")
+    if "prompts" in costs:
+        parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")
+    if costs.get("cost"):
+        parts.append(f"cost {costs['cost']:.4f}")
+    return f"{'; '.join(parts)}; {costs['seconds']:.1f} s"

@@ -24,7 +24,15 @@ def key(fingerprint: str, request: Request) -> bytes:
     """The key of a request to the model with a fingerprint: a digest of 16 bytes."""
     # The breaks are left out: they avoid repeated computation, but they change no answer. So are
     # the choices, which a server may or may not hold the model to: either answer is the model's.
-    fields = [fingerprint, request.prompt, request.options, request.max_tokens, request.chat]
+    fields: list[object] = [
+        fingerprint,
+        request.prompt,
+        request.options,
+        request.max_tokens,
+        request.chat,
+    ]
+    if request.passage is not None:
+        fields.append(request.passage)
     content = json.dumps(fields, ensure_ascii=False)
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

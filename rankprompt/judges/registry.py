@@ -7,6 +7,7 @@ from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.adapters.base import Adapter, PointwiseAdapter
 from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPermutation
+from rankprompt.judges.adapters.log_odds import Relevance
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.adapters.pointwise import ExpectedGrade, QueryLikelihood, WrittenGrade
 from rankprompt.judges.adapters.setwise import Selected, SelectedLabel
@@ -16,7 +17,9 @@ from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
 from rankprompt.judges.single_order import SingleOrderJudge
-from rankprompt.prompts.prompt import Prompt
+from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.llm.registry import is_reranker
+from rankprompt.prompts.prompt import RELEVANCE, Prompt
 from rankprompt.rankers import METHODS, method
 from rankprompt.types import (
     QUESTION_NOUNS,
@@ -52,7 +55,8 @@ _SERVES: dict[str, tuple[QuestionKind, ...]] = {
     "choice": (PairwiseQuestion,),
     "contrast": (PairwiseQuestion,),
     "likelihood": (PairwiseQuestion, PointwiseQuestion),
-    "grades": (PointwiseQuestion,),
+    "grades": (PairwiseQuestion, PointwiseQuestion),
+    "relevance": (PairwiseQuestion, PointwiseQuestion),
     "selection": (SetwiseQuestion,),
     "listing": (ListwiseQuestion,),
 }
@@ -61,6 +65,7 @@ _METHODS = {
     # A document is read once for all of its pairs, so all pairs cost no more than a few.
     "likelihood": "allpair",
     "grades": "pointwise",
+    "relevance": "pointwise",
     "selection": "setwise-heapsort",
     "listing": "listwise",
 }
@@ -77,6 +82,7 @@ _MakeAdapter: TypeAlias = Callable[[Prompt], Adapter[Judgment]]
 _ADAPTERS: dict[str, tuple[_MakeAdapter, _MakeAdapter]] = {
     "likelihood": (QueryLikelihood, QueryLikelihood),
     "grades": (ExpectedGrade, WrittenGrade),
+    "relevance": (Relevance, Relevance),
     "selection": (Selected, SelectedLabel),
     "listing": (LikeliestLabelsFirst, WrittenPermutation),
 }
@@ -84,13 +90,17 @@ _ADAPTERS: dict[str, tuple[_MakeAdapter, _MakeAdapter]] = {
 
 def serves(prompt: Prompt, kind: QuestionKind) -> bool:
     """Whether a prompt can put questions of this kind."""
+    if prompt.kind == "grades" and kind is PairwiseQuestion:
+        return len(prompt.options) == 2  # whose log-odds can be compared
     return kind in _SERVES[prompt.kind]
 
 
-def default_prompt(kind: QuestionKind, *, embedded: bool) -> str:
-    """The default prompt for a kind of question, with the embedded model or another."""
+def default_prompt(kind: QuestionKind, model: str) -> str:
+    """The name of the default prompt for a kind of question and a model."""
+    if is_reranker(model):
+        return RELEVANCE.name
     ours, others = _PROMPTS[kind]
-    return ours if embedded else others
+    return ours if model == EMBEDDED else others
 
 
 def default_method(prompt: Prompt | None) -> str:
@@ -117,7 +127,7 @@ def single_order_adapter(prompt: Prompt, mode: str) -> Adapter[Any]:
     """The adapter of a prompt for pointwise, setwise or listwise questions.
 
     Args:
-        prompt: a prompt of kind "likelihood", "grades", "selection" or "listing".
+        prompt: a prompt of kind "likelihood", "grades", "relevance", "selection" or "listing".
         mode: "scoring" or "generation", as in ``make_judge``.
     """
     by_likelihood, by_text = _ADAPTERS[prompt.kind]

@@ -26,6 +26,11 @@ class Request(NamedTuple):
     prompts may be equal: a hint of which prefixes to compute only once, which changes no answer.
     ``choices`` are the texts of which a generated answer is to be one: a server that can restrict
     it to them does so; other back ends leave it to the prompt.
+
+    With a ``passage``, the request is for a reranker: ``prompt`` is the query, and the model scores
+    the passage for it by a template of its own. The answer has one log-likelihood: the log-odds
+    that the passage is relevant, which for a model that was not trained on probabilities is any
+    number that is higher for a more relevant passage.
     """
 
     prompt: str
@@ -34,6 +39,7 @@ class Request(NamedTuple):
     chat: bool = False
     breaks: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
+    passage: str | None = None
 
 
 class Answer(NamedTuple):

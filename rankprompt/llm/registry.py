@@ -2,7 +2,8 @@
 
 To add a back end, write a module that offers ``load`` and add its line to ``BACK_ENDS``: a model
 name that begins with the line's key and a colon then chooses it. Other names belong to the local
-back end in ``load_model``, and to OpenAI-compatible servers in ``load_server``.
+back end in ``load_model`` (or to cross-encoders, where a folder holds one), and to
+OpenAI-compatible servers in ``load_server``.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,15 @@ from typing import Any, NamedTuple
 
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.openai.settings import ServerSettings
+from rankprompt.llm.rerankers.names import MINILM, is_classifier
 
-__all__ = ["BACK_ENDS", "BackEnd", "load_model", "load_server"]
+__all__ = ["BACK_ENDS", "BackEnd", "is_reranker", "load_model", "load_server"]
 
 
 class BackEnd(NamedTuple):
-    """The module of a back end, and whether its models run behind a server.
+    """The module of a back end, whether its models run behind a server, and are rerankers.
+
+    A reranker answers requests that hold a passage; other models do not.
 
     The module's ``load`` takes the arguments of ``load_model`` and ``shown_as``, the name to show,
     and returns a LanguageModel; for a server, those of ``load_server``, and an AsyncLanguageModel.
@@ -24,12 +28,27 @@ class BackEnd(NamedTuple):
 
     module: str
     server: bool = False
+    reranker: bool = False
 
 
 BACK_ENDS = {
     "local": BackEnd("rankprompt.llm.local.model"),
+    "cross-encoder": BackEnd("rankprompt.llm.rerankers.cross_encoder", reranker=True),
     "openai": BackEnd("rankprompt.llm.openai.model", server=True),
+    "rerank": BackEnd("rankprompt.llm.rerankers.server", server=True, reranker=True),
 }
+
+
+def is_reranker(name: str) -> bool:
+    """Whether a model's name, as a user writes it, names a reranker.
+
+    That is ``ms-marco-minilm-l12``, a name with a reranker's prefix, or a folder that holds a
+    sequence classifier or an ONNX model. A hub id says nothing: it needs the prefix.
+    """
+    key, _, source = name.partition(":")
+    if source and key in BACK_ENDS:
+        return BACK_ENDS[key].reranker
+    return name == MINILM or is_classifier(name)
 
 
 def load_model(
@@ -45,7 +64,8 @@ def load_model(
     """Loads a model that runs in this process.
 
     Args:
-        name: ``smollm2-135m`` (the embedded model), a folder, a ``.gguf`` file or a hub id.
+        name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
+            ``.gguf`` file, a hub id, or ``cross-encoder:`` and a folder or hub id.
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: "auto", or a torch device such as "cpu" or "cuda:0".
         batch_tokens: maximum padded tokens of a batch; None for the device's default.
@@ -59,7 +79,7 @@ def load_model(
     """
     from rankprompt.llm.embedded import resolve
 
-    load, source = _back_end(name, "local")
+    load, source = _back_end(name, "cross-encoder" if is_reranker(name) else "local")
     model: LanguageModel = load(
         resolve(source),
         dtype=dtype,
@@ -103,7 +123,7 @@ def _back_end(name: str, default: str) -> tuple[Callable[..., Any], str]:
     key, _, source = name.partition(":")
     back_end = BACK_ENDS[default]
     chosen = BACK_ENDS.get(key)
-    # The default's own key is left in the name: names at a server may contain colons.
-    if source and chosen and chosen.server == back_end.server and key != default:
+    # A server's names may contain colons, so its default's own key is left in the name.
+    if source and chosen and chosen.server == back_end.server and key not in ("openai", "local"):
         back_end, name = chosen, source
     return import_module(back_end.module).load, name

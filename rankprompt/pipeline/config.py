@@ -18,6 +18,7 @@ from rankprompt.pipeline.config_methods import (
     RankerConfig,
 )
 from rankprompt.pipeline.config_option import option
+from rankprompt.pipeline.stage_notation import hide_stage
 
 __all__ = [
     "ORACLE",
@@ -240,4 +241,13 @@ class RerankConfig:
     budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()
     output: OutputConfig = OutputConfig()
+    stage: tuple[str, ...] = option(
+        (),
+        "A stage with a model of its own, as METHOD:MODEL@DEPTH: it reranks the best DEPTH "
+        "documents of the stage before. Options for this stage alone follow as name=value, as in "
+        "'heapsort:openai:gpt-4.1-mini@20 prompt=prp k=10'; the other options are for all stages. "
+        "Repeat the option for the next stage.",
+        otherwise="a single stage, by --method, --model and --prompt",
+        hide=hide_stage,
+    )
     seed: int = option(0, "The seed of everything random.")

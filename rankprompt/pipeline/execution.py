@@ -4,9 +4,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from rankprompt.files import read_qrels
+from rankprompt.journal.budget import Budget
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 OnJudged: TypeAlias = Callable[[int], None]
+M = TypeVar("M", CachedModel, ConcurrentCachedModel)
 
 
 def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
@@ -83,6 +85,7 @@ class Execution(ABC):
         self.costs = Costs()
         self.guard = make_guard(job)
         self.workers_replaced = 0
+        self._asked: CachedModel | ConcurrentCachedModel | None = None
 
     def __enter__(self) -> Self:
         """Loads what is needed; where that fails, what was opened is closed."""
@@ -106,6 +109,11 @@ class Execution(ABC):
             on_judged: called with the number of questions judged since the last call.
         """
 
+    def limit(self, budget: Budget) -> None:
+        """Replaces the budget of the job; what has been spent counts."""
+        if self._asked:
+            self._asked.budget = budget
+
     def finish(self) -> None:
         """Checks, after the last query, that what was answered made a ranking."""
         self.guard.finish()
@@ -118,6 +126,11 @@ class Execution(ABC):
         journal = Journal(self._job.config.output.journal)
         stack.callback(journal.close)
         return journal
+
+    def _count(self, cached: M) -> M:
+        """Counts the costs of a model, and keeps it to the budget."""
+        self._asked, self.costs = cached, cached.costs
+        return cached
 
 
 class OracleExecution(Execution):
@@ -154,8 +167,7 @@ class LocalExecution(Execution):
         self.model = ModelCard(
             model.name, model.fingerprint, model.context_length, getattr(model, "dtype", None)
         )
-        self._cached = CachedModel(model, journal, self._job.budget)
-        self.costs = self._cached.costs
+        self._cached = self._count(CachedModel(model, journal, self._job.budget))
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
@@ -180,10 +192,9 @@ class ServerExecution(Execution):
             server.context_length,
             tokens_counted_by=getattr(server, "tokens_counted_by", None),
         )
-        self._cached = ConcurrentCachedModel(
-            server, journal, job.budget, concurrency=model.concurrency
+        self._cached = self._count(
+            ConcurrentCachedModel(server, journal, job.budget, concurrency=model.concurrency)
         )
-        self.costs = self._cached.costs
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged

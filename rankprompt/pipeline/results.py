@@ -1,8 +1,8 @@
 """What reranking some queries gave: rankings, counts, and what the answers say about the judge."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,8 +10,9 @@ from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
 from rankprompt.rankers.reranking import Reranked
 from rankprompt.rankers.scores import DocumentScore
+from rankprompt.types import Candidates
 
-__all__ = ["BlockResult", "ModelCard", "Totals", "judged_by"]
+__all__ = ["BlockResult", "ModelCard", "Totals", "join_stage_results", "judged_by"]
 
 
 class ModelCard(NamedTuple):
@@ -78,6 +79,15 @@ class Totals:
         self.escaped += result.escaped
         self.tally.update(result.tally)
 
+    def as_result(
+        self,
+        rankings: dict[str, list[str]],
+        scores: Mapping[str, Mapping[str, DocumentScore]],
+    ) -> BlockResult:
+        """The result of all these queries together, with their rankings and scores."""
+        counts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return BlockResult(rankings, scores=scores, **counts)
+
     @property
     def diagnostics(self) -> dict[str, float | int | None]:
         """What the answers say about the judge."""
@@ -98,4 +108,30 @@ def judged_by(judge: LanguageModelJudge | Oracle, ranked: Reranked) -> BlockResu
         truncated=len(judge.truncated),
         escaped=len(judge.escaped),
         tally=tally,
+    )
+
+
+def join_stage_results(
+    results: Sequence[BlockResult],
+    reranked: Sequence[Candidates],
+    scores: Mapping[str, Mapping[str, DocumentScore]],
+) -> BlockResult:
+    """Joins what the stages gave for a block of queries.
+
+    Args:
+        results: of each stage, over the same queries.
+        reranked: the queries with all their documents, as the last stage left them.
+        scores: of these documents, as ``join_scores`` joins those of the stages.
+
+    Returns:
+        The last rankings, with the counts of all stages added up. Rounds are added up, too: a
+        stage waits for the stage before.
+    """
+    totals = Totals()
+    for result in results:
+        totals.add(result)
+    totals.rounds = sum(result.rounds for result in results)
+    return totals.as_result(
+        {query.query.id: [document.id for document in query.documents] for query in reranked},
+        scores,
     )

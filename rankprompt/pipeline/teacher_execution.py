@@ -29,8 +29,7 @@ class TeacherExecution(Execution):
         journal = self._open_journal(stack)
         cached = None
         if job.prompt:
-            cached = CachedModel(load_local(job), journal, job.budget)
-            self.costs = cached.costs
+            cached = self._count(CachedModel(load_local(job), journal, job.budget))
         self._is_language_model = cached is not None
         prompt = job.prompt.name if job.prompt else ""
         self._teacher = load_teacher(job.model, prompt=prompt, model=cached, guard=self.guard)

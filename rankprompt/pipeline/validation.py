@@ -19,7 +19,7 @@ from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
 from rankprompt.llm.embedded import EMBEDDED
-from rankprompt.llm.registry import BACK_ENDS
+from rankprompt.llm.registry import is_reranker
 from rankprompt.pipeline.config import (
     ORACLE,
     SERVER,
@@ -30,24 +30,16 @@ from rankprompt.pipeline.config import (
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import JudgeSource, RerankJob
-from rankprompt.pipeline.server_fields import SERVER_FIELDS, check_server_fields
+from rankprompt.pipeline.scoring import calibrate_job, scored_by
+from rankprompt.pipeline.server_fields import check_server_fields
+from rankprompt.pipeline.stage_validation import validate_stages
+from rankprompt.pipeline.unused_options import source_of, unused_options
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.rankers import method
 from rankprompt.rankers.stages import split_stages
 from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
 
 __all__ = ["validate"]
-
-# What a cascade's teacher does not use; the second line, what only a language model uses.
-_NOT_FOR_TEACHERS = (
-    "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
-    "passes", "noise", "judge_model", "input_order", "set_size", "step", "tournaments", "thinking",
-    *SERVER_FIELDS,
-)  # fmt: skip
-_NOT_FOR_CROSS_ENCODERS = (
-    "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
-    "max_prompts", "max_tokens", "max_cost",
-)  # fmt: skip
 
 
 def validate(config: RerankConfig) -> RerankJob:
@@ -64,25 +56,38 @@ def validate(config: RerankConfig) -> RerankJob:
     parse_fields(data.fields)
     if config.output.run is None:
         raise InputError("give `output`, the run to write")
-    if budget.max_cost is not None and not (budget.price_in or budget.price_out):
+    job = validate_stages(config, _validate_one) if config.stage else _validate_one(config)
+    prices = [(one.budget.price_in, one.budget.price_out) for one in job.single_jobs]
+    if budget.max_cost is not None and not any(map(any, prices)):
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
-    job = _validate_cascade(config) if config.ranker.method == CASCADE else _validate(config)
-    oracle = job.qrels if job.source == "oracle" else None
+    oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
     output = job.config.output
-    inputs = [data.run, data.queries, data.docs, oracle, output.calibration]
+    inputs = [data.run, data.queries, data.docs, output.calibration, *oracles]
     check_paths(config.output.run, output.journal, inputs, output.scores)
     return _calibrated(job, output.calibration) if output.calibration else job
 
 
 def _calibrated(job: RerankJob, path: Path) -> RerankJob:
     calibration = read_calibration(path)
-    # Numbers of another model mean something else; folders may have moved.
-    if calibration.model and Path(calibration.model).name != Path(job.model).name:
+    scored = job.single_jobs[scored_by(job)].model
+    # A run of stages is named by the models of all.
+    every = ", ".join(one.model for one in job.single_jobs)
+    known = (_file_names(scored), _file_names(every))
+    if calibration.model and _file_names(calibration.model) not in known:
         raise InputError(
-            f"`calibration` {path} is of the model {calibration.model}, not of {job.model}; make "
+            f"`calibration` {path} is of the model {calibration.model}, not of {scored}; make "
             "one with `rankprompt calibrate`"
         )
-    return replace(job, calibration=calibration)
+    return calibrate_job(job, calibration)
+
+
+def _file_names(models: str) -> list[str]:
+    """The last words of models' names: folders may have moved."""
+    return [Path(name).name for name in models.split(", ")]
+
+
+def _validate_one(config: RerankConfig) -> RerankJob:
+    return _validate_cascade(config) if config.ranker.method == CASCADE else _validate(config)
 
 
 def _validate(config: RerankConfig) -> RerankJob:
@@ -92,7 +97,7 @@ def _validate(config: RerankConfig) -> RerankJob:
     ):
         if value is not None:
             raise InputError(f"`{name}` goes with `method` {CASCADE}")
-    source, model = _source(config.model.name)
+    source, model = source_of(config.model.name)
     if config.ray.address and source != "local":
         raise InputError("`ray` goes with a model that each worker loads")
     if config.ray.address and _limits(config):
@@ -136,14 +141,14 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
     """As ``_validate``, where a teacher scores windows."""
     teacher = config.cascade.teacher or MINILM
     language_model = llm_of(teacher)
-    unused = {*_NOT_FOR_TEACHERS, *(("model",) if language_model else _NOT_FOR_CROSS_ENCODERS)}
+    unused = unused_options(config)
     for name, value, default, _ in iterate_options(config):
         if name in unused and value not in (default, language_model):
             raise InputError(f"`{name}` plays no part in `method` {CASCADE}, `teacher` {teacher}")
     prompt = None
     if language_model is not None:
         _catch_misspelt_model(language_model)
-        if _source(language_model)[0] != "local":
+        if source_of(language_model)[0] != "local":
             raise InputError(f"`teacher` {teacher}: a teacher is a model on this machine")
         prompt = load_prompt(config.judge.prompt or YES_NO)
         check_fit(prompt, "pointwise")
@@ -162,15 +167,6 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
         output=_output(config, journal=True),
     )
     return RerankJob(config, "teacher", teacher, prompt, ErrorModel())
-
-
-def _source(name: str) -> tuple[JudgeSource, str]:
-    if name.startswith(ORACLE):
-        return "oracle", name.removeprefix(ORACLE)
-    if name.startswith(SERVER):
-        return "server", name.removeprefix(SERVER)
-    back_end = BACK_ENDS.get(name.partition(":")[0])
-    return "server" if back_end and back_end.server else "local", name
 
 
 def _limits(config: RerankConfig) -> bool:
@@ -192,15 +188,27 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
     """The prompt that is named, or the default; checked against the mode and the method."""
     judge, name = config.judge, config.ranker.method
     kind = method(name).question if name else PairwiseQuestion
-    embedded = config.model.name == EMBEDDED
-    prompt = load_prompt(judge.prompt or default_prompt(kind, embedded=embedded))
+    prompt = load_prompt(judge.prompt or default_prompt(kind, config.model.name))
+    if (prompt.kind == "relevance") != is_reranker(config.model.name):
+        raise InputError(
+            f"`prompt` {prompt.name} plays no part: `model` {config.model.name} is a reranker, "
+            "which reads a query and a passage by its own template"
+            if is_reranker(config.model.name)
+            else f"`prompt` {prompt.name} is for rerankers, and `model` {config.model.name} is "
+            "none; a classifier from the hub is written cross-encoder:ID"
+        )
     if name:
         check_fit(prompt, name)
-    scored = prompt.kind in ("contrast", "likelihood")
+    scored = prompt.kind in ("contrast", "likelihood", "relevance")
     if judge.mode == "generation" and scored:
         raise InputError(
             "`mode` generation needs a prompt whose answer is written, such as a choice; "
             f"{prompt.name} is of kind {prompt.kind}"
+        )
+    if judge.mode == "generation" and prompt.kind == "grades" and kind is PairwiseQuestion and name:
+        raise InputError(
+            f"`method` {name} compares the likelihoods of {prompt.name}'s options, which `mode` "
+            "generation does not read"
         )
     if source == "server" and scored and prompt.chat:
         raise InputError(

@@ -21,7 +21,6 @@ from rankprompt.judges.simulated.error_model import FITTED, ErrorModel, parse_er
 from rankprompt.judges.simulated.fit_to_journal import fit_to_journal
 from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
 from rankprompt.llm import AsyncLanguageModel
-from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import OutputConfig
 from rankprompt.pipeline.execution import load_local
@@ -215,8 +214,7 @@ def _meters(job: RerankJob, model: AnyModel | None) -> dict[QuestionKind, PriceM
     for kind in {entry.question: None for entry in METHODS.values()}:
         prompt = job.prompt
         if prompt and not serves(prompt, kind):
-            embedded = job.config.model.name == EMBEDDED
-            prompt = load_prompt(default_prompt(kind, embedded=embedded))
+            prompt = load_prompt(default_prompt(kind, job.config.model.name))
         meters[kind] = PriceMeter(job, kind, prompt, model)
     return meters
 

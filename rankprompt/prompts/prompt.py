@@ -23,6 +23,9 @@ letter or a number (``labels``); ``text`` shows the query and all {passages}, an
 * ``kind = "listing"``: the model orders the passages. ``max_tokens`` counts for each passage.
 
 ``answer`` defines how the model is to write a {label}.
+
+Rerankers read a query and a passage by a template of their own. Their prompt is ``RELEVANCE``, of
+kind "relevance", which no file can define.
 """
 
 from collections.abc import Mapping
@@ -35,7 +38,7 @@ from rankprompt.errors import UnknownNameError
 from rankprompt.files.toml import read_toml
 from rankprompt.prompts.template import Template, parse_template
 
-__all__ = ["SHIPPED", "Prompt", "load_prompt"]
+__all__ = ["RELEVANCE", "SHIPPED", "Prompt", "load_prompt"]
 
 # By kind: the slots that ``text`` must show.
 _SLOTS = {
@@ -61,7 +64,8 @@ class Prompt:
 
     Attributes:
         name: the shipped name, or the file's path.
-        kind: "choice", "contrast", "likelihood", "grades", "selection" or "listing".
+        kind: "choice", "contrast", "likelihood", "grades", "selection", "listing", or "relevance"
+            for a reranker.
         text: the text that the model reads.
         target: the text whose log-likelihood is the score (contrast, likelihood).
         options: the answers to choose among (choice, grades), or the passages' labels (contrast).
@@ -91,6 +95,17 @@ class Prompt:
     labels: str = ""
 
 
+RELEVANCE = Prompt(
+    "relevance",
+    "relevance",
+    _EMPTY,
+    _EMPTY,
+    (),
+    description="A reranker's own template: the log-odds that the passage is relevant",
+)
+"""The prompt of every reranker."""
+
+
 def _shipped_files() -> dict[str, Path]:
     folder = resources.files("rankprompt.prompts")
     return {
@@ -118,6 +133,8 @@ def load_prompt(name: str) -> Prompt:
         >>> prompt.kind, sorted(prompt.text.slots), str(prompt.target)
         ('likelihood', ['passage'], ' {query}')
     """
+    if name == RELEVANCE.name:
+        return RELEVANCE
     path = _shipped_files().get(name, Path(name))
     if not path.is_file():
         raise UnknownNameError("prompt", name, SHIPPED, "Or give a TOML file.")

@@ -92,7 +92,7 @@ def follow_ranking(
 
 
 def join_scores(
-    before: Mapping[str, DocumentScore],
+    before: Mapping[str, DocumentScore] | None,
     after: Mapping[str, DocumentScore],
     ranking: Sequence[str],
     *,
@@ -105,7 +105,7 @@ def join_scores(
     they mean what they meant; each document keeps its own value.
 
     Args:
-        before: scores by document id of the stages before.
+        before: scores by document id of the stages before; None before the first.
         after: scores of the documents that the later stage reranked.
         ranking: all documents in the order of the later stage.
         meaning: of the later stage's scores.
@@ -113,6 +113,8 @@ def join_scores(
     Returns:
         As ``follow_ranking``.
     """
+    if before is None:
+        return follow_ranking(ranking, after)
     joined = {**before, **after}
     if meaning is not Meaning.RELEVANCE:
         kept = [name for name in ranking if name in after and name in before]

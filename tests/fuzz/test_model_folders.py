@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from rankprompt.cascade.aggregation import aggregate_by
-from rankprompt.cascade.encoder_networks import load_network
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
 from rankprompt.cascade.students.ck import CK, load_ck, save_ck
 from rankprompt.cascade.students.encoder import load_encoder_student
 from rankprompt.cascade.training.checkpoint import TrainingState, read_checkpoint, write_checkpoint
 from rankprompt.cascade.training.trainable_teacher import load_trainable
+from rankprompt.llm.encoder_networks import load_network
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.tokenizer_offsets import model_offsets, token_counter
 from tests.fuzz.conftest import fuzz, is_refused

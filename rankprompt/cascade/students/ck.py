@@ -13,12 +13,12 @@ from torch import nn
 from torch.nn import functional
 
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
-from rankprompt.cascade.model_folders import digest, make_folder
 from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files import write_atomically
 from rankprompt.files.home import expand
 from rankprompt.files.json_schema import read_as
+from rankprompt.llm.model_folders import digest, make_folder
 
 __all__ = ["CK", "KERNELS", "QUERY_TOKENS", "CKStudent", "load", "load_ck", "save_ck"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rankprompt.cascade.encoder_networks import Network, load_network
-from rankprompt.cascade.model_folders import find_in_wheel
 from rankprompt.cascade.students.base import Student, StudentConfig, TextsOnly
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files.json_schema import read_as
+from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.model_folders import find_in_wheel
 
 __all__ = ["POOLINGS", "EncoderStudent", "find_minilm", "load", "load_encoder_student"]
 

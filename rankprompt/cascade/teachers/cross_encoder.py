@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rankprompt.cascade.encoder_networks import Network, load_network
 from rankprompt.cascade.teachers.base import TeacherConfig
 from rankprompt.errors import InputError, ModelError
+from rankprompt.llm.encoder_networks import Network, load_network
 
 __all__ = ["QUERY_TOKENS", "CrossEncoder", "load", "load_cross_encoder"]
 

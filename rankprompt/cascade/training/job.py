@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 
 from rankprompt.cascade.input_embeddings import Encoder, load_encoder
-from rankprompt.cascade.model_folders import make_folder
 from rankprompt.cascade.students.ck import CK, QUERY_TOKENS, save_ck
 from rankprompt.cascade.teachers import load_teacher
 from rankprompt.cascade.training.checkpoint import TrainingState
@@ -35,6 +34,7 @@ from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.datasets.candidates import read_candidates
 from rankprompt.files import read_qrels
 from rankprompt.journal.store import Journal
+from rankprompt.llm.model_folders import make_folder
 from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.types import Candidates
 

@@ -13,7 +13,6 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import nn
 
-from rankprompt.cascade.model_folders import digest, make_folder
 from rankprompt.cascade.training.checkpoint import (
     TrainingState,
     read_checkpoint,
@@ -22,6 +21,7 @@ from rankprompt.cascade.training.checkpoint import (
 from rankprompt.cascade.training.config import TrainingConfig
 from rankprompt.cascade.training.curves import write_curves
 from rankprompt.errors import InputError, ModelError, UnknownNameError
+from rankprompt.llm.model_folders import digest, make_folder
 
 __all__ = ["ParameterGroup", "Stage", "fit"]
 

@@ -10,12 +10,12 @@ from torch import nn
 
 from rankprompt.cascade.aggregation import TOP_WEIGHTS, top_weights
 from rankprompt.cascade.input_embeddings import mask_of
-from rankprompt.cascade.model_folders import folder_fingerprint, make_folder
 from rankprompt.cascade.teachers.cross_encoder import QUERY_TOKENS
 from rankprompt.errors import ModelError
 from rankprompt.files import write_atomically
 from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
+from rankprompt.llm.model_folders import folder_fingerprint, make_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

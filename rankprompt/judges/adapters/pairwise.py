@@ -4,11 +4,19 @@ import math
 from collections.abc import Sequence
 
 from rankprompt.judges.adapters.base import PairwiseAdapter, ParsedAnswer, fill
+from rankprompt.judges.adapters.log_odds import log_odds, relevance_request
 from rankprompt.judges.adapters.verdict import Choices, clean
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
 
-__all__ = ["Choice", "Contrast", "Generation", "Likelihood", "pairwise_adapter"]
+__all__ = [
+    "Choice",
+    "Contrast",
+    "Generation",
+    "Likelihood",
+    "RelevanceDifference",
+    "pairwise_adapter",
+]
 
 
 class Choice:
@@ -115,15 +123,40 @@ class Likelihood(Contrast):
         ]
 
 
+class RelevanceDifference:
+    """Scores a passage at a time and compares the log-odds that each is relevant (ours).
+
+    The preference is the logistic function of the difference, which is what a Bradley-Terry model
+    with the log-odds as strengths says. As with ``Likelihood``, preferences are transitive.
+    """
+
+    ordered, passages = False, 1
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+
+    def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
+        """A request for each passage, the same that a pointwise question makes."""
+        return [relevance_request(self._prompt, query, passage) for passage in passages]
+
+    def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
+        """The logistic function of the difference."""
+        first, second = (log_odds(answer) for answer in answers)
+        return ParsedAnswer(_sigmoid(first - second))
+
+
 def pairwise_adapter(prompt: Prompt, mode: str) -> PairwiseAdapter:
     """The adapter of a prompt for pairwise questions.
 
     Args:
-        prompt: a prompt of kind "choice", "contrast" or "likelihood".
+        prompt: a prompt of kind "choice", "contrast", "likelihood" or "relevance", or of kind
+            "grades" with two options.
         mode: "scoring", or for a choice also "generation".
     """
     if prompt.kind == "choice":
         return Generation(prompt) if mode == "generation" else Choice(prompt)
+    if prompt.kind in ("relevance", "grades"):
+        return RelevanceDifference(prompt)
     return Contrast(prompt) if prompt.kind == "contrast" else Likelihood(prompt)
 
 

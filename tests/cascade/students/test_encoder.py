@@ -4,10 +4,10 @@ from typing import Literal
 
 import pytest
 
-from rankprompt.cascade.encoder_networks import load_network
 from rankprompt.cascade.input_embeddings import load_encoder
 from rankprompt.cascade.students.encoder import find_minilm, load_encoder_student
 from rankprompt.errors import InputError, ModelError
+from rankprompt.llm.encoder_networks import load_network
 from tests.cascade.toy_models import save_sentence_encoder
 
 

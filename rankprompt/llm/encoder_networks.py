@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rankprompt.cascade.model_folders import folder_fingerprint
 from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
+from rankprompt.llm.model_folders import folder_fingerprint
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:

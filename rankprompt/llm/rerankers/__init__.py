@@ -1,0 +1,1 @@
+"""Rerankers: models that score a passage for a query by a template of their own."""
