@@ -2,16 +2,21 @@
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from rankprompt.errors import FormatError
 from rankprompt.files.text_lines import read_lines
 
-__all__ = ["ScoredDocument", "read_scores"]
+__all__ = ["SCORES_HEADER", "ScoredDocument", "format_query_scores", "read_scores"]
 
 _COLUMNS = ("query", "document", "rank", "score", "value")
 _HEADER = "\t".join(_COLUMNS)
+_LARGEST = 1e100
+
+SCORES_HEADER = f"{_HEADER}\n"
+"""The first line of the file."""
 
 
 class ScoredDocument(NamedTuple):
@@ -71,6 +76,21 @@ def read_scores(path: Path) -> dict[str, dict[str, ScoredDocument]]:
     if not scores:
         raise FormatError(path, None, f"the file has no document; expected {_HEADER!r} and rows")
     return scores
+
+
+def format_query_scores(query: str, documents: Mapping[str, ScoredDocument]) -> str:
+    """Formats the lines of a query, to follow ``SCORES_HEADER``.
+
+    Args:
+        query: the query's id.
+        documents: scores by document id, best first. A value that is infinite, such as the
+            logarithm of a probability of 0, is written as 1e100 with its sign.
+    """
+    lines = []
+    for document, (rank, score, value) in documents.items():
+        number = "" if value is None else repr(max(min(value, _LARGEST), -_LARGEST))
+        lines.append(f"{query}\t{document}\t{rank}\t{score!r}\t{number}\n")
+    return "".join(lines)
 
 
 def _rank(path: Path, line: int, text: str) -> int:

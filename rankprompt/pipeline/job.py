@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rankprompt.datasets.passages import parse_fields
+from rankprompt.eval.calibration import Calibration
 from rankprompt.journal.budget import Budget
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.pipeline.config import RerankConfig
@@ -28,6 +29,8 @@ class RerankJob:
         model: the model's name, the oracle's qrels or the teacher's name, without a prefix.
         prompt: puts the questions; None for an oracle, and for a teacher that reads no prompt.
         errors: how an oracle's answers err.
+        calibration: turns the judge's own numbers into probabilities of relevance; None where
+            scores mean what ``rankprompt.pipeline.scoring`` says.
     """
 
     config: RerankConfig
@@ -35,6 +38,7 @@ class RerankJob:
     model: str
     prompt: Prompt | None
     errors: ErrorModel
+    calibration: Calibration | None = None
 
     @property
     def method(self) -> Method | None:

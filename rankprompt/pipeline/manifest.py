@@ -13,6 +13,8 @@ from rankprompt.pipeline.config_file import as_dict
 from rankprompt.pipeline.execution import Execution
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import ModelCard, Totals
+from rankprompt.pipeline.run_writer import RunWriter
+from rankprompt.pipeline.scoring import meaning_of
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers.stages import split_stages
 from rankprompt.types import QUESTION_NOUNS
@@ -38,8 +40,8 @@ def rerank_manifest(
     cascade: Cascade | None,
     totals: Totals,
     execution: Execution,
+    writer: RunWriter,
     *,
-    digest: str,
     started: float,
 ) -> Manifest:
     """Describes a reranking that is finished.
@@ -50,18 +52,19 @@ def rerank_manifest(
         cascade: selected the windows that were read.
         totals: the results of all queries.
         execution: the way in which they were reranked.
-        digest: of the run's text.
+        writer: has written the run.
         started: when the reranking began, by ``time.perf_counter``.
     """
     noun = "window" if job.source == "teacher" else QUESTION_NOUNS[job.question]
     content: dict[str, Any] = {
         # By the digest, a report knows whose manifest this is.
-        "output": {"path": str(job.config.output.run), "blake2b": digest},
+        "output": {"path": str(job.config.output.run), "blake2b": writer.digest},
         "inputs": _inputs(job, source),
         "versions": versions(_PACKAGES),
         "model": describe_judge(
             execution.model, job.prompt, "teacher" if job.source == "teacher" else noun
         ),
+        "scores": _scores(job, writer),
         "queries": source.queries,
         "documents": source.documents,
         "skipped_documents": source.skipped,
@@ -91,6 +94,24 @@ def rerank_manifest(
         content["workers_replaced"] = execution.workers_replaced
     text = format_manifest({"config": as_dict(job.config), **content})
     return Manifest(text, json.loads(text))
+
+
+def _scores(job: RerankJob, writer: RunWriter) -> dict[str, Any]:
+    """What the scores mean, and the queries that a threshold left without a document."""
+    described: dict[str, Any] = {"meaning": str(meaning_of(job)), "calibration": None}
+    if (fitted := job.calibration) and job.config.output.calibration:
+        described["calibration"] = {
+            **describe_file(job.config.output.calibration),
+            "method": fitted.method,
+            "model": fitted.model,
+            "level": fitted.level,
+            "queries": fitted.queries,
+            "documents": fitted.documents,
+        }
+    if job.config.output.threshold is not None:
+        described["none_relevant"] = writer.none_relevant
+        described["not_judged"] = writer.not_judged
+    return described
 
 
 def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:

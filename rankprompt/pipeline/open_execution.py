@@ -6,9 +6,9 @@ from rankprompt.pipeline.execution import (
     LocalExecution,
     OracleExecution,
     ServerExecution,
-    TeacherExecution,
 )
 from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.teacher_execution import TeacherExecution
 
 __all__ = ["open_execution"]
 

@@ -36,8 +36,12 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
     job = validate(config)
     source = CandidateSource(job)
     cascade, totals = open_cascade(job), Totals()
-    assert job.config.output.run is not None, "validated"
-    with RunWriter(job.config.output.run) as writer, open_execution(job, cascade) as execution:
+    output = job.config.output
+    assert output.run is not None, "validated"
+    with (
+        RunWriter(output.run, scores=output.scores, threshold=output.threshold) as writer,
+        open_execution(job, cascade) as execution,
+    ):
         with progress(_description(job), source.questions) as advance:
             for block in source.blocks():
                 writer.expect(block.run, {query.query.id for query in block.candidates})
@@ -45,12 +49,10 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
                 if cascade and job.source != "teacher":
                     candidates = cascade(candidates)
                 for result in execution.rerank(candidates, advance) if candidates else ():
-                    writer.write(result.rankings)
+                    writer.write(result.rankings, result.scores)
                     totals.add(result)
         execution.finish()
-        manifest = rerank_manifest(
-            job, source, cascade, totals, execution, digest=writer.digest, started=started
-        )
+        manifest = rerank_manifest(job, source, cascade, totals, execution, writer, started=started)
         writer.commit(manifest.text)
     return manifest.content
 

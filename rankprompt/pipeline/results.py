@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
 from rankprompt.rankers.reranking import Reranked
+from rankprompt.rankers.scores import DocumentScore
 
 __all__ = ["BlockResult", "ModelCard", "Totals", "judged_by"]
 
@@ -31,13 +32,14 @@ class ModelCard(NamedTuple):
 class BlockResult(NamedTuple):
     """The result of some queries.
 
-    ``rankings`` and ``rounds`` are as in ``Reranked``; ``asked``, ``cache_hits``, ``repeated`` and
-    ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as the judge does;
-    ``tally`` is what the judge's diagnostics counted.
+    ``rankings``, ``rounds`` and ``scores`` are as in ``Reranked``; ``asked``, ``cache_hits``,
+    ``repeated`` and ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as
+    the judge does; ``tally`` is what the judge's diagnostics counted.
     """
 
     rankings: dict[str, list[str]]
     rounds: int = 0
+    scores: Mapping[str, Mapping[str, DocumentScore]] = MappingProxyType({})
     asked: int = 0
     cache_hits: int = 0
     repeated: int = 0

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from rankprompt.cascade.teachers import (
     MINILM,
@@ -12,6 +13,7 @@ from rankprompt.cascade.teachers import (
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.eval.calibration import read_calibration
 from rankprompt.files.home import expand
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
@@ -66,9 +68,21 @@ def validate(config: RerankConfig) -> RerankJob:
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     job = _validate_cascade(config) if config.ranker.method == CASCADE else _validate(config)
     oracle = job.qrels if job.source == "oracle" else None
-    inputs = [data.run, data.queries, data.docs, oracle]
-    check_paths(config.output.run, job.config.output.journal, inputs)
-    return job
+    output = job.config.output
+    inputs = [data.run, data.queries, data.docs, oracle, output.calibration]
+    check_paths(config.output.run, output.journal, inputs, output.scores)
+    return _calibrated(job, output.calibration) if output.calibration else job
+
+
+def _calibrated(job: RerankJob, path: Path) -> RerankJob:
+    calibration = read_calibration(path)
+    # Numbers of another model mean something else; folders may have moved.
+    if calibration.model and Path(calibration.model).name != Path(job.model).name:
+        raise InputError(
+            f"`calibration` {path} is of the model {calibration.model}, not of {job.model}; make "
+            "one with `rankprompt calibrate`"
+        )
+    return replace(job, calibration=calibration)
 
 
 def _validate(config: RerankConfig) -> RerankJob:
