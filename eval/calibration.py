@@ -11,27 +11,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from rankprompt.errors import FormatError, InputError, UnknownNameError
 from rankprompt.eval.isotonic import LARGEST_VALUE, IsotonicMap, fit_isotonic
+from rankprompt.eval.judged_values import JudgedValue
 from rankprompt.eval.platt import PlattMap, fit_platt
-from rankprompt.eval.scoring import EXCLUDED
 from rankprompt.files import write_atomically
 from rankprompt.files.json_schema import parse_as, parse_json, read_text
-from rankprompt.files.manifest import beside
-from rankprompt.files.scores_file import ScoredDocument
-from rankprompt.types import Qrels
 
 __all__ = [
     "LEAST_DOCUMENTS",
     "METHODS",
     "Calibration",
-    "JudgedValue",
     "cross_validate",
     "fit_calibration",
-    "judged_values",
-    "model_of",
     "read_calibration",
 ]
 
@@ -46,24 +40,6 @@ LEAST_DOCUMENTS = 20
 
 _FORM = "rankprompt calibration 1"
 
-Scores: TypeAlias = Mapping[str, Mapping[str, ScoredDocument]]
-
-
-class JudgedValue(NamedTuple):
-    """A document's scores and whether people judged it relevant.
-
-    Attributes:
-        query: the query's id.
-        score: the relevance score of the run, from 0 to 1.
-        value: the model's own number.
-        relevant: whether its grade reaches the level.
-    """
-
-    query: str
-    score: float
-    value: float
-    relevant: bool
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -75,6 +51,7 @@ class Calibration:
         queries: on whose documents it was fitted.
         documents: on which it was fitted.
         relevant: how many of these are relevant.
+        unjudged_as_irrelevant: whether documents without a grade were among them, as not relevant.
         map: the fitted function.
     """
 
@@ -83,6 +60,7 @@ class Calibration:
     queries: int
     documents: int
     relevant: int
+    unjudged_as_irrelevant: bool
     map: IsotonicMap | PlattMap
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads it from the class
@@ -144,67 +122,12 @@ def read_calibration(path: Path) -> Calibration:
         raise FormatError(path, None, str(error)) from error
 
 
-def model_of(scores: Path) -> str | None:
-    """Names the model whose numbers a table of scores holds, where that is known.
-
-    It is known by the manifest of a run that was written with the table and differs from it in
-    the ending alone, such as better.json of better.tsv.
-    """
-    try:
-        manifest = parse_json(read_text(beside(scores, ".json")))
-    except (InputError, ValueError):
-        return None
-    written = _entry(manifest, "config", "output", "scores")
-    name = _entry(manifest, "model", "name")
-    known = isinstance(written, str) and Path(written).name == scores.name
-    return name if known and isinstance(name, str) else None
-
-
-def _entry(value: object, *keys: str) -> object:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def judged_values(
-    scores: Scores, qrels: Qrels, level: int = 1, *, unjudged_as_irrelevant: bool = False
-) -> list[JudgedValue]:
-    """Joins scores with judgements; documents without a value and queries without grades go out.
-
-    A grade below 0 means "not looked at", as for ``bpref``. Documents graded ``EXCLUDED`` go out.
-
-    Args:
-        scores: by query and document, as ``read_scores`` reads them.
-        qrels: grades by query and document.
-        level: the lowest grade that counts as relevant, 1 or more.
-        unjudged_as_irrelevant: whether documents without a grade count as not relevant; else they
-            go out.
-
-    Returns:
-        The judged documents in the order of the scores.
-
-    Raises:
-        InputError: the level is below 1.
-    """
-    if level < 1:
-        raise InputError(f"give a `level` of 1 or more, not {level}")
-    judged = []
-    for query, documents in scores.items():
-        grades = qrels.get(query, {})
-        for document, scored in documents.items() if grades else ():
-            grade = grades.get(document, -1)
-            if scored.value is None or grade == EXCLUDED:
-                continue
-            if grade >= 0 or unjudged_as_irrelevant:
-                judged.append(JudgedValue(query, scored.score, scored.value, grade >= level))
-    return judged
-
-
 def fit_calibration(
     judged: Sequence[JudgedValue],
     *,
     method: str = "isotonic",
     level: int = 1,
+    unjudged_as_irrelevant: bool = False,
     model: str | None = None,
 ) -> Calibration:
     """Fits a calibration on judged documents.
@@ -213,6 +136,7 @@ def fit_calibration(
         judged: the documents, as ``judged_values`` gives them.
         method: one of ``METHODS``.
         level: the lowest grade that counts as relevant, for the record.
+        unjudged_as_irrelevant: as given to ``judged_values``, for the record.
         model: the name of the model that gave the values, for the record.
 
     Raises:
@@ -231,6 +155,7 @@ def fit_calibration(
         queries=len({document.query for document in judged}),
         documents=len(judged),
         relevant=sum(document.relevant for document in judged),
+        unjudged_as_irrelevant=unjudged_as_irrelevant,
         map=_fit(judged, method),
     )
 

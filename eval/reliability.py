@@ -10,7 +10,7 @@ are less biased than bins of equal width (Nixon et al., "Measuring Calibration i
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -57,12 +57,14 @@ class Reliability:
         brier: the mean squared difference between the probability and 1 for a relevant document, 0
             for another.
         level: the lowest grade that counted as relevant.
+        unjudged_as_irrelevant: whether documents without a grade counted, as not relevant.
     """
 
     bins: tuple[Bin, ...]
     expected_calibration_error: float
     brier: float
     level: int = 1
+    unjudged_as_irrelevant: bool = False
 
     @property
     def documents(self) -> int:
@@ -70,13 +72,12 @@ class Reliability:
         return sum(one.documents for one in self.bins)
 
 
-def reliability(
-    probabilities: Sequence[float], relevant: Sequence[bool], *, level: int = 1
-) -> Reliability:
+def reliability(probabilities: Sequence[float], relevant: Sequence[bool]) -> Reliability:
     """Measures the reliability of probabilities.
 
-    Documents are sorted by probability and cut into ``BINS`` bins at their quantiles. Documents of
-    equal probability stay in one bin, so the result does not depend on the order given.
+    Documents are sorted by probability and cut into ``BINS`` bins at their quantiles. Those whose
+    probabilities are equal to three decimals stay in one bin: the result does not depend on the
+    order given, nor on the millionths by which a run separates equal scores.
 
     >>> reliability([0.25, 0.75], [False, True]).brier
     0.0625
@@ -84,7 +85,6 @@ def reliability(
     Args:
         probabilities: of documents, each from 0 to 1.
         relevant: whether each of them is relevant, in the same order.
-        level: the lowest grade that counts as relevant, for the record.
 
     Raises:
         ValueError: there is no document, or a probability is not from 0 to 1.
@@ -94,7 +94,7 @@ def reliability(
     pairs = sorted(zip(probabilities, relevant, strict=True))
     grouped: dict[int, list[tuple[float, bool]]] = {}
     place = 0
-    for _, equal in groupby(pairs, key=lambda pair: pair[0]):
+    for _, equal in groupby(pairs, key=lambda pair: round(pair[0], 3)):
         members = list(equal)
         # The bin is that of the group's middle.
         middle = place + (len(members) - 1) / 2
@@ -107,7 +107,6 @@ def reliability(
             one.documents / len(pairs) * abs(one.mean - one.share) for one in bins
         ),
         brier=math.fsum((value - label) ** 2 for value, label in pairs) / len(pairs),
-        level=level,
     )
 
 
@@ -115,6 +114,9 @@ def run_reliability(
     run: Path, manifest: Mapping[str, object] | None, qrels: Qrels, level: int
 ) -> Reliability | None:
     """Measures the reliability of a run's scores on its judged documents.
+
+    Documents without a grade are left out, unless the run's calibration counted them as not
+    relevant, or no document of the qrels is judged not relevant.
 
     Args:
         run: the run's file.
@@ -134,18 +136,24 @@ def run_reliability(
     if not isinstance(scores, dict) or scores.get("meaning") != PROBABILITY:
         return None
     calibration = scores.get("calibration")
-    stated = calibration.get("level") if isinstance(calibration, dict) else None
+    fitted = calibration if isinstance(calibration, dict) else {}
+    stated = fitted.get("level")
     level = stated if isinstance(stated, int) and stated > 0 else level
+    grades = {grade for of in qrels.values() for grade in of.values() if grade >= 0}
+    unjudged = fitted.get("unjudged_as_irrelevant") is True or min(grades, default=0) >= level
+    least = EXCLUDED + 1 if unjudged else 0
     found = [
         (score, grade)
         for query, documents in read_run(run).items()
+        if query in qrels
         for document, score in documents.items()
-        if (grade := qrels.get(query, {}).get(document, EXCLUDED)) >= 0
+        if (grade := qrels[query].get(document, -1)) >= least
     ]
     if not found or not all(0 <= score <= 1 for score, _ in found):
         return None
     relevant = [grade >= level for _, grade in found]
-    return reliability([score for score, _ in found], relevant, level=level)
+    measured = reliability([score for score, _ in found], relevant)
+    return replace(measured, level=level, unjudged_as_irrelevant=unjudged)
 
 
 def _bin(members: Sequence[tuple[float, bool]]) -> Bin:

@@ -38,12 +38,8 @@ def calibrate(
     value, and queries without grades, are left out.
     """
     from rankprompt.errors import InputError
-    from rankprompt.eval.calibration import (
-        cross_validate,
-        fit_calibration,
-        judged_values,
-        model_of,
-    )
+    from rankprompt.eval.calibration import cross_validate, fit_calibration
+    from rankprompt.eval.judged_values import judged_values, model_of
     from rankprompt.eval.reliability import reliability
     from rankprompt.files import check_writable, read_qrels
     from rankprompt.files.scores_file import read_scores
@@ -57,7 +53,13 @@ def calibrate(
         level,
         unjudged_as_irrelevant=unjudged_as_irrelevant,
     )
-    fitted = fit_calibration(judged, method=method, level=level, model=model_of(scores))
+    fitted = fit_calibration(
+        judged,
+        method=method,
+        level=level,
+        unjudged_as_irrelevant=unjudged_as_irrelevant,
+        model=model_of(scores),
+    )
     relevant = [document.relevant for document in judged]
     share = fitted.relevant / fitted.documents
     probabilities = {

@@ -76,7 +76,8 @@ def test_documents_without_a_grade_count_where_asked(
     refused(command(*files), "all of .* are relevant.*needs both, see --unjudged-as-irrelevant")
     assert not (tmp_path / "calibration.json").exists()
     assert command(*files, "--unjudged-as-irrelevant").code == 0
-    assert read_calibration(tmp_path / "calibration.json").documents == 600
+    fitted = read_calibration(tmp_path / "calibration.json")
+    assert (fitted.documents, fitted.unjudged_as_irrelevant) == (600, True)
 
 
 def test_one_query_is_told_that_it_allows_no_cross_validation(

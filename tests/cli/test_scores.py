@@ -24,7 +24,7 @@ def manifest(collection: Collection) -> dict[str, Any]:
 
 def calibration(path: Path, model: str | None = None) -> Path:
     """A calibration by which the number x means a probability of 1 / (1 + exp(2 - x))."""
-    Calibration(model, 1, 5, 50, 20, PlattMap("platt", 1.0, -2.0)).write(path)
+    Calibration(model, 1, 5, 50, 20, False, PlattMap("platt", 1.0, -2.0)).write(path)
     return path
 
 

@@ -14,15 +14,12 @@ from rankprompt.eval.calibration import (
     LEAST_DOCUMENTS,
     METHODS,
     Calibration,
-    JudgedValue,
     cross_validate,
     fit_calibration,
-    judged_values,
-    model_of,
     read_calibration,
 )
+from rankprompt.eval.judged_values import JudgedValue
 from rankprompt.eval.reliability import reliability
-from rankprompt.files.scores_file import ScoredDocument
 
 
 def drawn(number: int, *, queries: int = 20, seed: int = 0) -> list[JudgedValue]:
@@ -36,51 +33,13 @@ def drawn(number: int, *, queries: int = 20, seed: int = 0) -> list[JudgedValue]
     return documents
 
 
-def test_documents_are_joined_with_their_grades() -> None:
-    scores = {
-        "q": {
-            "a": ScoredDocument(1, 0.9, 3.0),
-            "b": ScoredDocument(2, 0.8, 2.0),
-            "no value": ScoredDocument(3, 0.7, None),
-            "no grade": ScoredDocument(4, 0.6, 1.0),
-            "not looked at": ScoredDocument(5, 0.5, 0.0),
-            "excluded": ScoredDocument(6, 0.4, -1.0),
-        },
-        "no grades": {"a": ScoredDocument(1, 0.9, 3.0)},
-    }
-    qrels = {"q": {"a": 2, "b": 1, "no value": 1, "not looked at": -1, "excluded": -100}}
-    judged = [JudgedValue("q", 0.9, 3.0, True), JudgedValue("q", 0.8, 2.0, False)]
-    assert judged_values(scores, qrels, 2) == judged
-    assert judged_values(scores, qrels, 2, unjudged_as_irrelevant=True) == [
-        *judged,
-        JudgedValue("q", 0.6, 1.0, False),
-        JudgedValue("q", 0.5, 0.0, False),
-    ]
-    assert [one.relevant for one in judged_values(scores, qrels)] == [True, True]
-    with pytest.raises(InputError, match="`level` of 1 or more, not 0"):
-        judged_values(scores, qrels, 0)
-
-
-def test_the_model_is_known_by_the_manifest_written_with_the_scores(tmp_path: Path) -> None:
-    scores, manifest = tmp_path / "better.tsv", tmp_path / "better.json"
-    assert model_of(scores) is None
-    for content, model in (
-        ({"config": {"output": {"scores": "out/better.tsv"}}, "model": {"name": "m"}}, "m"),
-        ({"config": {"output": {"scores": "other.tsv"}}, "model": {"name": "m"}}, None),
-        ({"config": {"output": {"scores": "better.tsv"}}, "model": {"name": 3}}, None),
-        ({"config": [], "model": {"name": "m"}}, None),
-        (["config"], None),
-    ):
-        manifest.write_text(json.dumps(content))
-        assert model_of(scores) == model
-    manifest.write_text("{")
-    assert model_of(scores) is None
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_the_file_holds_the_whole_calibration(method: str, tmp_path: Path) -> None:
     documents = drawn(300)
-    fitted = fit_calibration(documents, method=method, level=2, model="m")
+    fitted = fit_calibration(
+        documents, method=method, level=2, unjudged_as_irrelevant=True, model="m"
+    )
+    assert fitted.unjudged_as_irrelevant
     assert (fitted.method, fitted.model, fitted.level) == (method, "m", 2)
     assert (fitted.queries, fitted.documents) == (20, 300)
     assert fitted.relevant == sum(one.relevant for one in documents)
@@ -117,7 +76,7 @@ def test_a_damaged_or_foreign_file_is_told(
     path = tmp_path / "calibration.json"
     content: dict[str, Any] = {
         "form": "rankprompt calibration 1", "model": None, "level": 1, "queries": 2,
-        "documents": 30, "relevant": 9,
+        "documents": 30, "relevant": 9, "unjudged_as_irrelevant": False,
         "map": {"method": "isotonic", "values": [0, 1.5], "probabilities": [0, 0.5]},
     }  # fmt: skip
     path.write_text(json.dumps(content))

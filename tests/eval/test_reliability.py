@@ -1,6 +1,7 @@
 """Reliability: bins of equal mass, the expected calibration error and the Brier score."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,33 @@ def test_bins_hold_each_document_once_and_equal_ones_together(
     assert reliability(*zip(*documents, strict=True)) == found
 
 
+def test_equal_scores_that_a_run_separates_stay_in_one_bin() -> None:
+    apart = [0.4 - place * 1e-6 for place in range(100)] + [
+        0.8 - place * 1e-6 for place in range(50)
+    ]
+    found = reliability(apart, [place % 4 == 0 for place in range(150)])
+    assert [(one.documents, round(one.mean, 3)) for one in found.bins] == [(100, 0.4), (50, 0.8)]
+
+
+def test_documents_without_a_grade_count_where_the_calibration_or_the_grades_ask_for_it(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run.trec"
+    run.write_text("q Q0 a 1 0.9 t\nq Q0 b 2 0.4 t\nq Q0 c 3 0.2 t\nx Q0 a 1 0.5 t\n")
+    counted = reliability([0.9, 0.4], [True, False])
+    fitted = {"level": 1, "unjudged_as_irrelevant": True}
+    manifest: dict[str, dict[str, object]] = {"scores": {"meaning": PROBABILITY}}
+    assert run_reliability(run, manifest, {"q": {"a": 1, "c": 0}}, 1) == reliability(
+        [0.9, 0.2], [True, False]
+    )
+    # Grades of relevant documents alone cannot tell whether a probability is too high.
+    found = run_reliability(run, manifest, {"q": {"a": 1, "c": -100}}, 1)
+    assert found == replace(counted, unjudged_as_irrelevant=True)
+    manifest["scores"]["calibration"] = fitted
+    found = run_reliability(run, manifest, {"q": {"a": 1, "c": -100, "z": 0}}, 1)
+    assert found == replace(counted, unjudged_as_irrelevant=True)
+
+
 @pytest.mark.parametrize("probabilities", [[], [1.1], [float("nan")]])
 def test_what_is_no_probability_is_refused(probabilities: list[float]) -> None:
     with pytest.raises(ValueError, match="probabilities from 0 to 1"):
@@ -68,7 +96,7 @@ def test_a_run_counts_with_its_judged_documents(tmp_path: Path) -> None:
     manifest: dict[str, dict[str, object]] = {"scores": {"meaning": PROBABILITY}}
     found = run_reliability(run, manifest, qrels, 2)
     assert found is not None
-    assert found == reliability([0.9, 0.4], [True, False], level=2)
+    assert found == replace(reliability([0.9, 0.4], [True, False]), level=2)
     calibrated = {"scores": {"meaning": PROBABILITY, "calibration": {"level": 2}}}
     assert run_reliability(run, calibrated, qrels, 1) == found
     damaged: object

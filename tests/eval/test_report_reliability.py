@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,8 @@ def test_a_run_of_probabilities_has_a_diagram_and_its_bins(
     expected = reliability(
         [SCORES[query][document] for query, of in QRELS.items() for document in of],
         [grade >= level for of in QRELS.values() for grade in of.values()],
-        level=level,
     )
+    expected = replace(expected, level=level)
     (run,) = report.probabilistic.values()
     assert run.reliability == expected
 
@@ -66,7 +67,7 @@ def test_a_run_of_probabilities_has_a_diagram_and_its_bins(
     assert f"<strong><bdi>probable</bdi></strong>: expected calibration error {error}" in page
     assert '<title id="reliability-3-title">probable: share of relevant documents' in page
     assert f'<desc id="reliability-3-desc">Expected calibration error {error}' in page
-    caption = f"40 documents with a grade, by their score; relevant from grade {level} on."
+    caption = f"40 documents with a grade by their score; relevant from grade {level} on."
     assert page.count(f"<caption>{caption}</caption>") == 1
 
     written = write_report(report, tmp_path / "report.html", tmp_path / "files")

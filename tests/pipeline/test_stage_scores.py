@@ -92,7 +92,7 @@ def test_a_calibration_is_of_the_stage_that_gives_probabilities(
     path = tmp_path / "calibration.json"
 
     def fit(model: str | None) -> None:
-        Calibration(model, 1, 5, 50, 20, PlattMap("platt", 2.0, -1.0)).write(path)
+        Calibration(model, 1, 5, 50, 20, False, PlattMap("platt", 2.0, -1.0)).write(path)
 
     fit("graded, paired")
     described, scores = rerank(config, tmp_path, stage=stages, calibration=path)
