@@ -128,18 +128,14 @@ def _describe_stage(stage: StageExecution) -> dict[str, Any]:
 
 def _scores(job: RerankJob, writer: RunWriter) -> dict[str, Any]:
     """What the scores mean, and the queries that a threshold left without a document."""
-    described: dict[str, Any] = {"meaning": str(meaning_of(job)), "calibration": None}
-    if (stage := scored_by(job)) and meaning_of(job.stages[0]) is not meaning_of(job):
-        described["meaning_below"] = {
-            "depth": job.stages[stage].config.data.depth,
-            "meaning": str(meaning_of(replace(job, stages=job.stages[:stage]))),
-        }
+    described: dict[str, Any] = {"meaning": _meaning(job), "calibration": None}
     if (fitted := job.calibration) and job.config.output.calibration:
         described["calibration"] = {
             **describe_file(job.config.output.calibration),
             "method": fitted.method,
             "model": fitted.model,
             "level": fitted.level,
+            "unjudged_as_irrelevant": fitted.unjudged_as_irrelevant,
             "queries": fitted.queries,
             "documents": fitted.documents,
         }
@@ -147,6 +143,16 @@ def _scores(job: RerankJob, writer: RunWriter) -> dict[str, Any]:
         described["none_relevant"] = writer.none_relevant
         described["not_judged"] = writer.not_judged
     return described
+
+
+def _meaning(job: RerankJob) -> str:
+    """What the scores mean, also where those of the first documents mean something else."""
+    meaning = meaning_of(job)
+    if not (stage := scored_by(job)):
+        return meaning
+    below = meaning_of(replace(job, stages=job.stages[:stage]))
+    depth = job.stages[stage].config.data.depth
+    return meaning if below is meaning else f"{meaning}; below the first {depth}, {below}"
 
 
 def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:
