@@ -2,13 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol, cast
 
 from rankprompt.journal.budget import NO_LIMIT, Budget
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Entry, chunk_name, key
-from rankprompt.llm.base import Answer, AsyncLanguageModel, LanguageModel, Request
+from rankprompt.llm.base import (
+    Answer,
+    AsyncBatchModel,
+    AsyncLanguageModel,
+    LanguageModel,
+    Request,
+    Usage,
+)
 from rankprompt.rankers.driver import gather_or_cancel
 
 __all__ = ["AnswerStore", "CachedModel", "ConcurrentCachedModel", "Reply"]
@@ -174,7 +182,8 @@ class ConcurrentCachedModel:
     """Answers requests from the journal, and the rest by a server, with many calls in flight.
 
     Args:
-        model: a model behind a server.
+        model: a model behind a server. One that is an ``AsyncBatchModel`` receives the requests
+            with the same prompt together.
         journal: stores all answers.
         budget: the most to spend.
         concurrency: the most calls in flight.
@@ -194,9 +203,11 @@ class ConcurrentCachedModel:
         self.model, self.budget = model, budget
         self.costs = Costs()
         self._memory = _Memory(journal)
+        batches = hasattr(model, "answer_together")
+        self._batches = cast(AsyncBatchModel, model) if batches else None
         self._slots = asyncio.Semaphore(concurrency)
-        self._in_flight: dict[bytes, asyncio.Task[Answer | None]] = {}
-        self._calls_in_flight = 0
+        self._in_flight: dict[bytes, asyncio.Task[dict[bytes, Answer]]] = {}
+        self._prompts_in_flight = 0
 
     def forget(self, answers: Mapping[Request, Answer]) -> None:
         """As ``CachedModel.forget``."""
@@ -212,33 +223,63 @@ class ConcurrentCachedModel:
         cached = self._memory.get(list(by_key))
         repeated = self._memory.repeated(cached)
         self.costs.prompts_from_journal += len(cached) - len(repeated)
-        for name, request in by_key.items():
-            if name not in cached and name not in self._in_flight:
-                # Two queries, or two pairs, may need the same request at the same time.
-                task = asyncio.create_task(self._ask(name, request))
-                task.add_done_callback(lambda _, name=name: self._in_flight.pop(name, None))  # type: ignore[misc]
-                self._in_flight[name] = task
+        # Two queries, or two pairs, may need the same request at the same time.
+        new = {
+            name: request
+            for name, request in by_key.items()
+            if name not in cached and name not in self._in_flight
+        }
+        for call in self._calls(new):
+            task = asyncio.create_task(self._ask(call))
+            self._in_flight |= dict.fromkeys(call, task)
+            task.add_done_callback(partial(self._forget_call, call))
         tasks = {name: self._in_flight[name] for name in by_key if name not in cached}
-        new = dict(zip(tasks, await gather_or_cancel(tasks.values()), strict=True))
-        answers = {name: entry.answer for name, entry in cached.items()} | new
+        answers = {name: entry.answer for name, entry in cached.items()}
+        for answered in await gather_or_cancel(dict.fromkeys(tasks.values())):
+            answers |= answered
         return [
-            Reply(answers[name], name in cached and name not in repeated, name in repeated)
+            Reply(answers.get(name), name in cached and name not in repeated, name in repeated)
             for name in keys
         ]
 
-    async def _ask(self, name: bytes, request: Request) -> Answer | None:
+    def _calls(self, requests: Mapping[bytes, Request]) -> Iterator[dict[bytes, Request]]:
+        """Splits requests into those of one call each."""
+        by_prompt: dict[object, list[bytes]] = {}
+        for name, request in requests.items():
+            by_prompt.setdefault(request.prompt if self._batches else name, []).append(name)
+        size = self._batches.requests_per_call if self._batches else 1
+        for names in by_prompt.values():
+            for start in range(0, len(names), size):
+                yield {name: requests[name] for name in names[start : start + size]}
+
+    def _forget_call(self, call: Mapping[bytes, Request], _: object) -> None:
+        for name in call:
+            self._in_flight.pop(name, None)
+
+    async def _ask(self, call: Mapping[bytes, Request]) -> dict[bytes, Answer]:
+        """Answers the requests of one call, as many as the budget allows."""
         async with self._slots:
-            if self.budget.spent(self.costs, self._calls_in_flight):
-                return None
-            self._calls_in_flight += 1
+            if self.budget.spent(self.costs, self._prompts_in_flight):
+                return {}
+            names = list(call)
+            if self.budget.prompts is not None:
+                names = names[: self.budget.prompts - self.costs.prompts - self._prompts_in_flight]
+            self._prompts_in_flight += len(names)
             start = time.perf_counter()
             try:
-                answer, usage = await self.model.answer(request)
+                answers, usage = await self._answer([call[name] for name in names])
             finally:
-                self._calls_in_flight -= 1
-            self.costs.add(1, usage, time.perf_counter() - start)
-            self._memory.put({name: answer}, chunk=b"", tokens=usage.tokens, padding=0)
-            return answer
+                self._prompts_in_flight -= len(names)
+            self.costs.add(len(names), usage, time.perf_counter() - start)
+            by_name = dict(zip(names, answers, strict=True))
+            self._memory.put(by_name, chunk=b"", tokens=usage.tokens, padding=0)
+            return by_name
+
+    async def _answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        if self._batches:
+            return await self._batches.answer_together(requests)
+        answer, usage = await self.model.answer(requests[0])
+        return [answer], usage
 
 
 def _by_key(fingerprint: str, answers: Mapping[Request, Answer]) -> dict[bytes, Answer]:

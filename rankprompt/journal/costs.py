@@ -15,7 +15,7 @@ class Costs:
         prompts: prompts that the model answered.
         prompts_from_journal: prompts that the journal answered instead; identical prompts in the
             same chunk of questions count once.
-        batches: model batches; a server's batches hold a single prompt each.
+        batches: model batches; a server's batches are its calls.
         largest_batch: the number of prompts in the largest batch.
         tokens: tokens that the model processed, without padding.
         padding: padding tokens, processed in addition.

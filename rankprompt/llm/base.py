@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["Answer", "AsyncLanguageModel", "LanguageModel", "Problem", "Request", "Usage"]
+__all__ = [
+    "Answer",
+    "AsyncBatchModel",
+    "AsyncLanguageModel",
+    "LanguageModel",
+    "Problem",
+    "Request",
+    "Usage",
+]
 
 Problem: TypeAlias = Literal["", "thinking", "cut", "refused", "empty", "unlisted", "shortened"]
 """Why an answer is none, or not a whole one; "" where nothing is wrong.
@@ -138,3 +146,18 @@ class AsyncLanguageModel(_AnyLanguageModel, Protocol):
 
     async def close(self) -> None:
         """Closes the connections."""
+
+
+class AsyncBatchModel(AsyncLanguageModel, Protocol):
+    """A model behind a server, whose calls may hold several requests with the same prompt."""
+
+    @property
+    def requests_per_call(self) -> int:
+        """The most requests of a call."""
+
+    async def answer_together(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        """Answers the requests of one call, in the same order.
+
+        Raises:
+            ModelError: as ``answer``.
+        """

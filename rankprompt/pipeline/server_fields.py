@@ -7,6 +7,8 @@ from rankprompt.errors import InputError
 from rankprompt.llm import AsyncLanguageModel, load_server
 from rankprompt.llm.openai.address import KEYS, read_key
 from rankprompt.llm.openai.settings import ServerSettings, parse_extra_body, parse_headers
+from rankprompt.llm.registry import BACK_ENDS
+from rankprompt.llm.rerankers.server_forms import FORMS
 from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.job import RerankJob
@@ -31,10 +33,13 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
     Raises:
         InputError: a field that cannot work; no message shows a header's value.
     """
+    prefix = config.model.name.partition(":")[0]
+    if model is not None and prefix in BACK_ENDS and BACK_ENDS[prefix].reranker:
+        _check_reranker(config.model)
     if model is None:
         for name, value, default, _ in iterate_options(config):
             if name in SERVER_FIELDS and value != default:
-                raise InputError(f"`{name}` goes with `model` openai:MODEL")
+                raise InputError(f"`{name}` goes with `model` openai:MODEL or rerank:MODEL")
         if config.model.thinking == "on":
             raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
         return config
@@ -44,7 +49,6 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
     if not base_url and config.model.name.startswith(SERVER):
         base_url = _OPENAI
     if not base_url:
-        prefix = config.model.name.partition(":")[0]
         raise InputError(f"`model` {prefix}:MODEL needs `base_url` (or OPENAI_BASE_URL)")
     _check_key(config, base_url)
     if config.model.model_id is not None and not config.model.model_id.strip():
@@ -74,6 +78,19 @@ def _check_key(config: RerankConfig, base_url: str) -> None:
             f"`model` {config.model.name} is asked at {_OPENAI}, which needs a key: set "
             f"{' or '.join(reversed(KEYS))}, or give the `base_url` of another server"
         )
+
+
+def _check_reranker(model: ModelConfig) -> None:
+    prefix, _, name = model.name.partition(":")
+    if not name:
+        raise InputError(f"`model` {prefix}:MODEL needs the model's name at the server")
+    if model.thinking != "auto" or model.reasoning_effort:
+        raise InputError(
+            f"`thinking` and `reasoning_effort` play no part in `model` {model.name}: a reranker "
+            "only scores"
+        )
+    if not model.base_url:
+        raise InputError(f"`model` {model.name} needs `base_url`: {FORMS}")
 
 
 def _settings(model: ModelConfig) -> ServerSettings:

@@ -31,7 +31,7 @@ class TeacherExecution(Execution):
         if job.prompt:
             cached = self._count(CachedModel(load_local(job), journal, job.budget))
         self._is_language_model = cached is not None
-        prompt = job.prompt.name if job.prompt else ""
+        prompt = job.prompt or ""
         self._teacher = load_teacher(job.model, prompt=prompt, model=cached, guard=self.guard)
         self._scores = WindowScores(journal, self._teacher, self._teacher.fingerprint)
         self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")

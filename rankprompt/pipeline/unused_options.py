@@ -18,8 +18,8 @@ _NOT_FOR_TEACHERS = (
     *SERVER_FIELDS,
 )  # fmt: skip
 _NOT_FOR_CROSS_ENCODERS = (
-    "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
-    "max_prompts", "max_tokens", "max_cost",
+    "model", "prompt", "instruction", "dtype", "device", "batch_tokens", "threads",
+    "trust_remote_code", "max_prompts", "max_tokens", "max_cost",
 )  # fmt: skip
 
 

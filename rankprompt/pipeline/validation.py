@@ -100,8 +100,9 @@ def _validate(config: RerankConfig) -> RerankJob:
         raise InputError("`ray` knows no budget: workers could keep but a share of it each")
     config = check_server_fields(config, model if source == "server" else None)
     errors = _errors(config, source)
-    if config.judge.prompt and source == "oracle":
-        raise InputError("`prompt` goes with a model; an oracle reads the grades")
+    for name, text in (("prompt", config.judge.prompt), ("instruction", config.judge.instruction)):
+        if text is not None and source == "oracle":
+            raise InputError(f"`{name}` goes with a model; an oracle reads the grades")
     prompt = None
     if source != "oracle":
         check_model_name(config.model.name)
@@ -123,7 +124,7 @@ def _validate(config: RerankConfig) -> RerankJob:
     judge = replace(
         judge,
         prompt=prompt.name if prompt else None,
-        decide=judge.decide or _default_decide(prompt) if pairs else None,
+        decide=judge.decide or (prompt.decide if prompt else "agreement") if pairs else None,
         prior=_default_prior(judge, prompt) if pairs else None,
     )
     ranker = replace(config.ranker, method=name, passes=config.ranker.passes or config.ranker.k)
@@ -146,7 +147,7 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
         check_model_name(language_model)
         if source_of(language_model)[0] != "local":
             raise InputError(f"`teacher` {teacher}: a teacher is a model on this machine")
-        prompt = load_prompt(config.judge.prompt or YES_NO)
+        prompt = load_prompt(config.judge.prompt or YES_NO, config.judge.instruction)
         check_fit(prompt, "pointwise")
     aggregate = config.cascade.aggregate or default_aggregate(teacher)
     aggregate_of(teacher, aggregate)
@@ -184,7 +185,8 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
     """The prompt that is named, or the default; checked against the mode and the method."""
     judge, name = config.judge, config.ranker.method
     kind = method(name).question if name else PairwiseQuestion
-    prompt = load_prompt(judge.prompt or default_prompt(kind, config.model.name))
+    default = default_prompt(kind, config.model.name)
+    prompt = load_prompt(judge.prompt or default, judge.instruction)
     if (prompt.kind == "relevance") != is_reranker(config.model.name):
         raise InputError(
             f"`prompt` {prompt.name} plays no part: `model` {config.model.name} is a reranker, "
@@ -212,10 +214,6 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
             "use a prompt of kind choice, or one that is no chat"
         )
     return prompt
-
-
-def _default_decide(prompt: Prompt | None) -> str:
-    return "agreement" if prompt is None or prompt.kind == "choice" else "soft"
 
 
 def _default_prior(judge: JudgeConfig, prompt: Prompt | None) -> float:

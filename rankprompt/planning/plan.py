@@ -53,9 +53,9 @@ from rankprompt.types import (
 __all__ = ["NOISES", "plan_rerank"]
 
 _SETTINGS = (
-    "model.name", "judge.prompt", "judge.mode", "judge.order", "ranker.k", "ranker.passes",
-    "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit", "judge.passage_tokens",
-    "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
+    "model.name", "judge.prompt", "judge.instruction", "judge.mode", "judge.order", "ranker.k",
+    "ranker.passes", "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit",
+    "judge.passage_tokens", "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
 )  # fmt: skip
 
 

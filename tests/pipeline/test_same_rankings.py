@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rankprompt.cli import app
+from rankprompt.cli.app import app
 from rankprompt.files import format_run, read_run
 
 GOLDEN = Path(__file__).parent / "golden" / "oracle_runs.json"

@@ -161,8 +161,9 @@ class ProtocolServer:
         pairs = (line.split(": ", 1) for line in head[1:] if line)
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        if head[0].startswith("GET /v1/models"):
-            listed = reply(self._models) if self._models else reply({"detail": "Not Found"}, 404)
+        if head[0].startswith("GET "):
+            known = self._models if head[0].startswith("GET /v1/models") else None
+            listed = reply(known) if known else reply({"detail": "Not Found"}, 404)
             writer.write(_bytes(listed))
             await writer.drain()
             return True

@@ -1,5 +1,6 @@
 """A real vLLM ranks as the local engine does: `make test-vllm`; no other target runs this."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -9,10 +10,16 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from rankprompt.errors import ModelError
 from rankprompt.files import read_run
+from rankprompt.llm import load_model, load_server
+from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.embedded import converted_folder
+from rankprompt.llm.rerankers.server import RerankServer
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.rerank import run_rerank
 from tests.configs import change, configure
+from tests.servers.classifier import LENGTH, TEXTS, save_classifier, small_config
 from tests.servers.protocol import ProtocolServer, Reply
 from tests.servers.vllm_process import running_vllm
 
@@ -28,7 +35,8 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_vllm(tmp_path_factory.mktemp("vllm")) as address:
+    folder = tmp_path_factory.mktemp("vllm")
+    with running_vllm(folder, converted_folder(), "smol", "--max-model-len", "2048") as address:
         yield address
 
 
@@ -107,3 +115,59 @@ def test_written_answers_are_restricted_to_the_choices(
     ranked(change(config, **METHODS["prp"], mode="generation", decide="soft"), output)
     manifest = json.loads(output.with_suffix(".json").read_text())
     assert manifest["model"]["choices_read_from"] == "structured answers"
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_classifier(tmp_path_factory.mktemp("classifier"))
+
+
+@pytest.fixture(scope="module")
+def reranker(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("vllm-reranker")
+    with running_vllm(folder, classifier, "tiny", "--runner", "pooling") as address:
+        yield address.removesuffix("/v1")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v2/rerank", "/score"])
+def test_a_served_classifier_scores_and_ranks_as_the_local_one(
+    reranker: str, classifier: Path, tmp_path: Path, path: str
+) -> None:
+    config = small_config(tmp_path, classifier)
+    local = ranked(config, tmp_path / "local.trec")
+    served = change(config, model="rerank:tiny", base_url=reranker + path)
+    whole = ranked(served, tmp_path / "tokenizer.trec", tokenizer=str(classifier))
+    assert whole == local
+    assert local["q1"] != [f"d{number}" for number in range(len(TEXTS))]
+    # The server's own /tokenize cuts alike.
+    cut = change(config, passage_tokens=40)
+    assert ranked(
+        change(cut, model="rerank:tiny", base_url=reranker + path), tmp_path / "tokenize.trec"
+    ) == ranked(cut, tmp_path / "cut.trec")
+    manifest = json.loads((tmp_path / "tokenizer.json").read_text())
+    assert manifest["costs"]["model_batches"] == len(local) == 3
+    requests = [Request("where are the boats", passage=text) for text in TEXTS[:6]]
+    expected, _ = load_model(str(classifier), threads=1).answer(requests)
+    answers = asyncio.run(_answer(reranker + path, requests))
+    assert [one.loglikelihoods[0] for one in answers] == pytest.approx(
+        [one.loglikelihoods[0] for one in expected], abs=1e-3
+    )
+
+
+async def _answer(url: str, requests: list[Request]) -> list[Answer]:
+    model = load_server("rerank:tiny", base_url=url)
+    assert isinstance(model, RerankServer)
+    try:
+        await model.open()
+        assert " of " in model.fingerprint
+        assert model.context_length == LENGTH
+        answers, usage = await model.answer_together(requests)
+    finally:
+        await model.close()
+    assert usage.tokens > 6 * 10
+    return answers
+
+
+def test_a_text_that_is_too_long_for_the_server_is_told(reranker: str) -> None:
+    with pytest.raises(ModelError, match="a prompt is too long; lower `passage_tokens`"):
+        asyncio.run(_answer(f"{reranker}/v1", [Request("q", passage="boats " * 500)]))

@@ -1,4 +1,4 @@
-"""Runs vLLM on the embedded model, in float32, from an environment of its own."""
+"""Runs vLLM in float32, from an environment of its own."""
 
 import os
 import socket
@@ -10,8 +10,6 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-
-from rankprompt.llm.embedded import converted_folder
 
 __all__ = ["running_vllm"]
 
@@ -25,11 +23,14 @@ def _python() -> Path:
 
 
 @contextmanager
-def running_vllm(folder: Path) -> Iterator[str]:
+def running_vllm(folder: Path, model: Path, name: str, *options: str) -> Iterator[str]:
     """Starts vLLM, waits until it answers, gives its base URL, and stops it.
 
     Args:
         folder: where its log goes.
+        model: the folder of the model.
+        name: the model's name at the server.
+        options: more of its options.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,8 +47,8 @@ def running_vllm(folder: Path) -> Iterator[str]:
     environment.pop("PYTHONPATH", None)
     command = [
         str(_python()), "-m", "vllm.entrypoints.openai.api_server",
-        "--model", str(converted_folder()), "--served-model-name", "smol", "--dtype", "float32",
-        "--max-model-len", "2048", "--enforce-eager", "--host", "127.0.0.1", "--port", str(port),
+        "--model", str(model), "--served-model-name", name, "--dtype", "float32",
+        "--enforce-eager", "--host", "127.0.0.1", "--port", str(port), *options,
     ]  # fmt: skip
     log = folder / "vllm.log"
     with log.open("wb") as output:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,6 +12,12 @@ __all__ = ["KEYS", "Address", "call_headers", "parse_address", "read_key"]
 
 KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
 """The environment variables that may contain the key; the first that is set counts."""
+# Of these providers, in place of OpenAI's: a key is sent to no other provider than its own.
+_PROVIDER_KEYS = {
+    "cohere.com": ("CO_API_KEY", "COHERE_API_KEY"),
+    "cohere.ai": ("CO_API_KEY", "COHERE_API_KEY"),
+    "jina.ai": ("JINA_API_KEY",),
+}
 
 _SECRET = re.compile(r"key|token|secret|sig|pass|auth|code", re.I)
 _AZURE = (".azure.com", ".azure-api.net")
@@ -32,6 +38,15 @@ class Address(NamedTuple):
         """Whether the key goes into the header ``api-key``, as Azure wants it."""
         host = urlsplit(self.base).hostname or ""
         return host.endswith(_AZURE) or "api-version" in dict(parse_qsl(self.query))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The environment variables that may contain the key; the first that is set counts."""
+        host = f".{urlsplit(self.base).hostname or ''}"
+        for provider, names in _PROVIDER_KEYS.items():
+            if host.endswith(f".{provider}"):
+                return (KEYS[0], *names)
+        return KEYS
 
     def url(self, path: str) -> str:
         """The URL of a path below the base URL."""
@@ -69,13 +84,16 @@ def parse_address(base_url: str) -> Address:
     return Address(base, parts.query)
 
 
-def read_key() -> tuple[str | None, str]:
-    """The environment variable that holds the key, and the key; None and "" without a key.
+def read_key(names: Sequence[str] = KEYS) -> tuple[str | None, str]:
+    """The environment variable that holds a key, and the key; None and "" without one.
+
+    Args:
+        names: of the variables that count, as in ``Address.keys``.
 
     Raises:
         ModelError: the key holds characters that no key has.
     """
-    source = next((name for name in KEYS if os.environ.get(name)), None)
+    source = next((name for name in names if os.environ.get(name)), None)
     key = os.environ[source].strip() if source else ""
     if not re.fullmatch(r"[!-~]*", key):
         raise ModelError(f"the key in {source} holds characters that no key has")

@@ -260,7 +260,7 @@ class OpenAIModel:
             except RefusedError as refused:
                 if not self._adapt(sent, refused):
                     reason = replies.explain_refusal(
-                        refused, self._client.key_source, self.name, path, len(request.options)
+                        refused, self._client, self.name, path, len(request.options)
                     )
                     raise ModelError(f"{self._client.base_url}: {reason}") from None
                 adapted += 1

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from rankprompt.llm.base import Usage
 from rankprompt.llm.openai.refusals import is_too_long
-from rankprompt.llm.openai.retrying_client import KEYS, JsonObject, RefusedError
+from rankprompt.llm.openai.retrying_client import JsonObject, RefusedError, RetryingClient
 from rankprompt.llm.openai.schema import Choice, count_in
 from rankprompt.llm.reasoning import answer_span, strip_reasoning
 
@@ -80,18 +80,18 @@ def _or(counted: int | None, estimated: int) -> int:
 
 
 def explain_refusal(
-    refused: RefusedError, key_source: str | None, name: str, path: str, options: int
+    refused: RefusedError, client: RetryingClient, name: str, path: str, options: int
 ) -> str:
     """Says what a refusal means and what to do.
 
     Args:
         refused: by the server.
-        key_source: the environment variable that the key came from; None without a key.
+        client: has the key, or none.
         name: the model's name.
         path: the path of the call.
         options: how many options were to be scored.
     """
-    status, message = refused.status, refused.message
+    status, message, key_source = refused.status, refused.message, client.key_source
     if options == 1 and re.search("echo|logprobs", message):
         return no_echo(message)
     if options and "logprobs" in message:
@@ -100,7 +100,7 @@ def explain_refusal(
         # Without the message, because some servers quote parts of the key in it.
         if key_source:
             return f"the key in {key_source} is refused (401)"
-        return f"a key is needed (401): set {' or '.join(KEYS)}"
+        return f"a key is needed (401): set {' or '.join(client.address.keys)}"
     if status == 403:
         return f"not allowed (403: {message}); the key: {key_source or 'none is set'}"
     if is_too_long(message) or status == 413:

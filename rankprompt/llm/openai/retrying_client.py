@@ -5,7 +5,7 @@ import json
 import logging
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import httpx2 as httpx
@@ -66,6 +66,9 @@ class RetryingClient:
         headers: to send with each call; their values are secrets.
         pause: returns the seconds to wait before a retry, given how many came before it.
         patience: the seconds without a success for which a busy server is asked.
+        check: raises what a reply of status 200 says of an error, as ``check_replies`` does.
+        list_name: where a reply is a list, it is read as an object with the list by this name;
+            None where no list is a reply.
 
     Attributes:
         base_url: in its normal form, without its query.
@@ -84,11 +87,14 @@ class RetryingClient:
         headers: Mapping[str, str] | None = None,
         pause: Callable[[int], float] = full_jitter,
         patience: float = 900.0,
+        check: Callable[[Sequence[JsonObject]], None] = check_replies,
+        list_name: str | None = None,
     ) -> None:
         self.address = parse_address(base_url)
         self.base_url = self.address.base
         self._timeout, self._retries, self._pause = timeout, retries, pause
-        self.key_source, key = read_key()
+        self._check, self._list_name = check, list_name
+        self.key_source, key = read_key(self.address.keys)
         self._headers = call_headers(self.address, key, headers)
         # A header may hold a scheme before the key, as in "Bearer KEY".
         values = {
@@ -136,7 +142,7 @@ class RetryingClient:
                 async with self._pace.turn() as began:
                     reply = await self._send("POST", path, content)
                 replies.append(reply)
-                check_replies(replies)
+                self._check(replies)
                 result = read(reply)
                 self._pace.succeed()
                 return result, replies, tries + busy
@@ -209,7 +215,9 @@ class RetryingClient:
             reply = parse_json(content)
         except ValueError:
             raise UnusableError("a reply that is not JSON") from None
-        if isinstance(reply, list) and len(reply) == 1:
+        if isinstance(reply, list) and self._list_name:
+            reply = {self._list_name: reply}
+        elif isinstance(reply, list) and len(reply) == 1:
             reply = reply[0]  # as Gemini sends its errors
         if not isinstance(reply, dict):
             raise UnusableError("a reply that is not a JSON object")

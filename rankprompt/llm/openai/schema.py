@@ -7,7 +7,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from rankprompt.llm.openai.retrying_client import JsonObject, RefusedError, UnusableError
 
-__all__ = ["Choice", "Listing", "count_in", "first_choice", "listing_of"]
+__all__ = [
+    "Choice",
+    "Listing",
+    "Part",
+    "checked",
+    "count_in",
+    "first_choice",
+    "listing_of",
+    "one_line",
+]
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -44,11 +53,13 @@ _Logprob = _Number | None
 _Byte = Annotated[int, Field(strict=True, ge=0, le=255)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a reply; what else it holds is not read."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Entry(_Part):
+class _Entry(Part):
     token: _Text
     logprob: _Logprob = None
     bytes: list[_Byte] | None = None
@@ -58,7 +69,7 @@ class _ListedEntry(_Entry):
     top_logprobs: list[_Entry] | None = None
 
 
-class Listing(_Part):
+class Listing(Part):
     """Log-probabilities, in the form of chat (``content``) or of completions (the others)."""
 
     content: list[_ListedEntry] | None = None
@@ -67,7 +78,7 @@ class Listing(_Part):
     top_logprobs: list[dict[_Text, _Logprob] | None] | None = None
 
 
-class _Message(_Part):
+class _Message(Part):
     content: _Text | list[object] | None = None
     refusal: object = None
     reasoning: object = None
@@ -75,7 +86,7 @@ class _Message(_Part):
     thinking: object = None
 
 
-class Choice(_Part):
+class Choice(Part):
     """What a model generated."""
 
     text: _Text | None = None
@@ -123,7 +134,7 @@ def first_choice(reply: JsonObject) -> Choice:
     choices = reply.get("choices")
     if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
         named = (reply.get(name) for name in ("message", "detail", "msg"))
-        told = next((_line(one) for one in named if isinstance(one, str) and one), "")
+        told = next((one_line(one) for one in named if isinstance(one, str) and one), "")
         raise UnusableError("a reply without an answer" + (told and f": {told}"))
     first = choices[0]
     message = first.get("message")
@@ -131,11 +142,11 @@ def first_choice(reply: JsonObject) -> Choice:
     for error in filter(None, errors):
         code = error.get("code") if isinstance(error, dict) else None
         reason = error.get("message") if isinstance(error, dict) else error
-        told = _line(reason) if isinstance(reason, str) else "not said"
+        told = one_line(reason) if isinstance(reason, str) else "not said"
         if isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
             raise RefusedError(code, told)
         raise UnusableError(f"an error in place of an answer: {told}")
-    choice = _checked(Choice, first)
+    choice = checked(Choice, first)
     if (choice.finish_reason or "").lower() in _FAILURES:
         raise UnusableError(f"the server ended an answer for the reason {choice.finish_reason!r}")
     if not (choice.message or choice.text is not None):
@@ -149,7 +160,7 @@ def listing_of(choice: Choice) -> Listing | None:
     Raises:
         UnusableError: they are not in a form that can be read, or are no log-probabilities.
     """
-    return _checked(Listing, choice.logprobs) if isinstance(choice.logprobs, dict) else None
+    return checked(Listing, choice.logprobs) if isinstance(choice.logprobs, dict) else None
 
 
 def count_in(reply: JsonObject, *path: str) -> int | None:
@@ -167,11 +178,17 @@ def count_in(reply: JsonObject, *path: str) -> int | None:
     return None
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Makes a server's text fit for a message."""
     return " ".join(text[:1000].split())[:200]
 
 
-def _checked(schema: type[T], value: object) -> T:
+def checked(schema: type[T], value: object) -> T:
+    """Returns a part of a reply.
+
+    Raises:
+        UnusableError: it is not as the schema says.
+    """
     try:
         return schema.model_validate(value)
     except ValidationError as error:

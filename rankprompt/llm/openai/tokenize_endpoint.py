@@ -54,7 +54,7 @@ class TokenizeEndpoint:
         self._address = address._replace(base=address.base.removesuffix("/v1"))
         self._name, self._pause = name, pause
         self.calls = 0
-        self._headers = call_headers(address, read_key()[1], headers)
+        self._headers = call_headers(address, read_key(address.keys)[1], headers)
 
     @property
     def sample(self) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ log = logging.getLogger("rankprompt")
 _UNSURE = 4
 # A chat template's own tokens, generously.
 _TEMPLATE = 32
+# A reranker's, around the query and the passage.
+_BETWEEN = 4
 
 
 def estimate_tokens(text: str) -> int:
@@ -84,7 +86,10 @@ class ByteEstimate:
 
     def length(self, request: Request, longest: int) -> int:
         """Estimates a request's tokens."""
-        return estimate_tokens(request.prompt) + longest + _TEMPLATE * request.chat
+        passage = 0
+        if request.passage is not None:
+            passage = estimate_tokens(request.passage) + _BETWEEN
+        return estimate_tokens(request.prompt) + passage + longest + _TEMPLATE * request.chat
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns a prefix of whole characters that probably has at most ``tokens`` tokens."""
@@ -162,14 +167,16 @@ class FolderTokenizer:
     def length(self, request: Request, longest: int) -> int:
         """Counts a request's tokens, as for a local model."""
         del longest
+        if request.passage is not None:
+            # As lists, because an empty passage by itself would count as none.
+            return len(self._tokenizer([request.prompt], [request.passage]).input_ids[0])
         from rankprompt.llm.local.encoding import encode
 
-        encoded = encode(self._tokenizer, request)
-        return len(encoded.context) + max(request.max_tokens, *encoded.counts, 0)
+        return encode(self._tokenizer, request).size(request.max_tokens)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        from rankprompt.llm.local.preparation import truncate
+        from rankprompt.llm.local.encoding import truncate
 
         return truncate(self._tokenizer, text, tokens)
 

@@ -11,18 +11,27 @@ __all__ = ["fetch_weights"]
 
 log = logging.getLogger("rankprompt")
 
-# vLLM and SGLang name the folder or hub id; llama.cpp describes the file in ``meta``.
-_FACTS = ("root", "revision", "parent", "n_params", "size", "n_vocab")
+# vLLM and SGLang name the folder or hub id; llama.cpp describes the file in ``meta``; TEI has the
+# names that begin with "model".
+_FACTS = (
+    "root", "revision", "parent", "n_params", "size", "n_vocab", "model_id", "model_sha",
+    "model_dtype",
+)  # fmt: skip
 
 
-async def fetch_weights(client: RetryingClient, name: str) -> str:
+async def fetch_weights(client: RetryingClient, name: str, path: str = "/models") -> str:
     """Asks a server which weights a model has.
+
+    Args:
+        client: asks.
+        name: the model's name at the server.
+        path: of the list of models, or of what describes the server's only model.
 
     Returns:
         A digest of what it says; "" if it says nothing, or cannot be asked.
     """
     try:
-        reply = await client.get("/models")
+        reply = await client.get(path)
     except (RefusedError, FilteredError):
         return ""  # it has no such list
     except UnusableError as error:
@@ -35,7 +44,9 @@ async def fetch_weights(client: RetryingClient, name: str) -> str:
             )
         return ""
     listed = reply.get("data")
-    models = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    models = [
+        one for one in (listed if isinstance(listed, list) else [reply]) if isinstance(one, dict)
+    ]
     named = [one for one in models if one.get("id") == name]
     # llama.cpp serves its only model by any name.
     model = named[0] if named else models[0] if len(models) == 1 else {}
