@@ -9,6 +9,7 @@ from importlib import resources
 
 from rankprompt.eval.figures import to_element
 from rankprompt.eval.rank_movement import BANDS
+from rankprompt.eval.reliability import BINS
 from rankprompt.eval.report import Report, RunReport
 from rankprompt.eval.report_plots import COSTS, plots_of
 from rankprompt.version import VERSION
@@ -63,6 +64,7 @@ def format_page(report: Report) -> str:
             diagnosed=[run for run in report.runs if run.cost.diagnostics],
             judge_of=_judge_of,
             bands=BANDS,
+            reliability_bins=BINS,
             style=Markup(_template("report.css")),
             script=Markup(script),
             script_hash=f"sha256-{digest}",
