@@ -14,7 +14,7 @@ from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
 
-__all__ = ["BACK_ENDS", "BackEnd", "is_reranker", "load_model", "load_server"]
+__all__ = ["BACK_ENDS", "BackEnd", "is_reranker", "load_model", "load_server", "split_prefix"]
 
 
 class BackEnd(NamedTuple):
@@ -39,15 +39,21 @@ BACK_ENDS = {
 }
 
 
+def split_prefix(name: str) -> tuple[str, str]:
+    """Splits a model's name into the prefix of a back end with its colon, if any, and the rest."""
+    key, colon, source = name.partition(":")
+    return (key + colon, source) if source and key in BACK_ENDS else ("", name)
+
+
 def is_reranker(name: str) -> bool:
     """Whether a model's name, as a user writes it, names a reranker.
 
-    That is ``ms-marco-minilm-l12``, a name with a reranker's prefix, or a folder that holds a
-    sequence classifier or an ONNX model. A hub id says nothing: it needs the prefix.
+    That is ``ms-marco-minilm-l12``, a name with a reranker's prefix, a folder that holds a sequence
+    classifier or an ONNX model, or an ``.onnx`` file. A hub id says nothing: it needs the prefix.
     """
-    key, _, source = name.partition(":")
-    if source and key in BACK_ENDS:
-        return BACK_ENDS[key].reranker
+    prefix, _ = split_prefix(name)
+    if prefix:
+        return BACK_ENDS[prefix[:-1]].reranker
     return name == MINILM or is_classifier(name)
 
 
@@ -65,7 +71,7 @@ def load_model(
 
     Args:
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
-            ``.gguf`` file, a hub id, or ``cross-encoder:`` and a folder or hub id.
+            ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` and one of these.
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: "auto", or a torch device such as "cpu" or "cuda:0".
         batch_tokens: maximum padded tokens of a batch; None for the device's default.
