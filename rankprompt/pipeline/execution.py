@@ -19,7 +19,7 @@ from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_orac
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by
+from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by, model_card
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, PairwiseQuestion
@@ -153,9 +153,7 @@ class LocalExecution(Execution):
     def _open(self, stack: ExitStack) -> None:
         journal = self._open_journal(stack)
         model = load_local(self._job)
-        self.model = ModelCard(
-            model.name, model.fingerprint, model.context_length, getattr(model, "dtype", None)
-        )
+        self.model = model_card(model)
         self._cached = CachedModel(model, journal, self._job.budget)
         self.costs = self._cached.costs
 
@@ -164,6 +162,7 @@ class LocalExecution(Execution):
     ) -> Iterator[BlockResult]:
         """Reranks all candidates in lock-step, and gives one result."""
         yield rerank_locally(candidates, self._cached, self._job, self.guard, on_judged)
+        self.model = model_card(self._cached.model)  # which counts the queries that it truncated
 
 
 class ServerExecution(Execution):

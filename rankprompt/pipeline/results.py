@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
+from rankprompt.llm.base import LanguageModel
 from rankprompt.rankers.reranking import Reranked
 
-__all__ = ["BlockResult", "ModelCard", "Totals", "judged_by"]
+__all__ = ["BlockResult", "ModelCard", "Totals", "judged_by", "model_card"]
 
 
 class ModelCard(NamedTuple):
     """What a model is known by in a manifest.
 
     ``context_length`` is None for a teacher, ``dtype`` for all but a local model,
-    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server.
+    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server. ``weights``
+    says which weights a name of several stands for, and ``queries_cut`` counts the queries that a
+    reranker truncated; both are None for other models.
     """
 
     name: str
@@ -26,6 +29,20 @@ class ModelCard(NamedTuple):
     dtype: str | None = None
     tokens_counted_by: str | None = None
     choices_read_from: str | None = None
+    weights: str | None = None
+    queries_cut: int | None = None
+
+
+def model_card(model: LanguageModel) -> ModelCard:
+    """The card of a model on this machine."""
+    return ModelCard(
+        model.name,
+        model.fingerprint,
+        model.context_length,
+        getattr(model, "dtype", None),
+        weights=getattr(model, "weights", None),
+        queries_cut=getattr(model, "queries_cut", None),
+    )
 
 
 class BlockResult(NamedTuple):

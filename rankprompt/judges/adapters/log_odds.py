@@ -38,9 +38,9 @@ class Relevance:
         return [relevance_request(self._prompt, query, passages[0])]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The log-odds; None where they are not a number."""
+        """The log-odds; None where they are not a finite number."""
         odds = log_odds(answers[0])
-        return ParsedAnswer(None if math.isnan(odds) else odds)
+        return ParsedAnswer(odds if math.isfinite(odds) else None)
 
     def fallback(self, _: int) -> None:
         """No grade, as for the other pointwise adapters."""
