@@ -164,7 +164,7 @@ class MissingPackageError(RankpromptError):
 
 
 def require(module: str) -> None:
-    """Checks that an extra's package is installed, before anything that takes long; imports nothing.
+    """Checks, without importing it, that the package of an extra is installed.
 
     Args:
         module: a key of ``EXTRA_PACKAGES``.
