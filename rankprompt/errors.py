@@ -163,6 +163,19 @@ class MissingPackageError(RankpromptError):
         super().__init__(f"{user} needs {module}; run: {command}")
 
 
+def require(module: str) -> None:
+    """Checks, without importing it, that the package of an extra is installed.
+
+    Args:
+        module: a key of ``EXTRA_PACKAGES``.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise MissingPackageError(module)
+
+
 @contextmanager
 def naming_extras() -> Iterator[None]:
     """Turns a failed import of an extra's package into the error that names its pip line.

@@ -17,8 +17,9 @@ __all__ = ["plan", "show_plan"]
 
 # Nothing is written, no budget is spent, and errors are simulated.
 _WITHOUT = (
-    "output", "journal", "decide", "prior", "noise", "judge_model", "max_prompts", "max_tokens",
-    "max_cost", "ray", "workers", "gpus_per_worker", "teacher", "aggregate",
+    "output", "journal", "scores", "threshold", "calibration", "decide", "prior", "noise",
+    "judge_model", "max_prompts", "max_tokens", "max_cost", "ray", "workers", "gpus_per_worker",
+    "teacher", "aggregate",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "evaluate": ("rankprompt evaluate --qrels qrels.trec bm25.trec better.trec",),
     "compare": ("rankprompt compare --qrels qrels.trec --baseline bm25.trec better.trec",),
     "report": ("rankprompt report --qrels qrels.trec bm25.trec better.trec --output report.html",),
+    "calibrate": ("rankprompt calibrate scores.tsv --qrels qrels.trec --output calibration.json",),
     "plan": (f"rankprompt plan {_FILES} --prompt prp --price-in 0.15",),
     "export": ("rankprompt export --dataset beir:DIR --run bm25.trec --output requests.jsonl",),
     "doctor": ("rankprompt doctor",),

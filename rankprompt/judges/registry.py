@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
-from rankprompt.judges.adapters.base import Adapter
+from rankprompt.judges.adapters.base import Adapter, PointwiseAdapter
 from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPermutation
 from rankprompt.judges.adapters.log_odds import Relevance
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
@@ -44,6 +44,7 @@ __all__ = [
     "default_prompt",
     "make_judge",
     "make_oracle",
+    "pointwise_adapter",
     "serves",
     "single_order_adapter",
 ]
@@ -153,6 +154,12 @@ def single_order_adapter(prompt: Prompt, mode: str) -> Adapter[Any]:
     """
     by_likelihood, by_text = _ADAPTERS[prompt.kind]
     return (by_text if mode == "generation" else by_likelihood)(prompt)
+
+
+def pointwise_adapter(prompt: Prompt, mode: str = "scoring") -> PointwiseAdapter:
+    """The adapter of a prompt for pointwise questions, which it must serve."""
+    assert serves(prompt, PointwiseQuestion), prompt.kind
+    return cast(PointwiseAdapter, single_order_adapter(prompt, mode))
 
 
 def make_judge(

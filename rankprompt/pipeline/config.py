@@ -200,7 +200,7 @@ class RayConfig:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Where the run and the journal go."""
+    """Where the run and the journal go, and which scores the run holds."""
 
     run: Path | None = option(
         None,
@@ -211,6 +211,25 @@ class OutputConfig:
         None,
         "The journal of the model's answers; a later run asks nothing that it holds.",
         otherwise="beside the output",
+    )
+    scores: Path | None = option(
+        None,
+        "Also write a table of each document's score and the model's own number.",
+        otherwise="none",
+    )
+    threshold: float | None = option(
+        None,
+        "Leave out documents whose score is below this; a query without a relevant document then "
+        "has no line.",
+        otherwise="all stay",
+        minimum=0,
+        maximum=1,
+    )
+    calibration: Path | None = option(
+        None,
+        "A calibration that `rankprompt calibrate` wrote: it makes the model's own numbers "
+        "probabilities of relevance.",
+        otherwise="none",
     )
 
 

@@ -13,11 +13,12 @@ from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
+from rankprompt.judges.registry import LanguageModelJudge, Oracle, make_judge, make_oracle
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by, model_card
+from rankprompt.pipeline.scoring import probability_of
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, PairwiseQuestion
@@ -208,6 +209,7 @@ class ServerExecution(Execution):
             adjust=_adjust(candidates, job),
             input_order=config.ranker.input_order,
             seed=config.seed,
+            probability=probability_of(job, judge),
             concurrency=2 * config.model.concurrency,
         )
         result = judged_by(judge, self._runner.run(ranking))
@@ -241,18 +243,20 @@ def _judge(
 
 def _rerank(
     candidates: Sequence[Candidates],
-    judge: Callable[[Sequence[Any]], Sequence[Any]],
+    judge: LanguageModelJudge | Oracle,
     job: RerankJob,
 ) -> Reranked:
     """Reranks in lock-step, so that the rounds of all queries fill the judge's batches."""
+    ask: Callable[[Sequence[Any]], Sequence[Any]] = judge
     return rerank(
         candidates,
-        judge,
+        ask,
         job.ranker,
         question=job.question,
         adjust=_adjust(candidates, job),
         input_order=job.config.ranker.input_order,
         seed=job.config.seed,
+        probability=probability_of(job, judge),
     )
 
 

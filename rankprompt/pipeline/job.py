@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rankprompt.datasets.passages import parse_fields
+from rankprompt.eval.calibration import Calibration
 from rankprompt.journal.budget import Budget
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.pipeline.config import RerankConfig
@@ -32,6 +33,8 @@ class RerankJob:
         errors: how an oracle's answers err.
         stages: the job of each stage that has a model of its own, the first stage first. Each
             reranks the first ``data.depth`` documents of the ranking before.
+        calibration: turns the judge's own numbers into probabilities of relevance; None where
+            scores mean what ``rankprompt.pipeline.scoring`` says.
     """
 
     config: RerankConfig
@@ -40,6 +43,7 @@ class RerankJob:
     prompt: Prompt | None
     errors: ErrorModel
     stages: tuple["RerankJob", ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def single_jobs(self) -> tuple["RerankJob", ...]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rankprompt.cascade import Cascade
@@ -13,6 +14,8 @@ from rankprompt.pipeline.config_file import as_dict
 from rankprompt.pipeline.execution import Execution
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import ModelCard, Totals
+from rankprompt.pipeline.run_writer import RunWriter
+from rankprompt.pipeline.scoring import meaning_of, scored_by
 from rankprompt.pipeline.staged_execution import StagedExecution, StageExecution
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers.stages import split_stages
@@ -38,8 +41,8 @@ def rerank_manifest(
     cascade: Cascade | None,
     totals: Totals,
     execution: Execution,
+    writer: RunWriter,
     *,
-    digest: str,
     started: float,
 ) -> Manifest:
     """Describes a reranking that is finished.
@@ -50,14 +53,15 @@ def rerank_manifest(
         cascade: selected the windows that were read.
         totals: the results of all queries.
         execution: the way in which they were reranked.
-        digest: of the run's text.
+        writer: has written the run.
         started: when the reranking began, by ``time.perf_counter``.
     """
     content: dict[str, Any] = {
         # By the digest, a report knows whose manifest this is.
-        "output": {"path": str(job.config.output.run), "blake2b": digest},
+        "output": {"path": str(job.config.output.run), "blake2b": writer.digest},
         "inputs": _inputs(job, source),
         "versions": versions(_PACKAGES),
+        "scores": _scores(job, writer),
         "queries": source.queries,
         "documents": source.documents,
         "skipped_documents": source.skipped,
@@ -120,6 +124,35 @@ def _describe_stage(stage: StageExecution) -> dict[str, Any]:
     if stage.cascade:
         described["cascade"] = stage.cascade.counts.summary()
     return described
+
+
+def _scores(job: RerankJob, writer: RunWriter) -> dict[str, Any]:
+    """What the scores mean, and the queries that a threshold left without a document."""
+    described: dict[str, Any] = {"meaning": _meaning(job), "calibration": None}
+    if (fitted := job.calibration) and job.config.output.calibration:
+        described["calibration"] = {
+            **describe_file(job.config.output.calibration),
+            "method": fitted.method,
+            "model": fitted.model,
+            "level": fitted.level,
+            "unjudged_as_irrelevant": fitted.unjudged_as_irrelevant,
+            "queries": fitted.queries,
+            "documents": fitted.documents,
+        }
+    if job.config.output.threshold is not None:
+        described["none_relevant"] = writer.none_relevant
+        described["not_judged"] = writer.not_judged
+    return described
+
+
+def _meaning(job: RerankJob) -> str:
+    """What the scores mean, also where those of the first documents mean something else."""
+    meaning = meaning_of(job)
+    if not (stage := scored_by(job)):
+        return meaning
+    below = meaning_of(replace(job, stages=job.stages[:stage]))
+    depth = job.stages[stage].config.data.depth
+    return meaning if below is meaning else f"{meaning}; below the first {depth}, {below}"
 
 
 def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:

@@ -35,9 +35,10 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
     job = validate(config)
     source = CandidateSource(job)
     cascade, totals = open_cascade(job), Totals()
-    assert job.config.output.run is not None, "validated"
+    output = job.config.output
+    assert output.run is not None, "validated"
     with (
-        RunWriter(job.config.output.run) as writer,
+        RunWriter(output.run, scores=output.scores, threshold=output.threshold) as writer,
         open_execution(job, cascade, progress) as execution,
     ):
         # Stages have progress bars of their own, one at a time.
@@ -49,11 +50,9 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
                 if cascade and job.source != "teacher":
                     candidates = cascade(candidates)
                 for result in execution.rerank(candidates, advance) if candidates else ():
-                    writer.write(result.rankings)
+                    writer.write(result.rankings, result.scores)
                     totals.add(result)
         execution.finish()
-        manifest = rerank_manifest(
-            job, source, cascade, totals, execution, digest=writer.digest, started=started
-        )
+        manifest = rerank_manifest(job, source, cascade, totals, execution, writer, started=started)
         writer.commit(manifest.text)
     return manifest.content

@@ -10,6 +10,7 @@ from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
 from rankprompt.llm.base import LanguageModel
 from rankprompt.rankers.reranking import Reranked
+from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import Candidates
 
 __all__ = [
@@ -51,13 +52,14 @@ def model_card(model: LanguageModel) -> ModelCard:
 class BlockResult(NamedTuple):
     """The result of some queries.
 
-    ``rankings`` and ``rounds`` are as in ``Reranked``; ``asked``, ``cache_hits``, ``repeated`` and
-    ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as the judge does;
-    ``tally`` is what the judge's diagnostics counted.
+    ``rankings``, ``rounds`` and ``scores`` are as in ``Reranked``; ``asked``, ``cache_hits``,
+    ``repeated`` and ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as
+    the judge does; ``tally`` is what the judge's diagnostics counted.
     """
 
     rankings: dict[str, list[str]]
     rounds: int = 0
+    scores: Mapping[str, Mapping[str, DocumentScore]] = MappingProxyType({})
     asked: int = 0
     cache_hits: int = 0
     repeated: int = 0
@@ -96,9 +98,14 @@ class Totals:
         self.escaped += result.escaped
         self.tally.update(result.tally)
 
-    def as_result(self, rankings: dict[str, list[str]]) -> BlockResult:
-        """The result of all these queries together, with their rankings."""
-        return BlockResult(rankings, **{one.name: getattr(self, one.name) for one in fields(self)})
+    def as_result(
+        self,
+        rankings: dict[str, list[str]],
+        scores: Mapping[str, Mapping[str, DocumentScore]],
+    ) -> BlockResult:
+        """The result of all these queries together, with their rankings and scores."""
+        counts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return BlockResult(rankings, scores=scores, **counts)
 
     @property
     def diagnostics(self) -> dict[str, float | int | None]:
@@ -124,13 +131,16 @@ def judged_by(judge: LanguageModelJudge | Oracle, ranked: Reranked) -> BlockResu
 
 
 def join_stage_results(
-    results: Sequence[BlockResult], reranked: Sequence[Candidates]
+    results: Sequence[BlockResult],
+    reranked: Sequence[Candidates],
+    scores: Mapping[str, Mapping[str, DocumentScore]],
 ) -> BlockResult:
     """Joins what the stages gave for a block of queries.
 
     Args:
         results: of each stage, over the same queries.
         reranked: the queries with all their documents, as the last stage left them.
+        scores: of these documents, as ``join_scores`` joins those of the stages.
 
     Returns:
         The last rankings, with the counts of all stages added up. Rounds are added up, too: a
@@ -141,5 +151,6 @@ def join_stage_results(
         totals.add(result)
     totals.rounds = sum(result.rounds for result in results)
     return totals.as_result(
-        {query.query.id: [document.id for document in query.documents] for query in reranked}
+        {query.query.id: [document.id for document in query.documents] for query in reranked},
+        scores,
     )

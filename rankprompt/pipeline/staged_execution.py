@@ -1,7 +1,7 @@
 """The way to rerank in stages, each with a model of its own."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -11,8 +11,15 @@ from rankprompt.journal.costs import Costs
 from rankprompt.pipeline.execution import Execution, OnJudged
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import BlockResult, Totals, join_stage_results
+from rankprompt.pipeline.scoring import meaning_of
 from rankprompt.pipeline.stage_validation import name_stage
 from rankprompt.rankers.reranking import insert_reranked
+from rankprompt.rankers.scores import (
+    DocumentScore,
+    follow_ranking,
+    join_scores,
+    strictly_decreasing,
+)
 from rankprompt.types import Candidates, Progress
 
 __all__ = ["StageExecution", "StagedExecution", "first_of", "rank_again"]
@@ -41,12 +48,14 @@ class StageExecution:
             first = self.cascade(first)
         block = Totals()
         rankings: dict[str, list[str]] = {}
+        scores: dict[str, Mapping[str, DocumentScore]] = {}
         for result in self.execution.rerank(first, on_judged):
             block.add(result)
             self.totals.add(result)
             rankings |= result.rankings
+            scores |= result.scores
         self.seconds += time.perf_counter() - started
-        return block.as_result(rankings)
+        return block.as_result(rankings, scores)
 
 
 class StagedExecution(Execution):
@@ -78,18 +87,30 @@ class StagedExecution(Execution):
         """Reranks all candidates stage by stage, and gives one result."""
         del on_judged  # each stage has a progress bar of its own
         current, results = list(candidates), []
+        scores: dict[str, dict[str, DocumentScore]] = {}
         for number, stage in enumerate(self.stages, 1):
             stage.execution.limit(self._left_for(stage))
             title = f"stage {number} of {len(self.stages)}: {stage.job.title}"
             questions = sum(stage.job.estimate(len(query.documents)) for query in current)
             with name_stage(number), self._progress(title, questions) as advance:
                 result = stage.rerank(current, advance)
-            current = [rank_again(query, result.rankings[query.query.id]) for query in current]
+            current = [
+                rank_again(query, result.rankings[query.query.id], result.scores[query.query.id])
+                for query in current
+            ]
             results.append(result)
+            for query in current:
+                ranking = [document.id for document in query.documents]
+                scores[query.query.id] = join_scores(
+                    scores.get(query.query.id),
+                    result.scores[query.query.id],
+                    ranking,
+                    meaning=meaning_of(stage.job),
+                )
         self.costs = Costs()
         for stage in self.stages:
             self.costs.merge(stage.execution.costs)
-        yield join_stage_results(results, current)
+        yield join_stage_results(results, current, scores)
 
     def finish(self) -> None:
         """Checks each stage, and adds up what their guards counted."""
@@ -117,20 +138,26 @@ def first_of(query: Candidates, depth: int) -> Candidates:
     return query._replace(documents=query.documents[:depth], scores=query.scores[:depth])
 
 
-def rank_again(query: Candidates, ranking: Sequence[str]) -> Candidates:
+def rank_again(
+    query: Candidates, ranking: Sequence[str], scores: Mapping[str, DocumentScore] | None = None
+) -> Candidates:
     """A query with its documents as a stage ranked them.
 
-    The documents below the stage's depth keep their order. The scores are those of a run without
-    scores of its own, n, n-1, ..., 1, as if the next stage read this one's run from a file.
+    The documents below the stage's depth keep their order. The scores are those of the run that
+    the stage alone would have written, as if the next stage read it from a file.
 
     Args:
         query: the documents before.
         ranking: the ids of those that the stage ranked, best first.
+        scores: of these, by id; None leaves equal steps between all scores.
     """
     documents = {document.id: document for document in query.documents}
     order = insert_reranked(list(documents), ranking)
-    scores = tuple(float(len(order) - rank) for rank in range(len(order)))
-    return query._replace(documents=tuple(documents[name] for name in order), scores=scores)
+    followed = follow_ranking(order, scores or {})
+    return query._replace(
+        documents=tuple(documents[name] for name in order),
+        scores=tuple(strictly_decreasing([one.score for one in followed.values()])),
+    )
 
 
 def _less(limit: int | None, spent: int) -> int | None:

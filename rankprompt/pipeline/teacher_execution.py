@@ -10,6 +10,8 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.pipeline.execution import Execution, OnJudged, load_local
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import BlockResult, ModelCard
+from rankprompt.pipeline.scoring import teacher_probability
+from rankprompt.rankers.scores import DocumentScore, follow_ranking
 from rankprompt.types import Candidates
 
 __all__ = ["TeacherExecution"]
@@ -39,7 +41,7 @@ class TeacherExecution(Execution):
         self, candidates: Sequence[Candidates], on_judged: OnJudged
     ) -> Iterator[BlockResult]:
         """Ranks one query after the other, and gives a result for each."""
-        counts = self._cascade.counts
+        counts, probability = self._cascade.counts, teacher_probability(self._job)
         for query in candidates:
             if self._teacher.cuts(query.query.text):
                 counts.queries_cut.add(query.query.id)
@@ -52,5 +54,11 @@ class TeacherExecution(Execution):
                     self._teacher.tokens,
                 )
             counts.windows_cut = self._teacher.windows_cut
-            yield BlockResult({name: list(scores) for name, scores in ranked.items()})
+            values = ranked[query.query.id]
+            scores = {name: DocumentScore(probability(one), one) for name, one in values.items()}
+            ranking = list(values)
+            yield BlockResult(
+                {query.query.id: ranking},
+                scores={query.query.id: follow_ranking(ranking, scores)},
+            )
             on_judged(len(query.documents))

@@ -1,6 +1,7 @@
 """Validation: fills the gaps of a configuration, and refuses what cannot work before it costs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from rankprompt.cascade.teachers import (
     MINILM,
@@ -11,6 +12,7 @@ from rankprompt.cascade.teachers import (
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError
+from rankprompt.eval.calibration import read_calibration
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt, serves
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
@@ -25,6 +27,7 @@ from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import JudgeSource, RerankJob
 from rankprompt.pipeline.model_names import check_model_name
+from rankprompt.pipeline.scoring import calibrate_job, scored_by
 from rankprompt.pipeline.server_fields import check_server_fields
 from rankprompt.pipeline.stage_validation import validate_stages
 from rankprompt.pipeline.unused_options import source_of, unused_options
@@ -55,9 +58,29 @@ def validate(config: RerankConfig) -> RerankJob:
     if budget.max_cost is not None and not any(map(any, prices)):
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
-    inputs = [data.run, data.queries, data.docs, *oracles]
-    check_paths(config.output.run, job.config.output.journal, inputs)
-    return job
+    output = job.config.output
+    inputs = [data.run, data.queries, data.docs, output.calibration, *oracles]
+    check_paths(config.output.run, output.journal, inputs, output.scores)
+    return _calibrated(job, output.calibration) if output.calibration else job
+
+
+def _calibrated(job: RerankJob, path: Path) -> RerankJob:
+    calibration = read_calibration(path)
+    scored = job.single_jobs[scored_by(job)].model
+    # A run of stages is named by the models of all.
+    every = ", ".join(one.model for one in job.single_jobs)
+    known = (_file_names(scored), _file_names(every))
+    if calibration.model and _file_names(calibration.model) not in known:
+        raise InputError(
+            f"`calibration` {path} is of the model {calibration.model}, not of {scored}; make "
+            "one with `rankprompt calibrate`"
+        )
+    return calibrate_job(job, calibration)
+
+
+def _file_names(models: str) -> list[str]:
+    """The last words of models' names: folders may have moved."""
+    return [Path(name).name for name in models.split(", ")]
 
 
 def _validate_one(config: RerankConfig) -> RerankJob:

@@ -232,7 +232,7 @@ class RankingProblem(ItemProblem[_ShownTriple]):
         )
         ranker = method(task.method).bind(RankerSettings(task.k, task.k, False))
         prior = FirstStagePrior(candidates, self.prompt.prior)
-        rankings, _ = rerank(candidates, judge, ranker, adjust=prior.adjust)
+        rankings = rerank(candidates, judge, ranker, adjust=prior.adjust).rankings
         run = as_run(rankings)
         return score(run, {query: self._qrels[query] for query in run}, [parse_measure(NDCG)])
 

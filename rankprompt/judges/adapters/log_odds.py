@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rankprompt.judges.adapters.base import ParsedAnswer, fill
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.scores import Meaning
 
 __all__ = ["Relevance", "log_odds", "relevance_request"]
 
@@ -30,8 +31,14 @@ def log_odds(answer: Answer) -> float:
 class Relevance:
     """The log-odds that a reranker gives; higher is more relevant."""
 
+    meaning = Meaning.RELEVANCE
+
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
+
+    def probability(self, grade: float) -> float:
+        """The logistic function of the log-odds."""
+        return 0.5 + 0.5 * math.tanh(grade / 2)
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request that holds the query and the passage."""

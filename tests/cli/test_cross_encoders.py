@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForSequenceClassification
 
+from rankprompt.files.scores_file import read_scores
 from rankprompt.llm import load_model
 from rankprompt.llm.base import Request
 from tests.cli.conftest import INPUTS, Collection, Command
@@ -63,6 +65,21 @@ def test_a_resume_with_nothing_to_ask_loads_no_engine(
             [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
         )
         assert ran.stdout == engines
+
+
+def test_the_run_holds_probabilities_and_the_table_log_odds(
+    command: Command, collection: Collection, folder: Path
+) -> None:
+    table = collection.folder / "scores.tsv"
+    assert command(*collection.rerank(model=folder, scores=table)).code == 0
+    queries, docs = texts(collection)
+    for query, documents in read_scores(table).items():
+        for name, one in documents.items():
+            odds = score(str(folder), queries[query], docs[name])
+            assert one.value == pytest.approx(odds, abs=1e-5)
+            assert one.score == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-5)
+    manifest = json.loads((collection.folder / "out.json").read_text())
+    assert manifest["scores"]["meaning"] == "probability of relevance"
 
 
 def test_the_pointwise_method_is_the_default_and_plan_prices_it(
