@@ -161,7 +161,7 @@ class MissingPackageError(RankpromptError):
 
 
 def require(module: str) -> None:
-    """Checks that an extra's package is installed, before anything that takes long; imports nothing.
+    """Checks that an extra's package is installed, before what takes long; imports nothing.
 
     Args:
         module: a key of ``EXTRA_PACKAGES``.
