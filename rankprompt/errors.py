@@ -52,7 +52,7 @@ PIP_LINES: Mapping[str, str] = {
 
 EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "torch": ("a model on this machine", "local"),
-    "transformers": ("a model on this machine", "local"),
+    "transformers": ("a model or tokenizer on this machine", "local"),
     "accelerate": ("a model on this machine", "local"),
     "gguf": ("a model on this machine", "local"),
     "safetensors": ("a model on this machine", "local"),
@@ -161,6 +161,19 @@ class MissingPackageError(RankpromptError):
             # First and alone: asked for by another package, pip may take another build.
             command = f"{PIP_LINES['torch']} && {command}"
         super().__init__(f"{user} needs {module}; run: {command}")
+
+
+def require(module: str) -> None:
+    """Checks, without importing it, that the package of an extra is installed.
+
+    Args:
+        module: a key of ``EXTRA_PACKAGES``.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise MissingPackageError(module)
 
 
 @contextmanager

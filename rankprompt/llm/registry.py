@@ -75,7 +75,7 @@ def load_model(
 
     Args:
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
-            ``.gguf`` file, a hub id, or ``cross-encoder:`` and a folder or hub id.
+            ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` and one of these.
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: "auto", or a torch device such as "cpu" or "cuda:0".
         batch_tokens: maximum padded tokens of a batch; None for the device's default.

@@ -24,7 +24,7 @@ def check_model_name(name: str) -> None:
     nearly a name of ours.
 
     Raises:
-        UnknownNameError: the name is nearly one of ours, or begins with an unknown prefix.
+        UnknownNameError: the name is nearly one of ours, or begins with nearly one of our prefixes.
         InputError: the name is a path that does not exist, or a prefix alone.
     """
     prefix, colon, source = name.partition(":")
@@ -36,13 +36,14 @@ def check_model_name(name: str) -> None:
         name = source
     if name in _EMBEDDED or expand(name).exists():
         return
+    prefix, colon, source = name.partition(":")
     # A hub id has one slash at the most, and no colon.
-    if name.startswith((".", "/", "~")) or name.endswith(".gguf") or name.count("/") > 1:
+    path = name.startswith((".", "/", "~")) or name.endswith(".gguf")
+    if path or (not colon and name.count("/") > 1):
         raise InputError(f"`model` {name}: no such file or folder")
     if "/" not in name and (near := get_close_matches(name.lower(), _EMBEDDED, n=1, cutoff=0.7)):
         raise UnknownNameError("model", name, _KNOWN, _HINT, meant=near[0])
-    prefix, colon, source = name.partition(":")
-    if colon or name.lower() in _PREFIXES:
-        nearest = get_close_matches(prefix.lower(), _PREFIXES, n=1, cutoff=0.6)
+    nearest = get_close_matches(prefix.lower(), _PREFIXES, n=1, cutoff=0.6)
+    if (colon and (nearest or "/" not in name)) or name.lower() in _PREFIXES:
         meant = f"{nearest[0]}:{source or 'MODEL'}" if nearest else ""
         raise UnknownNameError("model", name, _KNOWN, _HINT, meant=meant)

@@ -1,12 +1,14 @@
 """The speed of a model, measured on a few seconds of real prompts."""
 
-import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import combinations
 from typing import NamedTuple, cast
 
-from rankprompt.llm import AsyncLanguageModel, LanguageModel, Request, Usage
+from rankprompt.journal.cached_model import ConcurrentCachedModel
+from rankprompt.journal.store import Journal
+from rankprompt.llm import AsyncLanguageModel, LanguageModel, Request
 from rankprompt.planning.prices import PriceMeter
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import Candidates, PairwiseQuestion, Question
@@ -113,18 +115,13 @@ async def calibrate(
 async def _time_server(
     model: AsyncLanguageModel, requests: Sequence[Request], concurrency: int
 ) -> _Timing:
-    slots = asyncio.Semaphore(concurrency)
-
-    async def call(request: Request) -> Usage:
-        async with slots:
-            return (await model.answer(request))[1]
-
-    start = time.perf_counter()
-    usages = await asyncio.gather(*map(call, requests))
-    seconds = time.perf_counter() - start
-    return _Timing(
-        seconds, sum(usage.tokens for usage in usages), sum(usage.written for usage in usages)
-    )
+    # As a run asks it, with what goes into one call together.
+    with closing(Journal(None)) as journal:
+        cached = ConcurrentCachedModel(model, journal, concurrency=concurrency)
+        start = time.perf_counter()
+        await cached.answer(requests)
+        seconds = time.perf_counter() - start
+    return _Timing(seconds, cached.costs.tokens, cached.costs.written)
 
 
 def _time_local(model: LanguageModel, requests: Sequence[Request], meter: PriceMeter) -> _Timing:

@@ -1,13 +1,12 @@
 """Import of ranx with a lasting cache of compiled code."""
 
 import importlib
-import importlib.util
 import os
 import sys
 import threading
 from types import ModuleType
 
-from rankprompt.errors import MissingPackageError, RankpromptError
+from rankprompt.errors import RankpromptError, require
 from rankprompt.files.cache_directory import cache_dir
 
 __all__ = ["import_ranx", "one_at_a_time"]
@@ -30,8 +29,7 @@ def import_ranx() -> ModuleType:
         RankpromptError: there is no folder for compiled code.
         MissingPackageError: ranx is not installed.
     """
-    if importlib.util.find_spec("ranx") is None:
-        raise MissingPackageError("ranx")
+    require("ranx")
     os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir("numba")))
     import numba
 

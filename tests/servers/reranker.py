@@ -41,7 +41,7 @@ class Reranker:
 
     def __call__(self, path: str, body: Body) -> Body | Reply:
         """Answers a call."""
-        query, texts = body.get("query", body.get("text_1")), _texts(body)
+        query, texts = body["query" if "query" in body else "text_1"], _texts(body)
         if len(texts) > self._most:
             told = f"batch size {len(texts)} > maximum allowed batch size {self._most}"
             return reply({"error": told, "error_type": "Validation"}, 422)

@@ -15,6 +15,7 @@ from rankprompt.files import read_run
 from rankprompt.llm import load_model, load_server
 from rankprompt.llm.base import Answer, Request
 from rankprompt.llm.embedded import converted_folder
+from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.server import RerankServer
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.rerank import run_rerank
@@ -149,13 +150,18 @@ def test_a_served_classifier_scores_and_ranks_as_the_local_one(
     requests = [Request("where are the boats", passage=text) for text in TEXTS[:6]]
     expected, _ = load_model(str(classifier), threads=1).answer(requests)
     answers = asyncio.run(_answer(reranker + path, requests))
-    assert [one.loglikelihoods[0] for one in answers] == pytest.approx(
-        [one.loglikelihoods[0] for one in expected], abs=1e-3
-    )
+    raw = ServerSettings(extra_body={"use_activation": False, "raw_scores": True})
+    unsquashed = asyncio.run(_answer(reranker + path, requests, raw))
+    for found in (answers, unsquashed):
+        assert [one.loglikelihoods[0] for one in found] == pytest.approx(
+            [one.loglikelihoods[0] for one in expected], abs=1e-4
+        )
 
 
-async def _answer(url: str, requests: list[Request]) -> list[Answer]:
-    model = load_server("rerank:tiny", base_url=url)
+async def _answer(
+    url: str, requests: list[Request], settings: ServerSettings | None = None
+) -> list[Answer]:
+    model = load_server("rerank:tiny", base_url=url, settings=settings)
     assert isinstance(model, RerankServer)
     try:
         await model.open()

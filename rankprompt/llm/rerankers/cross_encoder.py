@@ -4,12 +4,12 @@ import logging
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.longest_prefix import longest_prefix
 from rankprompt.llm.network_inputs import NetworkSettings
 from rankprompt.llm.rerankers.classifier_files import check_classifier
 from rankprompt.llm.rerankers.names import find_weights
@@ -133,17 +133,16 @@ class CrossEncoderModel:
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens, special tokens included."""
-        query = len(self._offsets(self._cut(request.prompt)))
-        return query + len(self._offsets(request.passage or "")) + self._frame
+        query = self._count(self._cut(request.prompt))
+        return query + self._count(request.passage or "") + self._frame
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        offsets = self._offsets(text)
-        if len(offsets) <= tokens:
-            return text
-        # Tokens of one character, which end at the same offset, are kept or left out together.
-        ends = [end for (_, end), (start, _) in pairwise(offsets[: tokens + 1]) if start >= end]
-        return text[: ends[-1]] if ends else ""
+
+        def fits(end: int) -> bool:
+            return self._count(text[:end]) <= tokens
+
+        return text if fits(len(text)) else longest_prefix(text, fits)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""
@@ -154,11 +153,8 @@ class CrossEncoderModel:
             [(self._cut(request.prompt), request.passage or "") for request in requests]
         )
 
-    def _offsets(self, text: str) -> list[tuple[int, int]]:
-        offsets: list[tuple[int, int]] = self._tokenizer.encode(
-            text, add_special_tokens=False
-        ).offsets
-        return offsets
+    def _count(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _cut(self, query: str) -> str:
         """Returns what is read of a query; says so once where that is not all."""

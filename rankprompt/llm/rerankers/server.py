@@ -1,6 +1,7 @@
 """Rerankers behind servers: Jina, Cohere, vLLM, LiteLLM, TEI and what is compatible with them."""
 
 import json
+import logging
 import math
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -24,10 +25,14 @@ from rankprompt.llm.rerankers.server_replies import (
 
 __all__ = ["RerankServer", "load"]
 
+log = logging.getLogger("rankprompt")
+
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
 _FORM = 1
 # Where the server does not say how long its texts may be: it cuts them itself.
 _UNKNOWN_LENGTH = 1 << 20
+# Fewer equal scores than these are chance.
+_TIES = 3
 # In `extra_body`, they would change the question.
 _OWN_FIELDS = {"query", "queries", "documents", "texts", "text_1", "text_2", "items"}
 # TEI's name for scores as the model gives them; of other servers, it says the same.
@@ -80,7 +85,7 @@ class RerankServer:
         raw = extra.get(_RAW, form.log_odds)
         if not isinstance(raw, bool):
             raise InputError(f"`extra_body` {_RAW} must be true or false")
-        self._log_odds = raw
+        self._log_odds: bool = raw
         self._extra = {
             field: value for field, value in extra.items() if field != _RAW or _RAW in form.more
         }
@@ -100,6 +105,7 @@ class RerankServer:
             content = json.dumps(extra, sort_keys=True).encode()
             self.fingerprint += f" as {blake2b(content, digest_size=8).hexdigest()}"
         self.requests_per_call = form.requests_per_call
+        self._tied = False
 
     async def open(self) -> None:
         """Asks the server which weights it has, for the fingerprint; not with a model id."""
@@ -181,11 +187,31 @@ class RerankServer:
             odds = [log_odds(score, is_log_odds=self._log_odds) for score in scores]
         except ModelError as error:
             raise self._error(str(error)) from None
+        self._check_ties(scores)
         estimate = sum(estimate_tokens(query + text) for text in texts)
         counts = [tokens_in(reply) for reply in replies]
         tokens = sum(estimate if count is None else count for count in counts)
         answers = [Answer((value,), (1,)) for value in odds]
         return dict(zip(texts, answers, strict=True)), Usage(tokens, 0, retries=retries)
+
+    def _check_ties(self, scores: Sequence[float]) -> None:
+        """Warns once where different passages of a query cannot be told apart by their scores."""
+        if self._tied or len(scores) < _TIES:
+            return
+        if len(set(scores)) == 1:
+            log.warning(
+                "%s gives %d passages of a query the same score, %g: such scores rank nothing",
+                self.name, len(scores), scores[0],
+            )  # fmt: skip
+            self._tied = True
+        elif not self._log_odds and scores.count(1.0) >= _TIES:
+            log.warning(
+                "%s gives %d passages of a query a score of 1, which leaves them in the order of "
+                "the first stage; log-odds tell them apart, where the server gives them (vLLM: "
+                "`extra_body` {\"use_activation\": false, \"raw_scores\": true})",
+                self.name, scores.count(1.0),
+            )  # fmt: skip
+            self._tied = True
 
     def _error(self, reason: str) -> ModelError:
         return ModelError(f"{self._client.base_url}{self._form.path}: {reason}")

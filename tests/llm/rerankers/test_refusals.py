@@ -30,7 +30,7 @@ def set_config(**changes: object) -> Callable[[Path], None]:
 
 
 LABELS = {"0": "contradiction", "1": "entailment", "2": "neutral"}
-AT_ONCE: dict[str, tuple[Callable[[Path], None], str]] = {
+AT_ONCE: dict[str, tuple[Callable[[Path], object], str]] = {
     "three labels": (set_config(id2label=LABELS), r"has 3 labels \(contradiction, entailment, neu"),
     "the wrong label first": (
         set_config(id2label={"0": "relevant", "1": "irrelevant"}), "the second must mean relevant",
@@ -43,7 +43,7 @@ AT_ONCE: dict[str, tuple[Callable[[Path], None], str]] = {
         set_config(sbert_ce_default_activation_function="mine.Squash"), "through mine.Squash",
     ),
     "a damaged configuration": (
-        lambda folder: (folder / "config.json").write_text("{") and None,
+        lambda folder: (folder / "config.json").write_text("{"),
         r"cannot read .*config\.json",
     ),
     "no tokenizer": (
@@ -51,7 +51,7 @@ AT_ONCE: dict[str, tuple[Callable[[Path], None], str]] = {
         "expected a folder with a tokenizer.json",
     ),
     "a damaged tokenizer": (
-        lambda folder: (folder / "tokenizer.json").write_text("{}") and None,
+        lambda folder: (folder / "tokenizer.json").write_text("{}"),
         "cannot read .*tokeniz",
     ),
     "a prompt": (
@@ -60,7 +60,7 @@ AT_ONCE: dict[str, tuple[Callable[[Path], None], str]] = {
         "by a prompt or a chat template of its own",
     ),
 }  # fmt: skip
-AT_THE_FIRST_QUESTION: dict[str, tuple[Callable[[Path], None], str]] = {
+AT_THE_FIRST_QUESTION: dict[str, tuple[Callable[[Path], object], str]] = {
     "no head": (drop_head, r"lacks weights of a classifier \(classifier.bias and 1 more\)"),
     "no weights": (
         lambda folder: (folder / "model.safetensors").unlink(),

@@ -162,6 +162,24 @@ def test_what_is_no_probability_is_refused_unless_it_is_said_to_be_none() -> Non
     assert reranker.calls[-1][1]["user"] == "u"
 
 
+@pytest.mark.parametrize(
+    ("scores", "warning"),
+    [
+        ([0.25] * 10, "m gives 10 passages of a query the same score, 0.25"),
+        ([1.0] * 3 + [0.5] * 7, "m gives 3 passages of a query a score of 1"),
+        ([1.0] * 2 + [0.5] * 8, ""),
+    ],
+)
+def test_scores_that_rank_nothing_are_told(
+    scores: list[float], warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    by_text = dict(zip(TEXTS, scores, strict=True))
+    score(Reranker(lambda _, text: by_text[text]))
+    assert [record.getMessage()[: len(warning)] for record in caplog.records] == (
+        [warning] if warning else []
+    )
+
+
 def test_tei_can_be_asked_for_probabilities() -> None:
     def respond(_: str, body: Body) -> Reply:
         assert body["raw_scores"] is False

@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from rankprompt.llm import load_model
 from rankprompt.llm.base import Request
 from tests.cli.conftest import INPUTS, Collection, Command
 from tests.cli.refusals import refused
-from tests.llm.rerankers.classifiers import change, save_classifier
+from tests.llm.rerankers.classifiers import change, save_classifier, save_onnx
 
 
 @pytest.fixture
@@ -47,13 +49,22 @@ def test_candidates_are_in_the_order_of_their_scores(
     assert manifest["model"]["prompt"]["kind"] == "relevance"
     assert manifest["costs"]["prompts"] == 6
 
-    # A resume with nothing to ask loads no weights.
-    (folder / "model.safetensors").rename(folder / "kept.safetensors")
-    (folder / "model.safetensors").symlink_to(folder / "kept.safetensors")
-    before = collection.output.read_bytes()
-    ran = command(*collection.rerank(model=folder, method=method))
-    assert ran.code == 0
-    assert collection.output.read_bytes() == before
+
+def test_a_resume_with_nothing_to_ask_loads_no_engine(
+    collection: Collection, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("onnxruntime")
+    model = save_onnx(tmp_path_factory.mktemp("onnx"))
+    code = (
+        "import sys\nfrom rankprompt.cli import main\ntry:\n    main()\nfinally:\n"
+        "    print([name for name in ('onnxruntime', 'torch') if name in sys.modules])"
+    )
+    words = list(map(str, collection.rerank(model=model)))
+    for engines in ("['onnxruntime']\n", "[]\n"):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+        )
+        assert ran.stdout == engines
 
 
 def test_the_run_holds_probabilities_and_the_table_log_odds(
