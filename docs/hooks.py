@@ -74,7 +74,7 @@ def api_page(module: str) -> str:
 
 def command_line() -> str:
     """The reference of all commands, from the program itself."""
-    arguments = ["rankprompt.cli", "utils", "docs", "--name", "rankprompt", "--title"]
+    arguments = ["rankprompt.cli.app", "utils", "docs", "--name", "rankprompt", "--title"]
     completed = subprocess.run(
         [sys.executable, "-m", "typer", *arguments, "Command line"],
         capture_output=True, text=True, check=True, cwd=ROOT,

@@ -1,6 +1,6 @@
-"""Evaluation: measures by name, scores by ranx, paired tests, and a report of several runs.
+"""Evaluation: measures by name, scores, paired tests, and a report of several runs.
 
-Importing this package loads nothing heavy; ranx is imported by the first call of ``score``.
+Importing this package loads nothing heavy; scoring needs Python alone, the tests need scipy.
 """
 
 from rankprompt.eval.comparison import Comparison, compare

@@ -1,4 +1,4 @@
-"""The measure bpref. ranx's counts the padding of its arrays as judged, and may divide 0 by 0."""
+"""The measure bpref."""
 
 from collections.abc import Mapping, Sequence
 

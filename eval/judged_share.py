@@ -1,4 +1,4 @@
-"""The measure judged@k, which ranx does not have."""
+"""The measure judged@k."""
 
 from collections.abc import Mapping, Sequence
 

@@ -11,13 +11,15 @@ from rankprompt.eval.ceiling import Ceiling
 from rankprompt.eval.comparison import Comparison
 from rankprompt.eval.figures import COLOURS, GAIN, GREY, INK, LOSS, MARKERS, drawing_style
 from rankprompt.eval.rank_movement import BANDS, Movement
+from rankprompt.eval.reliability import Reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
-    "draw_ceiling", "draw_costs", "draw_differences", "draw_intervals", "draw_movement", "pareto",
+    "draw_ceiling", "draw_costs", "draw_differences", "draw_intervals", "draw_movement",
+    "draw_reliability", "pareto",
 ]  # fmt: skip
 
 # More bars than this cannot be told apart: an area of some points replaces them in a small file.
@@ -207,6 +209,29 @@ def draw_ceiling(ceilings: Sequence[Ceiling], means: Mapping[str, float], label:
     axes.set(xlim=(-0.4, len(values) - 0.6), ylabel=label)
     axes.set_xlabel("depth: how many of the baseline's documents are reranked")
     figure.legend(loc="outside lower left", ncols=3, fontsize=9, labelcolor=INK)
+    return figure
+
+
+@drawing_style()
+def draw_reliability(found: Reliability) -> "Figure":
+    """Draws a reliability diagram: the share of relevant documents by the mean probability of bins.
+
+    On the dashed diagonal probabilities agree with judgements; below it they are too high. The
+    lower panel has the number of documents of each bin.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    means = [one.mean for one in found.bins]
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=_DASHES)
+    axes.plot(means, [one.share for one in found.bins], "o-", color=COLOURS[0], linewidth=1.5,
+              markersize=5)  # fmt: skip
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="share of relevant documents")
+    counts.vlines(means, 0, [one.documents for one in found.bins], color=COLOURS[0], linewidth=3)
+    counts.locator_params(axis="y", nbins=3, integer=True)
+    counts.set_ylim(bottom=0)
+    counts.set(xlabel="mean probability of the bin", ylabel="documents")
     return figure
 
 

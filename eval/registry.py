@@ -19,15 +19,14 @@ class MeasureKind:
     """A kind of measure.
 
     Attributes:
+        function: "module:function" of a ``QueryMeasure``.
         aliases: further names, in lower case, such as those of trec_eval and ir_measures.
         cutoff: whether the measure takes a cutoff, as in ``ndcg@10``.
-        function: "module:function" of a ``QueryMeasure`` for measures that ranx does not have;
-            empty for a measure of ranx, which has the same name there.
     """
 
+    function: str
     aliases: tuple[str, ...] = ()
     cutoff: Literal["optional", "required", "none"] = "optional"
-    function: str = ""
 
     def load(self) -> QueryMeasure:
         """Imports the function."""
@@ -36,14 +35,16 @@ class MeasureKind:
         return function
 
 
+_RANKS = "rankprompt.eval.rank_measures"
+
 KINDS: dict[str, MeasureKind] = {
-    "ndcg": MeasureKind(("ndcg_cut",)),
-    "map": MeasureKind(("ap", "map_cut")),
-    "mrr": MeasureKind(("rr", "recip_rank")),
-    "precision": MeasureKind(("p",), cutoff="required"),
-    "recall": MeasureKind(("r",)),
-    "rbp": MeasureKind(cutoff="none"),
-    "bpref": MeasureKind(cutoff="none", function="rankprompt.eval.bpref:bpref"),
-    "judged": MeasureKind(cutoff="required", function="rankprompt.eval.judged_share:judged_share"),
+    "ndcg": MeasureKind(f"{_RANKS}:ndcg", ("ndcg_cut",)),
+    "map": MeasureKind(f"{_RANKS}:average_precision", ("ap", "map_cut")),
+    "mrr": MeasureKind(f"{_RANKS}:reciprocal_rank", ("rr", "recip_rank")),
+    "precision": MeasureKind(f"{_RANKS}:precision", ("p",), cutoff="required"),
+    "recall": MeasureKind(f"{_RANKS}:recall", ("r",)),
+    "rbp": MeasureKind(f"{_RANKS}:rank_biased_precision", cutoff="none"),
+    "bpref": MeasureKind("rankprompt.eval.bpref:bpref", cutoff="none"),
+    "judged": MeasureKind("rankprompt.eval.judged_share:judged_share", cutoff="required"),
 }
-"""The kinds of measures by their canonical names, which are ranx's where ranx has the measure."""
+"""The kinds of measures by their canonical names."""

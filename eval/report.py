@@ -13,6 +13,7 @@ from rankprompt.eval.limitations import comparison_limitations, run_limitations
 from rankprompt.eval.measures import Measure
 from rankprompt.eval.query_changes import Change, changes
 from rankprompt.eval.rank_movement import Movement, movement
+from rankprompt.eval.reliability import Reliability, run_reliability
 from rankprompt.eval.run_files import read_run_with_ties
 from rankprompt.eval.scoring import Scores, score
 from rankprompt.eval.shared_queries import SharedQueries
@@ -37,6 +38,7 @@ class RunReport:
         movement: of the relevant documents from the baseline; None for the baseline.
         gains: the queries that gained most by the main measure.
         losses: the queries that lost most by the main measure.
+        reliability: of the scores, where these are probabilities of relevance.
     """
 
     name: str
@@ -49,6 +51,7 @@ class RunReport:
     movement: Movement | None
     gains: Sequence[Change]
     losses: Sequence[Change]
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ class Report:
         return self.runs[1:]
 
     @property
+    def probabilistic(self) -> dict[int, RunReport]:
+        """The runs whose scores are probabilities, by their places from 1."""
+        return {place: run for place, run in enumerate(self.runs, start=1) if run.reliability}
+
+    @property
     def comparisons(self) -> list[Comparison]:
         """All comparisons, by run, then by measure."""
         return [comparison for run in self.others for comparison in run.comparisons.values()]
@@ -121,6 +129,9 @@ class Report:
         """The report as JSON can hold it, with the values of every query."""
         data = asdict(self)
         del data["k"], data["texts"]
+        for run in data["runs"]:
+            if run["reliability"] is None:
+                del run["reliability"]
         return data
 
 
@@ -182,6 +193,7 @@ def build_report(
     qrels = grades.qrels
     measures = tuple(measure.name for measure in grades.measures)
     main, k = measures[0], grades.measures[0].k or 10
+    level = max(measure.level for measure in grades.measures)
     draws = draws_for(scored[baseline].queries)
     compared = compare(scored, baseline, measures, seed=seed, resamples=draws) if others else []
     before = scored[baseline].by_query[main]
@@ -211,6 +223,7 @@ def build_report(
             movement=moved,
             gains=gains,
             losses=losses,
+            reliability=run_reliability(runs[name], cost.manifest, qrels, level),
         )
 
     return Report(

@@ -13,6 +13,7 @@ from rankprompt.eval.ceiling import Ceiling
 from rankprompt.eval.comparison import Comparison, Interval
 from rankprompt.eval.figures import to_png, to_svg
 from rankprompt.eval.rank_movement import BANDS
+from rankprompt.eval.reliability import Bin
 from rankprompt.eval.report import Report
 from rankprompt.eval.report_page import format_page
 from rankprompt.eval.report_plots import plots_of
@@ -33,8 +34,9 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
 
 _NAME = re.compile(
-    r"report\.json|(means|comparisons|queries|movement|ceiling|costs)\.csv|scores\.(tex|md)"
-    r"|(intervals|cost-\w+|differences-\d+|movement-\d+|ceiling)\.(svg|png)"
+    r"report\.json|(means|comparisons|queries|movement|ceiling|costs|reliability)\.csv"
+    r"|scores\.(tex|md)"
+    r"|(intervals|cost-\w+|differences-\d+|movement-\d+|ceiling|reliability-\d+)\.(svg|png)"
 )
 """The name of a file of a report."""
 
@@ -96,7 +98,10 @@ def _replace_folder(
 
 def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
     yield "report.json", json.dumps(report.as_data(), indent=1) + "\n"
-    for rows_of in (_means, _comparisons, _queries, _movement, _ceiling, _costs):
+    tables = [_means, _comparisons, _queries, _movement, _ceiling, _costs]
+    if report.probabilistic:
+        tables.append(_reliability)
+    for rows_of in tables:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows_of(report))
         yield f"{rows_of.__name__.removeprefix('_')}.csv", text.getvalue()
@@ -154,6 +159,14 @@ def _costs(report: Report) -> _Rows:
     yield "run", *names
     for run in report.runs:
         yield run.name, *(getattr(run.cost, name) for name in names)
+
+
+def _reliability(report: Report) -> _Rows:
+    yield "run", *Bin._fields
+    for run in report.probabilistic.values():
+        assert run.reliability is not None
+        for row in run.reliability.bins:
+            yield run.name, *row
 
 
 def _score_table(report: Report) -> list[list[str]]:

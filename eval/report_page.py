@@ -9,6 +9,7 @@ from importlib import resources
 
 from rankprompt.eval.figures import to_element
 from rankprompt.eval.rank_movement import BANDS
+from rankprompt.eval.reliability import BINS
 from rankprompt.eval.report import Report, RunReport
 from rankprompt.eval.report_plots import COSTS, plots_of
 from rankprompt.version import VERSION
@@ -63,6 +64,7 @@ def format_page(report: Report) -> str:
             diagnosed=[run for run in report.runs if run.cost.diagnostics],
             judge_of=_judge_of,
             bands=BANDS,
+            reliability_bins=BINS,
             style=Markup(_template("report.css")),
             script=Markup(script),
             script_hash=f"sha256-{digest}",
@@ -84,12 +86,16 @@ def _listed_queries(report: Report) -> list[str]:
 
 
 def _judge_of(run: RunReport) -> str:
-    """The model that judged a run, and the errors of an oracle, by the manifest."""
+    """The model that judged a run, or that of each stage, and the errors of an oracle."""
     manifest = run.cost.manifest or {}
-    model, settings = manifest.get("model"), manifest.get("settings")
-    if not isinstance(model, dict) or not isinstance(settings, dict):
+    model, config = manifest.get("model"), manifest.get("config")
+    if not isinstance(model, dict):
         return "unknown"
     name = str(model.get("name") or model.get("judge") or "unknown")
+    # Manifests of form 1 held their settings ungrouped.
+    settings = config.get("oracle") if isinstance(config, dict) else manifest.get("settings")
+    if not isinstance(settings, dict):
+        settings = {}
     noise = settings.get("noise")
     errors = settings.get("judge_model") or (f"noise {noise}" if noise else "")
     return f"{name}, {errors}" if name == "oracle" and errors else name

@@ -70,6 +70,17 @@ def plots_of(report: Report) -> dict[str, Plot]:
             f"{moved.up} rose, {moved.same} kept their rank, {moved.down} fell. A table follows.",
             partial(plots.draw_movement, moved),
         )
+    for place, run in report.probabilistic.items():
+        found = run.reliability
+        assert found is not None
+        above = sum(one.mean > one.share for one in found.bins)
+        named[f"reliability-{place}"] = Plot(
+            f"{run.name}: share of relevant documents by probability",
+            f"Expected calibration error {found.expected_calibration_error:.3f}, Brier score "
+            f"{found.brier:.3f}; in {above} of {len(found.bins)} bins the mean probability exceeds "
+            "the share of relevant documents. A table follows.",
+            partial(plots.draw_reliability, found),
+        )
     values = ", ".join(f"{row.ceiling:.3f} at {row.depth}" for row in report.ceiling)
     named["ceiling"] = Plot(
         f"The ceiling by depth, {measure}",

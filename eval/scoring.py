@@ -1,9 +1,7 @@
-"""Scores of a run by ranx's measures under trec_eval's rules.
+"""Scores of a run by query and in the mean, under trec_eval's rules.
 
-ranx's measures get plain arrays that we order and number ourselves. That avoids its traps
-(misaligned queries, unstable ties, failures on missing queries, runs changed in place) and is the
-cheapest way in: its Run and Qrels objects compile for 25 seconds the first time and load for two in
-every later process, arrays for 8 and 0.2 (docs/results/speed.md).
+Documents are ordered here, by trec_eval's rule, before any measure reads them: libraries differ in
+how they break ties, and their values with them.
 """
 
 import math
@@ -11,16 +9,11 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError
 from rankprompt.eval.measures import Measure, parse_measure
-from rankprompt.eval.ranx_import import import_ranx_measures, one_at_a_time
 from rankprompt.eval.registry import KINDS
 from rankprompt.types import Qrels, Run
-
-if TYPE_CHECKING:
-    from rankprompt.eval.ranx_import import Table
 
 __all__ = [
     "EXCLUDED",
@@ -75,8 +68,6 @@ def score(
     first, and those below it move up. Documents are ordered by ``trec_order``, so the
     order in which queries and documents come does not matter. The arguments are not changed.
 
-    The first call imports ranx's measures and, once per machine, waits while they are compiled.
-
     Args:
         run: scores by query and document, higher is better; or pairs of a query and its
             documents' scores, of which only a few are held in memory.
@@ -99,8 +90,6 @@ def ndcg_at_10(qrels: Qrels) -> Callable[[Run], float]:
 def score_by_readers(
     run: Run | Iterable[tuple[str, Mapping[str, float]]],
     readers: Sequence[tuple[Qrels, Sequence[Measure]]],
-    *,
-    max_cells: int = 500_000,
 ) -> Scores:
     """Scores a run as ``score`` does, where some measures read other qrels than the rest.
 
@@ -110,8 +99,6 @@ def score_by_readers(
     Args:
         run: as for ``score``.
         readers: qrels with the measures that read them; each measure stands once.
-        max_cells: the size of the arrays that ranx gets at once, in queries times the longest list
-            of documents; the default takes 16 MB.
 
     Raises:
         InputError: as ``score``.
@@ -124,8 +111,7 @@ def score_by_readers(
     values: dict[Measure, dict[str, float]] = {m: {} for _, measures in readers for m in measures}
     answered: dict[str, None] = {}
     unjudged: list[str] = []
-    block: dict[str, list[str]] = {}
-    longest = 1
+    functions = {measure: KINDS[measure.kind].load() for measure in values}
     for query, documents in run.items() if isinstance(run, Mapping) else run:
         grades = [qrels[query] for qrels, _ in readers if query in qrels]
         if not grades:
@@ -138,14 +124,14 @@ def score_by_readers(
                     for name, score in documents.items()
                     if of_query.get(name) != EXCLUDED
                 }
-        if documents:
-            answered[query] = None
-            block[query] = _ranking(query, documents)
-            longest = max(longest, len(documents), *map(len, grades))
-        if len(block) * longest >= max_cells:
-            _score_block(block, readers, values)
-            block, longest = {}, 1
-    _score_block(block, readers, values)
+        if not documents:
+            continue
+        answered[query] = None
+        ranking = _ranking(query, documents)
+        for qrels, measures in readers:
+            if query in qrels:
+                for measure in measures:
+                    values[measure][query] = functions[measure](ranking, qrels[query], measure)
     for qrels, _ in readers:
         if qrels.keys().isdisjoint(answered):
             others = [query for query in (*unjudged, *answered) if query not in qrels]
@@ -195,29 +181,6 @@ def keep_order(scores: Mapping[str, float]) -> dict[str, float]:
     return {document: -float(rank) for rank, document in enumerate(scores)}
 
 
-def _score_block(
-    block: Mapping[str, list[str]],
-    readers: Sequence[tuple[Qrels, Sequence[Measure]]],
-    values: Mapping[Measure, dict[str, float]],
-) -> None:
-    """Adds the values of a block of queries, given with their rankings."""
-    for qrels, measures in readers:
-        rankings = {query: ranking for query, ranking in block.items() if query in qrels}
-        if not rankings:
-            continue
-        grades = [qrels[query] for query in rankings]
-        tables = None
-        for measure in measures:
-            pairs = zip(rankings.values(), grades, strict=True)
-            if KINDS[measure.kind].function:
-                compute = KINDS[measure.kind].load()
-                scores = [compute(ranking, of, measure) for ranking, of in pairs]
-            else:
-                tables = tables or _tables(list(rankings.values()), grades)
-                scores = _ask_ranx(measure, *tables).tolist()
-            values[measure].update(zip(rankings, scores, strict=True))
-
-
 def _ranking(query: str, scores: Mapping[str, float]) -> list[str]:
     for document, value in scores.items():
         if not math.isfinite(value):
@@ -226,47 +189,6 @@ def _ranking(query: str, scores: Mapping[str, float]) -> list[str]:
                 "scores must be finite numbers"
             )
     return trec_order(scores)
-
-
-def _tables(rankings: list[list[str]], grades: list[Mapping[str, int]]) -> "tuple[Table, Table]":
-    """The qrels and the run as ranx reads them.
-
-    Returns:
-        Two arrays of shape (queries, longest list, 2), both best first: a document's number, and
-        its grade or its score. The number is the rank in the run, so its negative serves as a
-        strictly decreasing score. Shorter lists are padded with document -1, which is never
-        relevant.
-    """
-    import numpy as np
-
-    relevant = [
-        sorted(((grade, document) for document, grade in of.items() if grade > 0), reverse=True)
-        for of in grades
-    ]
-    retrieved = np.full((len(rankings), max(map(len, rankings)), 2), -1.0)
-    judged = np.zeros((len(rankings), max(1, *map(len, relevant)), 2))
-    judged[:, :, 0] = -1
-    for row, (ranking, graded) in enumerate(zip(rankings, relevant, strict=True)):
-        numbers = {document: rank for rank, document in enumerate(ranking)}
-        retrieved[row, : len(ranking), 0] = range(len(ranking))
-        for column, (grade, document) in enumerate(graded):
-            judged[row, column] = numbers.get(document, len(ranking) + column), grade
-    retrieved[:, :, 1] = -np.arange(retrieved.shape[1])
-    return judged, retrieved
-
-
-def _ask_ranx(measure: Measure, judged: "Table", retrieved: "Table") -> "Table":
-    """A measure's values by query, in the order of the tables."""
-    ranx_measure = import_ranx_measures()(measure.kind)
-    parameter: float = measure.k or 0
-    level = measure.level
-    if measure.persistence is not None:
-        # ranx weights a relevant document by its grade, though its manual says 1 or 0.
-        judged = judged.copy()
-        judged[:, :, 1] = judged[:, :, 1] >= level
-        parameter, level = measure.persistence, 1
-    with one_at_a_time:
-        return ranx_measure(judged, retrieved, parameter, level)
 
 
 def _examples(ids: Iterable[str]) -> str:

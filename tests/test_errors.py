@@ -10,6 +10,7 @@ from rankprompt.errors import (
     FormatError,
     InputError,
     JournalError,
+    MissingPackageError,
     MissingTextError,
     ModelError,
     RankpromptError,
@@ -48,6 +49,7 @@ ERRORS = [
     UnknownNameError("method", "x", []),
     ModelError("x"),
     JournalError("x"),
+    MissingPackageError("torch"),
 ]
 
 

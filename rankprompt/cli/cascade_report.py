@@ -8,6 +8,7 @@ import typer
 from rankprompt.cascade.report import CascadeReport, CascadeReportConfig, report_cascade
 from rankprompt.cli.console import print_json, print_table, progress_bar, tell
 from rankprompt.cli.options_from_annotations import options_of
+from rankprompt.errors import require
 
 __all__ = ["report"]
 
@@ -33,6 +34,8 @@ def report(
     the teacher's own best k windows that a student chooses, are known for each. Latency, teacher
     calls and tokens are measured anew on some queries, with all variants in turn on each query.
     """
+    if config.output:
+        require("matplotlib")
     result = report_cascade(config, partial(progress_bar, "measuring", quiet=quiet or as_json))
     if as_json:
         print_json(asdict(result))

@@ -46,8 +46,21 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> None:
-    """Prints a table on stdout; the first ``texts`` columns are texts, the others numbers."""
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    texts: int = 1,
+    stderr: bool = False,
+) -> None:
+    """Prints a table, on stdout or stderr.
+
+    Args:
+        columns: their names.
+        rows: of cells, as many as there are columns.
+        texts: how many columns, from the left, are texts; the others are numbers.
+        stderr: whether it goes to stderr, for a command whose result is a file.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -68,7 +81,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, texts:
         )
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, stderr=stderr)
     # A pipe has no width; and a terminal wraps a line that is too long: no number must be cut.
     console.width = max(console.width, needed) if console.is_terminal else 200
     console.print(table)

@@ -55,7 +55,6 @@ def demo(
     except KeyboardInterrupt:
         tell("interrupted; the same command, started again, continues from there")
         raise typer.Exit(130) from None
-    tell("scoring (ranx compiles itself at its first use)")
     qrels = read_qrels(source / "qrels.trec")
     measures = [parse_measure(name) for name in MEASURES]
 

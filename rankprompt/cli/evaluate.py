@@ -32,7 +32,7 @@ def evaluate(
     shared: Shared = False,
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every query's values."),
 ) -> None:
-    """Score runs against relevance grades, with ranx and by trec_eval's rules.
+    """Score runs against relevance grades, by trec_eval's rules.
 
     Means are over all queries of the qrels, where a query that a run lacks counts 0, or with
     --shared over the queries that all runs have. Where a dataset has

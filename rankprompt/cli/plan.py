@@ -1,6 +1,8 @@
 """``rankprompt plan``: what every method costs and withstands, before a token is spent."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -15,8 +17,9 @@ __all__ = ["plan", "show_plan"]
 
 # Nothing is written, no budget is spent, and errors are simulated.
 _WITHOUT = (
-    "output", "journal", "decide", "prior", "noise", "judge_model", "max_prompts", "max_tokens",
-    "max_cost", "ray", "workers", "gpus_per_worker", "teacher", "aggregate",
+    "output", "journal", "scores", "threshold", "calibration", "decide", "prior", "noise",
+    "judge_model", "max_prompts", "max_tokens", "max_cost", "ray", "workers", "gpus_per_worker",
+    "teacher", "aggregate",
 )  # fmt: skip
 
 
@@ -79,7 +82,7 @@ def plan(
         rich_help_panel="Output",
     ),
 ) -> None:
-    """Price every method side by side, before a token is spent.
+    """Price every method side by side, or the stages of --stage, before a token is spent.
 
     Comparisons and rounds are counted: the real algorithms rank the real candidates before a
     simulated judge. Prompts are those that the journal will not answer; tokens are the real
@@ -89,6 +92,8 @@ def plan(
     for name, value in (("judge_model", judge_model), ("plot", plot)):
         if value is not None and not simulate:
             raise InputError(f"`{name}` goes with `simulate`")
+    if plot is not None and config.stage:
+        raise InputError("`plot` compares methods; leave out `stage`")
     if plot is not None:
         if plot.suffix.lower() not in (".svg", ".png"):
             raise InputError(f"`plot` {plot}: draws to a file that ends with .svg or .png")
@@ -134,19 +139,20 @@ def show_plan(
 
 def _print(made: Plan) -> None:
     rows = made.methods
+    whole = rows[-1] if made.staged else rows[0]  # an oracle's stage has no tokens
     shown = [
-        ("comparisons", "comparisons", "{:,}".format),
+        ("comparisons", "questions" if made.staged else "comparisons", "{:,}".format),
         ("prompts", "prompts", "{:,}".format),
         ("rounds", "rounds", "{:,}".format),
         ("tokens", "tokens", "{:,}".format),
         ("seconds", "time", _duration),
         ("cost", "cost", "{:,.4f}".format),
     ]
-    shown = [column for column in shown if getattr(rows[0], column[0]) is not None]
+    shown = [column for column in shown if getattr(whole, column[0]) is not None]
     noisy = [noise for noise in rows[0].quality if float(noise)]
     print_table(
         (
-            "method",
+            "stage" if made.staged else "method",
             *(title for _, title, _ in shown),
             "simulated nDCG@10" if made.grades == "synthetic" else "nDCG@10",
             *(f"{float(noise):.0%} wrong" for noise in noisy),
@@ -154,7 +160,7 @@ def _print(made: Plan) -> None:
         [
             (
                 row.method,
-                *(form(getattr(row, name)) for name, _, form in shown),
+                *(_known(getattr(row, name), form) for name, _, form in shown),
                 f"{row.quality['0.0']:.3f}",
                 *(f"{row.quality[noise] - row.quality['0.0']:+.3f}" for noise in noisy),
             )
@@ -163,10 +169,23 @@ def _print(made: Plan) -> None:
     )
 
 
+def _known(value: float | None, form: Callable[[Any], str]) -> str:
+    return "" if value is None else form(value)
+
+
 def _print_simulation(made: Plan) -> None:
-    rows = sorted(made.methods, key=lambda row: (row.prompts, row.rounds))
+    rows = made.methods
+    if not made.staged:
+        rows = sorted(rows, key=lambda row: (row.prompts, row.rounds))
     print_table(
-        ("method", "prompts a query", "rounds", "nDCG@10", "±", "of a perfect judge"),
+        (
+            "stage" if made.staged else "method",
+            "prompts a query",
+            "rounds",
+            "nDCG@10",
+            "±",
+            "of a perfect judge",
+        ),
         [
             (
                 row.method,
@@ -234,7 +253,14 @@ def _notes(made: Plan) -> list[str]:
             "pair to pair as the simulated judge's do, and methods come out more alike"
         )
     prompts = {row.prompt: None for row in made.methods if row.prompt}
-    if len(prompts) > 1:
+    if made.staged:
+        notes.append(
+            "each stage reranks what the stage before left it; nDCG@10 is that of the whole "
+            "ranking after it"
+        )
+        if made.methods[-1].seconds is not None:
+            notes.append("the time is an estimate from a few prompts, without loading the models")
+    elif len(prompts) > 1:
         notes.append(f"each method is priced with a prompt of its kind: {', '.join(prompts)}")
     if speed := made.calibration:
         notes.append(

@@ -59,11 +59,13 @@ def report(
     judge. Costs come from the manifest beside each run; where it is missing, or belongs to another
     run, they are unknown.
     """
+    from rankprompt.errors import require
     from rankprompt.eval.report import build_report, name_runs
     from rankprompt.eval.report_files import write_report
     from rankprompt.eval.run_files import check_ties
     from rankprompt.files import check_writable, read_queries
 
+    require("matplotlib")
     check_ties(ties)
     parsed = parse_measures(measures or ())
     first = baseline or runs[0]

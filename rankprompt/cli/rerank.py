@@ -1,5 +1,6 @@
 """``rankprompt rerank``: a better run from a run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_methods import CASCADE
 
 __all__ = ["rerank"]
+
+_SHOWN = 5  # ids of queries in the summary; the manifest names all
 
 
 @takes_rerank_config()
@@ -68,13 +71,15 @@ def rerank(
         print_json(manifest)
     elif not quiet:
         tell(_summary(manifest))
+        for number, stage in enumerate(manifest.get("stages", ()), 1):
+            tell(f"stage {number}: {_summary_of_stage(stage)}")
 
 
 def _summary(manifest: dict[str, Any]) -> str:
     costs = manifest["costs"]
     asked, cached = costs["comparisons_asked"], costs["comparisons_from_journal"]
     judged = f"{asked + cached + costs['comparisons_repeated']:,} {costs['question']}s"
-    if costs["question"] == "window":
+    if costs["question"] == "window" and "cascade" in manifest:
         cascade, cached = manifest["cascade"], costs["prompts_from_journal"]
         judged = f"{cascade['windows_kept']:,} of {cascade['windows_seen']:,} windows kept"
         if cascade["windows_cut"]:
@@ -99,4 +104,30 @@ def _summary(manifest: dict[str, Any]) -> str:
         parts.append(f"{manifest['diagnostics']['repaired']:,} answers repaired")
     if manifest["skipped_documents"]:
         parts.append(f"{manifest['skipped_documents']:,} candidates without text left in place")
+    scores = manifest["scores"]
+    if none := scores.get("none_relevant"):
+        parts.append(f"nothing relevant to {_name(none)}: no document reaches the threshold")
+    if missing := scores.get("not_judged"):
+        parts.append(f"{_name(missing)} left out: nothing was asked about the documents")
     return f"{manifest['output']['path']}: {'; '.join(parts)}; {costs['seconds']:.1f} s"
+
+
+def _name(queries: Sequence[str]) -> str:
+    """The number of queries, and the ids of the first."""
+    shown = ", ".join(queries[:_SHOWN]) + (", ..." if len(queries) > _SHOWN else "")
+    return f"{len(queries):,} queries ({shown})" if len(queries) > 1 else f"query {shown}"
+
+
+def _summary_of_stage(stage: dict[str, Any]) -> str:
+    costs = stage["costs"]
+    judged = costs["comparisons_asked"] + costs["comparisons_from_journal"]
+    judged += costs["comparisons_repeated"]
+    parts = [f"{stage['method']} with {stage['model'].get('name', 'an oracle')}"]
+    parts += [f"the first {stage['depth']:,}"]
+    if costs["question"] != "window":
+        parts.append(f"{judged:,} {costs['question']}s")
+    if "prompts" in costs:
+        parts.append(f"{costs['prompts']:,} prompts, {costs['prompt_tokens']:,} tokens")
+    if costs.get("cost"):
+        parts.append(f"cost {costs['cost']:.4f}")
+    return f"{'; '.join(parts)}; {costs['seconds']:.1f} s"

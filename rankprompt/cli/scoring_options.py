@@ -73,7 +73,6 @@ def read_grades(
     Raises:
         InputError: neither or both of file and dataset are given, or they cannot be read.
     """
-    from rankprompt.datasets import open_collection
     from rankprompt.errors import InputError
     from rankprompt.eval import Grades
     from rankprompt.files import read_qrels
@@ -82,6 +81,8 @@ def read_grades(
         return Grades(read_qrels(qrels), measures), None
     if qrels or not dataset:
         raise InputError("give either --qrels or --dataset")
+    from rankprompt.datasets import open_collection
+
     collection = open_collection(dataset, split=split)
     return Grades.of(collection, measures), collection
 

@@ -74,25 +74,30 @@ def manifest_path(run: Path) -> Path:
     return path
 
 
-def check_paths(run: Path, journal: Path | None, inputs: Iterable[Path | None]) -> None:
-    """Checks that a run, its manifest and its journal can be written without touching an input.
+def check_paths(
+    run: Path, journal: Path | None, inputs: Iterable[Path | None], scores: Path | None = None
+) -> None:
+    """Checks that a run and the files with it can be written without touching an input.
 
     Args:
         run: the run to write.
         journal: the journal to write; None if there is none.
         inputs: the files that are read.
+        scores: the table of scores to write; None if there is none.
 
     Raises:
         InputError: a file cannot be written, or an input would be overwritten.
     """
-    outputs = [run, manifest_path(run), *([journal] if journal else [])]
+    outputs = [run, manifest_path(run), *filter(None, (journal, scores))]
     read = {path.resolve() for path in inputs if path}
     for path in outputs:
         if path.resolve() in read:
             raise InputError(f"{path}: this input would be overwritten; name another `output`")
     if len({path.resolve() for path in outputs}) < len(outputs):
-        raise InputError(f"{run}: run, manifest and journal need names that differ")
+        raise InputError(f"{run}: run, manifest, journal and scores need names that differ")
     check_writable(run)
+    if scores:
+        check_writable(scores)
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ class FirstStagePrior:
         weight: nats for each standard deviation; 0 leaves every preference as it is.
 
     Raises:
-        InputError: the weight is negative or not finite.
+        InputError: the weight is negative or not finite, or candidates have no scores to weigh.
     """
 
     def __init__(self, candidates: Iterable[Candidates], weight: float) -> None:
@@ -36,6 +36,10 @@ class FirstStagePrior:
         self._scores: dict[tuple[str, str], float] = {}
         for query, documents, scores in candidates:
             if not scores:
+                if documents and weight:
+                    raise InputError(
+                        f"`prior` adds the first stage's scores, and query {query.id} has none"
+                    )
                 continue
             mean, deviation = fmean(scores), pstdev(scores) or 1.0
             for document, score in zip(documents, scores, strict=True):

@@ -3,7 +3,8 @@
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer
@@ -17,8 +18,8 @@ _FIRST, _STRETCH = 32, 200
 _UNREADABLE, _TIES = 0.9, 0.95
 # A larger share of unreadable answers is told at the end, also where the user wants no summary.
 _TOLD = 0.1
-# Fewer ties than these in a row are chance.
-_FEW_PAIRS = 3
+# Fewer ties than these in a row are chance, and so are fewer equal scores.
+_FEW = 3
 _SHOWN = 60  # characters of an answer in a message
 
 # By problem: what happened, and what to do.
@@ -74,11 +75,12 @@ class _Stretch:
 
 
 class AnswerGuard:
-    """Stops a run whose judge gives no answers that can be read, or only ties.
+    """Stops a run whose judge gives no answers that can be read, only ties, or equal scores.
 
     A run stops where its first 32 answers are unreadable, or more than nine in ten of any 200; or
     where the two orders of its first 32 pairs do not agree, or of more than 19 in 20 of any 200
-    pairs. A short run is checked at its end.
+    pairs; or where its first 200 scores of single passages are equal, or all of at least 32 (or the
+    differences of two, in pairs). A short run is checked at its end.
 
     Args:
         keep_going: warn in place of stopping.
@@ -90,6 +92,8 @@ class AnswerGuard:
         counts: the numbers of "answers", of "unreadable" answers, of "pairs" asked in both orders
             and of "ties" among them; and of unreadable answers by cause.
         refused: the numbers of refused answers by (query id, document id).
+        scores: the numbers of scores of single passages, or of pairs by them, by score; no more are
+            counted as soon as there are two that differ.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class AnswerGuard:
         self._unreadable, self._ties = _Stretch(_UNREADABLE), _Stretch(_TIES)
         self.counts: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
+        self.scores: Counter[float] = Counter()
         self._example = ""
         self._told: set[str] = set()
 
@@ -132,6 +137,17 @@ class AnswerGuard:
         if self._ties.add(tie):
             self._stop("ties", self._describe_ties())
 
+    def add_score(self, score: float) -> None:
+        """Counts the score of a single passage, or a preference that two such scores give.
+
+        Raises:
+            ModelError: all scores are equal, and there are too many for chance.
+        """
+        if len(self.scores) < 2:
+            self.scores[score] += 1
+            if self.scores[score] == _STRETCH:
+                self._stop("equal", self._describe_equal())
+
     def refuse(self, query_id: str, document_ids: Sequence[str]) -> None:
         """Counts a refusal by a content filter.
 
@@ -150,24 +166,33 @@ class AnswerGuard:
         """The numbers of unreadable answers by cause."""
         return {cause: self.counts[cause] for cause in _CAUSES if self.counts[cause]}
 
-    def merge(self, counts: Counter[str], refused: Counter[tuple[str, str]]) -> None:
+    def merge(
+        self,
+        counts: Counter[str],
+        refused: Counter[tuple[str, str]],
+        scores: Mapping[float, int] = MappingProxyType({}),
+    ) -> None:
         """Adds what the guard of another process counted."""
         self.counts.update(counts)
         self.refused.update(refused)
+        self.scores.update(scores)
 
     def finish(self) -> None:
         """Checks all answers of a run, also of a short one; warns where many are unreadable.
 
         Raises:
-            ModelError: nearly all answers are unreadable.
+            ModelError: nearly all answers are unreadable, or all scores are equal.
         """
         counts = self.counts
         if counts["unreadable"] > _UNREADABLE * counts["answers"]:
             self._stop("unreadable", self._describe())
         elif counts["unreadable"] > _TOLD * counts["answers"]:
             self._warn("unreadable", self._describe())
-        if counts["ties"] >= _FEW_PAIRS and counts["ties"] > _TIES * counts["pairs"]:
+        if counts["ties"] >= _FEW and counts["ties"] > _TIES * counts["pairs"]:
             self._warn("ties", self._describe_ties())
+        if len(self.scores) == 1 and (number := self.scores.total()) >= _FEW:
+            tell = self._stop if number >= _FIRST else self._warn
+            tell("equal", self._describe_equal())
         if self.refused and not self._silent:
             names = [
                 f"{document} for query {query} ({number:,})"
@@ -207,6 +232,13 @@ class AnswerGuard:
         return (
             f"{counts['unreadable']:,} of {counts['answers']:,} answers cannot be read, so they "
             f"rank nothing: {what}{example} ({counts[cause]:,}); {advice}"
+        )
+
+    def _describe_equal(self) -> str:
+        ((score, number),) = self.scores.items()
+        return (
+            f"all {number:,} scores are equal ({score:.6g}), so they rank nothing: the model may "
+            "lack weights, or not see the passages; check it, or try another `model` or `prompt`"
         )
 
     def _describe_ties(self) -> str:

@@ -104,6 +104,10 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
         if len(answers) == 2 and self._decide == "agreement" and None not in answers.values():
             self.guard.add_pair(tie=preference == 0.5)
+        if not self._adapter.ordered:
+            for answer in answers.values():
+                if answer is not None:
+                    self.guard.add_score(answer)
         # Passages that are shown alone have no order, hence no position bias.
         self.diagnostics.add(question, answers if self._adapter.ordered else {}, preference)
         return preference

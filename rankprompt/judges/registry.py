@@ -1,11 +1,12 @@
 """The prompts, adapters and judges for each kind of question, and the defaults."""
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
-from rankprompt.judges.adapters.base import Adapter
+from rankprompt.judges.adapters.base import Adapter, PointwiseAdapter
 from rankprompt.judges.adapters.listwise import LikeliestLabelsFirst, WrittenPermutation
 from rankprompt.judges.adapters.log_odds import Relevance
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
@@ -17,8 +18,10 @@ from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
 from rankprompt.judges.single_order import SingleOrderJudge
+from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import is_reranker
+from rankprompt.llm.special_tokens import LIKELY
 from rankprompt.prompts.prompt import RELEVANCE, Prompt
 from rankprompt.rankers import METHODS, method
 from rankprompt.types import (
@@ -36,10 +39,12 @@ __all__ = [
     "LanguageModelJudge",
     "Oracle",
     "check_fit",
+    "check_special_tokens",
     "default_method",
     "default_prompt",
     "make_judge",
     "make_oracle",
+    "pointwise_adapter",
     "serves",
     "single_order_adapter",
 ]
@@ -122,6 +127,24 @@ def check_fit(prompt: Prompt, name: str) -> None:
         )
 
 
+def check_special_tokens(prompt: Prompt, model: LanguageModel | AsyncLanguageModel) -> None:
+    """Checks that the special tokens in a prompt's own text are special tokens of the model.
+
+    Another family's tokens are plain text to a model, and its answers then hardly better than
+    random. [INST] and <<SYS>> are not checked: Llama 2 was trained on them as plain text.
+
+    Raises:
+        InputError: a token is none of the model's, as far as its back end can tell.
+    """
+    for text in prompt.text.parts[::2]:
+        for token in LIKELY.findall(text):
+            if re.fullmatch(r"<[^<].*", token) and model.escape(token) == token:
+                raise InputError(
+                    f"`prompt` {prompt.name} is written for other models: {token} is no special "
+                    f"token of {model.name}; take another `prompt`, or the model that it is for"
+                )
+
+
 def single_order_adapter(prompt: Prompt, mode: str) -> Adapter[Any]:
     """The adapter of a prompt for pointwise, setwise or listwise questions.
 
@@ -131,6 +154,12 @@ def single_order_adapter(prompt: Prompt, mode: str) -> Adapter[Any]:
     """
     by_likelihood, by_text = _ADAPTERS[prompt.kind]
     return (by_text if mode == "generation" else by_likelihood)(prompt)
+
+
+def pointwise_adapter(prompt: Prompt, mode: str = "scoring") -> PointwiseAdapter:
+    """The adapter of a prompt for pointwise questions, which it must serve."""
+    assert serves(prompt, PointwiseQuestion), prompt.kind
+    return cast(PointwiseAdapter, single_order_adapter(prompt, mode))
 
 
 def make_judge(
@@ -160,7 +189,11 @@ def make_judge(
         guard: as in ``LLMJudge``.
         passage_tokens: as in ``LLMJudge``.
         on_judged: as in ``LLMJudge``.
+
+    Raises:
+        InputError: the prompt has special tokens that the model does not know.
     """
+    check_special_tokens(prompt, model.model)
     if kind is PairwiseQuestion:
         return PairwiseJudge(
             model,

@@ -59,6 +59,8 @@ class SingleOrderJudge(LLMJudge[Question, A]):
     def _conclude(self, question: Question, parsed: Mapping[bool, ParsedAnswer[A]]) -> A:
         answer, repairs = parsed[False]
         self.diagnostics.add(question, answer, repairs)
+        if isinstance(answer, float):
+            self.guard.add_score(answer)
         return self._fallback(question) if answer is None else answer
 
     def _fallback(self, question: Question) -> A:

@@ -1,8 +1,9 @@
 """Language models: the protocol, its back ends, the embedded model, tokenizers.
 
 base: requests, answers, and the protocol of a model. registry: the table of back ends. local:
-transformers in this process. openai: any OpenAI-compatible server. embedded: the default model.
-special_tokens: escaping. tokenizer_offsets: tokenizers without their models.
+transformers in this process. rerankers: cross-encoders. openai: any OpenAI-compatible server.
+embedded: the default model. special_tokens: escaping. tokenizer_offsets:
+tokenizers without their models.
 """
 
 from rankprompt.llm.base import Answer, AsyncLanguageModel, LanguageModel, Request, Usage

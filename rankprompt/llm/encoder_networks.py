@@ -1,19 +1,23 @@
 """A network's output for encoded texts: ONNX by onnxruntime, other models by transformers."""
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rankprompt.errors import PIP_LINES, ModelError
+from rankprompt.errors import InputError, ModelError
 from rankprompt.files.home import expand
-from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
-from rankprompt.llm.model_folders import folder_fingerprint
+from rankprompt.llm.local.machine import available_cores
+from rankprompt.llm.local.model_files import first_line
+from rankprompt.llm.model_folders import folder_fingerprint, read_settings
+from rankprompt.llm.network_inputs import Forward, NetworkSettings, padded_inputs
+from rankprompt.llm.onnx_network import check_onnxruntime, find_onnx, open_onnx
+from rankprompt.llm.sentence_modules import module_files
 from rankprompt.llm.tokenizer_offsets import load_tokenizer
 
 if TYPE_CHECKING:
@@ -21,10 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Network", "load_network"]
 
-Forward: TypeAlias = Callable[[Mapping[str, npt.NDArray[np.int64]]], npt.NDArray[np.float32]]
-"""Maps the named inputs, shape (texts, tokens), to the network's first output."""
-
-_BATCH = 32
+# Model types whose positions begin after the padding token's id.
+_SHIFTED = ("roberta", "camembert", "xmod", "mpnet", "longformer", "data2vec-text", "ernie_m")
+_VOCABULARIES = ("vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spm.model", "spiece.model")
 
 
 class Batch(NamedTuple):
@@ -35,147 +38,207 @@ class Batch(NamedTuple):
     mask: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
 class Network:
-    """A network with its tokenizer.
+    """A network with its tokenizer; its weights are loaded by the first text.
 
-    Attributes:
+    Args:
         folder: The model's folder.
         tokenizer: Truncates at ``longest`` tokens, special tokens included, and does not pad.
         longest: The most tokens that the network reads.
-        batch: Encoded texts in a forward pass.
         fingerprint: The digest of the folder.
-        forward: Runs the network.
         pad: The padding token's id.
+        load: Loads the weights; returns the network, and how many texts a forward pass may have.
+        is_onnx: Whether onnxruntime runs it, in the number format of its file.
+        threads: Forward passes at a time.
+
+    Attributes:
+        folder: The model's folder.
+        tokenizer: As above.
+        longest: As above.
+        fingerprint: As above.
+        is_onnx: As above.
     """
 
-    folder: Path
-    tokenizer: "Tokenizer"
-    longest: int
-    batch: int
-    fingerprint: str
-    forward: Forward
-    pad: int
+    def __init__(
+        self,
+        folder: Path,
+        tokenizer: "Tokenizer",
+        *,
+        longest: int,
+        fingerprint: str,
+        pad: int,
+        load: Callable[[], tuple[Forward, int]],
+        is_onnx: bool = False,
+        threads: int = 1,
+    ) -> None:
+        self.folder, self.tokenizer, self.is_onnx = folder, tokenizer, is_onnx
+        self.longest, self.fingerprint = longest, fingerprint
+        self._pad, self._load, self._threads = pad, load, threads
 
-    def run(self, encoded: Sequence["Encoding"]) -> Iterator[Batch]:
-        """Runs encoded texts in batches of similar length, the longest first."""
+    @cached_property
+    def _loaded(self) -> tuple[Forward, int]:
+        return self._load()
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads)
+
+    def load(self) -> None:
+        """Loads the weights, unless that has been done; raises ModelError where it cannot."""
+        _ = self._loaded
+
+    def run(self, encoded: Sequence["Encoding"], *, batch: int | None = None) -> Iterator[Batch]:
+        """Runs encoded texts in batches of similar length, the longest first.
+
+        Args:
+            encoded: The texts; none is empty.
+            batch: The most texts of a forward pass, for networks that do not run each text alone;
+                None for their default.
+        """
+        forward, together = self._loaded
+        rows = together if batch is None or together == 1 else max(1, batch)
         order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index].ids))
-        for start in range(0, len(order), self.batch):
-            indices = order[start : start + self.batch]
-            texts = [encoded[index] for index in indices]
-            inputs = {
-                "input_ids": _pad([text.ids for text in texts], self.pad),
-                "attention_mask": _pad([text.attention_mask for text in texts]),
-                "token_type_ids": _pad([text.type_ids for text in texts]),
-            }
-            yield Batch(indices, self.forward(inputs), inputs["attention_mask"])
+        batches = [order[start : start + rows] for start in range(0, len(order), rows)]
+        inputs = [
+            padded_inputs([encoded[index] for index in indices], self._pad) for indices in batches
+        ]
+        parallel = self._threads > 1 and len(batches) > 1
+        outputs = self._pool.map(forward, inputs) if parallel else map(forward, inputs)
+        for indices, given, output in zip(batches, inputs, outputs, strict=True):
+            yield Batch(indices, output, given["attention_mask"])
 
 
-def load_network(folder: Path | str, kind: Literal["encoder", "classifier"]) -> Network:
+def load_network(
+    folder: Path | str,
+    kind: Literal["encoder", "classifier"],
+    *,
+    settings: NetworkSettings = NetworkSettings(),  # noqa: B008, immutable
+    truncates: bool = True,
+    lazy: bool = False,
+) -> Network:
     """Loads an encoder or a classifier.
 
-    An ONNX model runs one text at a time. On a CPU that is as fast as a batch, and an int8 model's
-    output would depend on the other texts of a batch (their activations share one scale).
-    onnxruntime uses ``OMP_NUM_THREADS`` threads where that is set, else one for each core.
+    An ONNX model runs one text at a time on each thread. On a CPU that is faster than a batch, and
+    an int8 model's output would depend on the other texts of a batch (their activations share one
+    scale). So the output does not depend on the number of threads.
 
     Args:
-        folder: Holds ``tokenizer.json``, and ``model.onnx`` or a model that transformers loads.
+        folder: Holds ``tokenizer.json``, and an ONNX model (``find_onnx`` says where) or a model
+            that transformers loads; or an ``.onnx`` file in such a folder.
         kind: "encoder" (a vector for each token) or "classifier" (logits for each text).
+        settings: How the network computes.
+        truncates: Whether the tokenizer truncates what is too long.
+        lazy: Whether to load the weights only when they are needed. The tokenizer and what the
+            configuration says are read at once.
 
     Raises:
         ModelError: The network cannot be loaded; the message says what to install.
+        InputError: A setting does not go with an ONNX model.
     """
     path = expand(folder)
-    tokenizer: Tokenizer = load_tokenizer(path)
+    onnx = path if path.is_file() and path.suffix == ".onnx" else find_onnx(path)
+    if path == onnx:
+        path = path.parent if (path.parent / "tokenizer.json").is_file() else path.parent.parent
+    tokenizer = _tokenizer(path)
     longest = _longest(path)
-    tokenizer.enable_truncation(longest, strategy="longest_first")
-    if (path / "model.onnx").is_file():
-        batch, forward = 1, _from_onnx(path / "model.onnx")
-    else:
-        batch, forward = _BATCH, _from_transformers(path, kind)
-    # Padding is masked, but its id must be in the vocabulary, and RoBERTa counts positions by it.
-    pad = next((i for t in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(t)) is not None), 0)
-    return Network(path, tokenizer, longest, batch, folder_fingerprint(path), forward, pad)
+    if truncates:
+        tokenizer.enable_truncation(longest, strategy="longest_first")
+    pad = _padding(path, tokenizer)
+    more = module_files(path) if kind == "classifier" else []
+    threads, load = 1, lambda: _from_transformers(path, kind, settings, tokenizer, pad)
+    if onnx:
+        _check_settings(settings)
+        check_onnxruntime()
+        threads, load = _threads(settings.threads), lambda: (open_onnx(onnx), 1)
+        # An exporter writes large weights into a file beside the model.
+        data = [] if onnx.parent == path else [onnx, *sorted(onnx.parent.glob(f"{onnx.name}_data"))]
+        more = [*more, *data]
+    network = Network(
+        path,
+        tokenizer,
+        longest=longest,
+        fingerprint=folder_fingerprint(path, more=more),
+        pad=pad,
+        load=load,
+        is_onnx=onnx is not None,
+        threads=threads,
+    )
+    if not lazy:
+        network.load()
+    return network
 
 
-def _from_onnx(path: Path) -> Forward:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise ModelError(f"an ONNX model needs: {PIP_LINES['onnx']}") from None
-    options = onnxruntime.SessionOptions()
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+def _from_transformers(
+    path: Path,
+    kind: Literal["encoder", "classifier"],
+    settings: NetworkSettings,
+    tokenizer: "Tokenizer",
+    pad: int,
+) -> tuple[Forward, int]:
+    from rankprompt.llm import transformers_network
+
+    if kind == "encoder":
+        return transformers_network.open_encoder(path, settings)
+    return transformers_network.open_classifier(path, settings, tokenizer, pad)
+
+
+def _check_settings(settings: NetworkSettings) -> None:
+    if settings.dtype not in ("auto", "float32"):
+        raise InputError(
+            f"`dtype` {settings.dtype} plays no part: an ONNX model has its own format"
         )
-    except Exception as error:  # onnxruntime's own exceptions share no base class
-        raise ModelError(f"cannot load {path}: {first_line(error)}") from error
-    names = [node.name for node in session.get_inputs()]
-    if unknown := set(names) - {"input_ids", "attention_mask", "token_type_ids"}:
-        raise ModelError(f"{path}: the model has an unknown input, {min(unknown)!r}")
-
-    def forward(inputs: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        output: npt.NDArray[np.float32] = session.run(None, {n: inputs[n] for n in names})[0]
-        return output
-
-    return forward
+    if settings.device not in ("auto", "cpu"):
+        raise InputError(f"`device` {settings.device} plays no part: an ONNX model runs on the CPU")
 
 
-def _from_transformers(path: Path, kind: Literal["encoder", "classifier"]) -> Forward:
-    import torch
-    from transformers import AutoModel, AutoModelForSequenceClassification
+def _threads(number: int | None) -> int:
+    """Returns a number of threads; None means OMP_NUM_THREADS, else all available cores."""
+    if number is not None:
+        return max(1, number)
+    variable = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(variable)) if variable.isdecimal() else available_cores()
 
-    from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 
-    quieten_transformers()
-    auto_class = AutoModel if kind == "encoder" else AutoModelForSequenceClassification
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-
-    def forward(inputs: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            tensors = {name: torch.from_numpy(inputs[name]).to(device) for name in names}
-            output: npt.NDArray[np.float32] = model(**tensors)[0].float().cpu().numpy()
-        return output
+def _tokenizer(path: Path) -> "Tokenizer":
+    """Loads a folder's tokenizer; an older one without a ``tokenizer.json`` by transformers."""
+    if (path / "tokenizer.json").is_file() or not any(
+        (path / name).is_file() for name in _VOCABULARIES
+    ):
+        return load_tokenizer(path)
+    from transformers import AutoTokenizer
 
     try:
-        check_config(str(path))
-        model = auto_class.from_pretrained(str(path), dtype=torch.float32).to(device).eval()
-        typed = getattr(model.config, "type_vocab_size", 0) > 1
-        names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
-        prepack(model, trial_outputs)
-        # Many a setting that cannot work shows only where the model computes.
-        ones = np.ones((2, 2), dtype=np.int64)
-        forward(dict.fromkeys(names, ones) | {"token_type_ids": ones - 1})
-    except Exception as error:  # transformers raises many classes on a broken file
-        raise ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}") from error
-    return forward
+        found: Tokenizer = AutoTokenizer.from_pretrained(str(path)).backend_tokenizer
+    except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
+        raise ModelError(f"cannot load the tokenizer of {path}: {first_line(error)}") from error
+    found.no_truncation()
+    found.no_padding()
+    return found
+
+
+def _padding(path: Path, tokenizer: "Tokenizer") -> int:
+    """The padding token's id: masked, but RoBERTa counts positions by it, and Qwen finds the end.
+
+    It must be in the vocabulary.
+    """
+    named = read_settings(path / "config.json").get("pad_token_id")
+    if isinstance(named, int) and 0 <= named < tokenizer.get_vocab_size():
+        return named
+    return next((i for t in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(t)) is not None), 0)
 
 
 def _longest(folder: Path) -> int:
     """The most tokens a model reads: the least limit in its configuration, else 512 (BERT's)."""
-    limits = []
-    for name, key in (
-        ("tokenizer_config.json", "model_max_length"),
-        ("config.json", "max_position_embeddings"),
-    ):
-        if (folder / name).is_file():
-            try:
-                content = json.loads((folder / name).read_text("utf-8"))
-                value = content.get(key)
-            except (OSError, ValueError, AttributeError, RecursionError) as error:
-                raise ModelError(f"cannot read {folder / name}: {error}") from error
-            # transformers writes 1e30 for no limit; RoBERTa has 514 positions for 512 tokens.
-            if isinstance(value, int) and 0 < value < 10**6:
-                limits.append(512 if value == 514 else value)
+    config = read_settings(folder / "config.json")
+    positions = config.get("max_position_embeddings")
+    kind, pad = str(config.get("model_type")), config.get("pad_token_id")
+    if isinstance(positions, int) and isinstance(pad, int) and any(s in kind for s in _SHIFTED):
+        positions -= pad + 1
+    values = [
+        read_settings(folder / "tokenizer_config.json").get("model_max_length"),
+        read_settings(folder / "sentence_bert_config.json").get("max_seq_length"),
+        512 if positions == 514 else positions,
+    ]
+    # transformers writes 1e30 for no limit.
+    limits = [value for value in values if isinstance(value, int) and 0 < value < 10**6]
     return min(limits, default=512)
-
-
-def _pad(rows: Sequence[Sequence[int]], pad: int = 0) -> npt.NDArray[np.int64]:
-    padded = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
-    return padded

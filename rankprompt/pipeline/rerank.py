@@ -1,12 +1,10 @@
 """A reranking from files to files: what ``rankprompt rerank`` does."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.manifest import rerank_manifest
 from rankprompt.pipeline.open_execution import open_execution
 from rankprompt.pipeline.passages import open_cascade
@@ -23,7 +21,8 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
 
     Args:
         config: the configuration.
-        progress: opens the progress bar, once the model is loaded; its steps are questions.
+        progress: opens the progress bar, or one for each stage, once the models are loaded; its
+            steps are questions.
 
     Returns:
         The manifest, as it was written.
@@ -36,26 +35,24 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
     job = validate(config)
     source = CandidateSource(job)
     cascade, totals = open_cascade(job), Totals()
-    assert job.config.output.run is not None, "validated"
-    with RunWriter(job.config.output.run) as writer, open_execution(job, cascade) as execution:
-        with progress(_description(job), source.questions) as advance:
+    output = job.config.output
+    assert output.run is not None, "validated"
+    with (
+        RunWriter(output.run, scores=output.scores, threshold=output.threshold) as writer,
+        open_execution(job, cascade, progress) as execution,
+    ):
+        # Stages have progress bars of their own, one at a time.
+        whole = no_progress if job.stages else progress
+        with whole(job.title, source.questions) as advance:
             for block in source.blocks():
                 writer.expect(block.run, {query.query.id for query in block.candidates})
                 candidates = block.candidates
                 if cascade and job.source != "teacher":
                     candidates = cascade(candidates)
                 for result in execution.rerank(candidates, advance) if candidates else ():
-                    writer.write(result.rankings)
+                    writer.write(result.rankings, result.scores)
                     totals.add(result)
         execution.finish()
-        manifest = rerank_manifest(
-            job, source, cascade, totals, execution, digest=writer.digest, started=started
-        )
+        manifest = rerank_manifest(job, source, cascade, totals, execution, writer, started=started)
         writer.commit(manifest.text)
     return manifest.content
-
-
-def _description(job: RerankJob) -> str:
-    judge = "an oracle" if job.source == "oracle" else Path(job.model).name
-    where = f" on {job.config.ray.workers} workers" if job.config.ray.address else ""
-    return f"{job.config.ranker.method} with {judge}{where}"

@@ -1,23 +1,30 @@
 """What reranking some queries gave: rankings, counts, and what the answers say about the judge."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import NamedTuple
 
 from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
+from rankprompt.llm.base import LanguageModel
 from rankprompt.rankers.reranking import Reranked
+from rankprompt.rankers.scores import DocumentScore
+from rankprompt.types import Candidates
 
-__all__ = ["BlockResult", "ModelCard", "Totals", "judged_by"]
+__all__ = [
+    "BlockResult", "ModelCard", "Totals", "join_stage_results", "judged_by", "model_card",
+]  # fmt: skip
 
 
 class ModelCard(NamedTuple):
     """What a model is known by in a manifest.
 
     ``context_length`` is None for a teacher, ``dtype`` for all but a local model,
-    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server.
+    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server. ``weights``
+    says which weights a name of several stands for, and ``queries_cut`` counts the queries that a
+    reranker truncated; both are None for other models.
     """
 
     name: str
@@ -26,18 +33,33 @@ class ModelCard(NamedTuple):
     dtype: str | None = None
     tokens_counted_by: str | None = None
     choices_read_from: str | None = None
+    weights: str | None = None
+    queries_cut: int | None = None
+
+
+def model_card(model: LanguageModel) -> ModelCard:
+    """The card of a model on this machine."""
+    return ModelCard(
+        model.name,
+        model.fingerprint,
+        model.context_length,
+        getattr(model, "dtype", None),
+        weights=getattr(model, "weights", None),
+        queries_cut=getattr(model, "queries_cut", None),
+    )
 
 
 class BlockResult(NamedTuple):
     """The result of some queries.
 
-    ``rankings`` and ``rounds`` are as in ``Reranked``; ``asked``, ``cache_hits``, ``repeated`` and
-    ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as the judge does;
-    ``tally`` is what the judge's diagnostics counted.
+    ``rankings``, ``rounds`` and ``scores`` are as in ``Reranked``; ``asked``, ``cache_hits``,
+    ``repeated`` and ``unasked`` count questions, ``truncated`` passages and ``escaped`` texts, as
+    the judge does; ``tally`` is what the judge's diagnostics counted.
     """
 
     rankings: dict[str, list[str]]
     rounds: int = 0
+    scores: Mapping[str, Mapping[str, DocumentScore]] = MappingProxyType({})
     asked: int = 0
     cache_hits: int = 0
     repeated: int = 0
@@ -76,6 +98,15 @@ class Totals:
         self.escaped += result.escaped
         self.tally.update(result.tally)
 
+    def as_result(
+        self,
+        rankings: dict[str, list[str]],
+        scores: Mapping[str, Mapping[str, DocumentScore]],
+    ) -> BlockResult:
+        """The result of all these queries together, with their rankings and scores."""
+        counts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return BlockResult(rankings, scores=scores, **counts)
+
     @property
     def diagnostics(self) -> dict[str, float | int | None]:
         """What the answers say about the judge."""
@@ -96,4 +127,30 @@ def judged_by(judge: LanguageModelJudge | Oracle, ranked: Reranked) -> BlockResu
         truncated=len(judge.truncated),
         escaped=len(judge.escaped),
         tally=tally,
+    )
+
+
+def join_stage_results(
+    results: Sequence[BlockResult],
+    reranked: Sequence[Candidates],
+    scores: Mapping[str, Mapping[str, DocumentScore]],
+) -> BlockResult:
+    """Joins what the stages gave for a block of queries.
+
+    Args:
+        results: of each stage, over the same queries.
+        reranked: the queries with all their documents, as the last stage left them.
+        scores: of these documents, as ``join_scores`` joins those of the stages.
+
+    Returns:
+        The last rankings, with the counts of all stages added up. Rounds are added up, too: a
+        stage waits for the stage before.
+    """
+    totals = Totals()
+    for result in results:
+        totals.add(result)
+    totals.rounds = sum(result.rounds for result in results)
+    return totals.as_result(
+        {query.query.id: [document.id for document in query.documents] for query in reranked},
+        scores,
     )

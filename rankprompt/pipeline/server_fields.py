@@ -5,14 +5,17 @@ from dataclasses import replace
 
 from rankprompt.errors import InputError
 from rankprompt.llm import AsyncLanguageModel, load_server
+from rankprompt.llm.openai.address import KEYS, read_key
 from rankprompt.llm.openai.settings import ServerSettings, parse_extra_body, parse_headers
 from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.llm.rerankers.server_forms import FORMS
-from rankprompt.pipeline.config import ModelConfig, RerankConfig
+from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = ["SERVER_FIELDS", "check_server_fields", "connect"]
+
+_OPENAI = "https://api.openai.com/v1"
 
 SERVER_FIELDS = (
     "base_url", "tokenizer", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
@@ -40,11 +43,14 @@ def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig
         if config.model.thinking == "on":
             raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
         return config
-    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
-    if not base_url:
-        raise InputError("`model` openai:MODEL needs `base_url` (or OPENAI_BASE_URL)")
     if not model:
         raise InputError("`model` openai:MODEL needs the model's name at the server")
+    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not base_url and config.model.name.startswith(SERVER):
+        base_url = _OPENAI
+    if not base_url:
+        raise InputError(f"`model` {prefix}:MODEL needs `base_url` (or OPENAI_BASE_URL)")
+    _check_key(config, base_url)
     if config.model.model_id is not None and not config.model.model_id.strip():
         raise InputError("`model_id` is empty")
     _settings(config.model)
@@ -60,6 +66,18 @@ def connect(job: RerankJob) -> AsyncLanguageModel:
         tokenizer=model.tokenizer,
         settings=_settings(model),
     )
+
+
+def _check_key(config: RerankConfig, base_url: str) -> None:
+    """Refuses to call OpenAI itself without a key; other servers may need none."""
+    if not base_url.startswith(_OPENAI):
+        return
+    headers = {name.lower() for name in parse_headers(config.model.header)}
+    if "authorization" not in headers and not read_key()[0]:
+        raise InputError(
+            f"`model` {config.model.name} is asked at {_OPENAI}, which needs a key: set "
+            f"{' or '.join(reversed(KEYS))}, or give the `base_url` of another server"
+        )
 
 
 def _check_reranker(model: ModelConfig) -> None:

@@ -1,7 +1,7 @@
 """Validation: fills the gaps of a configuration, and refuses what cannot work before it costs."""
 
 from dataclasses import replace
-from difflib import get_close_matches
+from pathlib import Path
 
 from rankprompt.cascade.teachers import (
     MINILM,
@@ -11,16 +11,13 @@ from rankprompt.cascade.teachers import (
     llm_of,
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
-from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.files.home import expand
+from rankprompt.errors import InputError
+from rankprompt.eval.calibration import read_calibration
 from rankprompt.files.manifest import beside, check_paths
 from rankprompt.judges.registry import check_fit, default_method, default_prompt
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
-from rankprompt.llm.embedded import EMBEDDED
-from rankprompt.llm.registry import BACK_ENDS, is_reranker
+from rankprompt.llm.registry import is_reranker
 from rankprompt.pipeline.config import (
-    ORACLE,
-    SERVER,
     JudgeConfig,
     OutputConfig,
     RerankConfig,
@@ -28,24 +25,17 @@ from rankprompt.pipeline.config import (
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import JudgeSource, RerankJob
-from rankprompt.pipeline.server_fields import SERVER_FIELDS, check_server_fields
+from rankprompt.pipeline.model_names import check_model_name
+from rankprompt.pipeline.scoring import calibrate_job, scored_by
+from rankprompt.pipeline.server_fields import check_server_fields
+from rankprompt.pipeline.stage_validation import validate_stages
+from rankprompt.pipeline.unused_options import source_of, unused_options
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.rankers import method
 from rankprompt.rankers.stages import split_stages
 from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
 
 __all__ = ["validate"]
-
-# What a cascade's teacher does not use; the second line, what only a language model uses.
-_NOT_FOR_TEACHERS = (
-    "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
-    "passes", "noise", "judge_model", "input_order", "set_size", "step", "tournaments", "thinking",
-    *SERVER_FIELDS,
-)  # fmt: skip
-_NOT_FOR_CROSS_ENCODERS = (
-    "model", "prompt", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
-    "max_prompts", "max_tokens", "max_cost",
-)  # fmt: skip
 
 
 def validate(config: RerankConfig) -> RerankJob:
@@ -62,13 +52,38 @@ def validate(config: RerankConfig) -> RerankJob:
     parse_fields(data.fields)
     if config.output.run is None:
         raise InputError("give `output`, the run to write")
-    if budget.max_cost is not None and not (budget.price_in or budget.price_out):
+    job = validate_stages(config, _validate_one) if config.stage else _validate_one(config)
+    prices = [(one.budget.price_in, one.budget.price_out) for one in job.single_jobs]
+    if budget.max_cost is not None and not any(map(any, prices)):
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
-    job = _validate_cascade(config) if config.ranker.method == CASCADE else _validate(config)
-    oracle = job.qrels if job.source == "oracle" else None
-    inputs = [data.run, data.queries, data.docs, oracle]
-    check_paths(config.output.run, job.config.output.journal, inputs)
-    return job
+    oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
+    output = job.config.output
+    inputs = [data.run, data.queries, data.docs, output.calibration, *oracles]
+    check_paths(config.output.run, output.journal, inputs, output.scores)
+    return _calibrated(job, output.calibration) if output.calibration else job
+
+
+def _calibrated(job: RerankJob, path: Path) -> RerankJob:
+    calibration = read_calibration(path)
+    scored = job.single_jobs[scored_by(job)].model
+    # A run of stages is named by the models of all.
+    every = ", ".join(one.model for one in job.single_jobs)
+    known = (_file_names(scored), _file_names(every))
+    if calibration.model and _file_names(calibration.model) not in known:
+        raise InputError(
+            f"`calibration` {path} is of the model {calibration.model}, not of {scored}; make "
+            "one with `rankprompt calibrate`"
+        )
+    return calibrate_job(job, calibration)
+
+
+def _file_names(models: str) -> list[str]:
+    """The last words of models' names: folders may have moved."""
+    return [Path(name).name for name in models.split(", ")]
+
+
+def _validate_one(config: RerankConfig) -> RerankJob:
+    return _validate_cascade(config) if config.ranker.method == CASCADE else _validate(config)
 
 
 def _validate(config: RerankConfig) -> RerankJob:
@@ -78,18 +93,19 @@ def _validate(config: RerankConfig) -> RerankJob:
     ):
         if value is not None:
             raise InputError(f"`{name}` goes with `method` {CASCADE}")
-    source, model = _source(config.model.name)
+    source, model = source_of(config.model.name)
     if config.ray.address and source != "local":
         raise InputError("`ray` goes with a model that each worker loads")
     if config.ray.address and _limits(config):
         raise InputError("`ray` knows no budget: workers could keep but a share of it each")
     config = check_server_fields(config, model if source == "server" else None)
     errors = _errors(config, source)
-    if config.judge.prompt and source == "oracle":
-        raise InputError("`prompt` goes with a model; an oracle reads the grades")
+    for name, text in (("prompt", config.judge.prompt), ("instruction", config.judge.instruction)):
+        if text is not None and source == "oracle":
+            raise InputError(f"`{name}` goes with a model; an oracle reads the grades")
     prompt = None
     if source != "oracle":
-        _catch_misspelt_model(config.model.name)
+        check_model_name(config.model.name)
         prompt = _prompt(config, source)
     name = config.ranker.method or default_method(prompt)
     ranking = method(name)
@@ -108,7 +124,7 @@ def _validate(config: RerankConfig) -> RerankJob:
     judge = replace(
         judge,
         prompt=prompt.name if prompt else None,
-        decide=judge.decide or _default_decide(prompt) if pairs else None,
+        decide=judge.decide or (prompt.decide if prompt else "agreement") if pairs else None,
         prior=_default_prior(judge, prompt) if pairs else None,
     )
     ranker = replace(config.ranker, method=name, passes=config.ranker.passes or config.ranker.k)
@@ -122,16 +138,16 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
     """As ``_validate``, where a teacher scores windows."""
     teacher = config.cascade.teacher or MINILM
     language_model = llm_of(teacher)
-    unused = {*_NOT_FOR_TEACHERS, *(("model",) if language_model else _NOT_FOR_CROSS_ENCODERS)}
+    unused = unused_options(config)
     for name, value, default, _ in iterate_options(config):
         if name in unused and value not in (default, language_model):
             raise InputError(f"`{name}` plays no part in `method` {CASCADE}, `teacher` {teacher}")
     prompt = None
     if language_model is not None:
-        _catch_misspelt_model(language_model)
-        if _source(language_model)[0] != "local":
+        check_model_name(language_model)
+        if source_of(language_model)[0] != "local":
             raise InputError(f"`teacher` {teacher}: a teacher is a model on this machine")
-        prompt = load_prompt(config.judge.prompt or YES_NO)
+        prompt = load_prompt(config.judge.prompt or YES_NO, config.judge.instruction)
         check_fit(prompt, "pointwise")
     aggregate = config.cascade.aggregate or default_aggregate(teacher)
     aggregate_of(teacher, aggregate)
@@ -148,15 +164,6 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
         output=_output(config, journal=True),
     )
     return RerankJob(config, "teacher", teacher, prompt, ErrorModel())
-
-
-def _source(name: str) -> tuple[JudgeSource, str]:
-    if name.startswith(ORACLE):
-        return "oracle", name.removeprefix(ORACLE)
-    if name.startswith(SERVER):
-        return "server", name.removeprefix(SERVER)
-    back_end = BACK_ENDS.get(name.partition(":")[0])
-    return "server" if back_end and back_end.server else "local", name
 
 
 def _limits(config: RerankConfig) -> bool:
@@ -178,7 +185,8 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
     """The prompt that is named, or the default; checked against the mode and the method."""
     judge, name = config.judge, config.ranker.method
     kind = method(name).question if name else PairwiseQuestion
-    prompt = load_prompt(judge.prompt or default_prompt(kind, config.model.name))
+    default = default_prompt(kind, config.model.name)
+    prompt = load_prompt(judge.prompt or default, judge.instruction)
     if (prompt.kind == "relevance") != is_reranker(config.model.name):
         raise InputError(
             f"`prompt` {prompt.name} plays no part: `model` {config.model.name} is a reranker, "
@@ -208,10 +216,6 @@ def _prompt(config: RerankConfig, source: JudgeSource) -> Prompt:
     return prompt
 
 
-def _default_decide(prompt: Prompt | None) -> str:
-    return "agreement" if prompt is None or prompt.kind == "choice" else "soft"
-
-
 def _default_prior(judge: JudgeConfig, prompt: Prompt | None) -> float:
     if judge.prior is not None:
         return judge.prior
@@ -224,13 +228,3 @@ def _output(config: RerankConfig, *, journal: bool) -> OutputConfig:
     if not journal:
         return output
     return replace(output, journal=output.journal or beside(output.run, ".journal"))
-
-
-def _catch_misspelt_model(name: str) -> None:
-    """Refuses a name that is nearly one of ours, before the hub is asked for it."""
-    known = (EMBEDDED, f"{ORACLE}QRELS.trec")
-    if name == EMBEDDED or name.startswith(SERVER) or expand(name).exists():
-        return
-    near = "/" not in name and get_close_matches(name.lower(), known, n=1, cutoff=0.7)
-    if near or name.lower().partition(":")[0] == "oracle":
-        raise UnknownNameError("model", name, known, "Or give a folder, a .gguf file or a hub id.")

@@ -42,6 +42,9 @@ class Plan:
     them; tokens are those of whole prompts, although a local model runs what prompts share but
     once. A method whose questions the job's prompt cannot put is priced with the default prompt of
     its kind. Where the error model is for pairs alone, other methods are left out.
+
+    Where ``staged``, ``methods`` has the stages in their order, each with the quality of the
+    ranking that it leaves, and their sum as "all stages".
     """
 
     settings: dict[str, Any]
@@ -57,6 +60,7 @@ class Plan:
     tokens_guessed: bool
     first_stage: float
     methods: list[MethodPlan]
+    staged: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON can hold it."""

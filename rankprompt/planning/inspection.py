@@ -1,5 +1,6 @@
 """Inspects a dataset and its candidates before any model is asked: counts, lengths, ceilings."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import NotRequired, TypedDict
 
 from rankprompt.datasets.base import Collection, Documents
 from rankprompt.datasets.passages import FIELDS, join_fields, parse_fields
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, MissingPackageError, naming_extras
 from rankprompt.eval.ceiling import DEPTHS, ceilings_by_depth
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.types import Qrels, Run
@@ -25,6 +26,8 @@ __all__ = [
     "inspect_collection",
     "inspect_dataset",
 ]
+
+log = logging.getLogger("rankprompt")
 
 _BATCH = 1000  # documents whose texts are in memory at the same time
 
@@ -107,7 +110,8 @@ def inspect_dataset(
         collection: the collection.
         run: TREC run with the candidates; None for those of the collection.
         qrels: TREC qrels; None for the grades of the collection.
-        model: the model whose tokenizer counts tokens, as in ``load_model``.
+        model: the model whose tokenizer counts tokens, as in ``load_model``. An installation that
+            runs no models leaves the lengths out, and logs that, unless another model is named.
         fields: names of the fields that make a passage, separated by commas.
         depths: as in ``inspect_collection``.
 
@@ -120,11 +124,19 @@ def inspect_dataset(
 
     if any(depth < 1 for depth in depths):
         raise InputError("`depth` must be at least 1")
+    count: Count | None = None
+    try:
+        with naming_extras():
+            count = token_counter(model)
+    except MissingPackageError as error:
+        if model != EMBEDDED:
+            raise
+        log.warning("lengths in tokens are left out: %s", error)
     return inspect_collection(
         collection,
         read_run(run) if run else collection.run(),
         grades=read_qrels(qrels) if qrels else collection.qrels(),
-        count=token_counter(model),
+        count=count,
         measure=lambda ranked, truth: ndcg_at_10(truth)(ranked),
         depths=depths,
         fields=parse_fields(fields),
@@ -136,7 +148,7 @@ def inspect_collection(
     run: Run | None,
     *,
     grades: Qrels | None,
-    count: Count,
+    count: Count | None,
     measure: Measure,
     depths: Sequence[int] = DEPTHS,
     fields: Sequence[str] = FIELDS,
@@ -147,7 +159,7 @@ def inspect_collection(
         collection: the collection.
         run: its candidates; None if there are none, and then all documents are inspected.
         grades: the relevance grades; None if there are none.
-        count: counts tokens.
+        count: counts tokens; None leaves the lengths out.
         measure: the measure of the ceiling, such as nDCG@10.
         depths: the depths at which the candidates are inspected, as in ``ceilings_by_depth``.
             Depths that no query reaches are replaced by the largest number of candidates.
@@ -162,20 +174,21 @@ def inspect_collection(
     documents = collection.documents()
     wanted = None if run is None else list(dict.fromkeys(chain.from_iterable(run.values())))
     lengths: list[int] = []
-    blank = 0
+    blank = known = 0
     digests: Counter[bytes] = Counter()
     for batch in _passages(documents, wanted, fields):
         blank += sum(not text.strip() for text in batch)
-        lengths += count(batch)
+        known += len(batch)
+        lengths += count(batch) if count else ()
         digests.update(blake2b(text.encode(), digest_size=8).digest() for text in batch)
     inspection: Inspection = {
         "collection": collection.name,
         "queries": len(queries),
         "blank_queries": sum(not text.strip() for text in queries.values()),
-        "query_tokens": _lengths(count(list(queries.values()))),
+        "query_tokens": _lengths(count(list(queries.values())) if count else ()),
         "documents": len(documents),
         "candidate_documents": None if wanted is None else len(wanted),
-        "unknown_documents": None if wanted is None else len(wanted) - len(lengths),
+        "unknown_documents": None if wanted is None else len(wanted) - known,
         "blank_documents": blank,
         "doubled_texts": digests.total() - len(digests),
         "document_tokens": _lengths(lengths),
@@ -194,14 +207,14 @@ def inspect_collection(
         pairs = Counter(chain.from_iterable(of_query.values() for of_query in grades.values()))
         judged = list(dict.fromkeys(chain.from_iterable(grades.values())))
         starts = range(0, len(judged), _BATCH)
-        known = sum(len(documents.get(judged[start : start + _BATCH])) for start in starts)
+        there = sum(len(documents.get(judged[start : start + _BATCH])) for start in starts)
         inspection["grades"] = {
             "queries": len(grades),
             "queries_without_relevant": sum(
                 not any(grade > 0 for grade in of_query.values()) for of_query in grades.values()
             ),
             "queries_without_text": sum(not queries.get(query, "").strip() for query in grades),
-            "unknown_documents": len(judged) - known,
+            "unknown_documents": len(judged) - there,
             "judged": pairs.total(),
             "by_grade": {str(grade): number for grade, number in sorted(pairs.items())},
         }

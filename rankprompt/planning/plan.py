@@ -10,37 +10,37 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
-from typing import Any, cast
+from typing import Any
 
 from rankprompt.errors import InputError
-from rankprompt.files import read_qrels
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
-from rankprompt.judges.registry import default_prompt, serves
 from rankprompt.judges.simulated.error_model import FITTED, ErrorModel, parse_error_model
 from rankprompt.judges.simulated.fit_to_journal import fit_to_journal
-from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
-from rankprompt.llm import AsyncLanguageModel
-from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import OutputConfig
-from rankprompt.pipeline.execution import load_local
+from rankprompt.pipeline.config_file import as_dict
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade
-from rankprompt.pipeline.server_fields import connect
 from rankprompt.pipeline.validation import validate
-from rankprompt.planning.calibration import Speed, calibrate
+from rankprompt.planning.calibration import Speed
 from rankprompt.planning.config import Plan, PlanConfig
+from rankprompt.planning.preparation import (
+    PlanInputs,
+    load_any,
+    make_meters,
+    measure_speed,
+    read_inputs,
+)
 from rankprompt.planning.prices import AnyModel, PriceMeter
 from rankprompt.planning.simulation import (
-    SIMULATED,
+    NOISES,
     Measure,
+    MethodPlan,
     Simulation,
-    Trial,
-    top_ranks,
+    judges_of,
+    trials_of,
 )
-from rankprompt.prompts.prompt import load_prompt
+from rankprompt.planning.staged_plan import plan_stages
 from rankprompt.rankers import METHODS, method
-from rankprompt.rankers.reranking import as_run
 from rankprompt.types import (
     Candidates,
     PairwiseQuestion,
@@ -52,13 +52,10 @@ from rankprompt.types import (
 
 __all__ = ["NOISES", "plan_rerank"]
 
-NOISES = (0.0, 0.1, 0.2)
-"""How often the simulated judge errs, where no other judge is asked for."""
-
 _SETTINGS = (
-    "model.name", "judge.prompt", "judge.mode", "judge.order", "ranker.k", "ranker.passes",
-    "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit", "judge.passage_tokens",
-    "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
+    "model.name", "judge.prompt", "judge.instruction", "judge.mode", "judge.order", "ranker.k",
+    "ranker.passes", "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit",
+    "judge.passage_tokens", "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
 )  # fmt: skip
 
 
@@ -86,47 +83,59 @@ def plan_rerank(
     errors = parse_error_model(simulate) if simulate and fitted is None else None
     # Nothing is written, and noise is simulated.
     job = validate(replace(config.rerank, output=OutputConfig(Path(os.devnull))))
-    grades = config.qrels or (job.qrels if job.source == "oracle" else None)
-    if simulate and grades is None:
-        raise InputError("`simulate` needs the grades that its judge reads: `qrels`")
     if fitted is not None and job.prompt is None:
         raise InputError(f"`judge_model` {simulate} needs the `model` whose answers these are")
-    source = CandidateSource(job)
-    blocks = list(source.blocks())
-    first = {query: list(scores) for block in blocks for query, scores in block.run.items()}
-    candidates = [query for block in blocks for query in block.candidates]
-    if not candidates:
-        where = job.config.data.run or job.config.data.dataset
-        raise InputError(f"{where}: no query has a candidate with text; there is nothing to plan")
+    inputs = read_inputs(job, config, measure)
+    if job.stages:
+        return _plan(
+            job, config, inputs, errors, plan_stages(job, config, inputs, errors, measure, progress)
+        )
+    candidates = inputs.candidates
     if cascade := open_cascade(job):
         candidates = cascade(candidates)
-    seeds = [job.config.seed + number for number in range(config.seeds)]
-    truths = _truths(grades, first, candidates, seeds)
-    # Measured first, so that what cannot be measured is reported before anything takes long.
-    before = fmean(measure(as_run(top_ranks(first)), truth) for truth in truths)
-    model = _load(job)
-    meters = _meters(job, model)
+    truths = inputs.truths
+    model = load_any(job)
+    meters = make_meters(job, model)
     speed = asyncio.run(
-        _speed(job, meters[PairwiseQuestion], candidates, config, opens=fitted is not None)
+        measure_speed(job, meters[PairwiseQuestion], candidates, config, opens=fitted is not None)
     )
     if fitted is not None and model:
         errors = _fit(Path(fitted), job, model, candidates, truths[0])
-    simulations = _simulate(job, config, errors, meters, first, candidates, truths, progress)
+    simulations = _simulate(
+        job, config, errors, meters, inputs.first_stage, candidates, truths, progress
+    )
     plans = [simulation.result(measure, truths, speed) for simulation in simulations]
+    plans.sort(key=lambda entry: (entry.comparisons, entry.rounds))
+    alone = not meters[PairwiseQuestion].ordered
+    return _plan(job, config, inputs, errors, plans, one_passage_at_a_time=alone, speed=speed)
+
+
+def _plan(
+    job: RerankJob,
+    config: PlanConfig,
+    inputs: PlanInputs,
+    errors: ErrorModel | None,
+    methods: list[MethodPlan],
+    *,
+    one_passage_at_a_time: bool = False,
+    speed: Speed | None = None,
+) -> Plan:
     return Plan(
         settings=_settings(job),
-        queries=len(candidates),
-        documents=sum(len(query.documents) for query in candidates),
-        one_passage_at_a_time=not meters[PairwiseQuestion].ordered,
-        skipped_documents=source.skipped,
-        grades=str(grades) if grades else "synthetic",
-        unjudged_queries=len(first) - len(truths[0]) if grades else 0,
+        queries=len(inputs.candidates),
+        documents=sum(len(query.documents) for query in inputs.candidates),
+        one_passage_at_a_time=one_passage_at_a_time,
+        skipped_documents=inputs.skipped,
+        grades=str(inputs.grades) if inputs.grades else "synthetic",
+        unjudged_queries=len(inputs.first_stage) - len(inputs.truths[0]) if inputs.grades else 0,
         seeds=config.seeds,
         judge_model=str(errors) if errors else None,
         calibration=speed,
-        tokens_guessed=job.source == "server" and speed is None,
-        first_stage=before,
-        methods=sorted(plans, key=lambda entry: (entry.comparisons, entry.rounds)),
+        tokens_guessed=any(one.source == "server" for one in job.single_jobs)
+        and (not config.calibrate or (speed is None and not job.stages)),
+        first_stage=inputs.quality,
+        methods=methods,
+        staged=bool(job.stages),
     )
 
 
@@ -145,14 +154,8 @@ def _simulate(
     names = [*METHODS, *([named] if named and named not in METHODS else [])]
     if errors and not errors.of_all_kinds:
         names = [name for name in names if method(name).question is PairwiseQuestion]
-    judges = {str(noise): ErrorModel((noise,)) for noise in NOISES}
-    if errors:
-        judges = {"0.0": ErrorModel(), SIMULATED: errors}
-    trials = [
-        Trial(name, number)
-        for name in judges
-        for number in range(len(truths) if name == "0.0" else config.seeds)
-    ]
+    judges = judges_of(errors)
+    trials = trials_of(judges, len(truths), config.seeds)
     total = len(trials) * sum(
         method(name).estimate(len(query.documents), job.settings)
         for query in candidates
@@ -180,76 +183,6 @@ def _simulate(
             for meter in meters.values():
                 meter.forget()
     return simulations
-
-
-def _truths(
-    source: Path | None,
-    first: Mapping[str, Sequence[str]],
-    candidates: Sequence[Candidates],
-    seeds: Sequence[int],
-) -> list[Qrels]:
-    """The grades of the planned queries: as known, or synthetic ones for each seed."""
-    if source is None:
-        return [
-            {query.query.id: synthetic_qrels(query, seed) for query in candidates} for seed in seeds
-        ]
-    known = read_qrels(source)
-    if not known.keys() & first.keys():
-        raise InputError(f"{source}: no grades for any of the run's {len(first)} queries")
-    return [{query: known[query] for query in first if query in known}]
-
-
-def _load(job: RerankJob) -> AnyModel | None:
-    """Loads the job's model, or connects to its server; None for an oracle."""
-    if job.source == "oracle":
-        return None
-    if job.source == "server":
-        return connect(job)
-    return load_local(job)
-
-
-def _meters(job: RerankJob, model: AnyModel | None) -> dict[QuestionKind, PriceMeter]:
-    """By kind of question; each with the job's prompt where it serves, else the kind's default."""
-    meters = {}
-    for kind in {entry.question: None for entry in METHODS.values()}:
-        prompt = job.prompt
-        if prompt and not serves(prompt, kind):
-            prompt = load_prompt(default_prompt(kind, job.config.model.name))
-        meters[kind] = PriceMeter(job, kind, prompt, model)
-    return meters
-
-
-async def _speed(
-    job: RerankJob,
-    meter: PriceMeter,
-    candidates: Sequence[Candidates],
-    config: PlanConfig,
-    *,
-    opens: bool,
-) -> Speed | None:
-    """Measures the model's speed where that is asked for.
-
-    Args:
-        job: the job.
-        meter: has the model.
-        candidates: queries with their documents.
-        config: the configuration of the plan.
-        opens: whether the journal is read as well, whose keys need a server's whole fingerprint.
-    """
-    server = job.source == "server"
-    try:
-        if server and opens:
-            await cast(AsyncLanguageModel, meter.model).open()
-        return await calibrate(
-            meter,
-            candidates if config.calibrate else [],
-            server=server,
-            concurrency=job.config.model.concurrency,
-            seed=job.config.seed,
-        )
-    finally:
-        if server:
-            await cast(AsyncLanguageModel, meter.model).close()
 
 
 def _fit(
@@ -282,4 +215,6 @@ def _settings(job: RerankJob) -> dict[str, Any]:
         group, _, name = path.rpartition(".")
         holder = getattr(job.config, group) if group else job.config
         settings["model" if path == "model.name" else name] = getattr(holder, name)
+    if job.stages:
+        settings["stage"] = as_dict(job.config)["stage"]
     return settings

@@ -15,7 +15,13 @@ from rankprompt.rankers import method
 from rankprompt.rankers.reranking import as_run, insert_reranked, rerank
 from rankprompt.types import QUESTION_NOUNS, Candidates, Qrels, Question, Run
 
-__all__ = ["SIMULATED", "Measure", "MethodPlan", "Simulation", "Trial", "top_ranks"]
+__all__ = [
+    "NOISES", "SIMULATED", "Measure", "MethodPlan", "Simulation", "Trial", "judges_of", "top_ranks",
+    "trials_of",
+]  # fmt: skip
+
+NOISES = (0.0, 0.1, 0.2)
+"""How often the simulated judge errs, where no other judge is asked for."""
 
 Measure: TypeAlias = Callable[[Run, Qrels], float]
 """The quality of a run, higher is better."""
@@ -54,6 +60,22 @@ class MethodPlan(NamedTuple):
     cost: float | None
     quality: dict[str, float]
     deviation: dict[str, float]
+
+
+def judges_of(errors: ErrorModel | None) -> dict[str, ErrorModel]:
+    """How the simulated judges err, by name: as asked for, or more and less often."""
+    if errors:
+        return {"0.0": ErrorModel(), SIMULATED: errors}
+    return {str(noise): ErrorModel((noise,)) for noise in NOISES}
+
+
+def trials_of(judges: Mapping[str, ErrorModel], truths: int, seeds: int) -> list[Trial]:
+    """The simulations to run: a judge without errors needs one for each version of the grades."""
+    return [
+        Trial(name, number)
+        for name in judges
+        for number in range(truths if name == "0.0" else seeds)
+    ]
 
 
 def top_ranks(rankings: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
@@ -131,31 +153,52 @@ class Simulation:
 
     def run(self, candidates: Candidates, grades: Sequence[Mapping[str, int]]) -> None:
         """Ranks a query's candidates in every trial; ``grades`` are known, or one for each seed."""
+        for trial in self._runs:
+            self.rank(trial, candidates, grades, self._first_stage[candidates.query.id])
+
+    def rank(
+        self,
+        trial: Trial,
+        candidates: Candidates,
+        grades: Sequence[Mapping[str, int]],
+        before: Sequence[str],
+    ) -> list[str]:
+        """Ranks a query's candidates in one trial.
+
+        Args:
+            trial: the trial.
+            candidates: the documents that are reranked.
+            grades: as in ``run``.
+            before: the ids of all documents, as the stage before ranked them.
+
+        Returns:
+            The ids of all documents, best first.
+        """
         query, config = candidates.query.id, self._job.config
-        for trial, run in self._runs.items():
-            judge: Any = make_oracle(
-                self._meter.kind,
-                {query: grades[trial.number % len(grades)]},
-                self._judges[trial.judge],
-                order=self._order,
-                decide=config.judge.decide or "agreement",
-                seed=config.seed + trial.number,
-                on_judged=self._on_judged,
-            )
-            if trial in self._counts:
-                judge = _CountingJudge(judge, self._meter.parts)
-            ranked = rerank(
-                [candidates],
-                judge,
-                self._ranker,
-                question=self._meter.kind,
-                input_order=config.ranker.input_order,
-                seed=config.seed,
-            )
-            ranking = insert_reranked(self._first_stage[query], ranked.rankings[query])
-            run.update(as_run(top_ranks({query: ranking})))
-            if trial in self._counts:
-                self._add(self._counts[trial], judge, ranked.rounds)
+        judge: Any = make_oracle(
+            self._meter.kind,
+            {query: grades[trial.number % len(grades)]},
+            self._judges[trial.judge],
+            order=self._order,
+            decide=config.judge.decide or "agreement",
+            seed=config.seed + trial.number,
+            on_judged=self._on_judged,
+        )
+        if trial in self._counts:
+            judge = _CountingJudge(judge, self._meter.parts)
+        ranked = rerank(
+            [candidates],
+            judge,
+            self._ranker,
+            question=self._meter.kind,
+            input_order=config.ranker.input_order,
+            seed=config.seed,
+        )
+        ranking = insert_reranked(before, ranked.rankings[query])
+        self._runs[trial].update(as_run(top_ranks({query: ranking})))
+        if trial in self._counts:
+            self._add(self._counts[trial], judge, ranked.rounds)
+        return ranking
 
     def _add(self, counts: _Counts, judge: _CountingJudge, rounds: int) -> None:
         price = self._meter.price(judge.asked)

@@ -24,6 +24,11 @@ letter or a number (``labels``); ``text`` shows the query and all {passages}, an
 
 ``answer`` defines how the model is to write a {label}.
 
+In each kind, ``text`` may also show an {instruction}, whose default is ``instruction``; where that
+is empty, it takes the literal text of its line with it. ``decide`` is how judgements in both orders
+are concluded (``PairwiseJudge``) unless the user says otherwise: by "agreement" for a choice, and
+"soft" for the other kinds.
+
 Rerankers read a query and a passage by a template of their own. Their prompt is ``RELEVANCE``, of
 kind "relevance", which no file can define.
 """
@@ -36,26 +41,24 @@ from pathlib import Path
 
 from rankprompt.errors import UnknownNameError
 from rankprompt.files.toml import read_toml
-from rankprompt.prompts.template import Template, parse_template
+from rankprompt.prompts.prompt_keys import (
+    EMPTY,
+    KEYS,
+    SLOTS,
+    fill_instruction,
+    read_chat,
+    read_decide,
+    read_grades,
+    read_labelled_passages,
+    read_max_tokens,
+    read_options,
+    read_prior,
+    read_templates,
+    read_text,
+)
+from rankprompt.prompts.template import Template
 
 __all__ = ["RELEVANCE", "SHIPPED", "Prompt", "load_prompt"]
-
-# By kind: the slots that ``text`` must show.
-_SLOTS = {
-    "choice": {"query", "first", "second"},
-    "contrast": {"first", "second", "label"},
-    "likelihood": {"passage"},
-    "grades": {"query", "passage"},
-    "selection": {"query", "passages"},
-    "listing": {"query", "passages"},
-}
-# The kinds that show several passages, each under a label.
-_LABELLED = ("selection", "listing")
-_KEYS = {
-    "kind", "text", "target", "options", "grades", "passage", "answer", "labels", "chat",
-    "max_tokens", "prior", "description", "source",
-}  # fmt: skip
-_EMPTY = Template(("",))
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Prompt:
         max_tokens: the most tokens that the model writes where its answer is parsed from text; for
             a listing, the most for each passage.
         prior: the weight of the first stage's scores (``FirstStagePrior``) that suits the prompt.
+        decide: how judgements in both orders are concluded (``PairwiseJudge``), as suits the
+            prompt.
         description: a line for ``--help`` and the manifest.
         grades: the value of each option (grades).
         passage: how a passage is shown under its label (selection, listing).
@@ -88,19 +93,21 @@ class Prompt:
     chat: bool = False
     max_tokens: int = 8
     prior: float = 0.0
+    decide: str = "agreement"
     description: str = ""
     grades: tuple[float, ...] = ()
-    passage: Template = _EMPTY
-    answer: Template = _EMPTY
+    passage: Template = EMPTY
+    answer: Template = EMPTY
     labels: str = ""
 
 
 RELEVANCE = Prompt(
     "relevance",
     "relevance",
-    _EMPTY,
-    _EMPTY,
+    EMPTY,
+    EMPTY,
     (),
+    decide="soft",
     description="A reranker's own template: the log-odds that the passage is relevant",
 )
 """The prompt of every reranker."""
@@ -119,13 +126,17 @@ SHIPPED: tuple[str, ...] = tuple(sorted(_shipped_files()))
 """The names of the prompts that come with rankprompt."""
 
 
-def load_prompt(name: str) -> Prompt:
+def load_prompt(name: str, instruction: str | None = None) -> Prompt:
     """Loads a prompt by its shipped name, or from a TOML file.
+
+    Args:
+        name: the shipped name, or the file's path.
+        instruction: fills the slot {instruction}, verbatim; None for the file's own instruction.
 
     Raises:
         UnknownNameError: the name is neither a shipped prompt's nor a file's.
         FormatError: the file is not a prompt; the message names the key or the slot that is wrong.
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or there is an instruction and no slot for it.
 
     Examples:
         >>> from rankprompt.prompts.prompt import load_prompt
@@ -134,128 +145,36 @@ def load_prompt(name: str) -> Prompt:
         ('likelihood', ['passage'], ' {query}')
     """
     if name == RELEVANCE.name:
+        fill_instruction(name, RELEVANCE.text, {}, instruction)
         return RELEVANCE
     path = _shipped_files().get(name, Path(name))
     if not path.is_file():
         raise UnknownNameError("prompt", name, SHIPPED, "Or give a TOML file.")
-    return read_toml(path, partial(_parse, name))
+    return read_toml(path, partial(_parse, name, instruction))
 
 
-def _parse(name: str, content: Mapping[str, object]) -> Prompt:
-    if unknown := set(content) - _KEYS:
-        raise ValueError(f"unknown key {min(unknown)!r}; known: {', '.join(sorted(_KEYS))}")
-    kind = _text(content, "kind")
-    if kind not in _SLOTS:
-        raise ValueError(f"kind must be {', '.join(_SLOTS)}, not {kind!r}")
-    text, target = _templates(kind, content)
-    options = _options(kind, content.get("options", []))
-    passage, answer, labels = _labelled_passages(kind, content)
+def _parse(name: str, instruction: str | None, content: Mapping[str, object]) -> Prompt:
+    if unknown := set(content) - KEYS:
+        raise ValueError(f"unknown key {min(unknown)!r}; known: {', '.join(sorted(KEYS))}")
+    kind = read_text(content, "kind")
+    if kind not in SLOTS:
+        raise ValueError(f"kind must be {', '.join(SLOTS)}, not {kind!r}")
+    text, target = read_templates(kind, content)
+    options = read_options(kind, content)
+    passage, answer, labels = read_labelled_passages(kind, content)
     return Prompt(
         name=name,
         kind=kind,
-        text=text,
+        text=fill_instruction(name, text, content, instruction),
         target=target,
         options=options,
-        chat=_chat(content),
-        max_tokens=_max_tokens(content),
-        prior=_prior(content),
-        description=_text(content, "description"),
-        grades=_grades(kind, content, len(options)),
+        chat=read_chat(content),
+        max_tokens=read_max_tokens(content),
+        prior=read_prior(content),
+        decide=read_decide(kind, content),
+        description=read_text(content, "description"),
+        grades=read_grades(kind, content, len(options)),
         passage=passage,
         answer=answer,
         labels=labels,
     )
-
-
-def _text(content: Mapping[str, object], key: str, default: str = "") -> str:
-    value = content.get(key, default)
-    if not isinstance(value, str):
-        raise ValueError(f"{key} must be a text")
-    return value
-
-
-def _templates(kind: str, content: Mapping[str, object]) -> tuple[Template, Template]:
-    """The templates ``text`` and ``target``."""
-    text = parse_template(_text(content, "text"))
-    target = parse_template(_text(content, "target"))
-    may_show = {"query", "number"} if kind in _LABELLED else {"query"}
-    _check_slots("text", text, must=_SLOTS[kind], may=may_show)
-    has_target = kind in ("contrast", "likelihood")
-    _check_slots("target", target, must={"query"} if has_target else set())
-    if not has_target and target != _EMPTY:
-        answers = "labels" if kind in _LABELLED else "options"
-        raise ValueError(f"a {kind} has {answers}, not a target")
-    return text, target
-
-
-def _options(kind: str, options: object) -> tuple[str, ...]:
-    if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
-        raise ValueError("options must be a list of texts")
-    different = len({option.strip() for option in options})
-    if kind == "grades":
-        if different < 2 or different < len(options):
-            raise ValueError("grades have two or more different options")
-    elif len(options) != (wanted := 2 * (kind in ("choice", "contrast"))) or different != wanted:
-        raise ValueError(f"a {kind} has {wanted} different options, not {len(options)}")
-    if not all(option.strip() for option in options):
-        raise ValueError("an option is blank")
-    return tuple(options)
-
-
-def _grades(kind: str, content: Mapping[str, object], options: int) -> tuple[float, ...]:
-    grades = content.get("grades", [])
-    # A bool is an int, too; hence the exact types.
-    if not isinstance(grades, list) or not all(type(grade) in (int, float) for grade in grades):
-        raise ValueError("grades must be a list of numbers")
-    if len(grades) != (options if kind == "grades" else 0):
-        raise ValueError("grades go with kind grades, one for each option")
-    return tuple(map(float, grades))
-
-
-def _labelled_passages(kind: str, content: Mapping[str, object]) -> tuple[Template, Template, str]:
-    """The templates ``passage`` and ``answer``, and ``labels``."""
-    passage = parse_template(_text(content, "passage"))
-    answer = parse_template(_text(content, "answer"))
-    labels = _text(content, "labels", "letters" if kind in _LABELLED else "")
-    if kind in _LABELLED:
-        _check_slots("passage", passage, must={"label", "passage"})
-        _check_slots("answer", answer, must={"label"})
-        if labels not in ("letters", "numbers"):
-            raise ValueError(f"labels must be letters or numbers, not {labels!r}")
-    elif labels or passage != _EMPTY or answer != _EMPTY:
-        kinds = " and ".join(_LABELLED)
-        raise ValueError(f"passage, answer and labels go with {kinds}, not {kind}")
-    return passage, answer, labels
-
-
-def _chat(content: Mapping[str, object]) -> bool:
-    chat = content.get("chat", False)
-    if not isinstance(chat, bool):
-        raise ValueError("chat must be true or false")
-    return chat
-
-
-def _max_tokens(content: Mapping[str, object]) -> int:
-    max_tokens = content.get("max_tokens", 8)
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise ValueError("max_tokens must be a whole number from 1")
-    return max_tokens
-
-
-def _prior(content: Mapping[str, object]) -> float:
-    prior = content.get("prior", 0.0)
-    if not isinstance(prior, int | float) or not 0 <= prior < float("inf"):
-        raise ValueError("prior must be a number from 0")
-    return prior
-
-
-def _check_slots(
-    key: str, template: Template, *, must: set[str], may: frozenset[str] | set[str] = frozenset()
-) -> None:
-    if missing := must - template.slots:
-        raise ValueError(f"{key} lacks the slot {{{min(missing)}}}")
-    if unknown := template.slots - must - may:
-        raise ValueError(
-            f"{key} has an unknown slot {{{min(unknown)}}}; "
-            f"known here: {', '.join(sorted(must | may)) or 'none'}"
-        )

@@ -53,6 +53,28 @@ class Template:
         """Fills the slots with values, which are inserted verbatim, braces included."""
         return "".join(values[part] if i % 2 else part for i, part in enumerate(self.parts))
 
+    def bind(self, name: str, value: str) -> "Template":
+        r"""Makes a value, verbatim, part of the literal text, where the slot ``name`` was.
+
+        An empty value takes the literal text of its line with it, so that no label without a value
+        is left.
+
+        Examples:
+            >>> from rankprompt.prompts.template import parse_template
+            >>> template = parse_template("Task: {task}\nQuery: {query}")
+            >>> str(template.bind("task", "Find a {proof}.")), str(template.bind("task", ""))
+            ('Task: Find a {{proof}}.\nQuery: {query}', 'Query: {query}')
+        """
+        parts = [self.parts[0]]
+        for slot, after in zip(self.parts[1::2], self.parts[2::2], strict=True):
+            if slot != name:
+                parts += [slot, after]
+            elif value:
+                parts[-1] += value + after
+            else:
+                parts[-1] = parts[-1][: parts[-1].rfind("\n") + 1] + after.partition("\n")[2]
+        return Template(tuple(parts))
+
 
 def parse_template(text: str) -> Template:
     """Parses a template.

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
-__all__ = ["Strengths", "fit_strengths"]
+__all__ = ["Strengths", "fit_sparse_strengths", "fit_strengths"]
 
 _STEPS = 200  # far more steps than it takes
 
@@ -97,3 +97,75 @@ def fit_strengths(
             step /= 2
         strengths = strengths + step
     return Strengths(strengths, np.asarray(np.linalg.inv(information), dtype=np.float64))
+
+
+def fit_sparse_strengths(
+    firsts: "npt.NDArray[np.int64]",
+    seconds: "npt.NDArray[np.int64]",
+    preferences: "Array",
+    number: int,
+    *,
+    precision: float,
+    tolerance: float = 1e-4,
+) -> "Array":
+    """Finds the strengths of ``fit_strengths`` without lapses, in time linear in the answers.
+
+    Newton's steps are computed by conjugate gradients (Nocedal and Wright 2006, Numerical
+    Optimization, algorithm 7.1), so no matrix of all pairs is made: a thousand documents that a
+    sort compared cost milliseconds.
+
+    Args:
+        firsts: shape (P,); the indices of the items shown first.
+        seconds: shape (P,); the indices of the others.
+        preferences: shape (P,); how far the first was preferred, from 0 to 1.
+        number: the number of items.
+        precision: the inverse variance of a prior of mean 0; above 0.
+        tolerance: stop where the next step would move no strength by more than this.
+
+    Returns:
+        The most probable strengths, in log-odds; shape (``number``,).
+    """
+    import numpy as np
+
+    def gaps(strengths: "Array") -> "Array":
+        return np.asarray(strengths[firsts] - strengths[seconds])
+
+    def by_item(flow: "Array") -> "Array":
+        """Adds to the first item of each answer what the second one loses."""
+        return np.asarray(np.bincount(firsts, flow, number) - np.bincount(seconds, flow, number))
+
+    def loss(strengths: "Array") -> float:
+        gap = gaps(strengths)
+        return float(
+            precision / 2 * strengths @ strengths + (np.logaddexp(0, gap) - preferences * gap).sum()
+        )
+
+    strengths = np.zeros(number)
+    for _ in range(_STEPS):
+        win = 0.5 + 0.5 * np.tanh(gaps(strengths) / 2)
+        weight = win * (1 - win)
+        gradient = by_item(preferences - win) - precision * strengths
+        diagonal = (
+            np.bincount(firsts, weight, number) + np.bincount(seconds, weight, number) + precision
+        )
+        step = np.zeros(number)
+        residual = gradient
+        direction = preconditioned = residual / diagonal
+        power = residual @ preconditioned
+        for _ in range(_STEPS):
+            if np.abs(preconditioned).max(initial=0) <= tolerance / 10:
+                break
+            curved = by_item(weight * gaps(direction)) + precision * direction
+            length = power / (direction @ curved)
+            step = step + length * direction
+            residual = residual - length * curved
+            preconditioned = residual / diagonal
+            previous, power = power, residual @ preconditioned
+            direction = preconditioned + power / previous * direction
+        if np.abs(step).max(initial=0) < tolerance:
+            break
+        current = loss(strengths)
+        while loss(strengths + step) > current and np.abs(step).max() > tolerance:
+            step /= 2
+        strengths = strengths + step
+    return strengths

@@ -6,9 +6,11 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from rankprompt.errors import InputError
+from rankprompt.rankers.answer_scores import Scored, score_answers
 from rankprompt.rankers.base import Ranker
 from rankprompt.rankers.coroutines import QuestionGenerator, adjust_answers, map_questions, merge
 from rankprompt.rankers.driver import drive, drive_async, gather_or_cancel
+from rankprompt.rankers.scores import DocumentScore, Probability
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import (
     Candidates,
@@ -45,10 +47,13 @@ class Reranked(NamedTuple):
         rankings: by query id, its document ids, best first.
         rounds: the number of sequential rounds that the judge answered, whatever the number of
             queries in a round.
+        scores: by query id and document id, best first; what they mean depends on the questions
+            (``rankprompt.rankers.scores.Meaning``).
     """
 
     rankings: dict[str, list[str]]
     rounds: int
+    scores: dict[str, dict[str, DocumentScore]]
 
 
 def rerank(
@@ -60,6 +65,7 @@ def rerank(
     adjust: Adjust | None = None,
     input_order: str = "given",
     seed: int = 0,
+    probability: Probability | None = None,
     on_round: Callable[[int], None] = lambda _: None,
 ) -> Reranked:
     """Reranks the candidates of all queries in lock-step, so that their rounds fill batches.
@@ -74,6 +80,7 @@ def rerank(
         input_order: the order in which the ranker receives the documents: "given", "inverse" or
             "random" (by the seed). It shows how much a method relies on a good first stage.
         seed: the seed of the random input order.
+        probability: as in ``score_answers``: gives a document's score by the judge's own number.
         on_round: called before each round with its number of questions.
 
     Returns:
@@ -103,10 +110,10 @@ def rerank(
         return judge(questions)
 
     generators = [
-        _generate(query, ranker, question, adjust, input_order, seed) for query in candidates
+        _generate(query, ranker, question, adjust, input_order, seed, probability)
+        for query in candidates
     ]
-    ranked = drive(merge(generators), ask)
-    return Reranked(_rankings(candidates, ranked), rounds)
+    return _reranked(candidates, drive(merge(generators), ask), rounds)
 
 
 async def rerank_concurrently(
@@ -118,6 +125,7 @@ async def rerank_concurrently(
     adjust: Adjust | None = None,
     input_order: str = "given",
     seed: int = 0,
+    probability: Probability | None = None,
     concurrency: int = 64,
 ) -> Reranked:
     """Reranks as ``rerank`` does, but queries run independently: no query waits for another.
@@ -130,6 +138,7 @@ async def rerank_concurrently(
         adjust: as in ``rerank``.
         input_order: as in ``rerank``.
         seed: as in ``rerank``.
+        probability: as in ``rerank``.
         concurrency: the most queries that are ranked at a time.
 
     Returns:
@@ -142,17 +151,19 @@ async def rerank_concurrently(
     limit = asyncio.Semaphore(concurrency)
     rounds = [0] * len(candidates)
 
-    async def rank(index: int) -> list[Document]:
+    async def rank(index: int) -> Scored:
         async def ask(questions: Sequence[Question]) -> Round:
             rounds[index] += 1
             return await judge(questions)
 
         async with limit:
-            generator = _generate(candidates[index], ranker, question, adjust, input_order, seed)
+            generator = _generate(
+                candidates[index], ranker, question, adjust, input_order, seed, probability
+            )
             return await drive_async(generator, ask)
 
     ranked = await gather_or_cancel(rank(index) for index in range(len(candidates)))
-    return Reranked(_rankings(candidates, ranked), max(rounds, default=0))
+    return _reranked(candidates, ranked, max(rounds, default=0))
 
 
 def as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
@@ -196,21 +207,22 @@ def _generate(
     adjust: Adjust | None,
     input_order: str,
     seed: int,
-) -> QuestionGenerator[Question, Judgment, list[Document]]:
+    probability: Probability | None,
+) -> QuestionGenerator[Question, Judgment, Scored]:
     documents = _arrange(candidates, input_order, seed)
-    generator: QuestionGenerator[Question, Judgment, list[Document]] = map_questions(
-        ranker(documents), partial(kind.of, candidates.query)
+    # The scores are made of what the ranker receives, so that they agree with its ranking.
+    generator: QuestionGenerator[Question, Judgment, Scored] = map_questions(
+        score_answers(ranker(documents), kind, probability), partial(kind.of, candidates.query)
     )
     return adjust_answers(generator, adjust) if adjust else generator
 
 
-def _rankings(
-    candidates: Sequence[Candidates], ranked: Sequence[Sequence[Document]]
-) -> dict[str, list[str]]:
-    return {
-        query.query.id: [document.id for document in documents]
-        for query, documents in zip(candidates, ranked, strict=True)
-    }
+def _reranked(candidates: Sequence[Candidates], ranked: Sequence[Scored], rounds: int) -> Reranked:
+    rankings, scores = {}, {}
+    for (query, _, _), scored in zip(candidates, ranked, strict=True):
+        rankings[query.id] = [document.id for document in scored.ranking]
+        scores[query.id] = scored.scores
+    return Reranked(rankings, rounds, scores)
 
 
 def _arrange(candidates: Candidates, order: str, seed: int) -> list[Document]:

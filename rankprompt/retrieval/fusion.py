@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
-from rankprompt.eval.ranx_import import import_ranx, one_at_a_time
+from rankprompt.retrieval.ranx_import import import_ranx, one_at_a_time
 from rankprompt.types import Run
 
 __all__ = ["DEFAULT_NORM", "METHODS", "NORMS", "RRF_K", "fuse"]

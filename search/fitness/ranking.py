@@ -17,7 +17,7 @@ from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
-from rankprompt.judges.registry import serves
+from rankprompt.judges.registry import check_special_tokens, serves
 from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.prompts.template import Template
@@ -189,6 +189,7 @@ class RankingProblem(ItemProblem[_ShownTriple]):
         return measured
 
     def _items(self, model: LanguageModel, split: str, share: float) -> list[_ShownTriple]:
+        check_special_tokens(self.prompt, model)
         triples = self._triples[split]
         shown = []
         for query, *passages in take_share(triples, [triple.query.id for triple in triples], share):
@@ -224,14 +225,14 @@ class RankingProblem(ItemProblem[_ShownTriple]):
         judge = PairwiseJudge(
             model,
             pairwise_adapter(self._with_text(template), "scoring"),
-            decide="agreement" if self.prompt.kind == "choice" else "soft",
+            decide=self.prompt.decide,
             # A prompt that brings no answers is a bad prompt, and no reason to stop.
             guard=AnswerGuard(silent=True),
             passage_tokens=task.passage_tokens,
         )
         ranker = method(task.method).bind(RankerSettings(task.k, task.k, False))
         prior = FirstStagePrior(candidates, self.prompt.prior)
-        rankings, _ = rerank(candidates, judge, ranker, adjust=prior.adjust)
+        rankings = rerank(candidates, judge, ranker, adjust=prior.adjust).rankings
         run = as_run(rankings)
         return score(run, {query: self._qrels[query] for query in run}, [parse_measure(NDCG)])
 

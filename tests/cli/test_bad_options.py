@@ -20,7 +20,13 @@ from tests.fakes import FakeModel
         ("prompt", "query-likelyhood", "query-likelihood"),
         ("model", "smollm2-135", "smollm2-135m"),
         ("model", "SmolLM2-135M", "smollm2-135m"),
-        ("model", "Oracle:q.trec", "oracle:QRELS.trec"),
+        ("model", "Oracle:q.trec", "oracle:q.trec"),
+        ("model", "oracle", "oracle:MODEL"),
+        ("model", "opnai:gpt-4.1-mini", "openai:gpt-4.1-mini"),
+        ("model", "OpenAI", "openai:MODEL"),
+        ("model", "crossencoder:BAAI/bge-reranker-v2-m3", "cross-encoder:BAAI/bge-reranker-v2-m3"),
+        ("model", "ms-marco-MiniLM-L-12", "ms-marco-minilm-l12"),
+        ("model", "ms-marco-minilm", "ms-marco-minilm-l12"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_one_that_was_meant(
@@ -39,6 +45,34 @@ def test_an_unknown_name_is_answered_with_the_one_that_was_meant(
     kind = option.replace("_", " ")
     refused(ran, f"unknown {kind} '{written}'; did you mean '{meant}'\\? Known: ")
     assert collection.files() == INPUTS
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./models/mine", "--model ./models/mine: no such file or folder"),
+        ("~/no-such-model", "--model ~/no-such-model: no such file or folder"),
+        ("mine.gguf", "--model mine.gguf: no such file or folder"),
+        ("models/of/mine", "--model models/of/mine: no such file or folder"),
+        ("cross-encoder:/mine", "--model /mine: no such file or folder"),
+        ("cross-encoder:", "--model cross-encoder:: write a folder or a hub id after the colon"),
+        ("llama3:8b", "unknown model 'llama3:8b'. Known: "),
+        ("openai:", "--model openai:MODEL needs the model's name at the server"),
+        ("rerank:m", "--model rerank:MODEL needs --base-url (or OPENAI_BASE_URL)"),
+    ],
+)
+def test_a_model_that_cannot_be_meant_is_refused_before_the_hub_is_asked(
+    command: Command, collection: Collection, fake: FakeModel, name: str, message: str
+) -> None:
+    refused(command(*collection.rerank(model=name)), re.escape(message))
+    assert (collection.files(), fake.batches) == (INPUTS, [])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert-base-uncased", "openai-community/gpt2"])
+@pytest.mark.usefixtures("fake")
+def test_hub_ids_are_names_of_models(command: Command, collection: Collection, name: str) -> None:
+    ran = command(*collection.rerank("--keep-going", model=name))
+    assert ran.code == 0, ran.err
 
 
 @pytest.mark.parametrize("value", [0, -3])

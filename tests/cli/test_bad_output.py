@@ -35,11 +35,11 @@ def test_the_journal_is_not_laid_over_an_input_either(
     assert (collection.run.read_bytes(), fake.batches) == (before, [])
 
 
-def test_run_manifest_and_journal_must_be_three_files(
+def test_run_manifest_journal_and_scores_must_be_files_of_their_own(
     command: Command, collection: Collection, fake: FakeModel
 ) -> None:
     ran = command(*collection.rerank(model="fake", journal=collection.output))
-    refused(ran, "run, manifest and journal need names that differ")
+    refused(ran, "run, manifest, journal and scores need names that differ")
     assert (collection.files(), fake.batches) == (INPUTS, [])
 
 

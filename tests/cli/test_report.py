@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from rankprompt.files.manifest import describe_file
 from tests.cli.conftest import Collection, Command
 
@@ -103,3 +105,21 @@ def test_what_cannot_be_reported_is_one_line_and_nothing_is_written(
     assert ran.code == 2
     assert "rankprompt: other: the query ids of the run and of the qrels do not match" in ran.err
     assert collection.files() == before | {"other.trec"}
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_judges_of_a_run_are_named(command: Command, collection: Collection) -> None:
+    oracle = f"oracle:{collection.qrels}"
+    noisy, staged = collection.folder / "noisy.trec", collection.folder / "staged.trec"
+    assert command(*collection.rerank(noise=0.25, output=noisy)).code == 0
+    assert command(
+        "rerank", "--run", collection.run, "--queries", collection.queries, "--output", staged,
+        "--docs", collection.docs, "--keep-going", "--stage", f"pointwise:{oracle}@3",
+        "--stage", "heapsort:fake@2",
+    ).code == 0  # fmt: skip
+    page = collection.folder / "report.html"
+    ran = command("report", noisy, staged, "--qrels", collection.qrels, "--output", page)
+    assert ran.code == 0
+    html = page.read_text("utf-8")
+    assert "<bdi>oracle, noise 0.25</bdi>" in html
+    assert "<bdi>oracle, fake</bdi>" in html

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from rankprompt.llm.openai.settings import hide_header, parse_extra_body, parse_headers
-from tests.cli.conftest import Collection, Command
+from rankprompt.pipeline.validation import validate
+from tests.cli.conftest import INPUTS, Collection, Command
+from tests.cli.refusals import refused
+from tests.configs import change, configure
 from tests.servers.protocol import ProtocolServer
 
 Body = dict[str, Any]
@@ -201,3 +204,26 @@ def test_headers_are_hidden_and_fields_parsed() -> None:
     ]  # fmt: skip
     assert parse_extra_body(None) == {}
     assert parse_extra_body('{"a": {"b": null}}') == {"a": {"b": None}}
+
+
+def test_openai_itself_is_asked_where_no_server_is_named_and_needs_a_key(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = command(*collection.rerank(model="openai:gpt-4.1-mini"))
+    refused(
+        ran,
+        "--model openai:gpt-4.1-mini is asked at https://api.openai.com/v1, which needs a key: "
+        "set OPENAI_API_KEY or RANKPROMPT_API_KEY, or give the --base-url of another server",
+    )
+    assert collection.files() == INPUTS
+    config = configure(
+        run=collection.run, queries=collection.queries, docs=collection.docs,
+        output=collection.output, model="openai:gpt-4.1-mini",
+    )  # fmt: skip
+    for changed in (config, change(config, header=("Authorization:Bearer x",))):
+        if changed is config:
+            monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+        assert validate(changed).config.model.base_url == "https://api.openai.com/v1"
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
+    assert validate(config).config.model.base_url == "http://localhost:1/v1"

@@ -36,6 +36,66 @@ def test_an_oracle_ranks_in_stages(command: Command, collection: Collection) -> 
     assert collection.ranking() == BEST
 
 
+def without(words: list[object], option: str) -> list[object]:
+    at = words.index(option)
+    return words[:at] + words[at + 2 :]
+
+
+def of_models(collection: Collection, *more: object) -> list[object]:
+    """A command with a stage of the oracle and a stage of the fake model."""
+    words = without(collection.rerank(*more), "--model")
+    stages = (f"pointwise:oracle:{collection.qrels}@3", "heapsort:fake@2 prompt=prp price_in=5")
+    return [*words, *(word for stage in stages for word in ("--stage", stage))]
+
+
+def test_each_stage_has_a_model_and_is_summed_up(
+    command: Command, collection: Collection, fake: FakeModel
+) -> None:
+    ran = command(*of_models(collection, "--keep-going"))
+    assert ran.code == 0, ran.err
+    whole, first, second = ran.err.splitlines()[-3:]
+    tokens = f"{sum(map(fake.length, fake.prompts)):,}"
+    assert whole.startswith(f"rankprompt: {collection.output}: 2 queries, 7 questions; 4 prompts, ")
+    assert first.startswith(
+        "rankprompt: stage 1: pointwise with an oracle; the first 3; 5 gradings; "
+    )
+    assert second.startswith(
+        "rankprompt: stage 2: heapsort with fake; the first 2; 2 comparisons; 4 prompts, "
+        f"{tokens} tokens; cost 0.00"
+    )
+    # The last document is below both stages; the first two are the model's.
+    assert collection.ranking()["q1"].split()[2:] == ["d2", "d4"]
+    # Made again from its manifest, it asks nothing.
+    ranked = collection.output.read_bytes()
+    again = command("rerank", "--from", collection.output.with_suffix(".json"))
+    assert (again.code, "7 questions (2 from the journal); 0 prompts" in again.err) == (0, True)
+    assert (collection.output.read_bytes(), len(fake.prompts)) == (ranked, 4)
+
+
+@pytest.mark.parametrize("verb", ["plan", "rerank"])
+def test_a_plan_has_a_row_for_each_stage_and_their_sum(
+    command: Command, collection: Collection, fake: FakeModel, verb: str
+) -> None:
+    words = of_models(collection)[1:]
+    if verb == "plan":
+        words = without(words, "--output")
+    ran = command(verb, *words, *(["--no-calibrate"] if verb == "plan" else ["--plan"]))
+    assert ran.code == 0, ran.err
+    rows = [line.split() for line in ran.out.splitlines() if "oracle" in line or "stage" in line]
+    assert [row[0] for row in rows] == ["stage", f"pointwise:oracle:{collection.qrels}@3", "all"]
+    assert "heapsort:fake@2" in ran.out
+    assert "each stage reranks what the stage before left it" in ran.err
+    assert (collection.files(), bool(fake.batches)) == (INPUTS, verb == "rerank")
+
+
+def test_a_plot_compares_methods_and_no_stages(command: Command, collection: Collection) -> None:
+    words = ("--simulate", "--qrels", collection.qrels, "--plot", collection.folder / "x.svg")
+    ran = command("plan", "--stage", "heapsort:fake", *words)
+    assert (ran.code, ran.err) == (
+        2, "rankprompt: --plot compares methods; leave out --stage\n",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

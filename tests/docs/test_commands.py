@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rankprompt.cli import app
+from rankprompt.cli.app import app
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [

@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 MODULES = [
+    "rankprompt.eval.reliability",
     "rankprompt.journal.cached_model",
     "rankprompt.journal.store",
     "rankprompt.judges.adapters.pairwise",

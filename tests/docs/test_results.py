@@ -12,7 +12,7 @@ def test_each_benchmark_that_writes_tables_has_one_pair_of_marks() -> None:
     writers = re.findall(r'^WRITER = "(.+)"', "\n".join(sources), re.MULTILINE)
     marks = re.findall(
         r"^<!-- (\S+) writes (from|to) here -->",
-        "\n".join(page.read_text() for page in PAGES),
+        "\n".join(page.read_text() for page in (ROOT / "docs").rglob("*.md")),
         re.M,
     )
     assert len(writers) > 5

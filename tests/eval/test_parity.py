@@ -88,9 +88,9 @@ def test_a_thousand_random_runs_score_as_in_trec_eval(level: int) -> None:
         found = score(run, qrels, measures)
         for ours, name in theirs.items():
             values = {q: expected[q][name] if q in expected else 0.0 for q in qrels}
-            assert found.by_query[ours] == pytest.approx(values, abs=1e-6), (run, qrels)
+            assert found.by_query[ours] == pytest.approx(values, abs=1e-9), (run, qrels)
             mean = sum(values.values()) / len(qrels)
-            assert found.means[ours] == pytest.approx(mean, abs=1e-6)
+            assert found.means[ours] == pytest.approx(mean, abs=1e-9)
 
 
 @pytest.mark.parametrize("level", [1, 2])

@@ -158,3 +158,58 @@ def test_a_silent_guard_only_counts(caplog: pytest.LogCaptureFixture) -> None:
         guard.finish()
     assert not caplog.records
     assert guard.counts["unreadable"] == guard.counts["ties"] == 40
+
+
+def test_equal_scores_stop_a_run_at_the_200th(caplog: pytest.LogCaptureFixture) -> None:
+    guard = AnswerGuard()
+    for _ in range(199):
+        guard.add_score(-1.25)
+    with pytest.raises(ModelError, match=r"^all 200 scores are equal \(-1\.25\).*keep_going"):
+        guard.add_score(-1.25)
+    guard = AnswerGuard(keep_going=True)
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        for _ in range(300):
+            guard.add_score(-1.25)
+        guard.finish()
+    assert [record.message[:22] for record in caplog.records] == ["all 200 scores are equ"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 31, 32, 199])
+def test_equal_scores_of_a_short_run_are_told_or_stop_it_at_its_end(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = AnswerGuard()
+    for _ in range(number):
+        guard.add_score(0.0)
+    with caplog.at_level(logging.WARNING, "rankprompt"):
+        if number < 32:
+            guard.finish()
+        else:
+            with pytest.raises(ModelError, match=f"all {number} scores are equal"):
+                guard.finish()
+    assert len(caplog.records) == (2 < number < 32)
+
+
+def test_two_scores_that_differ_are_enough(caplog: pytest.LogCaptureFixture) -> None:
+    for first in (0, 1, 198):
+        guard = AnswerGuard()
+        for number in range(1000):
+            guard.add_score(float(number == first))
+        with caplog.at_level(logging.WARNING, "rankprompt"):
+            guard.finish()
+    assert not caplog.records
+
+
+def test_the_scores_of_workers_are_equal_only_where_all_are() -> None:
+    for values, equal in (([0.5] * 4, True), ([0.5, 0.5, 0.25, 0.5], False)):
+        guard = AnswerGuard()
+        for value in values:
+            worker = AnswerGuard()
+            for _ in range(10):
+                worker.add_score(value)
+            guard.merge(worker.counts, worker.refused, worker.scores)
+        if equal:
+            with pytest.raises(ModelError, match="all 40 scores are equal"):
+                guard.finish()
+        else:
+            guard.finish()

@@ -45,7 +45,7 @@ def test_the_embedded_model_answers_every_kind() -> None:
                 METHODS[method].question,
                 METHODS[method].bind(RankerSettings(2, 2, False)),
             )
-            rankings, _ = rerank(candidates, judge, ranker, question=kind)
+            rankings = rerank(candidates, judge, ranker, question=kind).rankings
             for one in candidates:
                 assert sorted(rankings[one.query.id]) == sorted(doc.id for doc in one.documents)
             found = judge.diagnostics.summary()

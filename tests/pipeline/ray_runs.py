@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from rankprompt.pipeline.results import ModelCard, Totals
 from rankprompt.pipeline.validation import validate
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers.reranking import Reranked, rerank
+from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import Candidates, Document, Query
 from tests.configs import configure
 from tests.fakes import PROMPT, FakeModel
@@ -148,6 +149,7 @@ class ClusterRun(NamedTuple):
     """The results of a cluster; its rankings are in the order of the candidates."""
 
     rankings: dict[str, list[str]]
+    scores: dict[str, Mapping[str, DocumentScore]]
     totals: Totals
     costs: Costs
     model: ModelCard
@@ -158,14 +160,16 @@ def rerank_on_cluster(
     candidates: Sequence[Candidates], config: WorkerConfig, journal: Journal, cluster: RayCluster
 ) -> ClusterRun:
     rankings: dict[str, list[str]] = {}
+    scores: dict[str, Mapping[str, DocumentScore]] = {}
     totals = Totals()
     with Workers(config, journal, cluster) as workers:
         for finished in workers.rerank(candidates):
             rankings |= finished.result.rankings
+            scores |= finished.result.scores
             totals.add(finished.result)
     ordered = {query.query.id: rankings.pop(query.query.id) for query in candidates}
     assert not rankings
-    return ClusterRun(ordered, totals, workers.costs, workers.model, workers.replaced)
+    return ClusterRun(ordered, scores, totals, workers.costs, workers.model, workers.replaced)
 
 
 def run(folder: Path, fate: str = "", cluster: RayCluster = TWO, **changes: Any) -> ClusterRun:
@@ -185,6 +189,7 @@ class Journals(closing[Journal]):
 def same_run(far: ClusterRun, near: tuple[PairwiseJudge, Reranked, Path], folder: Path) -> None:
     judge, ranked, journal = near
     assert far.rankings == ranked.rankings
+    assert far.scores == ranked.scores
     assert far.totals.rounds == ranked.rounds
     counts = far.totals.asked + far.totals.cache_hits + far.totals.repeated
     assert counts == judge.asked + judge.cache_hits + judge.repeated

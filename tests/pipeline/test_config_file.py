@@ -33,6 +33,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "max_cost": st.none() | st.floats(0, 9),
     "ray": st.none() | st.just("local"),
     "output": st.just(Path("out.trec")),
+    "stage": st.sampled_from([(), ("pointwise:a@20", "heapsort:openai:b@9 prompt='my file.toml'")]),
     "seed": st.integers(0, 2**40),
 }
 
@@ -54,7 +55,7 @@ def test_an_empty_path_is_refused(tmp_path: Path) -> None:
 def test_every_option_has_a_name_of_its_own_and_a_description() -> None:
     given_options = list(iterate_options(RerankConfig()))
     names = [one.name for one in given_options]
-    assert len(names) == len(set(names)) == 60
+    assert len(names) == len(set(names)) == 65
     assert all(one.about.help.endswith(".") for one in given_options)
     assert all(one.value == one.default for one in given_options)
 

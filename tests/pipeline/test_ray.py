@@ -21,7 +21,7 @@ from rankprompt.journal.store import Journal
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import load_model
-from rankprompt.pipeline.execution import rerank_locally
+from rankprompt.pipeline.execution import load_local, rerank_locally
 from rankprompt.pipeline.ray import RayCluster, WorkerConfig, Workers
 from rankprompt.pipeline.ray.cluster import connected
 from rankprompt.pipeline.results import ModelCard
@@ -30,6 +30,7 @@ from rankprompt.rankers.reranking import Reranked
 from rankprompt.retrieval import bm25
 from rankprompt.types import Candidates, Query
 from tests.configs import change
+from tests.llm.rerankers.classifiers import save_classifier
 from tests.pipeline.ray_runs import (
     BATCH,
     DEADLY,
@@ -250,6 +251,24 @@ def test_an_address_where_nobody_answers_is_told_at_once(monkeypatch: pytest.Mon
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(InputError, match=f"^cannot use Ray at {address}: .*refused"):
         connected(RayCluster(address=address)).__enter__()
+
+
+@pytest.mark.usefixtures("ray")
+def test_a_cross_encoder_on_workers_makes_the_run_of_one_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_classifier(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)  # workers have another folder
+    unset = dict.fromkeys(("method", "prompt", "prior", "decide"))
+    options = {"model": "cross-encoder:model", "device": "cpu", "batch_tokens": 60, **unset}
+    job = validate(change(settings(tmp_path).job.config, **options))
+    with closing(Journal(tmp_path / "near.journal")) as journal:
+        cached = CachedModel(load_local(job), journal)
+        near = rerank_locally(build_candidates(), cached, job, AnswerGuard(), lambda _: None)
+    with Journals(tmp_path) as journal:
+        far = rerank_on_cluster(build_candidates(), WorkerConfig(job), journal, TWO)
+    assert (far.rankings, far.totals.asked) == (near.rankings, near.asked)
+    assert stored(tmp_path / "far.journal").keys() == stored(tmp_path / "near.journal").keys()
 
 
 @pytest.mark.model

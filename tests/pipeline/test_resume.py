@@ -128,7 +128,12 @@ def test_killed_ten_times_it_writes_the_same_run_and_asks_nothing_twice(folder: 
 
 def test_a_finished_run_started_again_asks_nothing(folder: Path) -> None:
     before = totals(folder / "whole.journal")
-    finish(start(folder, "again", folder / "whole.journal"))
+    words = command(folder, "again", folder / "whole.journal")
+    words[1:1] = ["-X", "importtime"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "tokenizers" in imported
+    assert "torch" not in imported
     assert (folder / "again.trec").read_bytes() == (folder / "whole.trec").read_bytes()
     assert totals(folder / "whole.journal") == before
     assert costs(folder, "again")["prompts"] == costs(folder, "again")["comparisons_asked"] == 0

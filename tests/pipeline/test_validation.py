@@ -18,6 +18,9 @@ JOBS: dict[str, dict[str, Any]] = {
     "server": {"model": "openai:gpt", "base_url": "http://localhost:1/v1"},
     "stages": {"method": "heapsort,allpair@20", "model": "org/model"},
     "cascade of a language model": {"method": "cascade", "teacher": "llm:org/model"},
+    "instruction": {"prompt": "qwen3-reranker", "instruction": "Find {mills}", "model": "a/b"},
+    "pairs of grades": {"prompt": "mxbai-rerank-v2", "method": "heapsort", "model": "a/b"},
+    "duoT5": {"prompt": "duot5", "method": "allpair", "model": "a/b"},
     "windows": {"cascade": "bm25", "model": "org/model"},
 }
 
@@ -50,6 +53,30 @@ def test_a_job_has_what_its_fields_stand_for(files: dict[str, Path]) -> None:
     assert server.config.output.journal == files["output"].with_suffix(".journal")
 
 
+def test_an_instruction_is_part_of_the_prompt_that_a_judge_or_a_teacher_gets(
+    files: dict[str, Path],
+) -> None:
+    job = validate(configure(**files, **JOBS["instruction"]))
+    assert job.prompt is not None
+    assert "<Instruct>: Find {{mills}}\n" in str(job.prompt.text)
+    assert (job.config.judge.instruction, job.config.ranker.method) == ("Find {mills}", "pointwise")
+    teacher = {"method": "cascade", "teacher": "llm:a/b", "prompt": "qwen3-reranker"}
+    job = validate(configure(**files, **teacher, instruction="Find mills"))
+    assert job.prompt is not None
+    assert "<Instruct>: Find mills\n" in str(job.prompt.text)
+
+
+def test_both_orders_are_concluded_as_suits_the_prompt(files: dict[str, Path]) -> None:
+    for prompt, given, found in (
+        ("duot5", None, "soft"),
+        ("duot5", "agreement", "agreement"),
+        ("prp", None, "agreement"),
+        ("qwen3-reranker", None, "soft"),
+    ):
+        options = {"prompt": prompt, "method": "heapsort", "decide": given, "model": "a/b"}
+        assert validate(configure(**files, **options)).config.judge.decide == found
+
+
 def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
     for options, problem in (
         ({"output": None}, "give `output`"),
@@ -61,6 +88,18 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         ({"dataset": "beir:a\0b"}, "`dataset` must hold no NUL"),
         ({"output": Path("\0")}, "`output` must hold no NUL"),
         ({"model": "oracle:a\0"}, "`model` must hold no NUL"),
+        ({"instruction": "x"}, "`instruction` plays no part: `prompt` .* has no slot"),
+        ({"instruction": "x", "model": "cross-encoder:a/b"}, "`prompt` relevance has no slot"),
+        ({"instruction": "x", "model": "oracle:q"}, "`instruction` goes with a model; an oracle"),
+        ({"instruction": "x", "method": "cascade"}, "`instruction` plays no part in `method`"),
+        (
+            {"prompt": "qwen3-reranker", "method": "setwise-heapsort", "model": "a/b"},
+            "`prompt` qwen3-reranker is of kind grades",
+        ),
+        (
+            {"prompt": "relevance-labels", "method": "heapsort", "model": "a/b"},
+            "`prompt` relevance-labels is of kind grades",
+        ),
         ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
     ):
         with pytest.raises(InputError, match=problem) as raised:

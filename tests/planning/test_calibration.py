@@ -55,7 +55,7 @@ def test_a_server_is_calibrated_at_its_concurrency_and_left(
     english: RerankConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibration: bool
 ) -> None:
     server = Server()
-    monkeypatch.setattr("rankprompt.planning.plan.connect", lambda _: server)
+    monkeypatch.setattr("rankprompt.planning.preparation.connect", lambda _: server)
     job = with_settings(
         english, tmp_path, model="openai:x", base_url="http://localhost:1", concurrency=4
     )

@@ -99,6 +99,14 @@ def test_a_file_is_read_with_its_settings(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_prompt_says_how_both_orders_are_concluded(path: Path, name: str) -> None:
+    prompt = load_prompt(name)
+    hard = prompt.kind == "choice" and name != "duot5"
+    assert prompt.decide == ("agreement" if hard else "soft")
+    assert load(path, CHOICE + 'decide = "soft"\n').decide == "soft"
+
+
 @pytest.mark.parametrize("content", [CHOICE, CONTRAST, LIKELIHOOD])
 def test_each_kind_loads_with_its_defaults(path: Path, content: str) -> None:
     prompt = load(path, content)
@@ -123,7 +131,10 @@ def test_a_byte_order_mark_and_windows_lines_are_no_trouble(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (CHOICE + 'txt = "a"\n', "unknown key 'txt'; known: answer, chat, description, grades"),
+        (
+            CHOICE + 'txt = "a"\n',
+            "unknown key 'txt'; known: answer, chat, decide, description, grades",
+        ),
         ("", "kind must be choice, contrast, .*listing, not ''"),
         ('kind = "Choice"\n', "not 'Choice'"),
         ("kind = 1\n", "kind must be a text"),
@@ -138,7 +149,7 @@ def test_a_byte_order_mark_and_windows_lines_are_no_trouble(path: Path) -> None:
         (CHOICE.replace("text", "description"), "text lacks the slot {first}"),
         (
             CHOICE.replace("or", "{third}"),
-            "text has an unknown slot {third}; known here: first, query, second",
+            "text has an unknown slot {third}; known here: first, instruction, query, second",
         ),
         (CHOICE + 'target = "a"\n', "a choice has options, not a target"),
         (CHOICE + 'target = "{query}"\n', "target has an unknown slot {query}; known here: none"),
@@ -161,6 +172,13 @@ def test_a_byte_order_mark_and_windows_lines_are_no_trouble(path: Path) -> None:
         (LIKELIHOOD + 'options = ["A"]\n', "a likelihood has 0 different options, not 1"),
         (CHOICE + 'chat = "yes"\n', "chat must be true or false"),
         (CHOICE + "chat = 1\n", "chat must be true or false"),
+        (CHOICE + 'decide = "hard"\n', "decide must be agreement or soft, not 'hard'"),
+        (CHOICE + "decide = 1\n", "decide must be a text"),
+        (CHOICE + 'instruction = "x"\n', "instruction goes with the slot {instruction} in text"),
+        (
+            CHOICE.replace("or", "{instruction}") + "instruction = 1\n",
+            "instruction must be a text",
+        ),
         (CHOICE + "max_tokens = 0\n", "max_tokens must be a whole number from 1"),
         (CHOICE + "max_tokens = 2.0\n", "max_tokens must be a whole number from 1"),
         (CHOICE + "max_tokens = true\n", "max_tokens must be a whole number from 1"),

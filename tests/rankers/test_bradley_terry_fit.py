@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rankprompt.rankers.bradley_terry_fit import fit_strengths
+from rankprompt.rankers.bradley_terry_fit import fit_sparse_strengths, fit_strengths
 
 Array = npt.NDArray[np.float64]
 
@@ -95,3 +95,32 @@ def test_any_answers_give_a_stationary_point(
         step = 1e-4 * np.eye(n)[i]
         slope = (posterior(mean + step) - posterior(mean - step)) / 2e-4
         assert slope == pytest.approx(0, abs=1e-3)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 12).flatmap(
+        lambda n: st.lists(
+            st.tuples(st.integers(0, n - 1), st.integers(0, n - 1), st.floats(0, 1)).filter(
+                lambda answer: answer[0] != answer[1]
+            ),
+            max_size=60,
+        ).map(lambda answers: (n, answers))
+    ),
+    st.floats(0.01, 4),
+)
+def test_the_sparse_fit_is_the_fit_without_lapses(
+    given_answers: tuple[int, list[tuple[int, int, float]]], precision: float
+) -> None:
+    n, rows = given_answers
+    wins = np.zeros((n, n))
+    for first, second, preference in rows:
+        wins[first, second] += preference
+        wins[second, first] += 1 - preference
+    table = np.array(rows).reshape(-1, 3)
+    sparse = fit_sparse_strengths(
+        table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2], n, precision=precision
+    )
+    assert sparse == pytest.approx(
+        fit_strengths(wins, np.zeros(n), precision=precision).mean, abs=2e-3
+    )

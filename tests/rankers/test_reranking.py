@@ -9,6 +9,7 @@ from rankprompt.errors import InputError
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.rankers import METHODS, PAIRWISE, RankerSettings, allpair, heapsort, sliding
 from rankprompt.rankers.reranking import Reranked, insert_reranked, rerank
+from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference, Query
 
 IDS = st.lists(st.text("abcdef", min_size=1, max_size=3), unique=True, max_size=12)
@@ -58,8 +59,9 @@ def test_merging_a_whole_new_ranking_gives_that_ranking() -> None:
 def test_rankings_come_in_the_order_of_the_candidates() -> None:
     given_candidates = [candidates("q2", "a", "c", "b"), candidates("q1", "b", "a")]
     reranked = rerank(given_candidates, AlphabeticalJudge(), allpair)
-    assert reranked == Reranked({"q2": ["c", "b", "a"], "q1": ["b", "a"]}, 1)
-    assert list(reranked.rankings) == ["q2", "q1"]
+    assert reranked.rankings == {"q2": ["c", "b", "a"], "q1": ["b", "a"]}
+    assert reranked.rounds == 1
+    assert list(reranked.rankings) == list(reranked.scores) == ["q2", "q1"]
 
 
 def test_queries_share_their_rounds() -> None:
@@ -101,9 +103,10 @@ def test_comparisons_carry_query_and_documents_with_their_texts() -> None:
 
 def test_nothing_to_rank_asks_nothing() -> None:
     judge = AlphabeticalJudge()
-    assert rerank([], judge, allpair) == Reranked({}, 0)
+    assert rerank([], judge, allpair) == Reranked({}, 0, {})
     too_few = [candidates("q1", "a"), candidates("q2")]
-    assert rerank(too_few, judge, allpair) == Reranked({"q1": ["a"], "q2": []}, 0)
+    unjudged = {"q1": {"a": DocumentScore(0.0, None)}, "q2": {}}
+    assert rerank(too_few, judge, allpair) == Reranked({"q1": ["a"], "q2": []}, 0, unjudged)
     assert judge.rounds == []
 
 

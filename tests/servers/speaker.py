@@ -10,7 +10,7 @@ from rankprompt.rankers.seeded_random import uniform
 
 __all__ = ["Speaker", "echo_answer", "split"]
 
-_SHOWN = re.compile(r"^A: (.*)\nB: (.*)$", re.MULTILINE)
+_SHOWN = re.compile(r"^(?:Passage )?A: (.*)\n+(?:Passage )?B: (.*)$", re.MULTILINE)
 _TOKEN = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 _FILLERS = [f" filler{number}" for number in range(18)]
 
@@ -18,7 +18,7 @@ Tops = dict[str, float]
 
 
 class Speaker:
-    """Answers chat and completions about the passages that ``tests.fakes.PROMPT`` shows.
+    """Answers chat and completions about the two passages of ``tests.fakes.PROMPT`` or of prp.
 
     Args:
         prefer: the probability that A is the better; None for an answer that names neither.

@@ -44,7 +44,9 @@ def reranker(folder: Path) -> Reranker:
     model = load_model(str(folder), threads=1)
 
     def score(query: str, text: str) -> float:
-        ((answer,), _) = model.answer([Request(query, passage=text)])
+        # A server cuts what its model cannot read.
+        room = model.context_length - model.length(Request(query, passage=""))
+        ((answer,), _) = model.answer([Request(query, passage=model.truncate(text, room))])
         return 1 / (1 + math.exp(-answer.loglikelihoods[0]))
 
     return Reranker(score)

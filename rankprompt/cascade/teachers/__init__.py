@@ -15,8 +15,9 @@ from rankprompt.errors import UnknownNameError
 from rankprompt.files.home import expand
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.llm.rerankers.names import MINILM, find_reranker
+from rankprompt.llm.rerankers.names import MINILM, find_reranker, find_weights
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
+from rankprompt.prompts.prompt import Prompt
 
 __all__ = [
     "MINILM", "TEACHERS", "YES_NO", "ModelTeacher", "aggregate_of", "default_aggregate",
@@ -34,8 +35,13 @@ def _existing_folder(name: str) -> Path:
     return folder
 
 
+def _named_folder(name: str) -> Path:
+    return find_weights(name.partition(":")[2]).folder
+
+
 TEACHERS: Mapping[str, TeacherEntry] = {
-    MINILM: TeacherEntry("cross_encoder:load", folder=lambda _: find_reranker()),
+    MINILM: TeacherEntry("cross_encoder:load", folder=lambda name: find_weights(name).folder),
+    "cross-encoder:MODEL": TeacherEntry("cross_encoder:load", folder=_named_folder),
     "DIR": TeacherEntry("cross_encoder:load", folder=_existing_folder),
     "llm:MODEL": TeacherEntry("language_model:load"),
 }
@@ -45,16 +51,17 @@ TEACHERS: Mapping[str, TeacherEntry] = {
 def load_teacher(
     name: str,
     *,
-    prompt: str = YES_NO,
+    prompt: Prompt | str = YES_NO,
     model: CachedModel | None = None,
     guard: AnswerGuard | None = None,
 ) -> ModelTeacher:
     """Loads a teacher by name.
 
     Args:
-        name: ``MINILM``; the folder of a cross-encoder; or "llm:MODEL", a language model, named as
-            for ``load_model``, that is asked about one window at a time.
-        prompt: The name or file of a language model's prompt, of kind "grades" or "likelihood".
+        name: ``MINILM``; the folder of a cross-encoder; "cross-encoder:MODEL" with a hub id; or
+            "llm:MODEL", a language model, named as for ``load_model``, that is asked about one
+            window at a time.
+        prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file.
         model: The language model behind its journal and budget; None loads it and keeps its
             answers in memory.
         guard: Stops where a language model's answers cannot be read; None for one of its own.

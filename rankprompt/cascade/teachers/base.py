@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.judges.guard import AnswerGuard
+from rankprompt.prompts.prompt import Prompt
 
 __all__ = ["ModelTeacher", "TeacherConfig", "TeacherEntry", "TeacherLoader"]
 
@@ -40,7 +41,7 @@ class TeacherConfig(NamedTuple):
     """A model's folder or name and, for a language model, its prompt, the model and its guard."""
 
     source: str
-    prompt: str
+    prompt: Prompt | str
     model: CachedModel | None
     guard: AnswerGuard | None = None
 

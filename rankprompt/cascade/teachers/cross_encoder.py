@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from rankprompt.cascade.teachers.base import TeacherConfig
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import InputError
+from rankprompt.files.home import expand
 from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.rerankers.classifier_files import check_classifier
+from rankprompt.llm.rerankers.scores import read_scores
 
 __all__ = ["QUERY_TOKENS", "CrossEncoder", "load", "load_cross_encoder"]
 
@@ -54,12 +57,7 @@ class CrossEncoder:
         scores = np.zeros(len(pairs))
         for indices, logits, mask in self._network.run(encoded):
             self.tokens += int(mask.sum())
-            if logits.ndim != 2 or logits.shape[1] not in (1, 2):
-                raise ModelError(
-                    f"{self._network.folder}: a cross-encoder has one label or two; its output "
-                    f"has the shape {logits.shape}"
-                )
-            scores[indices] = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
+            scores[indices] = read_scores(logits, str(self._network.folder))
         return list(scores.tolist())
 
     def cuts(self, query: str) -> bool:
@@ -75,7 +73,8 @@ class CrossEncoder:
 
 
 def load(config: TeacherConfig) -> CrossEncoder:
-    """Returns the cross-encoder of a folder."""
+    """Returns the cross-encoder of a folder; raises as ``load_cross_encoder``."""
+    check_classifier(expand(config.source), config.source)
     return load_cross_encoder(config.source)
 
 
@@ -83,8 +82,7 @@ def load_cross_encoder(folder: Path | str, *, query_tokens: int = QUERY_TOKENS) 
     """Loads a cross-encoder.
 
     Args:
-        folder: Holds ``tokenizer.json``, and ``model.onnx`` or a model that transformers'
-            ``AutoModelForSequenceClassification`` loads.
+        folder: A classifier's, as for ``load_network``.
         query_tokens: The most tokens of a query that are read.
 
     Raises:

@@ -9,7 +9,7 @@ from rankprompt.errors import ModelError
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.judges.registry import check_fit, single_order_adapter
+from rankprompt.judges.registry import check_fit, check_special_tokens, single_order_adapter
 from rankprompt.judges.single_order import SingleOrderJudge
 from rankprompt.prompts.prompt import Prompt, load_prompt
 from rankprompt.types import Document, PointwiseQuestion, Query
@@ -36,13 +36,14 @@ class LanguageModelTeacher:
         fingerprint: A digest that changes whenever the scores may change.
 
     Raises:
-        InputError: The prompt is of another kind.
+        InputError: The prompt is of another kind, or for another family of models.
     """
 
     def __init__(
         self, model: CachedModel, prompt: Prompt, guard: AnswerGuard | None = None
     ) -> None:
         check_fit(prompt, "pointwise")
+        check_special_tokens(prompt, model.model)
         adapter = single_order_adapter(prompt, "scoring")
         self._model, self._judge = model, SingleOrderJudge(model, adapter, guard=guard)
         template = repr((adapter.requests("{query}", ["{passage}"]), prompt.grades))
@@ -87,7 +88,10 @@ def load(config: TeacherConfig) -> LanguageModelTeacher:
         from rankprompt.llm import load_model
 
         model = CachedModel(load_model(config.source), Journal(None))
-    return LanguageModelTeacher(model, load_prompt(config.prompt), config.guard)
+    prompt = config.prompt
+    if isinstance(prompt, str):
+        prompt = load_prompt(prompt)
+    return LanguageModelTeacher(model, prompt, config.guard)
 
 
 def _document(text: str) -> Document:

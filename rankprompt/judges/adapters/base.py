@@ -7,8 +7,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.scores import Meaning
 
-__all__ = ["Adapter", "PairwiseAdapter", "ParsedAnswer", "fill", "softmax"]
+__all__ = ["Adapter", "PairwiseAdapter", "ParsedAnswer", "PointwiseAdapter", "fill", "softmax"]
 
 A_co = TypeVar("A_co", covariant=True)
 
@@ -36,6 +37,17 @@ class Adapter(Protocol[A_co]):
 
     def fallback(self, number: int) -> A_co:
         """The answer about ``number`` passages where the replies are unreadable or missing."""
+
+
+class PointwiseAdapter(Adapter[float | None], Protocol):
+    """An adapter of pointwise questions, which knows what its grades say of relevance."""
+
+    @property
+    def meaning(self) -> Meaning:
+        """What ``probability`` returns."""
+
+    def probability(self, grade: float) -> float:
+        """Turns a grade into a score from 0 to 1; a higher grade never has a lower score."""
 
 
 class PairwiseAdapter(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rankprompt.judges.adapters.base import ParsedAnswer, fill
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.scores import Meaning
 
 __all__ = ["Relevance", "log_odds", "relevance_request"]
 
@@ -30,17 +31,23 @@ def log_odds(answer: Answer) -> float:
 class Relevance:
     """The log-odds that a reranker gives; higher is more relevant."""
 
+    meaning = Meaning.RELEVANCE
+
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
+
+    def probability(self, grade: float) -> float:
+        """The logistic function of the log-odds."""
+        return 0.5 + 0.5 * math.tanh(grade / 2)
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request that holds the query and the passage."""
         return [relevance_request(self._prompt, query, passages[0])]
 
     def parse(self, answers: Sequence[Answer], _: int) -> ParsedAnswer[float]:
-        """The log-odds; None where they are not a number."""
+        """The log-odds; None where they are not a finite number."""
         odds = log_odds(answers[0])
-        return ParsedAnswer(None if math.isnan(odds) else odds)
+        return ParsedAnswer(odds if math.isfinite(odds) else None)
 
     def fallback(self, _: int) -> None:
         """No grade, as for the other pointwise adapters."""

@@ -8,13 +8,22 @@ from rankprompt.judges.adapters.pairwise import Likelihood
 from rankprompt.judges.adapters.verdict import Choices, clean
 from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.scores import Meaning
 
 __all__ = ["ExpectedGrade", "QueryLikelihood", "WrittenGrade"]
 
 
 class _Graded:
+    meaning = Meaning.RELEVANCE
+    """What ``probability`` returns."""
+
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
+
+    def probability(self, grade: float) -> float:
+        """The grade's position between the prompt's lowest and highest grade, from 0 to 1."""
+        low, high = min(self._prompt.grades), max(self._prompt.grades)
+        return (grade - low) / (high - low) if high > low else 0.0
 
     def fallback(self, _: int) -> None:
         """No grade: scales of grades differ, and no grade of theirs would be neutral."""
@@ -65,6 +74,12 @@ class WrittenGrade(_Graded):
 
 class QueryLikelihood(_Graded):
     """The query's mean log-likelihood per token after the passage (UPR, arXiv 2204.07496)."""
+
+    meaning = Meaning.LIKELIHOOD
+
+    def probability(self, grade: float) -> float:
+        """The geometric mean of the probabilities of the query's tokens: none of relevance."""
+        return math.exp(min(grade, 0.0))
 
     def requests(self, query: str, passages: Sequence[str]) -> list[Request]:
         """A request, the same that ``Likelihood`` makes of each of two passages."""

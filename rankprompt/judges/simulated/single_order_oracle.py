@@ -51,6 +51,9 @@ class SingleOrderOracle:
             raise InputError("an oracle errs by `noise` or by strength, not by both")
         self._qrels, self._noise, self._seed, self._on_judged = qrels, noise, seed, on_judged
         self._strength = strength
+        self._largest = max(
+            (grade for by_id in qrels.values() for grade in by_id.values()), default=0
+        )
         self.diagnostics = SingleOrderDiagnostics()
         self.asked = 0
 
@@ -60,6 +63,11 @@ class SingleOrderOracle:
         self.asked += len(questions)
         self._on_judged(len(questions))
         return answers
+
+    def probability(self, grade: float) -> float:
+        """A grade of its own as a share of the largest grade in the qrels, from 0 to 1."""
+        largest = self._largest * (1 if self._strength is None else self._strength)
+        return min(max(grade / largest, 0.0), 1.0) if largest > 0 else 0.0
 
     def _judge(self, question: Question) -> Judgment:
         answer: Judgment

@@ -9,13 +9,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.local.model_files import first_line
 from rankprompt.llm.reasoning import strip_reasoning
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["ChatTemplate"]
 
@@ -52,7 +53,7 @@ class ChatTemplate:
             render the user's turn, so that the template itself says it all.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
         self._tokenizer, self._name = tokenizer, name
         self._template = ""
         self._system = self._parts = False

@@ -3,15 +3,17 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import NamedTuple
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, NamedTuple
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request
 from rankprompt.llm.local.chat_template import ChatTemplate
+from rankprompt.llm.longest_prefix import longest_prefix
 
-__all__ = ["EncodedRequest", "Row", "encode"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["EncodedRequest", "Row", "encode", "truncate"]
 
 
 class Row(NamedTuple):
@@ -52,9 +54,13 @@ class EncodedRequest(NamedTuple):
         """The tokens of the longest row."""
         return len(self.context) + max((len(row.stem) for row in self.rows), default=0)
 
+    def size(self, max_tokens: int) -> int:
+        """The tokens of the context and the longest answer together."""
+        return len(self.context) + max(max_tokens, *self.counts, 0)
+
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     request: Request,
     *,
     chat: ChatTemplate | None = None,
@@ -123,6 +129,17 @@ def encode(
     return EncodedRequest(context, tuple(map(len, tails)), rows, bounds)
 
 
+def truncate(tokenizer: "PreTrainedTokenizerBase", text: str, tokens: int) -> str:
+    """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
+
+    def count(prefix: str) -> int:
+        return len(tokenizer(prefix, add_special_tokens=False).input_ids)
+
+    if count(text) <= tokens:
+        return text
+    return longest_prefix(text, lambda end: count(text[:end]) <= tokens)
+
+
 def _stops(
     tails: Sequence[tuple[int, ...]], stems: Sequence[tuple[int, ...]]
 ) -> dict[tuple[int, ...], tuple[tuple[int, int, tuple[int, ...]], ...]]:
@@ -148,7 +165,7 @@ def _check_options(options: Sequence[str], tails: Sequence[tuple[int, ...]]) -> 
             )
 
 
-def _start_token(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def _start_token(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if isinstance(token, int):
             return (token,)

@@ -89,6 +89,12 @@ def load_pair(
             check_config(source)
         config = AutoConfig.from_pretrained(source, **where)
         check_counts(config.to_dict())
+        if any(
+            str(one).endswith("ForSequenceClassification") for one in config.architectures or ()
+        ):
+            raise ValueError(
+                f"it is a classifier; as a reranker it is written cross-encoder:{name}"
+            )
         auto = _auto_class(config)
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
         model, report = auto.from_pretrained(

@@ -11,13 +11,15 @@ from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local import preparation
 from rankprompt.llm.local.batches import plan_batches
 from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.local.encoding import EncodedRequest, encode
+from rankprompt.llm.local.encoding import EncodedRequest, encode, truncate
+from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 from rankprompt.llm.local.packed_rows import row_packer_for
 from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cache_for
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.local.runner import Runner, Ways
+from rankprompt.llm.local.saved_tokenizer import tokenizer_text
 from rankprompt.llm.local.texts import Reading, TextReader
 from rankprompt.llm.local.trials import changing_length, heeds_padding, trial, writes_space
 from rankprompt.llm.special_tokens import escape, special_token_pattern
@@ -168,14 +170,28 @@ class LocalModel:
         if self.prefix_cache:
             self.prefix_cache.clear()
 
+    def facts(self) -> ModelFacts | None:
+        """What a later run must know before it asks anything; None if its tokenizer is unusual."""
+        text = tokenizer_text(self._tokenizer)
+        return text and ModelFacts(
+            fingerprint=self.fingerprint,
+            context_length=self.context_length,
+            dtype=self.dtype,
+            encoder_decoder=self._encoder_decoder,
+            lead=self._chat.lead if self._chat else "",
+            signature=self._chat.signature if self._chat else "",
+            dated="strftime_now" in str(self._tokenizer.chat_template),
+            special_tokens=tuple(sorted(preparation.special_tokens(self._tokenizer))),
+            tokenizer=text,
+        )
+
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""
-        encoded = self._encode(request)
-        return len(encoded.context) + max(request.max_tokens, *encoded.counts, 0)
+        return self._encode(request).size(request.max_tokens)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        return preparation.truncate(self._tokenizer, text, tokens)
+        return truncate(self._tokenizer, text, tokens)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""

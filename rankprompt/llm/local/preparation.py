@@ -9,7 +9,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.longest_prefix import longest_prefix
 
 __all__ = [
     "GenerationSettings",
@@ -19,7 +18,6 @@ __all__ = [
     "is_out_of_memory",
     "project_in_float32",
     "special_tokens",
-    "truncate",
 ]
 
 GenerationSettings: TypeAlias = dict[str, int | list[int]]
@@ -99,17 +97,6 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch lacked memory; on a CPU it has no class of its own for that."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def truncate(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
-    """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-
-    def count(prefix: str) -> int:
-        return len(tokenizer(prefix, add_special_tokens=False).input_ids)
-
-    if count(text) <= tokens:
-        return text
-    return longest_prefix(text, lambda end: count(text[:end]) <= tokens)
 
 
 def fingerprint(

@@ -4,19 +4,17 @@ import json
 import logging
 import math
 import os
-import platform
 import time
-from hashlib import blake2b
 from pathlib import Path
 
 import torch
 
 from rankprompt.errors import RankpromptError
 from rankprompt.files.atomic_write import write_atomically
-from rankprompt.files.cache_directory import cache_dir
+from rankprompt.llm.local.machine import available_cores, formats_file, processor_name
 from rankprompt.llm.local.onednn_linear import prepack
 
-__all__ = ["available_cores", "measure_ratio", "processor_name", "quicker_format", "use_threads"]
+__all__ = ["measure_ratio", "quicker_format", "use_threads"]
 
 log = logging.getLogger("rankprompt")
 
@@ -47,7 +45,7 @@ def quicker_format(*, keep: bool = True) -> torch.dtype:
     resumed run must use the same one.
     """
     name = f"{processor_name()} | torch {torch.__version__}"
-    path = cache_dir("machines.json")
+    path = formats_file()
     formats = _read(path)
     if name not in formats:
         ratio = measure_ratio()
@@ -95,26 +93,3 @@ def _seconds(dtype: torch.dtype) -> float:
             layer(left)
         best = min(best, time.perf_counter() - started)
     return best
-
-
-def available_cores() -> int:
-    """Counts the cores that this process may use: its affinity, and a container's quota."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return cores if quota == "max" else min(cores, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):
-        return cores
-
-
-def processor_name() -> str:
-    """Returns the processor's name and a digest of its features, some of which a VM may hide."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-        values = {key.strip(): value for key, _, value in (line.partition(":") for line in lines)}
-        features = " ".join(sorted(values["flags"].split()))
-        name = values["model name"].strip()
-        return f"{name} {blake2b(features.encode(), digest_size=4).hexdigest()}"
-    except (OSError, KeyError):
-        return platform.processor() or platform.machine()

@@ -172,12 +172,11 @@ class FolderTokenizer:
             return len(self._tokenizer([request.prompt], [request.passage]).input_ids[0])
         from rankprompt.llm.local.encoding import encode
 
-        encoded = encode(self._tokenizer, request)
-        return len(encoded.context) + max(request.max_tokens, *encoded.counts, 0)
+        return encode(self._tokenizer, request).size(request.max_tokens)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        from rankprompt.llm.local.preparation import truncate
+        from rankprompt.llm.local.encoding import truncate
 
         return truncate(self._tokenizer, text, tokens)
 

@@ -30,5 +30,5 @@ class RayExecution(Execution):
         """Reranks candidates, and gives the results of a few queries at a time, in any order."""
         for finished in self._workers.rerank(candidates, on_judged):
             self.workers_replaced = self._workers.replaced
-            self.guard.merge(finished.answers, finished.refused)
+            self.guard.merge(finished.answers, finished.refused, finished.scores)
             yield finished.result

@@ -49,13 +49,14 @@ class WorkerProgress(NamedTuple):
 class Finished(NamedTuple):
     """The result of queries that a worker has reranked together.
 
-    ``answers`` and ``refused`` are the counts of the worker's guard.
+    ``answers``, ``refused`` and ``scores`` are the counts of the worker's guard.
     """
 
     costs: Costs
     result: BlockResult
     answers: Counter[str]
     refused: Counter[tuple[str, str]]
+    scores: Counter[float]
 
 
 class JournalActor:
@@ -175,7 +176,8 @@ class Worker:
                 f"a worker cannot load {self._config.job.model}: {error}; install the same "
                 "packages on every machine of the cluster"
             ) from error
-        return ModelCard(model.name, model.fingerprint, model.context_length)
+        weights = getattr(model, "weights", None)
+        return ModelCard(model.name, model.fingerprint, model.context_length, weights=weights)
 
     def _rerank(self, attempt: int, candidates: Sequence[Candidates]) -> Finished:
         assert self._model is not None, "a worker is sent queries only once it has loaded"
@@ -185,7 +187,7 @@ class Worker:
         job = self._config.job
         guard = make_guard(job)
         result = rerank_locally(candidates, cached, job, guard, journal.count)
-        return Finished(cached.costs, result, guard.counts, guard.refused)
+        return Finished(cached.costs, result, guard.counts, guard.refused, guard.scores)
 
 
 def _error_as_value(work: Callable[[], R]) -> R | RankpromptError:

@@ -15,6 +15,7 @@ from rankprompt.errors import InputError, JournalError, ModelError, RankpromptEr
 from rankprompt.files.home import expand
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
+from rankprompt.llm.registry import split_prefix
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line
 from rankprompt.pipeline.ray.worker import (
@@ -283,12 +284,11 @@ class Workers:
 
 def _with_absolute_model(job: RerankJob) -> RerankJob:
     """A job whose model's path holds in another working directory."""
-    path = expand(job.model)
-    if not path.exists():
-        return job
-    name = str(path.resolve())
-    model = replace(job.config.model, name=name)
-    return replace(job, model=name, config=replace(job.config, model=model))
+    prefix, source = split_prefix(job.model)
+    path = expand(source)
+    name = f"{prefix}{path.resolve()}" if path.exists() else job.model
+    config = replace(job.config, model=replace(job.config.model, name=name))
+    return replace(job, model=name, config=config)
 
 
 def _distinct(candidates: Iterable[Candidates]) -> Iterator[Candidates]:

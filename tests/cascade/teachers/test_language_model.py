@@ -66,6 +66,10 @@ def test_a_spent_budget_is_told_and_what_was_asked_is_kept(tmp_path: Path) -> No
 def test_another_kind_of_prompt_is_told() -> None:
     with pytest.raises(InputError, match="gradings, and `prompt` prp is of kind choice"):
         LanguageModelTeacher(CachedModel(FakeModel(), Journal(None)), load_prompt("prp"))
+    with pytest.raises(InputError, match="`prompt` qwen3-reranker is written for other models"):
+        load_teacher(
+            "llm:fake", prompt="qwen3-reranker", model=CachedModel(FakeModel(), Journal(None))
+        )
 
 
 @pytest.mark.model

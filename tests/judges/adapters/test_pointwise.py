@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,7 @@ from rankprompt.judges.adapters.pairwise import Likelihood
 from rankprompt.judges.adapters.pointwise import ExpectedGrade, QueryLikelihood, WrittenGrade
 from rankprompt.llm.base import Answer
 from rankprompt.prompts.prompt import load_prompt
+from rankprompt.rankers.scores import Meaning
 
 LABELS = load_prompt("relevance-labels")
 
@@ -50,3 +52,21 @@ def test_the_querys_likelihood_asks_what_comparing_two_passages_asks() -> None:
     assert QueryLikelihood(prompt).requests("why", ["two"]) == pair[1:]
     assert QueryLikelihood(prompt).parse([Answer((-6.0,), (3,))], 1).answer == -2
     assert QueryLikelihood(prompt).parse([Answer((math.nan,), (3,))], 1).answer is None
+
+
+def test_a_grade_becomes_a_score_from_0_to_1_of_stated_meaning() -> None:
+    for adapter in (ExpectedGrade(LABELS), WrittenGrade(LABELS)):
+        assert adapter.meaning is Meaning.RELEVANCE
+        assert [adapter.probability(grade) for grade in (0, 1.5, 3)] == [0, 0.5, 1]
+    assert ExpectedGrade(load_prompt("relevance-yes-no")).probability(0.75) == 0.75
+    likelihood = QueryLikelihood(load_prompt("query-likelihood"))
+    assert likelihood.meaning is Meaning.LIKELIHOOD
+    assert likelihood.probability(math.log(0.25)) == pytest.approx(0.25)
+    assert likelihood.probability(-math.inf) == 0
+    # Rounding may leave a log-likelihood above 0.
+    assert likelihood.probability(1e-9) == 1
+
+
+def test_grades_that_are_all_the_same_say_nothing() -> None:
+    prompt = replace(LABELS, grades=(2.0,) * len(LABELS.options))
+    assert ExpectedGrade(prompt).probability(2.0) == 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from rankprompt.llm import load_model
 from rankprompt.llm.base import Request
+from rankprompt.llm.local import model
 from rankprompt.llm.local.model import LocalModel
 from tests.llm import tiny
 
@@ -38,9 +38,7 @@ MODELS: dict[str, tuple[Callable[[], Any], bool]] = {
 
 
 def load(folder: Path, **how: Any) -> LocalModel:
-    model = load_model(str(folder), **{"dtype": "float32", "device": "cpu", **how})
-    assert isinstance(model, LocalModel)
-    return model
+    return model.load(str(folder), **{"dtype": "float32", "device": "cpu", **how})
 
 
 def plain(folder: Path) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rankprompt.llm.local import processor
+from rankprompt.llm.local import machine, processor
 from rankprompt.llm.local.loading import resolve_dtype
 from rankprompt.llm.local.processor import quicker_format, use_threads
 
@@ -96,9 +96,9 @@ def test_a_containers_quota_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     quota = {"text": "150000 100000"}
     monkeypatch.setattr(Path, "read_text", lambda *_: quota["text"])
-    assert processor.available_cores() == 2
+    assert machine.available_cores() == 2
     quota["text"] = "max 100000"
-    assert processor.available_cores() == 16
+    assert machine.available_cores() == 16
 
 
 def test_processors_of_one_name_are_told_apart_by_what_they_can_do(
@@ -106,7 +106,7 @@ def test_processors_of_one_name_are_told_apart_by_what_they_can_do(
 ) -> None:
     def named(content: str) -> str:
         monkeypatch.setattr(Path, "read_text", lambda *_: content)
-        return processor.processor_name()
+        return machine.processor_name()
 
     info = (
         "processor\t: {}\nmodel name\t: AMD EPYC\ncpu MHz\t\t: 2{}00.1\nflags\t\t: fpu {}\nodd\n\n"

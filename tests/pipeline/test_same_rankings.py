@@ -1,7 +1,9 @@
-"""Runs before an oracle are the same bytes as those of commit f38e026, whatever is rebuilt.
+"""Runs before an oracle rank as those of commit f38e026 did, whatever is rebuilt.
 
-``python -m tests.pipeline.test_same_bytes DATA`` prints the digests of the present code, to be
-kept in ``golden/oracle_runs.json`` where a change of the rankings is intended.
+That commit wrote the scores n, n-1, ..., 1. The digests are of its bytes: the present order is
+given those scores, so not a document has moved. ``python -m tests.pipeline.test_same_rankings
+DATA`` prints the digests of the present code, to be kept in ``golden/oracle_runs.json`` where a
+change of the rankings is intended.
 """
 
 import json
@@ -11,10 +13,12 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rankprompt.cli import app
+from rankprompt.cli.app import app
+from rankprompt.files import format_run, read_run
 
 GOLDEN = Path(__file__).parent / "golden" / "oracle_runs.json"
 
@@ -52,7 +56,7 @@ CASES = [
 
 
 def digest(method: str, judge: str, data: Path, folder: Path, *, limit: int = 10) -> str:
-    """The digest of the run that the command line writes."""
+    """The digest of the order of the run that the command line writes."""
     dl19, output = data / "dl19", folder / "run.trec"
     words = {
         "--run": dl19 / "run.bm25.trec",
@@ -67,11 +71,23 @@ def digest(method: str, judge: str, data: Path, folder: Path, *, limit: int = 10
     judged = (JUDGES | PAIRS_ONLY)[judge]
     done = CliRunner().invoke(app, ["rerank", *options, *METHODS[method], *judged, "--quiet"])
     assert done.exit_code == 0, done.output + str(done.exception)
-    return blake2b(output.read_bytes(), digest_size=8).hexdigest()
+    lines = [line.split() for line in output.read_text().splitlines()]
+    ranked: dict[str, list[str]] = {}
+    for query, _, document, *_ in lines:
+        ranked.setdefault(query, []).append(document)
+    run = read_run(output)
+    # The scores say the same as the lines, and are scores of a stated scale.
+    assert {query: list(scores) for query, scores in run.items()} == ranked
+    for scores in run.values():
+        values = np.array(list(scores.values()), dtype=np.float32)
+        assert (np.diff(values) < 0).all()
+        assert 0 < values[-1] <= values[0] <= 1
+    text = format_run(ranked, "rankprompt")
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @pytest.mark.parametrize(("method", "judge"), CASES)
-def test_a_run_before_an_oracle_is_the_same_bytes(
+def test_a_run_before_an_oracle_ranks_as_it_did(
     method: str, judge: str, data: Path, tmp_path: Path
 ) -> None:
     known = json.loads(GOLDEN.read_text())

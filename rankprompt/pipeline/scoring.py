@@ -1,0 +1,70 @@
+"""What the scores of a job mean, and how they are made of its judge's own numbers."""
+
+import math
+from dataclasses import replace
+
+from rankprompt.eval.calibration import Calibration
+from rankprompt.judges.registry import LanguageModelJudge, Oracle, pointwise_adapter
+from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.rankers.scores import MEANINGS, Meaning, Probability
+from rankprompt.types import PointwiseQuestion
+
+__all__ = ["calibrate_job", "meaning_of", "probability_of", "scored_by", "teacher_probability"]
+
+
+def scored_by(job: RerankJob) -> int:
+    """The index of the stage whose numbers the scores of the first documents are made of.
+
+    It is the last one that gives probabilities of relevance, or else the first: other stages only
+    order (``join_scores``).
+    """
+    given = [meaning_of(stage) is Meaning.RELEVANCE for stage in job.stages]
+    return max((index for index, gives in enumerate(given) if gives), default=0)
+
+
+def calibrate_job(job: RerankJob, calibration: Calibration) -> RerankJob:
+    """A job whose scores are calibrated; of several stages, those of ``scored_by``."""
+    if not job.stages:
+        return replace(job, calibration=calibration)
+    stages = list(job.stages)
+    index = scored_by(job)
+    stages[index] = replace(stages[index], calibration=calibration)
+    return replace(job, calibration=calibration, stages=tuple(stages))
+
+
+def meaning_of(job: RerankJob) -> Meaning:
+    """What the scores of a job's run mean; with stages, those of the first documents."""
+    if job.stages:
+        return meaning_of(job.stages[scored_by(job)])
+    if job.calibration:
+        return Meaning.RELEVANCE
+    if job.source != "teacher" and job.question is not PointwiseQuestion:
+        return MEANINGS[job.question]
+    if job.source == "oracle":
+        return Meaning.GRADE
+    if job.prompt is None:
+        return Meaning.RELEVANCE
+    return pointwise_adapter(job.prompt, job.config.judge.mode).meaning
+
+
+def probability_of(job: RerankJob, judge: LanguageModelJudge | Oracle) -> Probability | None:
+    """How a judge's own number of a document becomes its score; None where its answers say it."""
+    if job.calibration:
+        return job.calibration.map
+    if isinstance(judge, SingleOrderOracle):
+        return judge.probability if job.question is PointwiseQuestion else None
+    if job.question is not PointwiseQuestion or job.prompt is None:
+        return None
+    return pointwise_adapter(job.prompt, job.config.judge.mode).probability
+
+
+def teacher_probability(job: RerankJob) -> Probability:
+    """How a teacher's score of a document becomes its score in the run."""
+    if job.calibration:
+        return job.calibration.map
+    return pointwise_adapter(job.prompt).probability if job.prompt else _sigmoid
+
+
+def _sigmoid(log_odds: float) -> float:
+    return 0.5 + 0.5 * math.tanh(log_odds / 2)

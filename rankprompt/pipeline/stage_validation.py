@@ -1,0 +1,202 @@
+"""Validation of stages: each becomes a configuration, and a job, of its own."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
+
+from rankprompt.errors import InputError, RankpromptError, UnknownNameError
+from rankprompt.judges.simulated.error_model import ErrorModel
+from rankprompt.pipeline.config import BudgetConfig, ModelConfig, RerankConfig
+from rankprompt.pipeline.config_file import replace_options
+from rankprompt.pipeline.config_methods import (
+    CASCADE,
+    CascadeConfig,
+    JudgeConfig,
+    OracleConfig,
+    RankerConfig,
+)
+from rankprompt.pipeline.config_option import check_values, iterate_options
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.stage_notation import StageNotation, format_stage, parse_stage
+from rankprompt.pipeline.unused_options import unused_options
+from rankprompt.rankers import METHODS
+
+__all__ = ["name_stage", "validate_stages"]
+
+_GROUPS = (ModelConfig, RankerConfig, JudgeConfig, CascadeConfig, OracleConfig, BudgetConfig)
+_PRICES = ("price_in", "price_out")
+# These are written in the stage's first word.
+_HEAD = ("model", "method")
+
+
+def _types() -> dict[str, Any]:
+    """The types of the options that a stage may have for itself, by name."""
+    types = {}
+    for group in (
+        ModelConfig,
+        RankerConfig,
+        JudgeConfig,
+        CascadeConfig,
+        OracleConfig,
+        BudgetConfig,
+    ):
+        hints = get_type_hints(group)
+        for field in fields(group):
+            name = field.metadata["option"].flag or field.name
+            if name not in _HEAD and (group is not BudgetConfig or name in _PRICES):
+                types[name] = hints[field.name]
+    return types
+
+
+_TYPES: Mapping[str, Any] = _types()
+
+
+@contextmanager
+def name_stage(number: int) -> Iterator[None]:
+    """Names the stage, from 1, in the message of an error."""
+    try:
+        yield
+    except RankpromptError as error:
+        error.args = (f"stage {number}: {error.args[0]}", *error.args[1:])
+        raise
+
+
+def validate_stages(
+    config: RerankConfig, validate_one: Callable[[RerankConfig], RerankJob]
+) -> RerankJob:
+    """Checks the stages of a configuration, each as a configuration of its own.
+
+    Args:
+        config: has stages. Its other options are those of every stage in which they play a part.
+        validate_one: checks the configuration of one stage.
+
+    Returns:
+        A job with a job for each stage. In its configuration each stage is written with the model
+        and all options in which it differs from the other options.
+
+    Raises:
+        InputError: a stage that cannot work; the message names the stage.
+    """
+    for name, value in (("method", config.ranker.method), ("prompt", config.judge.prompt)):
+        if value is not None:
+            raise InputError(f"`{name}` plays no part: each `stage` has its own")
+    if config.ray.address:
+        raise InputError("`ray` reranks with one model; leave `stage` out, or `ray`")
+    parsed = []
+    for number, text in enumerate(config.stage, 1):
+        with name_stage(number):
+            parsed.append(_parse(text))
+    if config.model.name != ModelConfig().name and all(stage.model for stage in parsed):
+        raise InputError(f"`model` {config.model.name} plays no part: each `stage` has its own")
+    jobs = []
+    for number, stage in enumerate(_configs(config, parsed), 1):
+        with name_stage(number):
+            check_values(stage)
+            jobs.append(validate_one(stage))
+    journals = [job.config.output.journal for job in jobs if job.config.output.journal]
+    shared = replace(
+        config,
+        model=replace(config.model, name=ModelConfig().name),
+        data=replace(config.data, depth=jobs[0].config.data.depth),
+        output=replace(config.output, journal=journals[0] if journals else None),
+    )
+    jobs = [replace(job, config=replace(job.config, output=shared.output)) for job in jobs]
+    written = tuple(_format(job.config, shared) for job in jobs)
+    return RerankJob(replace(shared, stage=written), "stages", "", None, ErrorModel(), tuple(jobs))
+
+
+def _parse(text: str) -> StageNotation:
+    stage = parse_stage(text)
+    known = (*METHODS, CASCADE)
+    if stage.method not in known:
+        raise UnknownNameError("method", stage.method, known, "A stage is METHOD:MODEL@DEPTH.")
+    return stage
+
+
+def _configs(config: RerankConfig, stages: Sequence[StageNotation]) -> list[RerankConfig]:
+    """The configurations of the stages."""
+    depths, before = [], config.data.depth
+    for number, stage in enumerate(stages, 1):
+        depth = stage.depth or before
+        if depth > before:
+            limit = f"`depth` is {before}" if number == 1 else f"the stage before has {before}"
+            raise InputError(f"stage {number}: {stage.method} reranks {depth}, but {limit}")
+        depths.append(before := depth)
+    configs, own_names = [], []
+    for number, stage in enumerate(stages, 1):
+        with name_stage(number):
+            own = _options(stage)
+        if number < len(stages):
+            # What the next stage reranks is ranked, not only the top k.
+            ranker, least = config.ranker, depths[number]
+            passes = max(ranker.passes, least) if ranker.passes else None
+            own = {"k": max(ranker.k, least), "passes": passes, **own}
+        if stage.model:
+            own["teacher" if stage.method == CASCADE else "model"] = stage.model
+        own |= {"method": stage.method, "depth": depths[number - 1], "stage": ()}
+        configs.append(replace_options(config, own))
+        own_names.append(own.keys())
+    defaults = {given.name: given.default for given in iterate_options(config)}
+    unused = [unused_options(one) & {*_TYPES, "model"} for one in configs]
+    # What plays no part in any stage is left, and refused with the first.
+    nowhere = set.intersection(*unused)
+    return [
+        replace_options(one, {name: defaults[name] for name in names - nowhere - own})
+        for one, names, own in zip(configs, unused, own_names, strict=True)
+    ]
+
+
+def _options(stage: StageNotation) -> dict[str, Any]:
+    """The stage's own options with their values."""
+    options: dict[str, Any] = {}
+    for name, text in stage.options:
+        if name in _HEAD:
+            raise InputError(f"`{name}` is written before the options, in METHOD:MODEL@DEPTH")
+        if name not in _TYPES:
+            raise UnknownNameError("option of a stage", name, _TYPES)
+        if _TYPES[name] == tuple[str, ...]:
+            options[name] = (*options.get(name, ()), text)
+        elif name in options:
+            raise InputError(f"`{name}` is given twice")
+        else:
+            options[name] = _value(name, text)
+    return options
+
+
+def _value(name: str, text: str) -> Any:
+    kind = _TYPES[name]
+    plain = text.isascii() and "_" not in text
+    try:
+        if kind in (int, int | None) and plain:
+            return int(text)
+        if kind in (float, float | None) and plain:
+            return float(text)
+    except ValueError:
+        pass
+    if kind in (str, str | None):
+        return text
+    if kind is bool and text in ("true", "false"):
+        return text == "true"
+    wanted = {bool: "true or false", int: "a whole number", int | None: "a whole number"}
+    raise InputError(f"`{name}` must be {wanted.get(kind, 'a number')}, not {text!r}")
+
+
+def _format(config: RerankConfig, shared: RerankConfig) -> str:
+    """Writes the configuration of a stage by its differences from the options of all stages."""
+    outside = {given.name: given.value for given in iterate_options(shared)}
+    options: list[tuple[str, str]] = []
+    for name, value, _, _ in iterate_options(config):
+        if name not in _TYPES or value in (None, outside[name]):
+            continue
+        if config.ranker.method == CASCADE and name == "teacher":
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        options += [
+            (name, str(one).lower() if value is True or value is False else str(one))
+            for one in values
+        ]
+    model = config.cascade.teacher if config.ranker.method == CASCADE else config.model.name
+    return format_stage(
+        StageNotation(config.ranker.method or "", model, config.data.depth, tuple(options))
+    )

@@ -1,0 +1,107 @@
+"""The scores of a run that several stages made."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankprompt.datasets.sample import sample
+from rankprompt.errors import InputError
+from rankprompt.eval.calibration import Calibration
+from rankprompt.eval.platt import PlattMap
+from rankprompt.files import read_documents, read_queries, write_run
+from rankprompt.files.scores_file import ScoredDocument, read_scores
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.rerank import run_rerank
+from rankprompt.retrieval import bm25
+from tests.configs import change, configure
+from tests.fakes import FakeModel, by_hash
+
+RELEVANCE = "probability of relevance"
+YES = "pointwise:graded@{depth} prompt=relevance-yes-no"
+PAIRS = "allpair:paired@{depth} prompt=prp"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RerankConfig:
+    """Three queries with ten candidates, and a model that answers every prompt."""
+    queries = dict(list(read_queries(sample("en") / "queries.tsv").items())[:3])
+    first = bm25(queries, read_documents(sample("en") / "docs.jsonl"), depth=10)
+    write_run(tmp_path / "bm25.trec", {query: list(found) for query, found in first.items()}, "b")
+    monkeypatch.setattr(
+        "rankprompt.pipeline.execution.load_model", lambda *_, **__: FakeModel(by_hash)
+    )
+    return configure(
+        run=tmp_path / "bm25.trec",
+        queries=sample("en") / "queries.tsv",
+        docs=sample("en") / "docs.jsonl",
+    )
+
+
+def rerank(
+    config: RerankConfig, folder: Path, **options: Any
+) -> tuple[dict[str, Any], dict[str, dict[str, ScoredDocument]]]:
+    """The scores of the manifest, and the table."""
+    name = f"{len(list(folder.iterdir()))}"
+    table = folder / f"{name}.tsv"
+    options |= {"output": folder / f"{name}.trec", "scores": table}
+    manifest = run_rerank(change(config, **options))
+    return manifest["scores"], read_scores(table)
+
+
+def test_pairs_on_top_hand_out_the_probabilities_of_the_stage_before(
+    config: RerankConfig, tmp_path: Path
+) -> None:
+    stages = YES.format(depth=10), PAIRS.format(depth=4)
+    _, before = rerank(config, tmp_path, stage=stages[:1])
+    meaning, after = rerank(config, tmp_path, stage=stages)
+    assert meaning == {"meaning": RELEVANCE, "calibration": None}
+    moved = 0
+    for query, documents in before.items():
+        names, again = list(documents), list(after[query])
+        assert sorted(again[:4]) == sorted(names[:4])
+        assert again[4:] == names[4:]
+        moved += again != names
+        # The same scores in the order of the pairs; each document keeps its own number.
+        assert [one.score for one in after[query].values()] == [
+            one.score for one in documents.values()
+        ]
+        assert all(after[query][name].value == documents[name].value for name in names)
+    assert moved
+
+
+def test_a_later_probability_replaces_what_pairs_said(config: RerankConfig, tmp_path: Path) -> None:
+    stages = PAIRS.format(depth=10), YES.format(depth=3)
+    described, scores = rerank(config, tmp_path, stage=stages)
+    below = "mean probability of being preferred to another candidate"
+    assert described["meaning"] == f"{RELEVANCE}; below the first 3, {below}"
+    _, alone = rerank(config, tmp_path, method="pointwise", model="x", prompt="relevance-yes-no")
+    for query, documents in scores.items():
+        for name in list(documents)[:3]:
+            assert documents[name].value == alone[query][name].value
+
+
+def test_a_calibration_is_of_the_stage_that_gives_probabilities(
+    config: RerankConfig, tmp_path: Path
+) -> None:
+    stages = YES.format(depth=10), PAIRS.format(depth=4)
+    path = tmp_path / "calibration.json"
+
+    def fit(model: str | None) -> None:
+        Calibration(model, 1, 5, 50, 20, False, PlattMap("platt", 2.0, -1.0)).write(path)
+
+    fit("graded, paired")
+    described, scores = rerank(config, tmp_path, stage=stages, calibration=path)
+    assert described["meaning"] == RELEVANCE
+    for documents in scores.values():
+        # Below the second stage, nothing has been handed out.
+        for one in list(documents.values())[4:]:
+            assert one.value is not None
+            expected = 1 / (1 + math.exp(1 - 2 * one.value))
+            assert one.score == pytest.approx(expected, abs=2e-5)
+    fit("graded")
+    assert rerank(config, tmp_path, stage=stages, calibration=path)[1] == scores
+    fit("paired")
+    with pytest.raises(InputError, match="is of the model paired, not of graded"):
+        rerank(config, tmp_path, stage=stages, calibration=path)
