@@ -125,11 +125,14 @@ class UnknownNameError(InputError):
         name: what the user wrote.
         known: the names in the table.
         hint: a sentence to add.
+        meant: the name that was meant, where that is known; else the nearest is offered.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", *, meant: str = ""
+    ) -> None:
         names = sorted(known)
-        nearest = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        nearest = [meant] if meant else get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         suggestion = f"; did you mean {nearest[0]!r}?" if nearest else "."
         super().__init__(
             f"unknown {kind} {name!r}{suggestion} Known: {', '.join(names)}. {hint}".strip()
@@ -161,7 +164,7 @@ class MissingPackageError(RankpromptError):
 
 
 def require(module: str) -> None:
-    """Checks that an extra's package is installed, before what takes long; imports nothing.
+    """Checks, without importing it, that the package of an extra is installed.
 
     Args:
         module: a key of ``EXTRA_PACKAGES``.
