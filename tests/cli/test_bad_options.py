@@ -58,7 +58,7 @@ def test_an_unknown_name_is_answered_with_the_one_that_was_meant(
         ("cross-encoder:", "--model cross-encoder:: write a folder or a hub id after the colon"),
         ("llama3:8b", "unknown model 'llama3:8b'. Known: "),
         ("openai:", "--model openai:MODEL needs the model's name at the server"),
-        ("rerank:m", "--model rerank:MODEL needs --base-url (or OPENAI_BASE_URL)"),
+        ("rerank:m", "--model rerank:m needs --base-url: the base URL ends in "),
     ],
 )
 def test_a_model_that_cannot_be_meant_is_refused_before_the_hub_is_asked(

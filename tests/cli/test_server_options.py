@@ -227,3 +227,26 @@ def test_openai_itself_is_asked_where_no_server_is_named_and_needs_a_key(
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
     assert validate(config).config.model.base_url == "http://localhost:1/v1"
+
+
+def test_stages_have_a_server_each_and_no_secret_is_written(
+    command: Command, collection: Collection
+) -> None:
+    with ProtocolServer(respond) as one, ProtocolServer(respond) as other:
+        header = f"'header=X-Api-Key: {SECRET}'"
+        words = collection.rerank(
+            "--keep-going", "--stage", f"allpair:openai:m@3 base_url={one.url} {header}",
+            "--stage", f"heapsort:openai:n@2 base_url={other.url}",
+        )  # fmt: skip
+        at = words.index("--model")
+        ran = command(*words[:at], *words[at + 2 :])
+        assert ran.code == 0, ran.err
+        assert {sent["x-api-key"] for sent in one.headers} == {SECRET}
+        assert other.headers
+        assert not any("x-api-key" in sent for sent in other.headers)
+    manifest = json.loads(collection.output.with_suffix(".json").read_text())
+    assert [stage["model"]["name"] for stage in manifest["stages"]] == ["m", "n"]
+    assert "X-Api-Key:***" in manifest["config"]["stage"][0]
+    for path in collection.folder.iterdir():
+        assert SECRET.encode() not in path.read_bytes()
+    assert SECRET not in ran.out + ran.err

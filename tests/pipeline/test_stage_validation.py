@@ -1,0 +1,255 @@
+"""Stages with a model each: their notation, and what is checked before anything is asked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankprompt.datasets.sample import sample
+from rankprompt.errors import InputError, RankpromptError
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.config_file import as_dict, load_config
+from rankprompt.pipeline.stage_notation import (
+    StageNotation,
+    format_stage,
+    hide_stage,
+    parse_stage,
+)
+from rankprompt.pipeline.validation import validate
+from tests.configs import change, configure
+
+ORACLE = f"oracle:{sample('en') / 'qrels.trec'}"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RerankConfig:
+    """The sample without a model; nothing is read."""
+    return configure(
+        run=tmp_path / "bm25.trec",
+        queries=sample("en") / "queries.tsv",
+        docs=sample("en") / "docs.jsonl",
+        output=tmp_path / "out.trec",
+    )
+
+
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
+
+
+@given(
+    st.builds(
+        StageNotation,
+        st.sampled_from(["heapsort", "pointwise"]),
+        st.none() | WORD.filter(bool),
+        st.integers(1, 10**6),
+        st.lists(st.tuples(st.sampled_from(["prompt", "base_url"]), WORD)).map(tuple),
+    )
+)
+def test_a_stage_that_is_written_is_read_again(stage: StageNotation) -> None:
+    assert parse_stage(format_stage(stage)) == stage
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("heapsort", StageNotation("heapsort", None, None)),
+        ("heapsort@20", StageNotation("heapsort", None, 20)),
+        ("pointwise:a/b:c@7b@100", StageNotation("pointwise", "a/b:c@7b", 100)),
+        (
+            "sliding:'my models/a'@5 base-url=http://h:1/v1 prompt=\"a b\"",
+            StageNotation(
+                "sliding", "my models/a", 5, (("base_url", "http://h:1/v1"), ("prompt", "a b"))
+            ),
+        ),
+    ],
+)
+def test_method_model_and_depth_are_told_apart(text: str, stage: StageNotation) -> None:
+    assert parse_stage(text) == stage
+
+
+def test_a_header_in_a_stage_is_hidden(config: RerankConfig) -> None:
+    stage = "heapsort:openai:m@5 base_url=http://h:1/v1 'header=X-Key: hunter2' header=Y:env:HOME"
+    job = validate(change(config, stage=(stage,)))
+    assert job.stages[0].config.model.header == ("X-Key: hunter2", "Y:env:HOME")
+    assert "hunter2" not in json.dumps(as_dict(job.config)) + repr(job.config)
+    assert "Y:env:HOME" in hide_stage(stage)
+    assert hide_stage("heapsort 'header=X:hunter2") == "***"
+    with pytest.raises(InputError, match=r"stage 1: `header` X-Key: give its value again"):
+        validate(change(config, stage=(hide_stage(stage),)))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "depth of a later stage": (
+        {"stage": (f"pointwise:{ORACLE}@10", f"heapsort:{ORACLE}@11")},
+        "stage 2: heapsort reranks 11, but the stage before has 10",
+    ),
+    "depth of the first stage": (
+        {"stage": (f"pointwise:{ORACLE}@10",), "depth": 9},
+        "stage 1: pointwise reranks 10, but `depth` is 9",
+    ),
+    "depth that is no number": (
+        {"stage": ("heapsort:a@ten",)},
+        "stage 1: heapsort:a@ten: give a number from 1 after @, as in heapsort@20",
+    ),
+    "method": (
+        {"stage": ("heapsrt:a@10",)},
+        "stage 1: unknown method 'heapsrt'; did you mean 'heapsort'? Known: allpair, ",
+    ),
+    "two methods": (
+        {"stage": ("heapsort,allpair@5:a",)},
+        "stage 1: heapsort,allpair@5:a: give a number from 1 after @",
+    ),
+    "two methods without depth": (
+        {"stage": ("heapsort,allpair:a@5",)},
+        "stage 1: heapsort,allpair:a@5: a stage has one method; give a `stage` for each",
+    ),
+    "no model after the colon": (
+        {"stage": ("heapsort:@5",)},
+        "stage 1: heapsort:@5: a stage is METHOD:MODEL@DEPTH",
+    ),
+    "nothing": ({"stage": ("  ",)}, "stage 1: a stage is empty"),
+    "quotes": ({"stage": ("heapsort 'a",)}, "stage 1: a quotation mark is not closed"),
+    "prompt of the wrong kind": (
+        {"stage": ("pointwise:org/a@10", "heapsort:org/b@5 prompt=relevance-yes-no-maybe")},
+        "stage 2: unknown prompt 'relevance-yes-no-maybe'; did you mean 'relevance-yes-no'?",
+    ),
+    "prompt that cannot put the questions": (
+        {"stage": ("pointwise:org/a@10 prompt=prp", "heapsort:org/b@5")},
+        "stage 1: `method` pointwise asks gradings, and `prompt` prp is of kind choice",
+    ),
+    "prompt of a reranker": (
+        {"stage": ("heapsort:ms-marco-minilm-l12@10 prompt=prp",)},
+        "stage 1: `prompt` prp plays no part: `model` ms-marco-minilm-l12 is a reranker",
+    ),
+    "option": (
+        {"stage": ("heapsort:org/a kk=2",)},
+        "stage 1: unknown option of a stage 'kk'; did you mean 'k'?",
+    ),
+    "option of another group": (
+        {"stage": ("heapsort:org/a limit=2",)},
+        "stage 1: unknown option of a stage 'limit'",
+    ),
+    "no option": (
+        {"stage": ("heapsort:org/a k",)},
+        "stage 1: 'k': what follows METHOD:MODEL@DEPTH is written name=value",
+    ),
+    "option twice": ({"stage": ("heapsort:org/a k=1 k=2",)}, "stage 1: `k` is given twice"),
+    "model as an option": (
+        {"stage": ("heapsort model=a",)},
+        "stage 1: `model` is written before the options",
+    ),
+    "whole number": (
+        {"stage": ("heapsort:org/a k=1_0",)},
+        "stage 1: `k` must be a whole number, not '1_0'",
+    ),
+    "number": (
+        {"stage": ("heapsort:org/a prior=much",)},
+        "stage 1: `prior` must be a number, not 'much'",
+    ),
+    "truth": (
+        {"stage": ("sliding:org/a early_exit=yes",)},
+        "stage 1: `early_exit` must be true or false, not 'yes'",
+    ),
+    "bounds": ({"stage": ("heapsort:org/a k=0",)}, "stage 1: `k` must be at least 1, not 0"),
+    "choices": (
+        {"stage": ("heapsort:org/a order=bot",)},
+        "stage 1: unknown order 'bot'; did you mean 'both'?",
+    ),
+    "an option that plays no part": (
+        {"stage": ("heapsort:org/a@5", f"heapsort:{ORACLE}@5 base_url=http://x")},
+        "stage 2: `base_url` goes with `model` openai:MODEL",
+    ),
+    "an option outside that plays no part in any": (
+        {"stage": ("heapsort:org/a@5", f"heapsort:{ORACLE}@5"), "base_url": "http://x"},
+        "stage 1: `base_url` goes with `model` openai:MODEL",
+    ),
+    "method outside": (
+        {"stage": ("heapsort:org/a@5",), "method": "allpair"},
+        "`method` plays no part: each `stage` has its own",
+    ),
+    "prompt outside": (
+        {"stage": ("heapsort:org/a@5",), "prompt": "prp"},
+        "`prompt` plays no part: each `stage` has its own",
+    ),
+    "model outside": (
+        {"stage": ("heapsort:org/a@5",), "model": "org/b"},
+        "`model` org/b plays no part: each `stage` has its own",
+    ),
+    "cluster": (
+        {"stage": ("heapsort:org/a@5",), "ray": "local"},
+        "`ray` reranks with one model; leave `stage` out, or `ray`",
+    ),
+    "money without prices": (
+        {"stage": ("heapsort:org/a@5",), "max_cost": 1.0},
+        "`max_cost` needs the prices of a million tokens",
+    ),
+    "budget of a cascade's cross-encoder": (
+        {"stage": ("cascade@5",), "max_prompts": 1},
+        "stage 1: `max_prompts` plays no part in `method` cascade",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_work_is_refused_with_its_stage(config: RerankConfig, name: str) -> None:
+    options, message = REFUSED[name]
+    with pytest.raises(RankpromptError) as raised:
+        validate(change(config, **options))
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+STAGED: dict[str, dict[str, Any]] = {
+    "oracles": {"stage": (f"pointwise:{ORACLE}", f"heapsort:{ORACLE}@10 noise=0.2"), "depth": 20},
+    "reranker and server": {
+        "stage": (
+            "pointwise:ms-marco-minilm-l12@50",
+            "heapsort:openai:gpt@20 base_url=http://localhost:1/v1 price_in=0.4 order=single",
+            "setwise-heapsort:openai:gpt@5 base_url=http://localhost:1/v1 set_size=3",
+        ),
+        "max_cost": 2.0,
+    },
+    "options of all": {
+        "stage": ("pointwise:ms-marco-minilm-l12", "sliding:org/a@20", "allpair:openai:m@3"),
+        "base_url": "http://localhost:1/v1",
+        "order": "single",
+        "passage_tokens": 30,
+        "passes": 4,
+        "k": 7,
+    },
+    "the model given outside": {"stage": ("pointwise@20", "heapsort@9"), "model": "org/a"},
+    "a cascade": {"stage": ("cascade:llm:org/a@20", "heapsort:org/b@9"), "passage_tokens": 20},
+}
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_validated_stages_are_valid_and_stay_as_they_are(config: RerankConfig, name: str) -> None:
+    job = validate(change(config, **STAGED[name]))
+    assert validate(job.config) == job
+    assert [stage.config.stage for stage in job.stages] == [()] * len(job.stages)
+
+
+def test_options_outside_are_those_of_the_stages_where_they_play_a_part(
+    config: RerankConfig,
+) -> None:
+    reranker, local, server = validate(change(config, **STAGED["options of all"])).stages
+    assert [stage.config.model.base_url for stage in (reranker, local, server)] == [
+        None, None, "http://localhost:1/v1",
+    ]  # fmt: skip
+    assert (reranker.config.judge.order, local.config.judge.order) == ("both", "single")
+    # A stage ranks as many as the next reranks.
+    assert [stage.config.ranker.k for stage in (reranker, local, server)] == [20, 7, 7]
+    assert [stage.config.ranker.passes for stage in (reranker, local, server)] == [20, 4, 4]
+    assert [stage.config.data.depth for stage in (reranker, local, server)] == [100, 20, 3]
+    assert {stage.config.judge.passage_tokens for stage in (reranker, local, server)} == {30}
+
+
+def test_a_configuration_file_has_a_list_of_stages(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(
+        'stage = ["pointwise:ms-marco-minilm-l12@100", "heapsort:openai:gpt@20 prompt=prp"]\n'
+    )
+    assert load_config(tmp_path / "job.toml").stage == (
+        "pointwise:ms-marco-minilm-l12@100", "heapsort:openai:gpt@20 prompt=prp",
+    )  # fmt: skip
