@@ -19,6 +19,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_NEARLY_ALL = 0.9
+
+
 @dataclass
 class CascadeCounts:
     """What a cascade has processed so far.
@@ -45,6 +48,11 @@ class CascadeCounts:
     whole: int = 0
     teacher_pairs: int = 0
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def of_no_use(self) -> bool:
+        """Whether nearly all documents (nine in ten) were read whole: nothing was to be chosen."""
+        return self.documents > 0 and self.whole >= _NEARLY_ALL * self.documents
 
     def summary(self) -> dict[str, int | dict[str, float]]:
         """Returns the counts for a manifest, with percentiles of the milliseconds a query."""

@@ -1,5 +1,7 @@
 """The cascade of a job: it selects the windows of long documents that a judge or teacher reads."""
 
+import logging
+
 from rankprompt.cascade import Cascade, WindowConfig, load_student
 from rankprompt.cascade.teachers import teacher_offsets
 from rankprompt.llm.registry import is_reranker
@@ -8,7 +10,9 @@ from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
 from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 
-__all__ = ["open_cascade"]
+__all__ = ["open_cascade", "tell_of_no_use"]
+
+log = logging.getLogger("rankprompt")
 
 _QUERY_TOKENS = 64  # room beside a passage that a reranker reads whole
 
@@ -47,3 +51,14 @@ def open_cascade(job: RerankJob) -> Cascade | None:
         passage_tokens=job.config.judge.passage_tokens or whole or None,
         whole=whole,
     )
+
+
+def tell_of_no_use(cascade: Cascade | None) -> None:
+    """Tells the user where a cascade had hardly anything to choose."""
+    if cascade and cascade.counts.of_no_use:
+        log.warning(
+            "the cascade is of no use here: %s of %s documents are a single window, or are read "
+            "whole; leave out `cascade`, or `method` cascade, and the model reads them as they are",
+            f"{cascade.counts.whole:,}",
+            f"{cascade.counts.documents:,}",
+        )

@@ -7,7 +7,7 @@ from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.manifest import rerank_manifest
 from rankprompt.pipeline.open_execution import open_execution
-from rankprompt.pipeline.passages import open_cascade
+from rankprompt.pipeline.passages import open_cascade, tell_of_no_use
 from rankprompt.pipeline.results import Totals
 from rankprompt.pipeline.run_writer import RunWriter
 from rankprompt.pipeline.validation import validate
@@ -53,6 +53,7 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
                     writer.write(result.rankings, result.scores)
                     totals.add(result)
         execution.finish()
+        tell_of_no_use(cascade)
         manifest = rerank_manifest(job, source, cascade, totals, execution, writer, started=started)
         writer.commit(manifest.text)
     return manifest.content

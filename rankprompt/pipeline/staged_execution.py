@@ -10,6 +10,7 @@ from rankprompt.journal.budget import Budget
 from rankprompt.journal.costs import Costs
 from rankprompt.pipeline.execution import Execution, OnJudged
 from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.passages import tell_of_no_use
 from rankprompt.pipeline.results import BlockResult, Totals, join_stage_results
 from rankprompt.pipeline.scoring import meaning_of
 from rankprompt.pipeline.stage_validation import name_stage
@@ -117,6 +118,7 @@ class StagedExecution(Execution):
         for number, stage in enumerate(self.stages, 1):
             with name_stage(number):
                 stage.execution.finish()
+                tell_of_no_use(stage.cascade)
             self.guard.merge(stage.execution.guard.counts, stage.execution.guard.refused)
 
     def _left_for(self, stage: StageExecution) -> Budget:

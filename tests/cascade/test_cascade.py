@@ -204,5 +204,6 @@ def test_what_the_model_reads_whole_is_not_cut(whole: int, lengths: list[int]) -
     cascade = Cascade(load_student("first"), word_offsets, keep=1, windows=SMALL, whole=whole)
     (shown,) = cascade(candidates)
     for length, document in zip(lengths, shown.documents, strict=True):
-        assert (document.text == "word " * length) == (length <= max(whole, SMALL.window))
+        first_window = SMALL.window + SMALL.overlap
+        assert (document.text == "word " * length) == (length <= max(whole, first_window))
     assert cascade.counts.whole == sum(length <= max(whole, SMALL.window) for length in lengths)
