@@ -49,13 +49,13 @@ def plain(folder: Path) -> tuple[str, ...]:
     return ("--queries", str(folder / "queries.tsv"), "--docs", str(folder / "docs.jsonl"))
 
 
-def rows(depth: int, more: str = "", *, all_pairs: bool = True) -> tuple[str, ...]:
-    """The candidates for the default; those with a language model read at most 20 passages."""
+def rows(depth: int, more: str = "") -> tuple[str, ...]:
+    """The candidates for the default; a language model reads at most 20 passages a query."""
     few = min(depth, 20)
     return (
         f"--depth {depth}",
         *((f"--depth {few}",) if few < depth else ()),
-        *((f"--depth {few} --method heapsort",) if all_pairs else ()),
+        f"--depth {few} --method heapsort",
         f"--depth {few} --model smollm2-135m{more.replace(' ', ' --').replace('_', '-')}",
         f"--depth {depth} {stages(depth, 10, more)}",
         f"--depth {depth} {stages(depth, few, more)}",
@@ -70,11 +70,17 @@ def sources() -> dict[str, Source]:
         "dl19": Source(plain(dl), dl / "qrels.trec", dl / "run.bm25.trec", 100, rows(100)),
         "time": Source(
             plain(time_), time_ / "qrels.trec", None, 100,
-            rows(100, " passage_tokens=128", all_pairs=False),
+            (
+                "--depth 100",
+                "--depth 20",
+                "--depth 20 --cascade bm25 --keep 7",
+                "--depth 20 --model smollm2-135m --passage-tokens 128",
+                f"--depth 20 {stages(20, 10, ' passage_tokens=128')}",
+            ),
         ),
         "t2ranking": Source(
             ("--dataset", f"t2ranking:{t2}", "--split", "dev"), t2 / "qrels.dev.tsv", None, 20,
-            rows(20, " prompt=query-likelihood-zh", all_pairs=False),
+            rows(20, " prompt=query-likelihood-zh"),
         ),
     }  # fmt: skip
 
