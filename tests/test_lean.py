@@ -138,12 +138,15 @@ def test_a_model_behind_a_server_reranks_and_is_planned(run: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("rerank --output {new} {data} --run {run}", "a model on this machine needs torch; run: "),
+        (
+            "rerank --output {new} {data} --run {run}",
+            f"a model in ONNX form needs tokenizers; run: {PIP_LINES['onnx']}\n",
+        ),
         (
             "rerank --output {new} {data} --run {run} --model smollm2-135m",
             f"run: {PIP_LINES['torch']} && {PIP_LINES['local']}\n",
         ),
-        ("plan {data} --run {run}", f"&& {PIP_LINES['local']}\n"),
+        ("plan {data} --run {run}", f"run: {PIP_LINES['onnx']}\n"),
         ("inspect {data} --run {run} --model org/model", f"&& {PIP_LINES['local']}\n"),
         ("fuse {run} {other} --output {new}",
          f"the fusion of runs needs ranx; run: {PIP_LINES['ranx']}\n"),

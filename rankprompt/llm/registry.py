@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from rankprompt.errors import naming_extras
+from rankprompt.errors import naming_extras, require
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
@@ -90,17 +90,21 @@ def load_model(
     """
     from rankprompt.llm.embedded import resolve
 
-    load, source = _back_end(name, "cross-encoder" if is_reranker(name) else "local")
-    model: LanguageModel = load(
-        resolve(source),
-        dtype=dtype,
-        device=device,
-        batch_tokens=batch_tokens,
-        trust_remote_code=trust_remote_code,
-        shown_as=name,
-        threads=threads,
-        starts_end=starts_end,
-    )
+    default = "cross-encoder" if is_reranker(name) else "local"
+    load, source = _back_end(name, default)
+    if default == "local":
+        require("torch")
+    with naming_extras():
+        model: LanguageModel = load(
+            resolve(source),
+            dtype=dtype,
+            device=device,
+            batch_tokens=batch_tokens,
+            trust_remote_code=trust_remote_code,
+            shown_as=name,
+            threads=threads,
+            starts_end=starts_end,
+        )
     return model
 
 
@@ -135,7 +139,7 @@ def _back_end(name: str, default: str) -> tuple[Callable[..., Any], str]:
     back_end = BACK_ENDS[default]
     chosen = BACK_ENDS.get(key)
     # A server's names may contain colons, so its default's own key is left in the name.
-    if source and chosen and chosen.server == back_end.server and key not in ("openai", "local"):
+    if source and chosen and chosen.server == back_end.server and key != "openai":
         back_end, name = chosen, source
     with naming_extras():
         return import_module(back_end.module).load, name

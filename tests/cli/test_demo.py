@@ -12,22 +12,32 @@ from rankprompt.files import read_qrels, read_run
 from tests.cli.conftest import Command
 from tests.fakes import FakeModel
 
+RUNS = ("bm25.trec", "reranked.trec", "pairs-on-top.trec")
 
-def test_it_leaves_its_files_and_prints_one_table(
+
+def test_it_leaves_its_files_and_prints_three_rows_and_a_query(
     command: Command, tmp_path: Path, fake: FakeModel
 ) -> None:
     folder = tmp_path / "some" / "where"
     ran = command("demo", "--folder", folder)
     assert ran.code == 0
-    names = {"bm25.trec", "reranked.trec", "reranked.json", "demo.journal"}
+    names = {*RUNS, "reranked.json", "pairs-on-top.json", "demo.journal", "report.html"}
     assert {path.name for path in folder.iterdir()} == names
-    header, _, first, second = ran.out.strip().splitlines()
+    header, _, first, second, third, *query = (
+        line for line in ran.out.splitlines() if line.strip()
+    )
     assert header.split() == ["ndcg@10", "mrr", "precision@1", "prompts", "tokens", "seconds"]
     assert first.split()[:3] == ["first", "stage", "(BM25)"]
     assert first.split()[6:8] == ["0", "0"]
-    assert second.split()[:2] == ["reranked", "(smollm2-135m)"]
-    assert second.split()[5] == f"{len(fake.prompts):,}"
+    assert second.split()[:2] == ["reranked", "(ms-marco-minilm-l12)"]
+    assert third.split()[:4] == ["pairs", "on", "top", "(smollm2-135m)"]
+    asked = int(second.split()[5].replace(",", "")) + int(third.split()[7].replace(",", ""))
+    assert asked == len(fake.prompts)
+    assert query[0].split() == ["rank", "BM25", "reranked"]
+    assert [line.split()[0] for line in query[2:]] == ["1", "2", "3", "4", "5"]
+    assert all(line.count("[") == 2 for line in query[2:])
     assert "24 queries, 240 passages" in ran.err
+    assert "the query that gained most" in ran.err
 
 
 def test_a_second_time_asks_nothing_and_writes_the_same(
@@ -36,15 +46,14 @@ def test_a_second_time_asks_nothing_and_writes_the_same(
     runs, costs = [], []
     for _ in range(2):
         assert command("demo", "--folder", tmp_path).code == 0
-        runs.append((tmp_path / "reranked.trec").read_bytes())
-        runs.append((tmp_path / "bm25.trec").read_bytes())
-        costs.append(json.loads((tmp_path / "reranked.json").read_text())["costs"])
-    assert runs[:2] == runs[2:]
-    first, second = costs
-    assert first["prompts"] == len(fake.prompts)
-    assert second["prompts"] == second["model_batches"] == second["comparisons_asked"] == 0
-    known = second["prompts_from_journal"]
-    assert known == first["prompts"] + first["prompts_from_journal"]
+        runs.append([(tmp_path / name).read_bytes() for name in RUNS])
+        costs.append([json.loads((tmp_path / name).with_suffix(".json").read_text())["costs"]
+                      for name in RUNS[1:]])  # fmt: skip
+    assert runs[0] == runs[1]
+    assert sum(each["prompts"] for each in costs[0]) == len(fake.prompts)
+    for first, second in zip(*costs, strict=True):
+        assert second["prompts"] == second["model_batches"] == second["comparisons_asked"] == 0
+        assert second["prompts_from_journal"] == first["prompts"] + first["prompts_from_journal"]
 
 
 def test_the_commands_that_it_shows_do_the_same(
@@ -52,12 +61,14 @@ def test_the_commands_that_it_shows_do_the_same(
 ) -> None:
     shown = command("demo", "--folder", tmp_path).err.splitlines()
     lines = [shlex.split(line) for line in shown if line.startswith("  rankprompt ")]
-    assert [line[1] for line in lines] == ["rerank", "evaluate"]
-    before = (tmp_path / "reranked.trec").read_bytes()
-    (tmp_path / "reranked.trec").unlink()
+    assert [line[1] for line in lines] == ["rerank", "rerank", "report"]
+    before = [(tmp_path / name).read_bytes() for name in RUNS]
+    for name in (*RUNS[1:], "report.html"):
+        (tmp_path / name).unlink()
     for line in lines:
         assert command(*line[1:]).code == 0
-    assert (tmp_path / "reranked.trec").read_bytes() == before
+    assert [(tmp_path / name).read_bytes() for name in RUNS] == before
+    assert (tmp_path / "report.html").stat().st_size > 10_000
     assert len(fake.prompts) > 0
 
 
@@ -83,19 +94,18 @@ def test_an_interrupt_says_how_to_go_on(
 
 
 @pytest.mark.model
-def test_the_embedded_model_beats_bm25_on_the_sample(command: Command, tmp_path: Path) -> None:
+def test_each_row_is_better_than_the_one_before_on_the_sample(
+    command: Command, tmp_path: Path
+) -> None:
     assert command("demo", "--quiet", "--folder", tmp_path).code == 0
     qrels, measure = read_qrels(sample("en") / "qrels.trec"), parse_measure("ndcg@10")
-    first, reranked = (
-        score(read_run(tmp_path / name), qrels, [measure]).means[measure.name]
-        for name in ("bm25.trec", "reranked.trec")
+    first, reranked, top = (
+        score(read_run(tmp_path / name), qrels, [measure]).means[measure.name] for name in RUNS
     )
-    assert reranked > first + 0.05
-    costs = json.loads((tmp_path / "reranked.json").read_text())["costs"]
-    assert costs["prompts"] > 0
-
-    before = (tmp_path / "reranked.trec").read_bytes()
+    assert reranked > first + 0.1
+    assert top > reranked
+    before = (tmp_path / RUNS[-1]).read_bytes()
     assert command("demo", "--quiet", "--folder", tmp_path).code == 0
-    assert (tmp_path / "reranked.trec").read_bytes() == before
-    costs = json.loads((tmp_path / "reranked.json").read_text())["costs"]
+    assert (tmp_path / RUNS[-1]).read_bytes() == before
+    costs = json.loads((tmp_path / "pairs-on-top.json").read_text())["costs"]
     assert costs["prompts"] == costs["model_batches"] == 0

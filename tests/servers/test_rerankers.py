@@ -203,7 +203,10 @@ def test_a_wrong_path_names_the_forms(config: RerankConfig, tmp_path: Path) -> N
             "`thinking` and `reasoning_effort` play no part in `model` rerank:m",
         ),
         ({"mode": "generation"}, "`mode` generation needs a prompt whose answer is written"),
-        ({"prompt": "prp"}, "`prompt` prp plays no part: `model` rerank:m is a reranker"),
+        (
+            {"prompt": "prp"},
+            "`prompt` prp is for language models, and `model` rerank:m",
+        ),
         ({"method": "listwise"}, "`method` listwise asks"),
         ({"method": "setwise-heapsort"}, "`method` setwise-heapsort asks"),
     ],
