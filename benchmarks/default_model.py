@@ -49,10 +49,10 @@ def plain(folder: Path) -> tuple[str, ...]:
     return ("--queries", str(folder / "queries.tsv"), "--docs", str(folder / "docs.jsonl"))
 
 
-def rows(depth: int, more: str = "") -> tuple[str, ...]:
+def rows(depth: int, more: str = "", always: str = "") -> tuple[str, ...]:
     """The candidates for the default; a language model reads at most 20 passages a query."""
     few = min(depth, 20)
-    return (
+    chosen = (
         f"--depth {depth}",
         *((f"--depth {few}",) if few < depth else ()),
         f"--depth {few} --method heapsort",
@@ -61,6 +61,7 @@ def rows(depth: int, more: str = "") -> tuple[str, ...]:
         f"--depth {depth} {stages(depth, few, more)}",
         f"--depth {depth} {stages(depth, few, more + ' prior=1')}",
     )
+    return tuple(f"{words}{always}" for words in chosen)
 
 
 def sources() -> dict[str, Source]:
@@ -80,7 +81,7 @@ def sources() -> dict[str, Source]:
         ),
         "t2ranking": Source(
             ("--dataset", f"t2ranking:{t2}", "--split", "dev"), t2 / "qrels.dev.tsv", None, 20,
-            rows(20, " prompt=query-likelihood-zh"),
+            rows(20, " prompt=query-likelihood-zh", " --keep-going"),
         ),
     }  # fmt: skip
 

