@@ -1,7 +1,7 @@
 """The cascade of a job: it selects the windows of long documents that a judge or teacher reads."""
 
 from rankprompt.cascade import Cascade, WindowConfig, load_student
-from rankprompt.cascade.teachers import teacher_offsets
+from rankprompt.cascade.teachers import is_served, teacher_offsets
 from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
 from rankprompt.pipeline.job import RerankJob
 
@@ -21,7 +21,11 @@ def open_cascade(job: RerankJob) -> Cascade | None:
     if config.student is None or job.stages:
         return None
     if job.source == "teacher":
-        offsets = teacher_offsets(job.model)
+        tokenizer = job.config.model.tokenizer
+        if not is_served(job.model):
+            offsets = teacher_offsets(job.model)
+        else:
+            offsets = model_offsets(tokenizer) if tokenizer else word_offsets
     elif job.source == "local":
         offsets = model_offsets(job.model)
     else:
