@@ -10,12 +10,13 @@ from rankprompt.errors import ModelError
 from rankprompt.journal.store import Journal, chunk_name
 from rankprompt.llm.base import Answer
 
-__all__ = ["PairScorer", "WindowQuestion", "WindowScores"]
+__all__ = ["BATCH", "PairScorer", "WindowQuestion", "WindowScores"]
 
 PairScorer: TypeAlias = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """Scores pairs of a query's text and a window's text; higher is more relevant."""
 
-_BATCH = 32  # pairs scored and committed to the journal together
+BATCH = 32
+"""The most pairs that a teacher in this process scores together."""
 
 
 class WindowQuestion(NamedTuple):
@@ -45,16 +46,19 @@ class WindowScores:
         journal: Stores the scores; ``Journal(None)`` keeps them in memory.
         teacher: Scores what the journal lacks.
         fingerprint: The teacher's fingerprint; scores of another teacher are not used.
+        batch: The most pairs that the teacher scores, and the journal stores, together.
 
     Attributes:
         teacher_calls: How many windows the teacher has scored.
         cache_hits: How many scores came from the journal.
     """
 
-    def __init__(self, journal: Journal, teacher: PairScorer, fingerprint: str) -> None:
+    def __init__(
+        self, journal: Journal, teacher: PairScorer, fingerprint: str, *, batch: int = BATCH
+    ) -> None:
         self.teacher_calls = self.cache_hits = 0
         self.fingerprint = fingerprint
-        self._journal, self._teacher = journal, teacher
+        self._journal, self._teacher, self._batch = journal, teacher, batch
 
     def __call__(
         self, windows: Sequence[WindowQuestion], progress: Callable[[int], None] = lambda _: None
@@ -81,8 +85,8 @@ class WindowScores:
         planned = [q for q, key in keys.items() if q not in scores or entries[key].chunk == chunk]
         # Windows of similar length share a batch, which needs less padding.
         planned.sort(key=lambda question: -len(question.texts[1]))
-        for start in range(0, len(planned), _BATCH):
-            batch = [item for item in planned[start : start + _BATCH] if item not in scores]
+        for start in range(0, len(planned), self._batch):
+            batch = [item for item in planned[start : start + self._batch] if item not in scores]
             if batch:
                 scores |= dict(zip(batch, self._score(batch, chunk), strict=True))
                 progress(len(batch))

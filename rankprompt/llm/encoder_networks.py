@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rankprompt.errors import InputError, ModelError
+from rankprompt.errors import InputError
 from rankprompt.files.home import expand
 from rankprompt.llm.local.machine import available_cores
-from rankprompt.llm.local.model_files import first_line
 from rankprompt.llm.model_folders import folder_fingerprint, read_settings
 from rankprompt.llm.network_inputs import Forward, NetworkSettings, padded_inputs
 from rankprompt.llm.onnx_network import check_onnxruntime, find_onnx, open_onnx
+from rankprompt.llm.segment_ids import gives_segments, segments_word
 from rankprompt.llm.sentence_modules import module_files
-from rankprompt.llm.tokenizer_offsets import load_tokenizer
+from rankprompt.llm.tokenizer_offsets import load_by_transformers, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -145,11 +145,15 @@ def load_network(
         tokenizer.enable_truncation(longest, strategy="longest_first")
     pad = _padding(path, tokenizer)
     more = module_files(path) if kind == "classifier" else []
-    threads, load = 1, lambda: _from_transformers(path, kind, settings, tokenizer, pad)
+    segments, word = True, ""
+    if kind == "classifier":
+        segments = gives_segments(path, is_onnx=onnx is not None)
+        word = segments_word(path, segments, is_onnx=onnx is not None)
+    threads, load = 1, lambda: _from_transformers(path, kind, settings, tokenizer, pad, segments)
     if onnx:
         _check_settings(settings)
         check_onnxruntime()
-        threads, load = _threads(settings.threads), lambda: (open_onnx(onnx), 1)
+        threads, load = _threads(settings.threads), lambda: (open_onnx(onnx, segments=segments), 1)
         # An exporter writes large weights into a file beside the model.
         data = [] if onnx.parent == path else [onnx, *sorted(onnx.parent.glob(f"{onnx.name}_data"))]
         more = [*more, *data]
@@ -157,7 +161,7 @@ def load_network(
         path,
         tokenizer,
         longest=longest,
-        fingerprint=folder_fingerprint(path, more=more),
+        fingerprint=folder_fingerprint(path, more=more) + word,
         pad=pad,
         load=load,
         is_onnx=onnx is not None,
@@ -174,12 +178,13 @@ def _from_transformers(
     settings: NetworkSettings,
     tokenizer: "Tokenizer",
     pad: int,
+    segments: bool,
 ) -> tuple[Forward, int]:
     from rankprompt.llm import transformers_network
 
     if kind == "encoder":
         return transformers_network.open_encoder(path, settings)
-    return transformers_network.open_classifier(path, settings, tokenizer, pad)
+    return transformers_network.open_classifier(path, settings, tokenizer, pad, segments)
 
 
 def _check_settings(settings: NetworkSettings) -> None:
@@ -205,12 +210,7 @@ def _tokenizer(path: Path) -> "Tokenizer":
         (path / name).is_file() for name in _VOCABULARIES
     ):
         return load_tokenizer(path)
-    from transformers import AutoTokenizer
-
-    try:
-        found: Tokenizer = AutoTokenizer.from_pretrained(str(path)).backend_tokenizer
-    except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
-        raise ModelError(f"cannot load the tokenizer of {path}: {first_line(error)}") from error
+    found: Tokenizer = load_by_transformers(str(path)).backend_tokenizer
     found.no_truncation()
     found.no_padding()
     return found

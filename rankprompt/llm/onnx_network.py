@@ -4,6 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.llm.local.model_files import first_line
 
@@ -14,7 +16,8 @@ __all__ = ["check_onnxruntime", "find_onnx", "open_onnx"]
 
 # As exporters name them, best first.
 _FILES = ("model.onnx", "onnx/model.onnx", "onnx/model_quantized.onnx")
-_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+_SEGMENTS = "token_type_ids"
+_INPUTS = {"input_ids", "attention_mask", _SEGMENTS}
 _TYPES = {"tensor(int64)": "int64", "tensor(int32)": "int32"}
 
 
@@ -38,11 +41,15 @@ def check_onnxruntime() -> None:
         raise ModelError(f"an ONNX model needs: {PIP_LINES['onnx']}")
 
 
-def open_onnx(path: Path) -> "Forward":
+def open_onnx(path: Path, *, segments: bool = True) -> "Forward":
     """Opens a model for a single core: other cores run other texts.
 
     A second thread within a text is waited for at each layer, which costs 38% more processor time
     (measured with ms-marco-MiniLM-L-12-v2 in int8 and 2 threads).
+
+    Args:
+        path: The model.
+        segments: Whether it is given segment ids; else all are 0, where it has an input for them.
 
     Raises:
         ModelError: The model cannot be loaded, or has inputs that are not known.
@@ -67,6 +74,8 @@ def open_onnx(path: Path) -> "Forward":
 
     def forward(inputs: Any) -> Any:
         given = {name: inputs[name].astype(kind, copy=False) for name, kind in types.items()}
+        if not segments and _SEGMENTS in given:
+            given[_SEGMENTS] = np.zeros_like(given[_SEGMENTS])
         try:
             output = session.run(None, given)[0]
         except Exception as error:

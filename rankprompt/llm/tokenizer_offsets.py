@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Offsets", "load_tokenizer", "model_offsets", "token_counter", "word_offsets"]
+__all__ = [
+    "Offsets", "load_by_transformers", "load_tokenizer", "model_offsets", "token_counter",
+    "word_offsets",
+]  # fmt: skip
 
 Offsets: TypeAlias = Callable[[str], Sequence[tuple[int, int]]]
 """Returns (start, end) of each token of a text, in characters, in order, without special tokens."""
@@ -42,7 +45,7 @@ def model_offsets(name: str) -> Offsets:
     if (folder / "tokenizer.json").is_file():
         fast = load_tokenizer(folder)
         return lambda text: fast.encode(text, add_special_tokens=False).offsets
-    tokenizer = _load_by_transformers(name)
+    tokenizer = load_by_transformers(name)
     if not tokenizer.is_fast:
         raise ModelError(
             f"the tokenizer of {name!r} does not tell where its tokens stand; "
@@ -65,7 +68,7 @@ def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
     """
     from rankprompt.llm.embedded import resolve
 
-    tokenizer = _load_by_transformers(resolve(name))
+    tokenizer = load_by_transformers(resolve(name))
 
     return lambda texts: (
         [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False).input_ids]
@@ -94,7 +97,15 @@ def load_tokenizer(folder: Path) -> "Tokenizer":
     return tokenizer
 
 
-def _load_by_transformers(name: str) -> "PreTrainedTokenizerBase":
+def load_by_transformers(name: str) -> "PreTrainedTokenizerBase":
+    """Loads the tokenizer that transformers chooses for a model; no code that comes with it runs.
+
+    Args:
+        name: as for ``load_model``.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     from transformers import AutoTokenizer
 
     source, gguf = locate(name)

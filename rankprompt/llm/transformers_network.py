@@ -1,6 +1,7 @@
 """Encoders and classifiers of transformers, and the modular heads of sentence-transformers."""
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-__all__ = ["open_classifier", "open_encoder"]
+__all__ = ["open_classifier", "open_encoder", "reads_segments"]
 
 _BATCH = 32
 # The shorter of these is padded in a batch with the longer.
@@ -40,7 +41,8 @@ def open_encoder(path: Path, settings: NetworkSettings) -> tuple[Forward, int]:
     """
     try:
         model, _ = _load(AutoModel, path, settings)
-        forward = _forward(model, lambda outputs, _: outputs[0])
+        segments = getattr(model.config, "type_vocab_size", 0) > 1
+        forward = _forward(model, lambda outputs, _: outputs[0], segments=segments)
         prepack(model, trial_outputs)
         # Many a setting that cannot work shows only where the model computes.
         ones = np.ones((2, 2), dtype=np.int64)
@@ -51,9 +53,16 @@ def open_encoder(path: Path, settings: NetworkSettings) -> tuple[Forward, int]:
 
 
 def open_classifier(
-    path: Path, settings: NetworkSettings, tokenizer: "Tokenizer", pad: int
+    path: Path, settings: NetworkSettings, tokenizer: "Tokenizer", pad: int, segments: bool
 ) -> tuple[Forward, int]:
     """Loads a classifier.
+
+    Args:
+        path: Its folder.
+        settings: How it computes.
+        tokenizer: Its tokenizer.
+        pad: The padding token's id.
+        segments: Whether its tokenizer gives segment ids.
 
     Returns:
         The network, whose output are the logits of each text; and the texts of a batch, which is 1
@@ -75,7 +84,7 @@ def open_classifier(
                 "It would score at random"
             )
         head = _head(modules, model) if modules else None
-        forward = _forward(model, head or (lambda outputs, _: outputs[0]))
+        forward = _forward(model, head or (lambda outputs, _: outputs[0]), segments=segments)
         return forward, _trial(model, forward, tokenizer, pad)
     except RankpromptError:
         raise
@@ -102,9 +111,18 @@ def _load(auto: Any, path: Path, settings: NetworkSettings) -> tuple[PreTrainedM
     return model.to(device).eval(), sorted(report["missing_keys"])
 
 
-def _forward(model: PreTrainedModel, read: Callable[[Any, torch.Tensor], torch.Tensor]) -> Forward:
-    typed = getattr(model.config, "type_vocab_size", 0) > 1
-    names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
+def reads_segments(model: PreTrainedModel) -> bool:
+    """Whether a model takes segment ids, and knows more than one segment."""
+    takes = "token_type_ids" in signature(model.forward).parameters
+    return takes and getattr(model.config, "type_vocab_size", 2) > 1
+
+
+def _forward(
+    model: PreTrainedModel, read: Callable[[Any, torch.Tensor], torch.Tensor], *, segments: bool
+) -> Forward:
+    names = ["input_ids", "attention_mask"]
+    if segments and reads_segments(model):
+        names.append("token_type_ids")
 
     def forward(inputs: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():

@@ -148,10 +148,10 @@ class CascadeConfig:
     )
     teacher: str | None = option(
         None,
-        "With --method cascade: ms-marco-minilm-l12 (from PyPI), the folder of a cross-encoder, or "
-        "llm:MODEL with a --prompt that shows one passage.",
+        "With --method cascade: ms-marco-minilm-l12 (from PyPI), the folder of a cross-encoder, "
+        "llm:MODEL with a --prompt that shows one passage, or rerank:MODEL at a --base-url.",
         otherwise="ms-marco-minilm-l12",
-        suggestions=lambda: ("ms-marco-minilm-l12", "llm:"),
+        suggestions=lambda: ("ms-marco-minilm-l12", "llm:", "rerank:"),
     )
     aggregate: str | None = option(
         None,

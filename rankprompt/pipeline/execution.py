@@ -17,7 +17,13 @@ from rankprompt.judges.registry import LanguageModelJudge, Oracle, make_judge, m
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
 from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard, judged_by, model_card
+from rankprompt.pipeline.results import (
+    BlockResult,
+    ModelCard,
+    judged_by,
+    model_card,
+    server_card,
+)
 from rankprompt.pipeline.scoring import probability_of
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
@@ -31,6 +37,7 @@ __all__ = [
     "ServerExecution",
     "load_local",
     "make_guard",
+    "open_server",
     "rerank_locally",
 ]
 
@@ -49,6 +56,22 @@ def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
         trust_remote_code=model.trust_remote_code,
         threads=model.threads,
     )
+
+
+def open_server(
+    job: RerankJob, journal: Journal, stack: ExitStack
+) -> tuple[asyncio.Runner, ConcurrentCachedModel]:
+    """Connects to the server of a job; the stack closes the connections.
+
+    Returns:
+        What runs the calls, and the model behind the journal and the job's budget.
+    """
+    runner = stack.enter_context(asyncio.Runner())
+    server = connect(job)
+    stack.callback(lambda: runner.run(server.close()))
+    runner.run(server.open())
+    concurrency = job.config.model.concurrency
+    return runner, ConcurrentCachedModel(server, journal, job.budget, concurrency=concurrency)
 
 
 def make_guard(job: RerankJob) -> AnswerGuard:
@@ -179,21 +202,9 @@ class ServerExecution(Execution):
     """Reranks by a model behind a server; queries run independently, many calls at a time."""
 
     def _open(self, stack: ExitStack) -> None:
-        job, model = self._job, self._job.config.model
-        journal = self._open_journal(stack)
-        self._runner = stack.enter_context(asyncio.Runner())
-        server = connect(job)
-        stack.callback(lambda: self._runner.run(server.close()))
-        self._runner.run(server.open())
-        self.model = ModelCard(
-            server.name,
-            server.fingerprint,
-            server.context_length,
-            tokens_counted_by=getattr(server, "tokens_counted_by", None),
-        )
-        self._cached = self._count(
-            ConcurrentCachedModel(server, journal, job.budget, concurrency=model.concurrency)
-        )
+        self._runner, cached = open_server(self._job, self._open_journal(stack), stack)
+        self._cached = self._count(cached)
+        self.model = server_card(cached.model)
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
@@ -213,9 +224,7 @@ class ServerExecution(Execution):
             concurrency=2 * config.model.concurrency,
         )
         result = judged_by(judge, self._runner.run(ranking))
-        # How the server answers is found out by asking.
-        read_from = getattr(self._cached.model, "choices_read_from", None)
-        self.model = self.model and self.model._replace(choices_read_from=read_from)
+        self.model = server_card(self._cached.model)  # how it answers is found out by asking
         yield result
 
 

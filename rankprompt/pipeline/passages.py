@@ -3,10 +3,10 @@
 import logging
 
 from rankprompt.cascade import Cascade, WindowConfig, load_student
-from rankprompt.cascade.teachers import teacher_offsets
+from rankprompt.cascade.teachers import is_served, teacher_offsets
 from rankprompt.llm.registry import is_reranker
 from rankprompt.llm.rerankers.cross_encoder import CrossEncoderModel
-from rankprompt.llm.tokenizer_offsets import model_offsets, word_offsets
+from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets, word_offsets
 from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 
@@ -31,18 +31,7 @@ def open_cascade(job: RerankJob) -> Cascade | None:
     config = job.config.cascade
     if config.student is None or job.stages:
         return None
-    whole = 0
-    if job.source == "teacher":
-        offsets = teacher_offsets(job.model)
-    elif job.source == "local" and is_reranker(job.model):
-        # Its weights are loaded by the first question.
-        reranker = load_local(job)
-        assert isinstance(reranker, CrossEncoderModel)
-        offsets, whole = reranker.offsets, reranker.context_length - _QUERY_TOKENS
-    elif job.source == "local":
-        offsets = model_offsets(job.model)
-    else:
-        offsets = word_offsets  # an oracle or a server does not tell its tokens
+    offsets, whole = _reader(job)
     return Cascade(
         load_student(config.student, seed=job.config.seed),
         offsets,
@@ -51,6 +40,21 @@ def open_cascade(job: RerankJob) -> Cascade | None:
         passage_tokens=job.config.judge.passage_tokens or whole or None,
         whole=whole,
     )
+
+
+def _reader(job: RerankJob) -> tuple[Offsets, int]:
+    """The offsets of the tokens of what reads the passages, and what it reads whole, in tokens."""
+    if job.source == "teacher" and not is_served(job.model):
+        return teacher_offsets(job.model), 0
+    if job.source == "local" and is_reranker(job.model):
+        reranker = load_local(job)  # its weights are loaded by the first question
+        assert isinstance(reranker, CrossEncoderModel)
+        return reranker.offsets, reranker.context_length - _QUERY_TOKENS
+    if job.source == "local":
+        return model_offsets(job.model), 0
+    if job.source == "teacher" and (tokenizer := job.config.model.tokenizer):
+        return model_offsets(tokenizer), 0
+    return word_offsets, 0  # an oracle or a server does not tell its tokens
 
 
 def tell_of_no_use(cascade: Cascade | None) -> None:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
-from rankprompt.llm.base import LanguageModel
+from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.rankers.reranking import Reranked
 from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import Candidates
 
 __all__ = [
     "BlockResult", "ModelCard", "Totals", "join_stage_results", "judged_by", "model_card",
+    "server_card",
 ]  # fmt: skip
 
 
@@ -46,6 +47,17 @@ def model_card(model: LanguageModel) -> ModelCard:
         getattr(model, "dtype", None),
         weights=getattr(model, "weights", None),
         queries_cut=getattr(model, "queries_cut", None),
+    )
+
+
+def server_card(model: AsyncLanguageModel) -> ModelCard:
+    """The card of a model behind a server, as far as is known by now."""
+    return ModelCard(
+        model.name,
+        model.fingerprint,
+        model.context_length,
+        tokens_counted_by=getattr(model, "tokens_counted_by", None),
+        choices_read_from=getattr(model, "choices_read_from", None),
     )
 
 

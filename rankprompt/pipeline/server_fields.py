@@ -23,19 +23,22 @@ SERVER_FIELDS = (
 """What plays no part where no server answers."""
 
 
-def check_server_fields(config: RerankConfig, model: str | None) -> RerankConfig:
+def check_server_fields(
+    config: RerankConfig, model: str | None, *, field: str = "model"
+) -> RerankConfig:
     """Checks the fields of a server, and fills in its address.
 
     Args:
         config: the configuration.
         model: the model's name at the server; None where there is no server.
+        field: the field that names a reranker, for messages.
 
     Raises:
         InputError: a field that cannot work; no message shows a header's value.
     """
     prefix = config.model.name.partition(":")[0]
     if model is not None and prefix in BACK_ENDS and BACK_ENDS[prefix].reranker:
-        _check_reranker(config.model)
+        _check_reranker(config.model, field)
     if model is None:
         for name, value, default, _ in iterate_options(config):
             if name in SERVER_FIELDS and value != default:
@@ -80,17 +83,17 @@ def _check_key(config: RerankConfig, base_url: str) -> None:
         )
 
 
-def _check_reranker(model: ModelConfig) -> None:
+def _check_reranker(model: ModelConfig, field: str) -> None:
     prefix, _, name = model.name.partition(":")
     if not name:
-        raise InputError(f"`model` {prefix}:MODEL needs the model's name at the server")
+        raise InputError(f"`{field}` {prefix}:MODEL needs the model's name at the server")
     if model.thinking != "auto" or model.reasoning_effort:
         raise InputError(
-            f"`thinking` and `reasoning_effort` play no part in `model` {model.name}: a reranker "
+            f"`thinking` and `reasoning_effort` play no part in `{field}` {model.name}: a reranker "
             "only scores"
         )
     if not model.base_url:
-        raise InputError(f"`model` {model.name} needs `base_url`: {FORMS}")
+        raise InputError(f"`{field}` {model.name} needs `base_url`: {FORMS}")
 
 
 def _settings(model: ModelConfig) -> ServerSettings:

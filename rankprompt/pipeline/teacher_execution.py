@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from rankprompt.cascade import Cascade
-from rankprompt.cascade.teachers import aggregate_of, load_teacher
-from rankprompt.cascade.window_scores import WindowScores
-from rankprompt.journal.cached_model import CachedModel
-from rankprompt.pipeline.execution import Execution, OnJudged, load_local
+from rankprompt.cascade.teachers import aggregate_of, is_served, load_teacher
+from rankprompt.cascade.window_scores import BATCH, WindowScores
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.judges.base import CHUNK
+from rankprompt.judges.guard import AnswerGuard
+from rankprompt.pipeline.execution import Execution, OnJudged, load_local, open_server
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard
+from rankprompt.pipeline.results import BlockResult, ModelCard, server_card
 from rankprompt.pipeline.scoring import teacher_probability
 from rankprompt.rankers.scores import DocumentScore, follow_ranking
 from rankprompt.types import Candidates
@@ -23,19 +25,28 @@ class TeacherExecution(Execution):
     def __init__(self, job: RerankJob, cascade: Cascade) -> None:
         super().__init__(job)
         self._cascade = cascade
+        # A teacher says for itself what a refused window means: no other answer stands in for it.
+        self.guard = AnswerGuard(keep_going=job.config.judge.keep_going, skip_refused=True)
 
     def _open(self, stack: ExitStack) -> None:
         job = self._job
         journal = self._open_journal(stack)
-        cached = None
-        if job.prompt:
+        cached: CachedModel | ConcurrentCachedModel | None = None
+        card, runner, batch = ModelCard(job.model, ""), None, BATCH
+        if is_served(job.model):
+            runner, server = open_server(job, journal, stack)
+            cached, card = self._count(server), server_card(server.model)
+            batch = CHUNK  # a call holds many windows, and there are many calls at a time
+        elif job.prompt:
             cached = self._count(CachedModel(load_local(job), journal, job.budget))
-        self._is_language_model = cached is not None
-        prompt = job.prompt or ""
-        self._teacher = load_teacher(job.model, prompt=prompt, model=cached, guard=self.guard)
-        self._scores = WindowScores(journal, self._teacher, self._teacher.fingerprint)
+        self._is_asked = cached is not None
+        self._teacher = load_teacher(
+            job.model, prompt=job.prompt or "", model=cached, guard=self.guard, runner=runner
+        )
+        fingerprint = self._teacher.fingerprint
+        self._scores = WindowScores(journal, self._teacher, fingerprint, batch=batch)
         self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")
-        self.model = ModelCard(job.model, self._teacher.fingerprint)
+        self.model = card._replace(name=job.model, fingerprint=fingerprint)
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
@@ -48,7 +59,7 @@ class TeacherExecution(Execution):
             before = self._scores.cache_hits
             ranked = self._cascade.teacher_scores([query], self._scores, self._aggregate)
             self.costs.prompts_from_journal += self._scores.cache_hits - before
-            if not self._is_language_model:
+            if not self._is_asked:
                 self.costs.prompts, self.costs.tokens = (
                     self._scores.teacher_calls,
                     self._teacher.tokens,

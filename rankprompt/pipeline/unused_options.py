@@ -1,6 +1,6 @@
 """Who judges by a model's name, and the options that play no part with that judge and method."""
 
-from rankprompt.cascade.teachers import MINILM, llm_of
+from rankprompt.cascade.teachers import MINILM, is_served, llm_of
 from rankprompt.llm.registry import BACK_ENDS, is_reranker
 from rankprompt.pipeline.config import ORACLE, SERVER, RerankConfig
 from rankprompt.pipeline.config_methods import CASCADE
@@ -20,6 +20,11 @@ _NOT_FOR_TEACHERS = (
 _NOT_FOR_CROSS_ENCODERS = (
     "model", "prompt", "instruction", "dtype", "device", "batch_tokens", "threads",
     "trust_remote_code", "max_prompts", "max_tokens", "max_cost",
+)  # fmt: skip
+# Where no window may be without a score, none may be refused.
+_NOT_FOR_SERVED_TEACHERS = (
+    "model", "instruction", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
+    "reasoning_effort", "skip_refused",
 )  # fmt: skip
 
 
@@ -43,7 +48,10 @@ def unused_options(config: RerankConfig) -> set[str]:
         UnknownNameError: no method has this name.
     """
     if config.ranker.method == CASCADE:
-        language_model = llm_of(config.cascade.teacher or MINILM)
+        teacher = config.cascade.teacher or MINILM
+        if is_served(teacher):
+            return {*_NOT_FOR_TEACHERS} - {*SERVER_FIELDS} | {*_NOT_FOR_SERVED_TEACHERS}
+        language_model = llm_of(teacher)
         only_others = ("model",) if language_model else _NOT_FOR_CROSS_ENCODERS
         return {*_NOT_FOR_TEACHERS, *only_others}
     source, _ = source_of(config.model.name)

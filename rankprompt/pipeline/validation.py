@@ -8,6 +8,7 @@ from rankprompt.cascade.teachers import (
     YES_NO,
     aggregate_of,
     default_aggregate,
+    is_served,
     llm_of,
 )  # fmt: skip
 from rankprompt.datasets.passages import parse_fields
@@ -31,7 +32,7 @@ from rankprompt.pipeline.scoring import calibrate_job, scored_by
 from rankprompt.pipeline.server_fields import check_server_fields
 from rankprompt.pipeline.stage_validation import validate_stages
 from rankprompt.pipeline.unused_options import source_of, unused_options
-from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.prompt import RELEVANCE, Prompt, load_prompt
 from rankprompt.rankers import METHODS, method
 from rankprompt.rankers.stages import split_stages
 from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
@@ -138,20 +139,25 @@ def _validate(config: RerankConfig) -> RerankJob:
 def _validate_cascade(config: RerankConfig) -> RerankJob:
     """As ``_validate``, where a teacher scores windows."""
     teacher = config.cascade.teacher or MINILM
-    language_model = llm_of(teacher)
-    unused = unused_options(config)
-    for name, value, default, _ in iterate_options(config):
-        if name in unused and value not in (default, language_model):
-            raise InputError(f"`{name}` plays no part in `method` {CASCADE}, `teacher` {teacher}")
-    prompt = None
-    if language_model is not None:
-        check_model_name(language_model)
-        if source_of(language_model)[0] != "local":
-            raise InputError(f"`teacher` {teacher}: a teacher is a model on this machine")
-        prompt = load_prompt(config.judge.prompt or YES_NO, config.judge.instruction)
-        check_fit(prompt, "pointwise")
     aggregate = config.cascade.aggregate or default_aggregate(teacher)
     aggregate_of(teacher, aggregate)
+    model = llm_of(teacher)
+    if model and not is_served(teacher) and source_of(model)[0] != "local":
+        raise InputError(
+            f"`teacher` {teacher}: a language model as a teacher is one on this machine; a "
+            "reranker behind a server is written rerank:MODEL"
+        )
+    unused = unused_options(config)
+    for name, value, default, _ in iterate_options(config):
+        if name in unused and value not in (default, model):
+            raise InputError(f"`{name}` plays no part in `method` {CASCADE}, `teacher` {teacher}")
+    prompt = None
+    if model is not None:
+        check_model_name(model)
+        prompt = _teacher_prompt(config, teacher)
+        config = replace(config, model=replace(config.model, name=model))
+    if is_served(teacher):
+        config = check_server_fields(config, teacher, field="teacher")
     config = replace(
         config,
         cascade=replace(
@@ -160,11 +166,24 @@ def _validate_cascade(config: RerankConfig) -> RerankJob:
             aggregate=aggregate,
             student=config.cascade.student or "bm25",
         ),
-        model=replace(config.model, name=language_model or config.model.name),
         judge=replace(config.judge, prompt=prompt.name if prompt else None),
         output=_output(config, journal=True),
     )
     return RerankJob(config, "teacher", teacher, prompt, ErrorModel())
+
+
+def _teacher_prompt(config: RerankConfig, teacher: str) -> Prompt:
+    """The prompt by which a teacher is asked: the one that is named, or the default."""
+    served = is_served(teacher)
+    default = RELEVANCE.name if served else YES_NO
+    prompt = load_prompt(config.judge.prompt or default, config.judge.instruction)
+    check_fit(prompt, "pointwise")
+    if served and prompt != RELEVANCE:
+        raise InputError(
+            f"`prompt` {prompt.name} plays no part: `teacher` {teacher} is a reranker, which reads "
+            "a query and a passage by its own template"
+        )
+    return prompt
 
 
 def _limits(config: RerankConfig) -> bool:

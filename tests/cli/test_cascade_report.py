@@ -72,6 +72,7 @@ def test_the_report_is_a_table_a_folder_and_json(
         (["--timed", "-1"], "--timed 0 or more"),
         (["--aggregate", "sum"], "aggregated by max"),
         (["--teacher", "absent"], "unknown teacher 'absent'"),
+        (["--teacher", "rerank:m"], "--teacher rerank:m is behind a server, which only"),
         (["--window", "0"], "--window must be at least 1, not 0"),
         (["--tokens", "0"], "--tokens must be at least 1, not 0"),
         (

@@ -1,19 +1,27 @@
 """What every teacher promises: scores that depend on a pair alone, whatever the texts."""
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from rankprompt.cascade.teachers import MINILM, ModelTeacher, load_teacher
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.store import Journal
+from rankprompt.llm import load_server
+from rankprompt.prompts.prompt import RELEVANCE
 from tests.cascade.toy_models import save_cross_encoder
 from tests.fakes import FakeModel
+from tests.servers.classifier import save_classifier
+from tests.servers.protocol import ProtocolServer
+from tests.servers.reranker import Reranker
 
 ODD = ["", " \n ", "x", "the mill " * 50_000, "\u9e64\U0001f426", "\x00"]
+RUNNERS, SERVER = ExitStack(), ProtocolServer(Reranker())
 PAIRS = [("the mill", text) for text in [*ODD, "An old mill stands.", "Boats in the harbour."]]
 
 
@@ -39,12 +47,30 @@ def language_model(prompt: str) -> Callable[[Path], ModelTeacher]:
     return load
 
 
+def served_reranker(folder: Path) -> ModelTeacher:
+    """A reranker behind HTTP, for which texts are cut at what its tokenizer says."""
+    tokenizer = str(save_classifier(folder / "tokenizer"))
+    server = load_server("rerank:m", base_url=SERVER.url, tokenizer=tokenizer)
+    runner = RUNNERS.enter_context(asyncio.Runner())
+    RUNNERS.callback(lambda: runner.run(server.close()))
+    model = ConcurrentCachedModel(server, Journal(None))
+    return load_teacher("rerank:m", prompt=RELEVANCE, model=model, runner=runner)
+
+
 TEACHERS = {
     "cross-encoder": cross_encoder,
     MINILM: minilm,
     "relevance-yes-no": language_model("relevance-yes-no"),
     "query-likelihood": language_model("query-likelihood"),
+    "rerank": served_reranker,
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def server() -> Iterator[None]:
+    """Runs the server."""
+    with SERVER, RUNNERS:
+        yield
 
 
 @pytest.mark.parametrize("name", TEACHERS)

@@ -1,5 +1,6 @@
 """Teachers (IDCM's ETM): expensive window scores, one kind a file, and the table of their names."""
 
+from asyncio import Runner
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,9 +12,9 @@ from rankprompt.cascade.teachers.base import (
     TeacherEntry,
     TeacherLoader,
 )
-from rankprompt.errors import UnknownNameError
+from rankprompt.errors import InputError, UnknownNameError
 from rankprompt.files.home import expand
-from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.rerankers.names import MINILM, find_reranker, find_weights
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
@@ -21,7 +22,7 @@ from rankprompt.prompts.prompt import Prompt
 
 __all__ = [
     "MINILM", "TEACHERS", "YES_NO", "ModelTeacher", "aggregate_of", "default_aggregate",
-    "find_reranker", "llm_of", "load_teacher", "teacher_folder", "teacher_offsets",
+    "find_reranker", "is_served", "llm_of", "load_teacher", "teacher_folder", "teacher_offsets",
 ]  # fmt: skip
 
 YES_NO = "relevance-yes-no"
@@ -44,6 +45,7 @@ TEACHERS: Mapping[str, TeacherEntry] = {
     "cross-encoder:MODEL": TeacherEntry("cross_encoder:load", folder=_named_folder),
     "DIR": TeacherEntry("cross_encoder:load", folder=_existing_folder),
     "llm:MODEL": TeacherEntry("language_model:load"),
+    "rerank:MODEL": TeacherEntry("language_model:load", server=True),
 }
 """The kinds of teachers by name; a name of capitals stands for a folder or a model's name."""
 
@@ -52,28 +54,38 @@ def load_teacher(
     name: str,
     *,
     prompt: Prompt | str = YES_NO,
-    model: CachedModel | None = None,
+    model: CachedModel | ConcurrentCachedModel | None = None,
     guard: AnswerGuard | None = None,
+    runner: Runner | None = None,
 ) -> ModelTeacher:
     """Loads a teacher by name.
 
     Args:
         name: ``MINILM``; the folder of a cross-encoder; "cross-encoder:MODEL" with a hub id; or
             "llm:MODEL", a language model, named as for ``load_model``, that is asked about one
-            window at a time.
-        prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file.
-        model: The language model behind its journal and budget; None loads it and keeps its
-            answers in memory.
-        guard: Stops where a language model's answers cannot be read; None for one of its own.
+            window at a time; or "rerank:MODEL", a reranker behind a server.
+        prompt: A language model's prompt, of kind "grades" or "likelihood", or its name or file; a
+            reranker's is ``RELEVANCE``.
+        model: The language model or the reranker behind its journal and budget; None loads a
+            language model and keeps its answers in memory.
+        guard: Stops where the model's answers cannot be read; None for one of its own.
+        runner: Runs the calls to a server.
 
     Raises:
         UnknownNameError: No teacher has this name, and there is no such folder.
         ModelError: The teacher cannot be loaded; the message says what to install.
-        InputError: The prompt is of another kind.
+        InputError: The prompt is of another kind; or the teacher is behind a server, and ``model``
+            or ``runner`` is None.
     """
+    if is_served(name) and not (model and runner):
+        raise InputError(
+            f"`teacher` {name} is behind a server, which only `rankprompt rerank` asks (`method` "
+            "cascade); take a teacher on this machine"
+        )
     module, _, function = _entry(name).loader.partition(":")
     load: TeacherLoader = getattr(import_module(f"{__name__}.{module}"), function)
-    return load(TeacherConfig(llm_of(name) or str(teacher_folder(name)), prompt, model, guard))
+    source = llm_of(name) or str(teacher_folder(name))
+    return load(TeacherConfig(source, prompt, model, guard, runner))
 
 
 def teacher_offsets(name: str) -> Offsets:
@@ -82,8 +94,17 @@ def teacher_offsets(name: str) -> Offsets:
 
 
 def llm_of(name: str) -> str | None:
-    """Returns the language model's name in "llm:MODEL"; None for other teachers."""
-    return None if _entry(name).folder else name.partition(":")[2]
+    """Returns the name of a teacher's model that is asked by a prompt; None for other teachers.
+
+    That is MODEL in "llm:MODEL", and "rerank:MODEL" as it is.
+    """
+    entry = _entry(name)
+    return None if entry.folder else name if entry.server else name.partition(":")[2]
+
+
+def is_served(name: str) -> bool:
+    """Whether a teacher is behind a server."""
+    return _entry(name).server
 
 
 def default_aggregate(name: str) -> str:
@@ -101,7 +122,7 @@ def aggregate_of(name: str, aggregate: str) -> Aggregate:
 
 
 def teacher_folder(name: str) -> Path:
-    """Returns the folder of a teacher that is not a language model.
+    """Returns the folder of a teacher that is not asked by a prompt.
 
     Raises:
         UnknownNameError: No teacher has this name, and there is no such folder.

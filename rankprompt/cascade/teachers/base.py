@@ -1,10 +1,11 @@
 """The interface between teachers and the cascade."""
 
+from asyncio import Runner
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
-from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.prompts.prompt import Prompt
 
@@ -38,12 +39,13 @@ class ModelTeacher(Protocol):
 
 
 class TeacherConfig(NamedTuple):
-    """A model's folder or name and, for a language model, its prompt, the model and its guard."""
+    """A model's folder or name and, for a model that is asked by a prompt, as ``load_teacher``."""
 
     source: str
     prompt: Prompt | str
-    model: CachedModel | None
+    model: CachedModel | ConcurrentCachedModel | None
     guard: AnswerGuard | None = None
+    runner: Runner | None = None
 
 
 TeacherLoader: TypeAlias = Callable[[TeacherConfig], ModelTeacher]
@@ -52,8 +54,10 @@ TeacherLoader: TypeAlias = Callable[[TeacherConfig], ModelTeacher]
 class TeacherEntry(NamedTuple):
     """The module and function that load a kind of teacher, and how its folder is found by name.
 
-    ``folder`` is None for teachers that are language models.
+    ``folder`` is None for teachers that are asked by a prompt; ``server`` says whether they are
+    behind a server.
     """
 
     loader: str
     folder: Callable[[str], Path] | None = None
+    server: bool = False

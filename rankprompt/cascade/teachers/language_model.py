@@ -1,12 +1,14 @@
-"""The teacher that is a language model, asked about one window at a time."""
+"""The teacher that is asked about one window at a time: a language model, or a served reranker."""
 
 import math
+from asyncio import Runner
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 from rankprompt.cascade.teachers.base import TeacherConfig
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import check_fit, check_special_tokens, single_order_adapter
@@ -24,13 +26,14 @@ class LanguageModelTeacher:
 
     With a prompt of kind "likelihood" the score is the query's mean log-likelihood per token, in
     nats (UPR, arXiv 2204.07496). With one of kind "grades" it is the expected grade, which for yes
-    and no is the probability of yes (HELM, arXiv 2211.09110). A window that does not fit into the
-    model's context is truncated.
+    and no is the probability of yes (HELM, arXiv 2211.09110). With ``RELEVANCE``, a reranker's, it
+    is the log-odds of relevance. A window that does not fit into the model's context is truncated.
 
     Args:
         model: A model behind its journal.
         prompt: A prompt of one of these kinds.
         guard: Stops where the answers cannot be read; None for one of its own.
+        runner: Runs the calls, where the model is behind a server.
 
     Attributes:
         fingerprint: A digest that changes whenever the scores may change.
@@ -40,12 +43,17 @@ class LanguageModelTeacher:
     """
 
     def __init__(
-        self, model: CachedModel, prompt: Prompt, guard: AnswerGuard | None = None
+        self,
+        model: CachedModel | ConcurrentCachedModel,
+        prompt: Prompt,
+        guard: AnswerGuard | None = None,
+        runner: Runner | None = None,
     ) -> None:
         check_fit(prompt, "pointwise")
         check_special_tokens(prompt, model.model)
         adapter = single_order_adapter(prompt, "scoring")
-        self._model, self._judge = model, SingleOrderJudge(model, adapter, guard=guard)
+        self._model, self._runner = model, runner
+        self._judge: SingleOrderJudge[Any] = SingleOrderJudge(model, adapter, guard=guard)
         template = repr((adapter.requests("{query}", ["{passage}"]), prompt.grades))
         content = f"{model.model.fingerprint}\0{template}".encode()
         self.fingerprint = blake2b(content, digest_size=16).hexdigest()
@@ -68,11 +76,19 @@ class LanguageModelTeacher:
         """Scores pairs, in their order.
 
         Raises:
-            ModelError: The budget is spent, or a query leaves no room for a window.
+            ModelError: The budget is spent, a query leaves no room for a window, or a server's
+                content filter refuses one.
         """
-        scores = self._judge(
-            [PointwiseQuestion(_query(query), _document(text)) for query, text in pairs]
-        )
+        questions = [PointwiseQuestion(_query(query), _document(text)) for query, text in pairs]
+        if self._runner:
+            scores = self._runner.run(self._judge.ask_concurrently(questions))
+        else:
+            scores = self._judge(questions)
+        if refused := self._judge.guard.refused:
+            raise ModelError(
+                f"a content filter refused a window for query {min(refused)[0]}: a cascade needs "
+                "the scores of all; leave the query or the document out"
+            )
         if self._judge.unasked:
             raise ModelError(
                 "the budget is spent before every window has a score; what was answered "
@@ -91,7 +107,7 @@ def load(config: TeacherConfig) -> LanguageModelTeacher:
     prompt = config.prompt
     if isinstance(prompt, str):
         prompt = load_prompt(prompt)
-    return LanguageModelTeacher(model, prompt, config.guard)
+    return LanguageModelTeacher(model, prompt, config.guard, config.runner)
 
 
 def _document(text: str) -> Document:

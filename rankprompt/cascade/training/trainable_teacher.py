@@ -16,6 +16,7 @@ from rankprompt.files import write_atomically
 from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.model_folders import folder_fingerprint, make_folder
+from rankprompt.llm.transformers_network import reads_segments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -77,7 +78,8 @@ class TrainableTeacher(nn.Module):
         inputs = self.tokenizer(
             [self._truncate(query) for query, _ in pairs], [text for _, text in pairs],
             truncation="longest_first", max_length=limit, padding=True, return_tensors="pt",
-            return_token_type_ids=getattr(self.encoder.config, "type_vocab_size", 0) > 1,
+            # None: as the tokenizer does by itself.
+            return_token_type_ids=None if reads_segments(self.encoder) else False,
         )  # fmt: skip
         logits = self.encoder(**inputs.to(self.encoder.device)).logits.float()
         scores: torch.Tensor = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)

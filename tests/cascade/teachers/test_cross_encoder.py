@@ -26,7 +26,7 @@ def test_a_transformers_folder_scores_pairs_whatever_the_batch(tmp_path: Path, l
     together = teacher(PAIRS)
     for pair, score in zip(PAIRS, together, strict=True):
         assert teacher([pair])[0] == pytest.approx(score, rel=1e-5, abs=1e-5)
-    given = tiny.tokenizer()(*PAIRS[0], return_tensors="pt", return_token_type_ids=True)
+    given = tiny.tokenizer()(*PAIRS[0], return_tensors="pt")
     with torch.inference_mode():
         logits = model.eval()(**given).logits[0]
     expected = logits[-1] - (logits[0] if labels == 2 else 0)

@@ -17,6 +17,7 @@ from tests.fakes import FakeModel
 
 def test_teachers_are_found_by_name(tmp_path: Path) -> None:
     assert (llm_of("llm:a/b"), llm_of("llm:"), llm_of(MINILM)) == ("a/b", None, None)
+    assert (llm_of("rerank:m"), llm_of("rerank:")) == ("rerank:m", None)
     with pytest.raises(UnknownNameError, match=f"did you mean '{MINILM}'"):
         load_teacher("ms-marco-minilm")
     folder = save_cross_encoder(tmp_path, max_position_embeddings=64)

@@ -131,20 +131,35 @@ def change(path: Path, **changes: Any) -> None:
     write(path, {key: one for key, one in (settings | changes).items() if one is not None})
 
 
-def save_onnx(folder: Path, labels: int = 1, *, name: str = "model.onnx", seed: int = 0) -> Path:
-    """Saves an ONNX classifier, whose logits are the means of its tokens' rows in a table."""
+def save_onnx(
+    folder: Path,
+    labels: int = 1,
+    *,
+    name: str = "model.onnx",
+    seed: int = 0,
+    segments: bool = False,
+) -> Path:
+    """Saves an ONNX classifier, whose logits are the means of its tokens' rows in a table.
+
+    With ``segments`` it has that input, too, whose rows in the table are added.
+    """
     table = torch.randn(400, labels, generator=torch.Generator().manual_seed(seed))
     numbers = table.flatten().tolist()
     weights = b"".join(field(1, size) for size in (400, labels)) + field(2, 1)
     weights += field(8, "table") + field(9, struct.pack(f"<{len(numbers)}f", *numbers))
     mean = b"".join([
-        field(1, "rows"), field(2, "logits"), field(4, "ReduceMean"),
+        field(1, "both" if segments else "rows"), field(2, "logits"), field(4, "ReduceMean"),
         field(5, field(1, "axes") + field(8, 1) + field(20, 7)),
         field(5, field(1, "keepdims") + varint(3 << 3) + varint(0) + field(20, 2)),
     ])  # fmt: skip
+    more, given = b"", b""
+    if segments:
+        more = node("Gather", ["table", "token_type_ids"], "kinds")
+        more += node("Add", ["rows", "kinds"], "both")
+        given = field(11, _value("token_type_ids", 7))
     graph = b"".join([
-        node("Gather", ["table", "input_ids"], "rows"), field(1, mean), field(2, "g"),
-        field(5, weights),
+        node("Gather", ["table", "input_ids"], "rows"), more, field(1, mean), field(2, "g"),
+        field(5, weights), given,
         field(11, _value("input_ids", 7)), field(11, _value("attention_mask", 7)),
         field(12, _value("logits", 1)),
     ])  # fmt: skip

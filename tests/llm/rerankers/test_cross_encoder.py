@@ -4,6 +4,7 @@ import logging
 import math
 import random
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,15 @@ def reference(folder: Path) -> list[float]:
     """The scores by transformers alone, one pair at a time."""
     model: Any = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    typed = getattr(model.config, "type_vocab_size", 0) > 1
+    # Given what they do not take, or segments that they do not know, transformers' models raise.
+    odd = "token_type_ids" not in signature(model.forward).parameters or (
+        getattr(model.config, "type_vocab_size", 2) == 1
+    )
     scores = []
     for query, *_, passage in REQUESTS:
-        given = tokenizer([query], [passage], return_tensors="pt", return_token_type_ids=typed)
+        given = tokenizer([query], [passage], return_tensors="pt")
+        if odd:
+            given.pop("token_type_ids", None)
         with torch.inference_mode():
             logits = model(**given).logits[0]
         scores.append(float(logits[-1] - (logits[0] if len(logits) == 2 else 0)))
