@@ -4,8 +4,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rankprompt.errors import PIP_LINES, ModelError
 from rankprompt.llm.local.model_files import first_line
 
@@ -75,7 +73,7 @@ def open_onnx(path: Path, *, segments: bool = True) -> "Forward":
     def forward(inputs: Any) -> Any:
         given = {name: inputs[name].astype(kind, copy=False) for name, kind in types.items()}
         if not segments and _SEGMENTS in given:
-            given[_SEGMENTS] = np.zeros_like(given[_SEGMENTS])
+            given[_SEGMENTS] = 0 * given[_SEGMENTS]
         try:
             output = session.run(None, given)[0]
         except Exception as error:

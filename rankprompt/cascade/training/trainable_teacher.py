@@ -16,7 +16,6 @@ from rankprompt.files import write_atomically
 from rankprompt.files.home import expand
 from rankprompt.llm.local.model_files import check_config, first_line, quieten_transformers
 from rankprompt.llm.model_folders import folder_fingerprint, make_folder
-from rankprompt.llm.transformers_network import reads_segments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -69,7 +68,11 @@ class TrainableTeacher(nn.Module):
             raise ModelError(
                 f"a teacher must have one label or two, not {encoder.config.num_labels}"
             )
+        from rankprompt.llm.transformers_network import reads_segments
+
         self.encoder, self.tokenizer, self.source = encoder, tokenizer, source
+        # None: as the tokenizer does by itself.
+        self._segments = None if reads_segments(encoder) else False
         self.top = nn.Parameter(torch.tensor(list(weights), dtype=torch.float32))
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
@@ -78,8 +81,7 @@ class TrainableTeacher(nn.Module):
         inputs = self.tokenizer(
             [self._truncate(query) for query, _ in pairs], [text for _, text in pairs],
             truncation="longest_first", max_length=limit, padding=True, return_tensors="pt",
-            # None: as the tokenizer does by itself.
-            return_token_type_ids=None if reads_segments(self.encoder) else False,
+            return_token_type_ids=self._segments,
         )  # fmt: skip
         logits = self.encoder(**inputs.to(self.encoder.device)).logits.float()
         scores: torch.Tensor = logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)
