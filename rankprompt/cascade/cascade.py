@@ -33,7 +33,7 @@ class CascadeCounts:
         windows: Windows of all candidates.
         windows_cut: Windows that the teacher truncated, of those it scored anew.
         kept: Windows that were chosen.
-        whole: Candidates of a single window, or short enough to be read whole.
+        short: Candidates of a single window, or of no more tokens than the model reads at once.
         teacher_pairs: Windows that the teacher scored; scores from the journal do not count.
         seconds: The time of each query, from cutting to scores. Queries with scores from the
             journal are left out, because they would seem fast.
@@ -45,21 +45,21 @@ class CascadeCounts:
     windows: int = 0
     windows_cut: int = 0
     kept: int = 0
-    whole: int = 0
+    short: int = 0
     teacher_pairs: int = 0
     seconds: list[float] = field(default_factory=list)
 
     @property
     def of_no_use(self) -> bool:
-        """Whether nearly all documents (nine in ten) were read whole: nothing was to be chosen."""
-        return self.documents > 0 and self.whole >= _NEARLY_ALL * self.documents
+        """Whether the model can read nearly all documents (nine in ten) whole."""
+        return self.documents > 0 and self.short >= _NEARLY_ALL * self.documents
 
     def summary(self) -> dict[str, int | dict[str, float]]:
         """Returns the counts for a manifest, with percentiles of the milliseconds a query."""
         return {
             "documents": self.documents,
             "documents_cut": self.documents_cut,
-            "documents_whole": self.whole,
+            "documents_short": self.short,
             "queries_cut": len(self.queries_cut),
             "windows_seen": self.windows,
             "windows_kept": self.kept,
@@ -86,8 +86,8 @@ class Cascade:
         windows: How documents are cut into windows; None for the paper's windows.
         passage_tokens: The most tokens of a passage. The best windows that fit are shown; where
             not even the best one fits, it is truncated. None for no limit.
-        whole: A document of at most this many tokens is a single window, because the model reads it
-            whole; 0 cuts all documents.
+        reads: The tokens of a document that the model reads at once, as far as they are known.
+        whole: Whether documents that it reads at once are left whole.
         on_query: Called with each query that is finished.
 
     Attributes:
@@ -114,7 +114,8 @@ class Cascade:
         keep: int = 4,
         windows: WindowConfig | None = None,
         passage_tokens: int | None = None,
-        whole: int = 0,
+        reads: int = 0,
+        whole: bool = False,
         on_query: Callable[[Query], object] = lambda _: None,
     ) -> None:
         for name, value in (("keep", keep), ("passage_tokens", passage_tokens)):
@@ -122,7 +123,8 @@ class Cascade:
                 raise InputError(f"`{name}` must be at least 1, not {value}")
         self._student, self._offsets, self._keep = student, offsets, keep
         self._config = windows or WindowConfig()
-        self._passage_tokens, self._on_query, self._whole = passage_tokens, on_query, whole
+        self._passage_tokens, self._on_query = passage_tokens, on_query
+        self._reads, self._whole = reads, reads if whole else 0
         self.counts = CascadeCounts()
 
     def __call__(self, candidates: Sequence[Candidates]) -> list[Candidates]:
@@ -178,7 +180,9 @@ class Cascade:
         counts.documents_cut += truncated
         counts.documents += len(documents)
         counts.windows += sum(len(each.windows) for each in documents)
-        counts.whole += sum(len(each.windows) == 1 for each in documents)
+        counts.short += sum(
+            len(each.windows) == 1 or each.windows[-1].last <= self._reads for each in documents
+        )
         if self._student is not None and documents:
             if cuts_query(self._student, query.text):
                 counts.queries_cut.add(query.id)

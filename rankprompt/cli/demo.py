@@ -34,13 +34,17 @@ def demo(
     import time
 
     from rankprompt.datasets.sample import sample
-    from rankprompt.errors import InputError
+    from rankprompt.errors import InputError, require
     from rankprompt.files import read_documents, read_queries, write_run
-    from rankprompt.llm.embedded import EMBEDDED
-    from rankprompt.llm.rerankers.names import MINILM
+    from rankprompt.llm.embedded import EMBEDDED, find_gguf
+    from rankprompt.llm.rerankers.names import MINILM, find_reranker
     from rankprompt.pipeline.config import DataConfig, OutputConfig, RerankConfig
     from rankprompt.retrieval import bm25
 
+    for package in ("onnxruntime", "torch", "matplotlib"):
+        require(package)
+    find_reranker()
+    find_gguf()
     source = sample("en")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ _METHODS = {
     "selection": "setwise-heapsort",
     "listing": "listwise",
 }
-# The default prompts of the embedded model (as measured: docs/results/judges.md), and of others.
+# The default prompts of smollm2-135m (as measured: docs/results/judges.md), and of other models.
 _PROMPTS: dict[QuestionKind, tuple[str, str]] = {
     PairwiseQuestion: ("query-likelihood-demonstrations", "prp"),
     PointwiseQuestion: ("query-likelihood-demonstrations", "relevance-yes-no"),

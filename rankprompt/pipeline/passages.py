@@ -4,10 +4,9 @@ import logging
 
 from rankprompt.cascade import Cascade, WindowConfig, load_student
 from rankprompt.cascade.teachers import is_served, teacher_offsets
-from rankprompt.llm.registry import is_reranker
+from rankprompt.llm.registry import is_reranker, load_model
 from rankprompt.llm.rerankers.cross_encoder import CrossEncoderModel
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets, word_offsets
-from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = ["open_cascade", "tell_of_no_use"]
@@ -31,25 +30,31 @@ def open_cascade(job: RerankJob) -> Cascade | None:
     config = job.config.cascade
     if config.student is None or job.stages:
         return None
-    offsets, whole = _reader(job)
+    student = load_student(config.student, seed=job.config.seed)
+    offsets, reads = _reader(job)
+    whole = job.source == "local" and is_reranker(job.model)
     return Cascade(
-        load_student(config.student, seed=job.config.seed),
+        student,
         offsets,
         keep=config.keep,
         windows=WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
-        passage_tokens=job.config.judge.passage_tokens or whole or None,
+        passage_tokens=job.config.judge.passage_tokens or (reads if whole else None),
+        reads=reads,
         whole=whole,
     )
 
 
 def _reader(job: RerankJob) -> tuple[Offsets, int]:
-    """The offsets of the tokens of what reads the passages, and what it reads whole, in tokens."""
-    if job.source == "teacher" and not is_served(job.model):
-        return teacher_offsets(job.model), 0
-    if job.source == "local" and is_reranker(job.model):
-        reranker = load_local(job)  # its weights are loaded by the first question
+    """The offsets of the tokens of what reads the passages, and how many tokens it reads at once.
+
+    Only of a cross-encoder is that number known, and asked; others give 0.
+    """
+    if job.source in ("teacher", "local") and is_reranker(job.model) and not is_served(job.model):
+        reranker = load_model(job.model)  # its weights are loaded by the first question
         assert isinstance(reranker, CrossEncoderModel)
         return reranker.offsets, reranker.context_length - _QUERY_TOKENS
+    if job.source == "teacher" and not is_served(job.model):
+        return teacher_offsets(job.model), 0
     if job.source == "local":
         return model_offsets(job.model), 0
     if job.source == "teacher" and (tokenizer := job.config.model.tokenizer):
@@ -61,8 +66,8 @@ def tell_of_no_use(cascade: Cascade | None) -> None:
     """Tells the user where a cascade had hardly anything to choose."""
     if cascade and cascade.counts.of_no_use:
         log.warning(
-            "the cascade is of no use here: %s of %s documents are a single window, or are read "
-            "whole; leave out `cascade`, or `method` cascade, and the model reads them as they are",
-            f"{cascade.counts.whole:,}",
+            "the cascade is of no use here: %s of %s documents are short enough to be read whole; "
+            "leave out `cascade`, or `method` cascade",
+            f"{cascade.counts.short:,}",
             f"{cascade.counts.documents:,}",
         )

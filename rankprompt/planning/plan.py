@@ -14,6 +14,7 @@ from typing import Any
 
 from rankprompt.errors import InputError
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
+from rankprompt.judges.registry import serves
 from rankprompt.judges.simulated.error_model import FITTED, ErrorModel, parse_error_model
 from rankprompt.judges.simulated.fit_to_journal import fit_to_journal
 from rankprompt.pipeline.config import OutputConfig
@@ -40,6 +41,7 @@ from rankprompt.planning.simulation import (
     trials_of,
 )
 from rankprompt.planning.staged_plan import plan_stages
+from rankprompt.prompts.prompt import RELEVANCE
 from rankprompt.rankers import METHODS, method
 from rankprompt.types import (
     Candidates,
@@ -154,6 +156,9 @@ def _simulate(
     names = [*METHODS, *([named] if named and named not in METHODS else [])]
     if errors and not errors.of_all_kinds:
         names = [name for name in names if method(name).question is PairwiseQuestion]
+    if job.prompt and job.prompt.kind == RELEVANCE.kind:
+        # A reranker scores single passages: no prompt makes it list or select.
+        names = [name for name in names if serves(job.prompt, method(name).question)]
     judges = judges_of(errors)
     trials = trials_of(judges, len(truths), config.seeds)
     total = len(trials) * sum(

@@ -63,7 +63,7 @@ def test_the_chosen_windows_are_the_passage(name: str, keep: int, expected: str)
     assert cascade.counts.summary() == {
         "documents": 2,
         "documents_cut": 0,
-        "documents_whole": 1,
+        "documents_short": 1,
         "queries_cut": 0,
         "windows_seen": 7,
         "windows_kept": 7 if name == "all" else 1 + min(keep, 6),
@@ -201,9 +201,11 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
 def test_what_the_model_reads_whole_is_not_cut(whole: int, lengths: list[int]) -> None:
     documents = tuple(Document(str(i), "word " * n) for i, n in enumerate(lengths))
     candidates = [Candidates(Query("q", "word"), documents, (0.0,) * len(documents))]
-    cascade = Cascade(load_student("first"), word_offsets, keep=1, windows=SMALL, whole=whole)
+    cascade = Cascade(
+        load_student("first"), word_offsets, keep=1, windows=SMALL, reads=whole, whole=True
+    )
     (shown,) = cascade(candidates)
     for length, document in zip(lengths, shown.documents, strict=True):
         first_window = SMALL.window + SMALL.overlap
         assert (document.text == "word " * length) == (length <= max(whole, first_window))
-    assert cascade.counts.whole == sum(length <= max(whole, SMALL.window) for length in lengths)
+    assert cascade.counts.short == sum(length <= max(whole, SMALL.window) for length in lengths)

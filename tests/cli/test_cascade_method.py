@@ -181,11 +181,14 @@ def test_a_plan_prices_pairs_alone(command: Command, collection: Collection, tea
 
 
 def test_a_cascade_that_has_nothing_to_choose_says_so(
-    command: Command, collection: Collection
+    command: Command, collection: Collection, teacher: Path
 ) -> None:
     short = command(*collection.rerank(cascade="bm25"))
     assert short.code == 0
     assert "the cascade is of no use here: 6 of 6 documents" in short.err
+    counted = command(*words(collection, teacher, window=3, overlap=0))
+    assert counted.code == 0
+    assert "the cascade is of no use here: 6 of 6 documents" in counted.err
     long = command(*collection.rerank(cascade="bm25", window=1, overlap=0, keep=1))
     assert long.code == 0
     assert "of no use" not in long.err
