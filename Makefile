@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
+BENCHES := bench-default bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking
 .PHONY: help demo test check lint format docs bench $(BENCHES) test-server test-vllm clean
 
@@ -70,6 +70,9 @@ bench: $(BENCHES) ## Run all benchmarks
 
 bench-install: $(VENV)/.installed-dev ## Measure what the core alone takes: size, imports, commands
 	$(BIN)/python -m benchmarks.lean
+
+bench-default: $(VENV)/.installed-dev ## Compare models and stages for the default (an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.default_model
 
 bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
 	$(BIN)/python -m benchmarks.engine

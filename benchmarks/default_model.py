@@ -20,13 +20,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.tables import paired, table
+from benchmarks.tables import paired, replace_part, table
 from rankprompt.eval import parse_measure, score
 from rankprompt.files import read_qrels, read_run
 from rankprompt.files.cache_directory import cache_dir
 
 DATA = Path("../shared/data")
 SAMPLE = Path("rankprompt/datasets/sample/en")
+PAGE = Path("docs/results/default.md")
+THREADS = os.environ.get("OMP_NUM_THREADS", "all")
 NDCG = parse_measure("ndcg@10")
 PAIRS = "allpair:smollm2-135m"
 
@@ -143,7 +145,9 @@ def report(name: str, measured: Sequence[Row]) -> str:
         "options of `rerank`", "nDCG@10", "odd", "even", "wins/ties/losses", "p (t)",
         "p (randomisation)", "prompts", "processor seconds a query",
     ]  # fmt: skip
-    return f"## {name} ({len(baseline)} queries)\n\n{table(columns, cells)}\n"
+    made = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {THREADS} threads"
+    command = f"`python -m benchmarks.default_model --only {name}`"
+    return f"{len(baseline)} queries.\n\n{table(columns, cells)}\n\n{command}, {made}.\n"
 
 
 def main() -> None:
@@ -154,9 +158,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in sources().items():
         if chosen in (None, name) and source.qrels.exists():
-            print(report(name, measure(name, source, folder)))
-    threads = os.environ.get("OMP_NUM_THREADS", "all")
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {threads} threads")
+            text = report(name, measure(name, source, folder))
+            print(text)
+            replace_part(PAGE, f"default_model {name}", text)
 
 
 if __name__ == "__main__":
