@@ -72,12 +72,10 @@ def sources() -> dict[str, Source]:
         "sample": Source(plain(SAMPLE), SAMPLE / "qrels.trec", None, 20, rows(20)),
         "dl19": Source(plain(dl), dl / "qrels.trec", dl / "run.bm25.trec", 100, rows(100)),
         "time": Source(
-            plain(time_), time_ / "qrels.trec", None, 100,
+            plain(time_), time_ / "qrels.trec", None, 20,
             (
-                "--depth 100",
                 "--depth 20",
                 "--depth 20 --cascade bm25 --keep 7",
-                "--depth 20 --model smollm2-135m --passage-tokens 128",
                 f"--depth 20 {stages(20, 10, ' passage_tokens=128')}",
             ),
         ),
