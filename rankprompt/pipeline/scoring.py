@@ -10,7 +10,10 @@ from rankprompt.pipeline.job import RerankJob
 from rankprompt.rankers.scores import MEANINGS, Meaning, Probability
 from rankprompt.types import PointwiseQuestion
 
-__all__ = ["calibrate_job", "meaning_of", "probability_of", "scored_by", "teacher_probability"]
+__all__ = [
+    "calibrate_job", "meaning_of", "probability_of", "scored_by", "scored_stages",
+    "teacher_probability",
+]  # fmt: skip
 
 
 def scored_by(job: RerankJob) -> int:
@@ -21,6 +24,22 @@ def scored_by(job: RerankJob) -> int:
     """
     given = [meaning_of(stage) is Meaning.RELEVANCE for stage in job.stages]
     return max((index for index, gives in enumerate(given) if gives), default=0)
+
+
+def scored_stages(job: RerankJob) -> list[int]:
+    """The indices of all stages whose numbers scores are made of, from the first documents down.
+
+    The first is ``scored_by``; the scores of documents below its depth are of the next one.
+    """
+    depths = [stage.config.data.depth for stage in job.stages]
+    index = scored_by(job)
+    found = [index]
+    while index:
+        index = scored_by(replace(job, stages=job.stages[:index]))
+        # A later stage of the same depth has replaced all scores.
+        if depths[index] > depths[found[-1]]:
+            found.append(index)
+    return found
 
 
 def calibrate_job(job: RerankJob, calibration: Calibration) -> RerankJob:

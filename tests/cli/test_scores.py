@@ -41,9 +41,11 @@ def test_a_run_holds_probabilities_and_the_table_the_grades(
     run = read_run(collection.output)
     assert {query: {name: one.score for name, one in documents.items()}
             for query, documents in scores.items()} == run  # fmt: skip
-    assert manifest(collection)["scores"] == {
-        "meaning": "grade as a share of the largest grade", "calibration": None,
-    }  # fmt: skip
+    meaning = "grade as a share of the largest grade"
+    described = manifest(collection)["scores"]
+    assert (described["meaning"], described["calibration"]) == (meaning, None)
+    (values,) = described["values"]
+    assert (values["meaning"], values["model"], values["calibrated"]) == (meaning, None, False)
 
 
 @pytest.mark.parametrize(

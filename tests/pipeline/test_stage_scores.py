@@ -29,9 +29,13 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RerankConfig:
     queries = dict(list(read_queries(sample("en") / "queries.tsv").items())[:3])
     first = bm25(queries, read_documents(sample("en") / "docs.jsonl"), depth=10)
     write_run(tmp_path / "bm25.trec", {query: list(found) for query, found in first.items()}, "b")
-    monkeypatch.setattr(
-        "rankprompt.pipeline.execution.load_model", lambda *_, **__: FakeModel(by_hash)
-    )
+
+    def load(name: str, **_: object) -> FakeModel:
+        model = FakeModel(by_hash)
+        model.name, model.fingerprint = name, f"weights of {Path(name).name}"
+        return model
+
+    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", load)
     return configure(
         run=tmp_path / "bm25.trec",
         queries=sample("en") / "queries.tsv",
@@ -55,8 +59,9 @@ def test_pairs_on_top_hand_out_the_probabilities_of_the_stage_before(
 ) -> None:
     stages = YES.format(depth=10), PAIRS.format(depth=4)
     _, before = rerank(config, tmp_path, stage=stages[:1])
-    meaning, after = rerank(config, tmp_path, stage=stages)
-    assert meaning == {"meaning": RELEVANCE, "calibration": None}
+    described, after = rerank(config, tmp_path, stage=stages)
+    assert described["meaning"] == RELEVANCE
+    assert [one["model"] for one in described["values"]] == ["graded"]
     moved = 0
     for query, documents in before.items():
         names, again = list(documents), list(after[query])
@@ -74,8 +79,8 @@ def test_pairs_on_top_hand_out_the_probabilities_of_the_stage_before(
 def test_a_later_probability_replaces_what_pairs_said(config: RerankConfig, tmp_path: Path) -> None:
     stages = PAIRS.format(depth=10), YES.format(depth=3)
     described, scores = rerank(config, tmp_path, stage=stages)
-    below = "mean probability of being preferred to another candidate"
-    assert described["meaning"] == f"{RELEVANCE}; below the first 3, {below}"
+    wins = "mean probability of being preferred to another candidate"
+    assert described["meaning"] == f"{RELEVANCE}; below the first 3, {wins}"
     _, alone = rerank(config, tmp_path, method="pointwise", model="x", prompt="relevance-yes-no")
     for query, documents in scores.items():
         for name in list(documents)[:3]:
@@ -100,6 +105,13 @@ def test_a_calibration_is_of_the_stage_that_gives_probabilities(
             assert one.value is not None
             expected = 1 / (1 + math.exp(1 - 2 * one.value))
             assert one.score == pytest.approx(expected, abs=2e-5)
+    below = stages[0], "pointwise:again@4 prompt=relevance-yes-no"
+    fit("again")
+    described, _ = rerank(config, tmp_path, stage=below, calibration=path)
+    assert described["meaning"] == f"{RELEVANCE}; below the first 4, {RELEVANCE}, not calibrated"
+    assert [(one["model"], one["first"], one["calibrated"]) for one in described["values"]] == [
+        ("again", 4, True), ("graded", 10, False),
+    ]  # fmt: skip
     fit("graded")
     assert rerank(config, tmp_path, stage=stages, calibration=path)[1] == scores
     fit("paired")
