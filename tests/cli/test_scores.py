@@ -14,7 +14,7 @@ from rankprompt.files.scores_file import read_scores
 from rankprompt.llm.base import Answer, Request
 from tests.cli.conftest import BEST, Collection, Command
 from tests.cli.refusals import refused
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, by_hash
 
 
 def manifest(collection: Collection) -> dict[str, Any]:
@@ -108,6 +108,21 @@ def test_a_query_about_which_nothing_was_asked_is_not_called_irrelevant(
     made = manifest(collection)["scores"]
     assert (made["none_relevant"], made["not_judged"]) == ([], ["q3"])
     assert "query q3 left out: nothing was asked about the documents" in ran.err
+
+
+@pytest.mark.parametrize("method", ["allpair", "setwise-heapsort", "listwise"])
+def test_what_the_budget_did_not_reach_is_not_judged(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(
+        "rankprompt.pipeline.execution.load_model", lambda *_, **__: FakeModel(by_hash)
+    )
+    given = {"method": method, "model": "a/model", "max_prompts": 1, "threshold": 0.01}
+    ran = command(*collection.rerank(**given))
+    assert ran.code == 0, ran.err
+    made = manifest(collection)["scores"]
+    assert "q2" in made["not_judged"]
+    assert made["none_relevant"] == []
 
 
 def test_a_calibration_makes_win_probabilities_probabilities_of_relevance(
