@@ -53,6 +53,7 @@ class Calibration:
         relevant: how many of these are relevant.
         unjudged_as_irrelevant: whether documents without a grade were among them, as not relevant.
         map: the fitted function.
+        fingerprint: of the model; None where it is not known.
     """
 
     model: str | None
@@ -62,6 +63,7 @@ class Calibration:
     relevant: int
     unjudged_as_irrelevant: bool
     map: IsotonicMap | PlattMap
+    fingerprint: str | None = None
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads it from the class
 
@@ -129,6 +131,7 @@ def fit_calibration(
     level: int = 1,
     unjudged_as_irrelevant: bool = False,
     model: str | None = None,
+    fingerprint: str | None = None,
 ) -> Calibration:
     """Fits a calibration on judged documents.
 
@@ -138,6 +141,7 @@ def fit_calibration(
         level: the lowest grade that counts as relevant, for the record.
         unjudged_as_irrelevant: as given to ``judged_values``, for the record.
         model: the name of the model that gave the values, for the record.
+        fingerprint: the model's, for the record.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -157,6 +161,7 @@ def fit_calibration(
         relevant=sum(document.relevant for document in judged),
         unjudged_as_irrelevant=unjudged_as_irrelevant,
         map=_fit(judged, method),
+        fingerprint=fingerprint,
     )
 
 

@@ -137,6 +137,7 @@ def _scores(job: RerankJob, writer: RunWriter, execution: Execution) -> dict[str
             **describe_file(job.config.output.calibration),
             "method": fitted.method,
             "model": fitted.model,
+            "fingerprint": fitted.fingerprint,
             "level": fitted.level,
             "unjudged_as_irrelevant": fitted.unjudged_as_irrelevant,
             "queries": fitted.queries,
@@ -159,6 +160,8 @@ def _values(job: RerankJob, execution: Execution) -> list[dict[str, Any]]:
             "first": stage.config.data.depth,
             "meaning": meaning_of(replace(stage, calibration=None)),
             "calibrated": stage.calibration is not None,
+            "method": stage.config.ranker.method,
+            "prompt": stage.prompt.name if stage.prompt else None,
             "model": card.name if card else None,
             "fingerprint": card.fingerprint if card else None,
         })  # fmt: skip

@@ -96,7 +96,8 @@ def _in_place_of(answer: Any, kind: QuestionKind) -> Any:
 def test_what_nobody_has_stated_ranks_but_scores_no_document(
     method: str, number: int, share: float
 ) -> None:
-    entry, judged = METHODS[method], set()
+    entry = METHODS[method]
+    judged: set[str] = set()
 
     def judge(questions: Sequence[Any]) -> list[Any]:
         answers = []
