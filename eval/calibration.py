@@ -116,12 +116,36 @@ def read_calibration(path: Path) -> Calibration:
     text = read_text(path)
     try:
         content = parse_json(text)
-        form = content.pop("form", None) if isinstance(content, dict) else None
-        if form != _FORM:
-            raise ValueError(f"no calibration of the form {_FORM!r}; make one with `calibrate`")
+        if not isinstance(content, dict) or content.pop("form", None) != _FORM:
+            raise ValueError(f"it has not the form {_FORM!r}")
+        # By itself, for of a union the problems of one method's map would be told as another's.
+        _check_map(content.get("map"))
         return parse_as(Calibration, json.dumps(content))
+    except json.JSONDecodeError as error:
+        problem = f"it is no JSON (line {error.lineno})" if text.strip() else "it is empty"
+        raise _damaged(path, problem) from error
     except ValueError as error:
-        raise FormatError(path, None, str(error)) from error
+        raise _damaged(path, str(error)) from error
+
+
+def _check_map(content: object) -> None:
+    method = content.get("method") if isinstance(content, dict) else None
+    schema: type[IsotonicMap | PlattMap]
+    match method:
+        case "isotonic":
+            schema = IsotonicMap
+        case "platt":
+            schema = PlattMap
+        case _:
+            raise ValueError(f"`map` has no `method` of {', '.join(METHODS)}")
+    try:
+        parse_as(schema, json.dumps(content))
+    except ValueError as error:
+        raise ValueError(f"`map`: {error}") from error
+
+
+def _damaged(path: Path, problem: str) -> FormatError:
+    return FormatError(path, None, f"not a calibration of `rankprompt calibrate`: {problem}")
 
 
 def fit_calibration(
