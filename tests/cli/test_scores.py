@@ -188,6 +188,8 @@ def test_what_rerank_writes_calibrate_reads(command: Command, collection: Collec
         ("scores", "docs.jsonl", "docs.jsonl: this input would be overwritten"),
         ("scores", "better.json", "run, manifest, journal and scores need names that differ"),
         ("scores", "absent/s.tsv", "absent"),
+        ("scores", "s.tsv.gz", r"s\.tsv\.gz: runs and scores are plain text; name it without \.gz"),
+        ("output", "run.trec.XZ", r"run\.trec\.XZ: runs and scores are plain text"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_asked(
