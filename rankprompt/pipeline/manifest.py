@@ -144,6 +144,7 @@ def _scores(job: RerankJob, writer: RunWriter, execution: Execution) -> dict[str
             "documents": fitted.documents,
         }
     if job.config.output.threshold is not None:
+        described |= {"kept": writer.kept, "dropped": writer.dropped}
         described["none_relevant"] = writer.none_relevant
         described["not_judged"] = writer.not_judged
     return described

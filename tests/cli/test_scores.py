@@ -84,7 +84,8 @@ def test_a_models_answer_of_yes_is_a_probability_of_relevance(
     made = manifest(collection)["scores"]
     assert made["meaning"] == "probability of relevance"
     assert made["none_relevant"] == ["q2"]
-    assert "nothing relevant to query q2: no document reaches the threshold" in ran.err
+    assert (made["kept"], made["dropped"]) == (1, 5)
+    assert "; 1 of 6 documents reach the threshold; nothing relevant to query q2: no" in ran.err
 
 
 def test_where_nothing_is_relevant_the_run_is_empty(
