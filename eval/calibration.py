@@ -53,6 +53,7 @@ class Calibration:
         relevant: how many of these are relevant.
         unjudged_as_irrelevant: whether documents without a grade were among them, as not relevant.
         map: the fitted function.
+        fingerprint: of the model; None where it is not known.
     """
 
     model: str | None
@@ -62,6 +63,7 @@ class Calibration:
     relevant: int
     unjudged_as_irrelevant: bool
     map: IsotonicMap | PlattMap
+    fingerprint: str | None = None
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads it from the class
 
@@ -114,12 +116,36 @@ def read_calibration(path: Path) -> Calibration:
     text = read_text(path)
     try:
         content = parse_json(text)
-        form = content.pop("form", None) if isinstance(content, dict) else None
-        if form != _FORM:
-            raise ValueError(f"no calibration of the form {_FORM!r}; make one with `calibrate`")
+        if not isinstance(content, dict) or content.pop("form", None) != _FORM:
+            raise ValueError(f"it has not the form {_FORM!r}")
+        # By itself, for of a union the problems of one method's map would be told as another's.
+        _check_map(content.get("map"))
         return parse_as(Calibration, json.dumps(content))
+    except json.JSONDecodeError as error:
+        problem = f"it is no JSON (line {error.lineno})" if text.strip() else "it is empty"
+        raise _damaged(path, problem) from error
     except ValueError as error:
-        raise FormatError(path, None, str(error)) from error
+        raise _damaged(path, str(error)) from error
+
+
+def _check_map(content: object) -> None:
+    method = content.get("method") if isinstance(content, dict) else None
+    schema: type[IsotonicMap | PlattMap]
+    match method:
+        case "isotonic":
+            schema = IsotonicMap
+        case "platt":
+            schema = PlattMap
+        case _:
+            raise ValueError(f"`map` has no `method` of {', '.join(METHODS)}")
+    try:
+        parse_as(schema, json.dumps(content))
+    except ValueError as error:
+        raise ValueError(f"`map`: {error}") from error
+
+
+def _damaged(path: Path, problem: str) -> FormatError:
+    return FormatError(path, None, f"not a calibration of `rankprompt calibrate`: {problem}")
 
 
 def fit_calibration(
@@ -129,6 +155,7 @@ def fit_calibration(
     level: int = 1,
     unjudged_as_irrelevant: bool = False,
     model: str | None = None,
+    fingerprint: str | None = None,
 ) -> Calibration:
     """Fits a calibration on judged documents.
 
@@ -138,6 +165,7 @@ def fit_calibration(
         level: the lowest grade that counts as relevant, for the record.
         unjudged_as_irrelevant: as given to ``judged_values``, for the record.
         model: the name of the model that gave the values, for the record.
+        fingerprint: the model's, for the record.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -157,6 +185,7 @@ def fit_calibration(
         relevant=sum(document.relevant for document in judged),
         unjudged_as_irrelevant=unjudged_as_irrelevant,
         map=_fit(judged, method),
+        fingerprint=fingerprint,
     )
 
 

@@ -14,6 +14,10 @@ from rankprompt.types import Qrels
 __all__ = ["JudgedValue", "judged_values", "model_of"]
 
 
+# What the values of a table have in common where a map can be fitted on them.
+_KIND = ("model", "fingerprint", "method", "prompt", "meaning")
+
+
 class JudgedValue(NamedTuple):
     """A document's scores and whether people judged it relevant.
 
@@ -68,20 +72,39 @@ def judged_values(
     return judged
 
 
-def model_of(scores: Path) -> str | None:
-    """Names the model whose numbers a table of scores holds, where that is known.
+def model_of(scores: Path) -> tuple[str | None, str | None]:
+    """The name and the fingerprint of the model whose numbers a table of scores holds.
 
-    It is known by the manifest of a run that was written with the table and differs from it in
-    the ending alone, such as better.json of better.tsv.
+    They are known by the manifest of a run that was written with the table and differs from it in
+    the ending alone, such as better.json of better.tsv; both are None where they are not known.
+
+    Raises:
+        InputError: the table holds numbers of several models, prompts or methods.
     """
     try:
         manifest = parse_json(read_text(beside(scores, ".json")))
     except (InputError, ValueError):
-        return None
+        return None, None
     written = _entry(manifest, "config", "output", "scores")
-    name = _entry(manifest, "model", "name")
-    known = isinstance(written, str) and Path(written).name == scores.name
-    return name if known and isinstance(name, str) else None
+    if not isinstance(written, str) or Path(written).name != scores.name:
+        return None, None
+    entries = _entry(manifest, "scores", "values")
+    values = entries if isinstance(entries, list) else [
+        {"model": _entry(manifest, "model", "name"),
+         "fingerprint": _entry(manifest, "model", "fingerprint")}
+    ]  # fmt: skip
+    kinds = [[_entry(value, key) for key in _KIND] for value in values]
+    if any(kind != kinds[0] for kind in kinds):
+        names = " and ".join(dict.fromkeys(str(name or "an oracle") for name, *_ in kinds))
+        raise InputError(
+            f"{scores}: the values are numbers of several stages, by {names}, which no one map "
+            "fits; calibrate a run of one stage"
+        )
+    name, fingerprint = (kinds[0] if kinds else (None, None))[:2]
+    return (
+        name if isinstance(name, str) else None,
+        fingerprint if isinstance(fingerprint, str) else None,
+    )
 
 
 def _entry(value: object, *keys: str) -> object:

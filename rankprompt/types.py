@@ -8,6 +8,10 @@ __all__ = [
     "QUESTION_NOUNS",
     "Candidates",
     "Document",
+    "Fallback",
+    "FallbackPermutation",
+    "FallbackPreference",
+    "FallbackProbabilities",
     "Grade",
     "Judgment",
     "ListwiseQuestion",
@@ -50,6 +54,34 @@ once."""
 
 Judgment: TypeAlias = Preference | Grade | SelectionProbabilities | Permutation
 """A judge's answer to a question; the question's class says which of these it is."""
+
+
+class Fallback:
+    """Marks a judgment that stands in for an answer that is missing or unreadable.
+
+    It ranks as any other judgment of its value does, but no score of a document is made of it. An
+    unknown grade, None, needs no mark.
+    """
+
+    __slots__ = ()
+
+
+class FallbackPreference(Fallback, float):
+    """A preference that nobody has stated."""
+
+    __slots__ = ()
+
+
+class FallbackProbabilities(Fallback, tuple[float, ...]):
+    """Selection probabilities that nobody has stated."""
+
+    __slots__ = ()
+
+
+class FallbackPermutation(Fallback, tuple[int, ...]):
+    """An order that nobody has stated."""
+
+    __slots__ = ()
 
 
 class Query(NamedTuple):

@@ -47,6 +47,7 @@ def calibrate(
     check_writable(output)
     if output.resolve() in (scores.resolve(), qrels.resolve()):
         raise InputError(f"{output}: this input would be overwritten; name another `output`")
+    model, fingerprint = model_of(scores)
     judged = judged_values(
         read_scores(scores),
         read_qrels(qrels),
@@ -58,7 +59,8 @@ def calibrate(
         method=method,
         level=level,
         unjudged_as_irrelevant=unjudged_as_irrelevant,
-        model=model_of(scores),
+        model=model,
+        fingerprint=fingerprint,
     )
     relevant = [document.relevant for document in judged]
     share = fitted.relevant / fitted.documents

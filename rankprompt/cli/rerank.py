@@ -105,6 +105,9 @@ def _summary(manifest: dict[str, Any]) -> str:
     if manifest["skipped_documents"]:
         parts.append(f"{manifest['skipped_documents']:,} candidates without text left in place")
     scores = manifest["scores"]
+    if "kept" in scores:
+        every = scores["kept"] + scores["dropped"]
+        parts.append(f"{scores['kept']:,} of {every:,} documents reach the threshold")
     if none := scores.get("none_relevant"):
         parts.append(f"nothing relevant to {_name(none)}: no document reaches the threshold")
     if missing := scores.get("not_judged"):

@@ -6,14 +6,14 @@ from hashlib import blake2b
 from pathlib import Path
 
 from rankprompt.errors import FormatError, InputError
-from rankprompt.files.compression import compression_of
+from rankprompt.files.compression import COMPRESSED_ENDINGS, compression_of
 from rankprompt.files.queries_and_documents import LineParser, detect_fields
 from rankprompt.files.text_lines import LineReader, read_lines
 from rankprompt.files.unique_ids import gather_queries
 
 __all__ = ["SUFFIXES", "DocumentFile", "find_file", "require_file"]
 
-SUFFIXES = ("", ".gz", ".bz2", ".xz", ".zst")
+SUFFIXES = ("", *COMPRESSED_ENDINGS)
 """What may follow the name of a dataset's file, in the order of precedence."""
 
 _END_BYTES = 2**16

@@ -12,7 +12,10 @@ from typing import IO, cast
 
 from rankprompt.errors import PIP_LINES, FormatError, InputError
 
-__all__ = ["compression_of", "decompress", "decompression_errors"]
+__all__ = ["COMPRESSED_ENDINGS", "compression_of", "decompress", "decompression_errors"]
+
+COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
+"""How names of compressed files end; files are read by their first bytes all the same."""
 
 _MAGIC = {
     "gzip": b"\x1f\x8b",

@@ -81,7 +81,8 @@ def first_problem(error: "ValidationError") -> str:
     place = ".".join(
         part for part in parts if "[" not in part and not part.startswith(("function", "_"))
     )
-    return f"{place:.120}: {first['msg']}" if place else first["msg"]
+    problem = first["msg"].removeprefix("Value error, ")
+    return f"{place:.120}: {problem}" if place else problem
 
 
 def read_text(path: Path) -> str:

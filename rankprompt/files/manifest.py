@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from rankprompt.errors import InputError
 from rankprompt.files.atomic_write import check_writable
+from rankprompt.files.compression import COMPRESSED_ENDINGS
 from rankprompt.files.json_schema import parse_json, read_text
 
 __all__ = [
@@ -86,9 +87,16 @@ def check_paths(
         scores: the table of scores to write; None if there is none.
 
     Raises:
-        InputError: a file cannot be written, or an input would be overwritten.
+        InputError: a file cannot be written, or an input would be overwritten, or the name of a run
+            or table says that it is compressed.
     """
     outputs = [run, manifest_path(run), *filter(None, (journal, scores))]
+    for path in (run, scores):
+        if path and path.suffix.lower() in COMPRESSED_ENDINGS:
+            raise InputError(
+                f"cannot write {path}: runs and scores are plain text; name it without "
+                f"{path.suffix}, and compress it afterwards"
+            )
     read = {path.resolve() for path in inputs if path}
     for path in outputs:
         if path.resolve() in read:

@@ -39,7 +39,8 @@ class LLMJudge(ABC, Generic[Q, A]):
     """Turns questions into requests to a language model, and the model's replies into answers.
 
     A subclass for a kind of question defines how the question is rendered (``_render``), what the
-    replies mean (``_conclude``), and the answer where the budget is spent (``_fallback``).
+    replies mean (``_conclude``), and the answer where the budget is spent (``_fallback``). Where no
+    reply can be read, both give a ``Fallback``, or None as a grade.
 
     Args:
         model: the model behind its journal.

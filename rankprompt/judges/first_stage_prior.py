@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, pstdev
 
 from rankprompt.errors import InputError
-from rankprompt.types import Candidates, PairwiseQuestion, Preference
+from rankprompt.types import Candidates, Fallback, FallbackPreference, PairwiseQuestion, Preference
 
 __all__ = ["FirstStagePrior"]
 
@@ -63,4 +63,6 @@ class FirstStagePrior:
             return preference
         odds = math.log(preference / (1 - preference)) + self._weight * gap
         # The logistic function as 1/2 + tanh/2: the preferences of both directions add up to 1.
-        return 0.5 + 0.5 * math.tanh(odds / 2)
+        adjusted = 0.5 + 0.5 * math.tanh(odds / 2)
+        # The prior ranks documents that nobody was asked about, but it is no answer.
+        return FallbackPreference(adjusted) if isinstance(preference, Fallback) else adjusted

@@ -11,7 +11,7 @@ from rankprompt.judges.diagnostics import PairwiseDiagnostics
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.base import Request
 from rankprompt.rankers.seeded_random import uniform
-from rankprompt.types import PairwiseQuestion, Preference, Query
+from rankprompt.types import FallbackPreference, PairwiseQuestion, Preference, Query
 
 __all__ = ["Judge", "PairwiseJudge"]
 
@@ -110,8 +110,9 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
                     self.guard.add_score(answer)
         # Passages that are shown alone have no order, hence no position bias.
         self.diagnostics.add(question, answers if self._adapter.ordered else {}, preference)
-        return preference
+        unreadable = all(answer is None for answer in answers.values())
+        return FallbackPreference(preference) if unreadable else preference
 
     def _fallback(self, question: PairwiseQuestion) -> Preference:
         del question
-        return 0.5
+        return FallbackPreference(0.5)

@@ -24,7 +24,7 @@ from rankprompt.pipeline.results import (
     model_card,
     server_card,
 )
-from rankprompt.pipeline.scoring import probability_of
+from rankprompt.pipeline.scoring import check_calibration, probability_of
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, PairwiseQuestion
@@ -114,6 +114,7 @@ class Execution(ABC):
         """Loads what is needed; where that fails, what was opened is closed."""
         with ExitStack() as stack:
             self._open(stack)
+            check_calibration(self._job, self.model)
             self._stack = stack.pop_all()
         return self
 

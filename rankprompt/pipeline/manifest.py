@@ -15,9 +15,10 @@ from rankprompt.pipeline.execution import Execution
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import ModelCard, Totals
 from rankprompt.pipeline.run_writer import RunWriter
-from rankprompt.pipeline.scoring import meaning_of, scored_by
+from rankprompt.pipeline.scoring import meaning_of, scored_stages
 from rankprompt.pipeline.staged_execution import StagedExecution, StageExecution
 from rankprompt.prompts.prompt import Prompt
+from rankprompt.rankers.scores import Meaning
 from rankprompt.rankers.stages import split_stages
 
 __all__ = ["Manifest", "describe_costs", "describe_judge", "rerank_manifest"]
@@ -61,7 +62,7 @@ def rerank_manifest(
         "output": {"path": str(job.config.output.run), "blake2b": writer.digest},
         "inputs": _inputs(job, source),
         "versions": versions(_PACKAGES),
-        "scores": _scores(job, writer),
+        "scores": _scores(job, writer, execution),
         "queries": source.queries,
         "documents": source.documents,
         "skipped_documents": source.skipped,
@@ -126,33 +127,59 @@ def _describe_stage(stage: StageExecution) -> dict[str, Any]:
     return described
 
 
-def _scores(job: RerankJob, writer: RunWriter) -> dict[str, Any]:
+def _scores(job: RerankJob, writer: RunWriter, execution: Execution) -> dict[str, Any]:
     """What the scores mean, and the queries that a threshold left without a document."""
-    described: dict[str, Any] = {"meaning": _meaning(job), "calibration": None}
+    described: dict[str, Any] = {
+        "meaning": _meaning(job), "calibration": None, "values": _values(job, execution),
+    }  # fmt: skip
     if (fitted := job.calibration) and job.config.output.calibration:
         described["calibration"] = {
             **describe_file(job.config.output.calibration),
             "method": fitted.method,
             "model": fitted.model,
+            "fingerprint": fitted.fingerprint,
             "level": fitted.level,
             "unjudged_as_irrelevant": fitted.unjudged_as_irrelevant,
             "queries": fitted.queries,
             "documents": fitted.documents,
         }
     if job.config.output.threshold is not None:
+        described |= {"kept": writer.kept, "dropped": writer.dropped}
         described["none_relevant"] = writer.none_relevant
         described["not_judged"] = writer.not_judged
     return described
 
 
+def _values(job: RerankJob, execution: Execution) -> list[dict[str, Any]]:
+    """Whose numbers the scores are made of and what these mean, from the first documents down."""
+    described: list[dict[str, Any]] = []
+    for index in scored_stages(job):
+        stage, card = job.single_jobs[index], execution.model
+        if isinstance(execution, StagedExecution):
+            card = execution.stages[index].execution.model
+        described.append({
+            "first": stage.config.data.depth,
+            "meaning": meaning_of(replace(stage, calibration=None)),
+            "calibrated": stage.calibration is not None,
+            "method": stage.config.ranker.method,
+            "prompt": stage.prompt.name if stage.prompt else None,
+            "model": card.name if card else None,
+            "fingerprint": card.fingerprint if card else None,
+        })  # fmt: skip
+    return described
+
+
 def _meaning(job: RerankJob) -> str:
     """What the scores mean, also where those of the first documents mean something else."""
-    meaning = meaning_of(job)
-    if not (stage := scored_by(job)):
-        return meaning
-    below = meaning_of(replace(job, stages=job.stages[:stage]))
-    depth = job.stages[stage].config.data.depth
-    return meaning if below is meaning else f"{meaning}; below the first {depth}, {below}"
+    text, above, depth = "", "", 0
+    for stage in (job.single_jobs[index] for index in scored_stages(job)):
+        meaning: str = meaning_of(stage)
+        if meaning == Meaning.RELEVANCE and job.calibration and not stage.calibration:
+            meaning += ", not calibrated"
+        if meaning != above:
+            text += f"; below the first {depth}, {meaning}" if above else meaning
+        above, depth = meaning, stage.config.data.depth
+    return text
 
 
 def _too_few_comparisons(job: RerankJob, source: CandidateSource) -> bool:

@@ -32,6 +32,8 @@ class RunWriter(AbstractContextManager["RunWriter"]):
 
     Attributes:
         queries: the number of queries written, with those that have no line.
+        kept: the number of documents written.
+        dropped: the number of documents left out.
         none_relevant: the queries that have no line, for all scores are below the threshold.
         not_judged: the queries that have no line, and about whose documents there is no answer.
     """
@@ -48,7 +50,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         self._order: deque[str] = deque()
         self._waiting: dict[str, Sequence[str]] = {}
         self._finished: dict[str, dict[str, DocumentScore]] = {}
-        self.queries = 0
+        self.queries = self.kept = self.dropped = 0
         self.none_relevant: list[str] = []
         self.not_judged: list[str] = []
         if self._scores:
@@ -117,6 +119,8 @@ class RunWriter(AbstractContextManager["RunWriter"]):
             for name, one in scores.items()
             if self._threshold is None or one.score >= self._threshold
         }
+        self.kept += len(kept)
+        self.dropped += len(scores) - len(kept)
         if scores and not kept:
             judged = any(one.value is not None for one in scores.values())
             (self.none_relevant if judged else self.not_judged).append(query)

@@ -1,5 +1,6 @@
 """Validation: fills the gaps of a configuration, and refuses what cannot work before it costs."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,8 @@ from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
 
 __all__ = ["validate"]
 
+log = logging.getLogger("rankprompt")
+
 
 def validate(config: RerankConfig) -> RerankJob:
     """Checks everything that can be checked at no cost, and fills in what the user left open.
@@ -67,7 +70,8 @@ def validate(config: RerankConfig) -> RerankJob:
 
 def _calibrated(job: RerankJob, path: Path) -> RerankJob:
     calibration = read_calibration(path)
-    scored = job.single_jobs[scored_by(job)].model
+    scored_job = job.single_jobs[scored_by(job)]
+    scored = scored_job.model
     # A run of stages is named by the models of all.
     every = ", ".join(one.model for one in job.single_jobs)
     known = (_file_names(scored), _file_names(every))
@@ -76,6 +80,8 @@ def _calibrated(job: RerankJob, path: Path) -> RerankJob:
             f"`calibration` {path} is of the model {calibration.model}, not of {scored}; make "
             "one with `rankprompt calibrate`"
         )
+    if not calibration.model and scored_job.source != "oracle":
+        log.warning("%s names no model; it holds for the one that it was fitted on alone", path)
     return calibrate_job(job, calibration)
 
 

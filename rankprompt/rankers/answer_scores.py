@@ -15,6 +15,7 @@ from rankprompt.rankers.coroutines import Finished, QuestionGenerator, step
 from rankprompt.rankers.scores import DocumentScore, Probability, follow_ranking
 from rankprompt.types import (
     Document,
+    Fallback,
     ListwiseQuestion,
     PairwiseQuestion,
     PointwiseQuestion,
@@ -60,6 +61,8 @@ class _Preferences:
         self._preferences.extend(answers)
 
     def scores(self) -> dict[str, tuple[float, float]]:
+        if not self._indices:
+            return {}
         import numpy as np
 
         number = len(self._indices)
@@ -144,6 +147,17 @@ _COLLECTORS: Mapping[QuestionKind, Callable[[], _Answers]] = {
 }
 
 
+def _stated(
+    questions: Sequence[Any], answers: Sequence[Any]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The questions that a judge has answered, with its answers."""
+    if not any(isinstance(answer, Fallback) for answer in answers):
+        return questions, answers
+    pairs = zip(questions, answers, strict=True)
+    stated = [pair for pair in pairs if not isinstance(pair[1], Fallback)]
+    return [question for question, _ in stated], [answer for _, answer in stated]
+
+
 def score_answers(
     generator: QuestionGenerator[Any, Any, list[Document]],
     kind: QuestionKind,
@@ -166,7 +180,7 @@ def score_answers(
     try:
         while not isinstance(questions := step(generator, answers), Finished):
             answers = yield questions
-            collected.add(questions, answers)
+            collected.add(*_stated(questions, answers))
     finally:
         generator.close()
     scores = {

@@ -57,6 +57,9 @@ class DocumentScore(NamedTuple):
     value: float | None
 
 
+_UNJUDGED = DocumentScore(0.0, None)
+
+
 def follow_ranking(
     ranking: Sequence[str], scores: Mapping[str, DocumentScore]
 ) -> dict[str, DocumentScore]:
@@ -79,8 +82,7 @@ def follow_ranking(
         >>> follow_ranking(["new", "a", "b", "last"], scores)["new"]
         DocumentScore(score=0.625, value=None)
     """
-    unjudged = DocumentScore(0.0, None)
-    own = {name: scores.get(name, unjudged) for name in ranking}
+    own = {name: scores.get(name, _UNJUDGED) for name in ranking}
     judged = [one.score for one in own.values() if one.value is not None]
     pooled = _decreasing(judged)
     below, result = 0.0, []
@@ -100,9 +102,11 @@ def join_scores(
 ) -> dict[str, DocumentScore]:
     """Joins the scores of a stage and of the next, which reranked the top of its ranking.
 
-    A later stage that gives probabilities of relevance replaces the scores of its documents. One
-    that only orders hands out the scores that these documents had before in its new order, so that
-    they mean what they meant; each document keeps its own value.
+    A later stage that gives probabilities of relevance replaces the scores of its documents, which
+    are pooled among themselves. The scores before, which are numbers of another model, never change
+    them: those of the documents below are lowered to the last score of the later stage, where they
+    are higher. A later stage that only orders hands out the scores that these documents had before
+    in its new order, so that they mean what they meant; each document keeps its own value.
 
     Args:
         before: scores by document id of the stages before; None before the first.
@@ -116,7 +120,11 @@ def join_scores(
     if before is None:
         return follow_ranking(ranking, after)
     joined = {**before, **after}
-    if meaning is not Meaning.RELEVANCE:
+    if meaning is Meaning.RELEVANCE:
+        joined = _fit_between(
+            joined, follow_ranking([n for n in ranking if n in after], after), ranking
+        )
+    else:
         kept = [name for name in ranking if name in after and name in before]
         judged = [name for name in kept if before[name].value is not None]
         in_order = sorted((before[name].score for name in judged), reverse=True)
@@ -143,6 +151,21 @@ def strictly_decreasing(scores: Sequence[float]) -> list[float]:
     # this gap.
     gap = max(min(1e-6, 0.01 / max(n, 1)), 2**-23)
     return [round(gap * (n - i) + (1 - gap * n) * score, 7) for i, score in enumerate(scores)]
+
+
+def _fit_between(
+    scores: Mapping[str, DocumentScore], fixed: Mapping[str, DocumentScore], ranking: Sequence[str]
+) -> dict[str, DocumentScore]:
+    """Limits scores by those of the judged documents of ``fixed`` above and below, which stay."""
+    fixed = {name: one for name, one in fixed.items() if one.value is not None}
+    below = [one.score for one in reversed(fixed.values())]
+    above, result = 1.0, {}
+    for name in ranking:
+        score, value = fixed.get(name) or scores.get(name, _UNJUDGED)
+        if name in fixed:
+            above = below.pop()
+        result[name] = DocumentScore(max(min(score, above), below[-1] if below else 0.0), value)
+    return result
 
 
 def _decreasing(values: Sequence[float]) -> list[float]:

@@ -14,7 +14,7 @@ from rankprompt.files.scores_file import read_scores
 from rankprompt.llm.base import Answer, Request
 from tests.cli.conftest import BEST, Collection, Command
 from tests.cli.refusals import refused
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, by_hash
 
 
 def manifest(collection: Collection) -> dict[str, Any]:
@@ -41,9 +41,11 @@ def test_a_run_holds_probabilities_and_the_table_the_grades(
     run = read_run(collection.output)
     assert {query: {name: one.score for name, one in documents.items()}
             for query, documents in scores.items()} == run  # fmt: skip
-    assert manifest(collection)["scores"] == {
-        "meaning": "grade as a share of the largest grade", "calibration": None,
-    }  # fmt: skip
+    meaning = "grade as a share of the largest grade"
+    described = manifest(collection)["scores"]
+    assert (described["meaning"], described["calibration"]) == (meaning, None)
+    (values,) = described["values"]
+    assert (values["meaning"], values["model"], values["calibrated"]) == (meaning, None, False)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,8 @@ def test_a_models_answer_of_yes_is_a_probability_of_relevance(
     made = manifest(collection)["scores"]
     assert made["meaning"] == "probability of relevance"
     assert made["none_relevant"] == ["q2"]
-    assert "nothing relevant to query q2: no document reaches the threshold" in ran.err
+    assert (made["kept"], made["dropped"]) == (1, 5)
+    assert "; 1 of 6 documents reach the threshold; nothing relevant to query q2: no" in ran.err
 
 
 def test_where_nothing_is_relevant_the_run_is_empty(
@@ -106,6 +109,21 @@ def test_a_query_about_which_nothing_was_asked_is_not_called_irrelevant(
     made = manifest(collection)["scores"]
     assert (made["none_relevant"], made["not_judged"]) == ([], ["q3"])
     assert "query q3 left out: nothing was asked about the documents" in ran.err
+
+
+@pytest.mark.parametrize("method", ["allpair", "setwise-heapsort", "listwise"])
+def test_what_the_budget_did_not_reach_is_not_judged(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(
+        "rankprompt.pipeline.execution.load_model", lambda *_, **__: FakeModel(by_hash)
+    )
+    given = {"method": method, "model": "a/model", "max_prompts": 1, "threshold": 0.01}
+    ran = command(*collection.rerank(**given))
+    assert ran.code == 0, ran.err
+    made = manifest(collection)["scores"]
+    assert "q2" in made["not_judged"]
+    assert made["none_relevant"] == []
 
 
 def test_a_calibration_makes_win_probabilities_probabilities_of_relevance(
@@ -171,6 +189,8 @@ def test_what_rerank_writes_calibrate_reads(command: Command, collection: Collec
         ("scores", "docs.jsonl", "docs.jsonl: this input would be overwritten"),
         ("scores", "better.json", "run, manifest, journal and scores need names that differ"),
         ("scores", "absent/s.tsv", "absent"),
+        ("scores", "s.tsv.gz", r"s\.tsv\.gz: runs and scores are plain text; name it without \.gz"),
+        ("output", "run.trec.XZ", r"run\.trec\.XZ: runs and scores are plain text"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_asked(

@@ -57,9 +57,13 @@ def test_the_file_holds_the_whole_calibration(method: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda _: [1], "no calibration of the form"),
-        (lambda content: content | {"form": "rankprompt calibration 2"}, "no calibration of the"),
-        (lambda content: {**content, "map": {"method": "spline"}}, "map"),
+        (lambda _: [1], "it has not the form"),
+        (lambda content: content | {"form": "rankprompt calibration 2"}, "it has not the form"),
+        (lambda content: {**content, "map": {"method": "spline"}}, "no `method` of isotonic, pl"),
+        (
+            lambda content: {**content, "map": {"method": "platt", "slope": "1", "intercept": 0}},
+            "`map`: slope: ",
+        ),
         (lambda content: {**content, "level": "1"}, "level: "),
         (lambda content: {**content, "more": 1}, "more: "),
         (lambda content: {key: content[key] for key in ("form", "map")}, "model: "),
@@ -82,9 +86,15 @@ def test_a_damaged_or_foreign_file_is_told(
     path.write_text(json.dumps(content))
     assert read_calibration(path)([1.5]) == [0.5]
     path.write_text(json.dumps(change(content)))
-    with pytest.raises(FormatError, match=rf"calibration\.json: .*{problem}") as caught:
+    start = r"calibration\.json: not a calibration of `rankprompt calibrate`: "
+    with pytest.raises(FormatError, match=rf"{start}.*{problem}") as caught:
         read_calibration(path)
-    assert "\n" not in str(caught.value)
+    told = str(caught.value)
+    assert not any(internal in told for internal in ("\n", "IsotonicMap", "Value error"))
+    for text, damage in (("\n", "it is empty"), ('{"form":\n 1', r"it is no JSON \(line 2\)")):
+        path.write_text(text)
+        with pytest.raises(FormatError, match=start + damage):
+            read_calibration(path)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -37,7 +37,7 @@ def test_documents_are_joined_with_their_grades() -> None:
 
 def test_the_model_is_known_by_the_manifest_written_with_the_scores(tmp_path: Path) -> None:
     scores, manifest = tmp_path / "better.tsv", tmp_path / "better.json"
-    assert model_of(scores) is None
+    assert model_of(scores) == (None, None)
     for content, model in (
         ({"config": {"output": {"scores": "out/better.tsv"}}, "model": {"name": "m"}}, "m"),
         ({"config": {"output": {"scores": "other.tsv"}}, "model": {"name": "m"}}, None),
@@ -46,6 +46,6 @@ def test_the_model_is_known_by_the_manifest_written_with_the_scores(tmp_path: Pa
         (["config"], None),
     ):
         manifest.write_text(json.dumps(content))
-        assert model_of(scores) == model
+        assert model_of(scores) == (model, None)
     manifest.write_text("{")
-    assert model_of(scores) is None
+    assert model_of(scores) == (None, None)

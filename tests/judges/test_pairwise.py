@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import pytest
 
 from rankprompt.journal.store import Journal
-from rankprompt.types import PairwiseQuestion, Query
+from rankprompt.types import Fallback, PairwiseQuestion, Query
 from tests.fakes import FakeModel, Rule, shows
 from tests.judges.pairwise_judges import DOCUMENTS, QUERY, compare, make_judge, reverse
 
@@ -68,7 +68,9 @@ def test_written_answers_are_concluded_from_alike(
     model = FakeModel(two_faced(as_a, as_b))
     pair = [compare("x", "y"), compare("y", "x")]
     hard = make_judge(journal, model, "generation", decide="agreement")
-    assert hard(pair) == [agreed, 1 - agreed]
+    preferences = hard(pair)
+    assert preferences == [agreed, 1 - agreed]
+    assert {isinstance(one, Fallback) for one in preferences} == {as_a is as_b is None}
     assert make_judge(journal, model, "generation", decide="soft")(pair) == [mean, 1 - mean]
     assert hard.diagnostics.unreadable == [as_a, as_b].count(None)
 

@@ -1,6 +1,6 @@
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -16,11 +16,15 @@ from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import (
     Candidates,
     Document,
+    FallbackPermutation,
+    FallbackPreference,
+    FallbackProbabilities,
     ListwiseQuestion,
     PairwiseQuestion,
     PointwiseQuestion,
     Query,
     Question,
+    QuestionKind,
     SetwiseQuestion,
 )
 
@@ -72,6 +76,47 @@ def test_every_methods_scores_follow_its_ranking_and_leave_it_alone(
     values = [one.score for one in scores.values()]
     assert values == sorted(values, reverse=True)
     assert all(0 <= value <= 1 for value in values)
+
+
+def _in_place_of(answer: Any, kind: QuestionKind) -> Any:
+    """The same judgment, as one that nobody has stated."""
+    marks: dict[QuestionKind, Callable[[Any], Any]] = {
+        PairwiseQuestion: FallbackPreference,
+        SetwiseQuestion: FallbackProbabilities,
+        ListwiseQuestion: FallbackPermutation,
+    }
+    return marks[kind](answer)
+
+
+@pytest.mark.parametrize(
+    "method", [name for name, entry in METHODS.items() if entry.question is not PointwiseQuestion]
+)
+@settings(max_examples=15, deadline=None)
+@given(number=st.integers(0, 20), share=st.sampled_from([0.0, 0.3, 0.8, 1.0]))
+def test_what_nobody_has_stated_ranks_but_scores_no_document(
+    method: str, number: int, share: float
+) -> None:
+    entry = METHODS[method]
+    judged: set[str] = set()
+
+    def judge(questions: Sequence[Any]) -> list[Any]:
+        answers = []
+        for question, answer in zip(questions, erratic(questions), strict=True):
+            if chance(question, "stated") < share:
+                judged.update(document.id for document in question.documents)
+                answers.append(answer)
+            else:
+                answers.append(_in_place_of(answer, entry.question))
+        return answers
+
+    ranker, query = entry.bind(RankerSettings(5)), candidates(number)
+    found = rerank([query], judge, ranker, question=entry.question)
+    plain = rerank([query], erratic, ranker, question=entry.question)
+    assert found.rankings == plain.rankings
+    scores = found.scores["q"]
+    assert {name for name, one in scores.items() if one.value is not None} == judged
+    if share == 1:
+        assert found.scores == plain.scores
 
 
 def test_the_win_probability_is_the_mean_over_the_other_candidates() -> None:

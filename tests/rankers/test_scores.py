@@ -108,10 +108,35 @@ def test_a_stage_that_orders_hands_out_the_scores_of_the_stage_before() -> None:
 def test_a_stage_that_gives_probabilities_replaces_the_scores_of_its_documents() -> None:
     after = {"b": DocumentScore(0.95, 3.0), "a": DocumentScore(0.3, -1.0)}
     joined = join_scores(BEFORE, after, list("bacd"), meaning=Meaning.RELEVANCE)
-    # a falls below c, which no later stage has seen: the two share their mean.
+    # a falls below c, which no later stage has seen: c is lowered, for a keeps its probability.
     assert [(name, *one) for name, one in joined.items()] == [
-        ("b", 0.95, 3.0), ("a", 0.4, -1.0), ("c", 0.4, 0.0), ("d", 0.1, -2.2),
+        ("b", 0.95, 3.0), ("a", 0.3, -1.0), ("c", 0.3, 0.0), ("d", 0.1, -2.2),
     ]  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.one_of(st.none(), UNIT), UNIT), min_size=1, max_size=15),
+    st.lists(st.one_of(st.none(), UNIT), max_size=15),
+)
+def test_scores_of_another_model_never_change_a_later_stages_probabilities(
+    first: list[tuple[float | None, float]], rest: list[float | None]
+) -> None:
+    judged = [before for _, before in first]
+    names = [f"d{index}" for index in range(len(first) + len(rest))]
+    before = follow_ranking(names, named([*judged, *rest]))
+    after = named([score for score, _ in first])
+    joined = join_scores(before, after, names, meaning=Meaning.RELEVANCE)
+    own = follow_ranking(list(after), after)
+    for name, one in own.items():
+        if one.value is not None:
+            assert joined[name] == one
+    scores = [one.score for one in joined.values()]
+    assert scores == sorted(scores, reverse=True)
+    assert follow_ranking(names, joined) == joined
+    # Below, scores are lowered at most.
+    for name in names[len(first) :]:
+        assert joined[name].score <= before[name].score
+        assert joined[name].value == before[name].value
 
 
 def test_a_document_that_only_the_later_stage_judged_scores_as_the_one_below() -> None:

@@ -7,7 +7,7 @@ from rankprompt.judges.adapters.base import ParsedAnswer, softmax
 from rankprompt.judges.adapters.labels import LabelledPassages, find_listing
 from rankprompt.judges.adapters.verdict import clean
 from rankprompt.llm.base import Answer, Request
-from rankprompt.types import Permutation
+from rankprompt.types import FallbackPermutation, Permutation
 
 __all__ = ["LikeliestLabelsFirst", "WrittenPermutation"]
 
@@ -29,7 +29,7 @@ class LikeliestLabelsFirst(LabelledPassages):
 
     def fallback(self, number: int) -> Permutation:
         """The order shown."""
-        return tuple(range(number))
+        return FallbackPermutation(range(number))
 
 
 class WrittenPermutation(LikeliestLabelsFirst):

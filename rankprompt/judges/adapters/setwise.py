@@ -6,7 +6,7 @@ from rankprompt.judges.adapters.base import ParsedAnswer, softmax
 from rankprompt.judges.adapters.labels import LabelledPassages, label_spellings
 from rankprompt.judges.adapters.verdict import choices_of, clean
 from rankprompt.llm.base import Answer, Request
-from rankprompt.types import SelectionProbabilities
+from rankprompt.types import FallbackProbabilities, SelectionProbabilities
 
 __all__ = ["Selected", "SelectedLabel"]
 
@@ -24,7 +24,7 @@ class Selected(LabelledPassages):
 
     def fallback(self, number: int) -> SelectionProbabilities:
         """Equal probabilities."""
-        return (1 / number,) * number
+        return FallbackProbabilities([1 / number] * number)
 
 
 class SelectedLabel(Selected):
