@@ -152,7 +152,14 @@ def test_what_is_no_number_is_left_to_the_guard(value: str, path: str) -> None:
     content = rows if not path else f'{{"results": {rows}}}'
     answers, _ = score(lambda _, __: Reply(200, content.encode()), TEXTS[:2], path)
     assert math.isnan(answers[0].loglikelihoods[0])
+    assert [answer.problem for answer in answers] == ["unscored", ""]
     assert answers[1].loglikelihoods == (0.5 if not path else 0.0,)
+
+
+def test_what_is_no_number_is_no_tie(caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[Any] = [{"index": index, "score": None} for index in range(5)]
+    score(lambda _, __: reply(rows), ["a", "b", "c", "d", "e"], "")
+    assert not caplog.text
 
 
 def test_requests_of_another_kind_are_refused() -> None:
