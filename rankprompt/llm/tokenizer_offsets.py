@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
-from rankprompt.llm.hub_folders import hub_options
+from rankprompt.llm.local.hub_folders import hub_options
 from rankprompt.llm.local.model_files import first_line, locate
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from rankprompt.errors import InputError, ModelError, UnknownNameError
-from rankprompt.llm.hub_folders import hub_options
+from rankprompt.llm.local.hub_folders import hub_options
 from rankprompt.llm.local.model_files import (
     check_config,
     check_counts,
