@@ -46,12 +46,14 @@ def check_classifier(folder: Path, name: str) -> None:
         name: The model's name in messages.
 
     Raises:
-        ModelError: It has three labels or more, or its scores are made in a way that is not known.
+        ModelError: It is a language model, has three labels or more or two in reverse, or its
+            scores are made in a way that is not known.
     """
     config = read_settings(folder / "config.json")
     sentence = read_settings(folder / "config_sentence_transformers.json")
     transformer = read_settings(folder / "sentence_bert_config.json")
     if config and not head_modules(folder):
+        _check_architecture(config, name)
         _check_labels(config, name)
     older = config.get("sentence_transformers")
     activation = (
@@ -70,6 +72,17 @@ def check_classifier(folder: Path, name: str) -> None:
         raise ModelError(
             f"{name} reads its texts by a prompt or a chat template of its own, which is not "
             "understood; serve it (such as by vLLM) and name it rerank:MODEL"
+        )
+
+
+def _check_architecture(config: dict[str, Any], name: str) -> None:
+    names = config.get("architectures")
+    architectures = list(map(str, names)) if isinstance(names, list) else []
+    writers = [one for one in architectures if one.endswith(_WRITERS)]
+    if writers and len(writers) == len(architectures):
+        raise ModelError(
+            f"{name} is a language model ({writers[0]}), and no classifier; name it without "
+            "cross-encoder:, and the `prompt` by which it was trained as a reranker, if it was"
         )
 
 

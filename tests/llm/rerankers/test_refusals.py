@@ -41,6 +41,10 @@ AT_ONCE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "labels as a list": (set_config(id2label=["no", "yes"]), "`id2label` .* must be an object"),
     "labels by names": (set_config(id2label={"a": "b", "c": "d"}), "`id2label` .* an object"),
+    "a language model": (
+        set_config(architectures=["LlamaForCausalLM"]),
+        r"is a language model \(LlamaForCausalLM\), and no classifier; .* `prompt`",
+    ),
     "an activation": (
         set_config(sentence_transformers={"activation_fn": "mine.Squash"}),
         "through mine.Squash, which is not understood",
@@ -74,7 +78,14 @@ AT_THE_FIRST_QUESTION: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an unknown architecture": (set_config(model_type="nothing"), "cannot load the classifier"),
     "too many layers": (set_config(num_hidden_layers=10**9), "num_hidden_layers is 1000000000"),
-    "other sizes": (set_config(hidden_size=64), "cannot load the classifier"),
+    "other sizes": (
+        set_config(hidden_size=64),
+        "cannot load the classifier .*other shapes than its config.json",
+    ),
+    "more labels than the head": (
+        set_config(id2label={"0": "no", "1": "yes"}),
+        "other shapes .* number of its labels",
+    ),
 }
 
 
