@@ -107,6 +107,9 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
             {"prompt": "relevance-labels", "method": "heapsort", "model": "a/b"},
             "`prompt` relevance-labels is of kind grades",
         ),
+        ({"model": "cross-encoder:rerank:x"}, "`model` cross-encoder:rerank:x has two prefixes; wr"),
+        ({"model": "local:openai:x"}, "`model` local:openai:x has two prefixes; write openai:x"),
+        ({"model": "cross-encoder:smollm2-135m"}, "smollm2-135m is a language model, and no class"),
         *(
             ({**server, name: value}, f"`{name}` plays no part in `model` {server['model']}, which")
             for server in (
