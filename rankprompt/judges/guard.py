@@ -46,7 +46,15 @@ _CAUSES = {
         "the server read much less than it was sent",
         "raise its context length, or lower `passage_tokens`",
     ),
-    "not a number": ("the likelihoods are not numbers", "try `dtype` float32"),
+    "unscored": (
+        "the scores that the server gives are not numbers",
+        "its model may overflow: run it in float32 there",
+    ),
+    "damaged": (
+        "the model's scores are not numbers",
+        "its weights are damaged, or lie outside the range of their number format: check its files",
+    ),
+    "not a number": ("the model's scores are not numbers", "try `dtype` float32"),
     "no choice": (
         "they name none of the options, or several",
         "try `mode` scoring, another `prompt` or a more capable model",

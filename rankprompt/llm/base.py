@@ -13,7 +13,9 @@ __all__ = [
     "Usage",
 ]
 
-Problem: TypeAlias = Literal["", "thinking", "cut", "refused", "empty", "unlisted", "shortened"]
+Problem: TypeAlias = Literal[
+    "", "thinking", "cut", "refused", "empty", "unlisted", "shortened", "unscored", "damaged"
+]
 """Why an answer is none, or not a whole one; "" where nothing is wrong.
 
 * "thinking": the token limit came before the reasoning ended.
@@ -22,6 +24,8 @@ Problem: TypeAlias = Literal["", "thinking", "cut", "refused", "empty", "unliste
 * "empty": the model ended its turn without a word.
 * "unlisted": the options are not among the likely tokens that a server lists.
 * "shortened": the server read much less than the prompt that it was sent.
+* "unscored": a reranker's server gave no number as the score.
+* "damaged": the score of a reranker in this process is not a number, in its full number format.
 """
 
 

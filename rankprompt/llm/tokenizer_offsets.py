@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
+from rankprompt.llm.local.hub_folders import hub_options
 from rankprompt.llm.local.model_files import first_line, locate
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def load_by_transformers(name: str) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     source, gguf = locate(name)
+    where: dict[str, Any] = {} if Path(source).is_dir() else hub_options(source)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **gguf)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **gguf, **where)
     except Exception as error:  # a damaged file makes transformers raise all kinds of exceptions
         raise ModelError(f"cannot load the tokenizer of {name!r}: {first_line(error)}") from error
     tokenizer.model_max_length = 10**9  # no warning about texts that the model could not read

@@ -208,4 +208,10 @@ def _refusal(kind: str, path: Path, error: Exception) -> ModelError:
             f"the {kind} {str(path)!r} comes with code of its own; read that code, and if you "
             "trust it, allow it with `trust_remote_code`"
         )
-    return ModelError(f"cannot load the {kind} {str(path)!r}: {first_line(error)}")
+    reason = first_line(error)
+    if "ignore_mismatched_sizes" in reason:  # which refers to a report that is not shown
+        reason = (
+            "its weights have other shapes than its config.json says, such as by the number of its "
+            "labels or layers' sizes"
+        )
+    return ModelError(f"cannot load the {kind} {str(path)!r}: {reason}")

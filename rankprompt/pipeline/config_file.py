@@ -15,6 +15,8 @@ from rankprompt.files.manifest import FORMS, describe_file
 from rankprompt.files.toml import read_toml
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.server_fields import LOCAL_FIELDS
+from rankprompt.pipeline.unused_options import source_of
 from rankprompt.rankers import method
 from rankprompt.types import PairwiseQuestion
 
@@ -118,6 +120,10 @@ def load_manifest(path: Path) -> RerankConfig:
     for described in inputs.values():
         for file in described if isinstance(described, list) else [described]:
             _warn_of_change(file)
+    if not config.stage and source_of(config.model.name)[0] == "server":
+        # Earlier versions wrote them although they play no part there.
+        unset = {one.name: one.default for one in iterate_options(config)}
+        config = replace_options(config, {name: unset[name] for name in LOCAL_FIELDS})
     return config
 
 

@@ -33,6 +33,13 @@ def check_model_name(name: str) -> None:
     if colon and prefix in BACK_ENDS:
         if not source:
             raise InputError(f"`model` {name}: write a folder or a hub id after the colon")
+        inner = source.partition(":")[0]
+        if ":" in source and inner in _PREFIXES:
+            raise InputError(f"`model` {name} has two prefixes; write {source}, if that is meant")
+        if source == EMBEDDED and BACK_ENDS[prefix].reranker:
+            raise InputError(
+                f"`model` {name}: {source} is a language model, and no classifier; write {source}"
+            )
         name = source
     if name in _EMBEDDED or expand(name).exists():
         return

@@ -13,7 +13,7 @@ from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.job import RerankJob
 
-__all__ = ["SERVER_FIELDS", "check_server_fields", "connect"]
+__all__ = ["LOCAL_FIELDS", "SERVER_FIELDS", "check_server_fields", "connect"]
 
 _OPENAI = "https://api.openai.com/v1"
 
@@ -21,6 +21,9 @@ SERVER_FIELDS = (
     "base_url", "tokenizer", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
 )  # fmt: skip
 """What plays no part where no server answers."""
+
+LOCAL_FIELDS = ("dtype", "device", "batch_tokens", "threads", "trust_remote_code")
+"""What plays no part where a server answers: it says how a model runs in this process."""
 
 
 def check_server_fields(
@@ -46,6 +49,12 @@ def check_server_fields(
         if config.model.thinking == "on":
             raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
         return config
+    for name, value, default, _ in iterate_options(config):
+        if name in LOCAL_FIELDS and value != default:
+            raise InputError(
+                f"`{name}` plays no part in `{field}` {config.model.name}, which runs at its "
+                "server; leave it out"
+            )
     if not model:
         raise InputError("`model` openai:MODEL needs the model's name at the server")
     base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")

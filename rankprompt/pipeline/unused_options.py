@@ -5,7 +5,7 @@ from rankprompt.llm.registry import BACK_ENDS, is_reranker
 from rankprompt.pipeline.config import ORACLE, SERVER, RerankConfig
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.job import JudgeSource
-from rankprompt.pipeline.server_fields import SERVER_FIELDS
+from rankprompt.pipeline.server_fields import LOCAL_FIELDS, SERVER_FIELDS
 from rankprompt.rankers import method
 from rankprompt.types import PairwiseQuestion
 
@@ -18,13 +18,11 @@ _NOT_FOR_TEACHERS = (
     *SERVER_FIELDS,
 )  # fmt: skip
 _NOT_FOR_CROSS_ENCODERS = (
-    "model", "prompt", "instruction", "dtype", "device", "batch_tokens", "threads",
-    "trust_remote_code", "max_prompts", "max_tokens", "max_cost",
+    "model", "prompt", "instruction", *LOCAL_FIELDS, "max_prompts", "max_tokens", "max_cost",
 )  # fmt: skip
 # Where no window may be without a score, none may be refused.
 _NOT_FOR_SERVED_TEACHERS = (
-    "model", "instruction", "dtype", "device", "batch_tokens", "threads", "trust_remote_code",
-    "reasoning_effort", "skip_refused",
+    "model", "instruction", *LOCAL_FIELDS, "reasoning_effort", "skip_refused",
 )  # fmt: skip
 
 
@@ -58,6 +56,8 @@ def unused_options(config: RerankConfig) -> set[str]:
     unused = {"teacher", "aggregate"}
     if source != "server":
         unused |= {"thinking", *SERVER_FIELDS}
+    else:
+        unused |= {*LOCAL_FIELDS}
     if source != "oracle":
         unused |= {"noise", "judge_model"}
     if source == "oracle" or is_reranker(config.model.name):

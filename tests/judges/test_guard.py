@@ -15,7 +15,9 @@ ADVICE: list[tuple[Answer, str]] = [
     (Answer(problem="empty"), "wrote nothing"),
     (Answer(problem="unlisted"), "likely tokens; .*`mode` generation|likely tokens .*template"),
     (Answer(problem="shortened"), "read much less than it was sent .*`passage_tokens`"),
-    (Answer((math.nan, -1.0)), "not numbers .*float32"),
+    (Answer((math.nan, -1.0)), "not numbers .*try `dtype` float32"),
+    (Answer((math.nan,), problem="unscored"), "the server gives are not numbers .*float32 there"),
+    (Answer((math.nan,), problem="damaged"), "not numbers .*weights are damaged"),
     (Answer(text="Neither of them."), "name none of the options.*'Neither of them.'"),
 ]
 

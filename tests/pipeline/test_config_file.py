@@ -159,6 +159,15 @@ def test_a_manifest_gives_its_configuration_and_warns_of_inputs_that_changed(
     ]
 
 
+def test_a_manifest_of_a_served_model_may_have_what_once_played_no_part(tmp_path: Path) -> None:
+    served = change(RerankConfig(), model="rerank:m", base_url="http://localhost:1/v1")
+    path = tmp_path / "out.json"
+    path.write_text(
+        format_manifest({"config": as_dict(change(served, dtype="float16", threads=1))})
+    )
+    assert load_manifest(path) == served
+
+
 def test_a_manifest_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     config = change(RerankConfig(), k=7, run=Path("a.trec"))

@@ -65,7 +65,7 @@ def test_rankings_through_a_server_equal_the_local_ones(
     assert counted is None
     model = tiny.llama(max_position_embeddings=LENGTH)
     with ProtocolServer(SmallServer(WORDS, model=model, context=LENGTH), tokenizes=True) as server:
-        config = change(config, model="openai:m", base_url=server.url)
+        config = change(config, model="openai:m", base_url=server.url, dtype="auto")
         assert order(config, tmp_path / "server.trec") == (expected, "server")
         asked = order(config, tmp_path / "folder.trec", tokenizer=str(folder))
         assert asked == (expected, f"tokenizer {folder}")
@@ -75,7 +75,9 @@ def test_an_estimate_is_said_and_in_the_manifest(
     config: RerankConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with ProtocolServer(SmallServer(WORDS, ""), tokenizes=True) as server:
-        config = change(config, model="openai:m", base_url=server.url, prompt="prp", limit=1)
+        config = change(
+            config, model="openai:m", base_url=server.url, dtype="auto", prompt="prp", limit=1
+        )
         _, counted = order(config, tmp_path / "out.trec")
     assert counted == "estimate"
     assert "texts are cut by an estimate" in caplog.text

@@ -165,6 +165,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"stage": ("heapsort:org/a@5", f"heapsort:{ORACLE}@5"), "base_url": "http://x"},
         "stage 1: `base_url` goes with `model` openai:MODEL",
     ),
+    "a local model's option at a server": (
+        {"stage": ("heapsort:openai:m@5 base_url=http://x dtype=float16",)},
+        "stage 1: `dtype` plays no part in `model` openai:m, which runs at its server",
+    ),
+    "a local model's option outside, where all are served": (
+        {"stage": ("heapsort:openai:m@5",), "base_url": "http://x", "threads": 1},
+        "stage 1: `threads` plays no part in `model` openai:m",
+    ),
     "method outside": (
         {"stage": ("heapsort:org/a@5",), "method": "allpair"},
         "`method` plays no part: each `stage` has its own",
@@ -216,6 +224,9 @@ STAGED: dict[str, dict[str, Any]] = {
         "base_url": "http://localhost:1/v1",
         "order": "single",
         "passage_tokens": 30,
+        "dtype": "float32",
+        "trust_remote_code": True,
+        "threads": 1,
         "passes": 4,
         "k": 7,
     },
@@ -238,6 +249,8 @@ def test_options_outside_are_those_of_the_stages_where_they_play_a_part(
     assert [stage.config.model.base_url for stage in (reranker, local, server)] == [
         None, None, "http://localhost:1/v1",
     ]  # fmt: skip
+    assert [stage.config.model.dtype for stage in (local, server)] == ["float32", "auto"]
+    assert [stage.config.model.threads for stage in (local, server)] == [1, None]
     assert (reranker.config.judge.order, local.config.judge.order) == ("both", "single")
     # A stage ranks as many as the next reranks.
     assert [stage.config.ranker.k for stage in (reranker, local, server)] == [20, 7, 7]

@@ -78,6 +78,12 @@ def test_both_orders_are_concluded_as_suits_the_prompt(files: dict[str, Path]) -
         assert validate(configure(**files, **options)).config.judge.decide == found
 
 
+LOCAL = {
+    "dtype": "float16", "device": "cpu", "batch_tokens": 10, "threads": 1,
+    "trust_remote_code": True,
+}  # fmt: skip
+
+
 def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
     for options, problem in (
         ({"output": None}, "give `output`"),
@@ -100,6 +106,17 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         (
             {"prompt": "relevance-labels", "method": "heapsort", "model": "a/b"},
             "`prompt` relevance-labels is of kind grades",
+        ),
+        ({"model": "cross-encoder:rerank:x"}, "`model` cross-encoder:rerank:x has two prefixes; wr"),
+        ({"model": "local:openai:x"}, "`model` local:openai:x has two prefixes; write openai:x"),
+        ({"model": "cross-encoder:smollm2-135m"}, "smollm2-135m is a language model, and no class"),
+        *(
+            ({**server, name: value}, f"`{name}` plays no part in `model` {server['model']}, which")
+            for server in (
+                {"model": "openai:m", "base_url": "http://x"},
+                {"model": "rerank:m", "base_url": "http://x/v1"},
+            )
+            for name, value in LOCAL.items()
         ),
         ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
     ):

@@ -58,5 +58,4 @@ def small_config(folder: Path, model: Path) -> RerankConfig:
         queries=folder / "queries.tsv",
         docs=folder / "docs.jsonl",
         model=str(model),
-        threads=1,
     )

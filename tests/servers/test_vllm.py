@@ -74,7 +74,14 @@ def test_rankings_through_the_server_equal_the_local_ones(
     local = ranked(config, tmp_path / "local.trec")
     assert len(local) == 10
     assert all(len(documents) >= 10 for documents in local.values())
-    config = change(config, model="openai:smol", base_url=url, journal=tmp_path / "server.journal")
+    config = change(
+        config,
+        model="openai:smol",
+        base_url=url,
+        dtype="auto",
+        threads=None,
+        journal=tmp_path / "server.journal",
+    )
     served = ranked(config, tmp_path / "tokenizer.trec", tokenizer="smollm2-135m")
     assert served == local
     # The server's own /tokenize cuts every text alike: the journal holds all prompts.
@@ -101,7 +108,15 @@ def test_thinking_switched_off_is_seen_in_the_request(
         return Reply(answer.status_code, answer.content)
 
     with ProtocolServer(forward, tokenizes=True) as proxy:
-        config = change(config, depth=2, limit=1, model="openai:smol", base_url=proxy.url)
+        config = change(
+            config,
+            depth=2,
+            limit=1,
+            model="openai:smol",
+            base_url=proxy.url,
+            dtype="auto",
+            threads=None,
+        )
         ranked(change(config, **METHODS["prp"], thinking="off"), tmp_path / "run.trec")
     chats = [body for path, body in arrived if path.endswith("/chat/completions")]
     assert chats
@@ -111,7 +126,9 @@ def test_thinking_switched_off_is_seen_in_the_request(
 def test_written_answers_are_restricted_to_the_choices(
     url: str, config: RerankConfig, tmp_path: Path
 ) -> None:
-    config = change(config, depth=3, limit=2, model="openai:smol", base_url=url)
+    config = change(
+        config, depth=3, limit=2, model="openai:smol", base_url=url, dtype="auto", threads=None
+    )
     output = tmp_path / "run.trec"
     ranked(change(config, **METHODS["prp"], mode="generation", decide="soft"), output)
     manifest = json.loads(output.with_suffix(".json").read_text())
@@ -143,7 +160,8 @@ def test_a_served_classifier_scores_and_ranks_as_the_local_one(
     # The server's own /tokenize cuts alike.
     cut = change(config, passage_tokens=40)
     assert ranked(
-        change(cut, model="rerank:tiny", base_url=reranker + path), tmp_path / "tokenize.trec"
+        change(cut, model="rerank:tiny", base_url=reranker + path),
+        tmp_path / "tokenize.trec",
     ) == ranked(cut, tmp_path / "cut.trec")
     manifest = json.loads((tmp_path / "tokenizer.json").read_text())
     assert manifest["costs"]["model_batches"] == len(local) == 3

@@ -1,5 +1,6 @@
 """Loads a local model: a folder, a GGUF file or a hub id, decoder-only or encoder-decoder."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from transformers import (
 )
 
 from rankprompt.errors import InputError, ModelError, UnknownNameError
+from rankprompt.llm.local.hub_folders import hub_options
 from rankprompt.llm.local.model_files import (
     check_config,
     check_counts,
@@ -83,10 +85,17 @@ def load_pair(
     """
     source, gguf = locate(name)
     where: dict[str, Any] = {"trust_remote_code": trust_remote_code, **gguf}
+    if not Path(source).is_dir():
+        try:
+            where |= hub_options(source)
+        except ModelError as error:
+            raise ModelError(
+                f"{error}. A reranker (a classifier) of the hub is written cross-encoder:{name}"
+            ) from None
     quieten_transformers()
     try:
         if not gguf:  # whose metadata are slow to read
-            check_config(source)
+            check_config(source, **where)
         config = AutoConfig.from_pretrained(source, **where)
         check_counts(config.to_dict())
         if any(

@@ -31,8 +31,12 @@ def locate(name: str) -> tuple[str, dict[str, str]]:
     return name, {}
 
 
-def check_config(source: str) -> None:
+def check_config(source: str, **where: bool) -> None:
     """Checks a model's ``config.json`` by ``check_counts``, before transformers builds from it.
+
+    Args:
+        source: a folder or a hub id.
+        where: further arguments for transformers.
 
     Raises:
         ValueError: as ``check_counts``.
@@ -40,7 +44,7 @@ def check_config(source: str) -> None:
     """
     from transformers import PretrainedConfig
 
-    check_counts(PretrainedConfig.get_config_dict(source)[0])
+    check_counts(PretrainedConfig.get_config_dict(source, **where)[0])
 
 
 def check_counts(settings: Mapping[str, object]) -> None:

@@ -183,8 +183,13 @@ def one_line(text: str) -> str:
     return " ".join(text[:1000].split())[:200]
 
 
-def checked(schema: type[T], value: object) -> T:
+def checked(schema: type[T], value: object, *, doubtful: bool = False) -> T:
     """Returns a part of a reply.
+
+    Args:
+        schema: what it must be.
+        value: the part.
+        doubtful: as of ``UnusableError``.
 
     Raises:
         UnusableError: it is not as the schema says.
@@ -195,4 +200,5 @@ def checked(schema: type[T], value: object) -> T:
         # Without the values, which may be anything.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"][:4]))[:60]
-        raise UnusableError(f"a reply that cannot be read (at {place})") from None
+        reason = f"a reply that cannot be read (at {place})"
+        raise UnusableError(reason, doubtful=doubtful) from None

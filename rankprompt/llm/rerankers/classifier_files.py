@@ -1,5 +1,6 @@
 """What the files of a classifier say of its scores, before any weights are loaded."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ _CLASSIFIER, _WRITERS = "ForSequenceClassification", ("ForCausalLM", "ForConditi
 # What sentence-transformers puts after the logits. Each keeps their order; the first two are the
 # rule, and the softmax is of two labels.
 _ACTIVATIONS = ("Identity", "Sigmoid", "Tanh", "Softmax")
-# Names of a first label of two by which it, and not the second, would mean relevant.
-_RELEVANT = ("relevant", "true", "yes", "positive", "1")
+# Words in the name of a label by which it means relevant, or the opposite.
+_RELEVANT = re.compile("relevan(t|ce)|true|yes|pos(itive)?|entail(s|ed|ment)?|match(es)?")
+_IRRELEVANT = re.compile(
+    "no|not|non|none|neg(ative)?|false|irrelevan(t|ce)|contradict(s|ion)?"
+    "|(no|not|non|un|in|dis|mis)-?(relevan(t|ce)|relat|match|entail|answer|help|use|support).*"
+)
 
 
 def is_classifier_config(settings: dict[str, Any], *, modular: bool = False) -> bool:
@@ -41,12 +46,14 @@ def check_classifier(folder: Path, name: str) -> None:
         name: The model's name in messages.
 
     Raises:
-        ModelError: It has three labels or more, or its scores are made in a way that is not known.
+        ModelError: It is a language model, has three labels or more or two in reverse, or its
+            scores are made in a way that is not known.
     """
     config = read_settings(folder / "config.json")
     sentence = read_settings(folder / "config_sentence_transformers.json")
     transformer = read_settings(folder / "sentence_bert_config.json")
     if config and not head_modules(folder):
+        _check_architecture(config, name)
         _check_labels(config, name)
     older = config.get("sentence_transformers")
     activation = (
@@ -68,17 +75,55 @@ def check_classifier(folder: Path, name: str) -> None:
         )
 
 
+def _check_architecture(config: dict[str, Any], name: str) -> None:
+    names = config.get("architectures")
+    architectures = list(map(str, names)) if isinstance(names, list) else []
+    writers = [one for one in architectures if one.endswith(_WRITERS)]
+    if writers and len(writers) == len(architectures):
+        raise ModelError(
+            f"{name} is a language model ({writers[0]}), and no classifier; name it without "
+            "cross-encoder:, and the `prompt` by which it was trained as a reranker, if it was"
+        )
+
+
 def _check_labels(config: dict[str, Any], name: str) -> None:
-    labels = config.get("id2label")
-    names = list(map(str, labels.values())) if isinstance(labels, dict) else []
-    number = len(names) or config.get("num_labels", 2)  # transformers' default
+    labels = _labels(config, name)
+    number = len(labels) or config.get("num_labels", 2)  # transformers' default
     if number not in (1, 2):
-        shown = f" ({', '.join(names[:4])}{', ...' if names[4:] else ''})" if names else ""
+        shown = f" ({', '.join(labels[:4])}{', ...' if labels[4:] else ''})" if labels else ""
         raise ModelError(
             f"{name} has {number} labels{shown}; a cross-encoder has one label or two, of which "
             "the second means relevant"
         )
-    if len(names) == 2 and names[0].lower() in _RELEVANT:
+    if len(labels) == 2 and (_means(labels[0]) is True or _means(labels[1]) is False):
         raise ModelError(
-            f"the first of {name}'s labels is {names[0]!r}; of two, the second must mean relevant"
+            f"{name}'s labels are {labels[0]!r} and {labels[1]!r}, in this order (`id2label` in "
+            "its config.json); of two, the second must mean relevant"
         )
+
+
+def _labels(config: dict[str, Any], name: str) -> list[str]:
+    """The names of the labels in the order of the logits; none where the file has none."""
+    labels = config.get("id2label")
+    if labels is None:
+        return []
+    try:
+        return [str(labels[key]) for key in sorted(labels.keys(), key=int)]
+    except (AttributeError, TypeError, ValueError):
+        raise ModelError(
+            f"{name}: `id2label` in its config.json must be an object from the numbers of the "
+            'labels to their names, such as {"0": "irrelevant", "1": "relevant"}'
+        ) from None
+
+
+def _means(label: str) -> bool | None:
+    """Whether a label's name means relevant (True) or the opposite (False); None if neither.
+
+    A number says something only if it stands alone: LABEL_1 may well be the first of two.
+    """
+    words = [word for word in re.split(r"[\W_]+", label.lower()) if word]
+    if words in (["0"], ["1"]):
+        return words == ["1"]
+    if any(map(_IRRELEVANT.fullmatch, words)):
+        return False
+    return True if any(map(_RELEVANT.fullmatch, words)) else None

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.base import Answer, Problem, Request, Usage
 from rankprompt.llm.encoder_networks import Network, load_network
 from rankprompt.llm.longest_prefix import longest_prefix
 from rankprompt.llm.network_inputs import NetworkSettings
@@ -129,7 +129,11 @@ class CrossEncoderModel:
             padding += int(mask.size - mask.sum())
             for index, score in zip(indices, read_scores(logits, self.name), strict=True):
                 odds[index] = float(score) if math.isfinite(score) else math.nan
-        return [Answer((value,), (1,)) for value in odds], Usage(tokens, padding)
+        full: Problem = "damaged" if self.dtype in (None, "float32") else ""
+        answers = [
+            Answer((value,), (1,), problem=full if math.isnan(value) else "") for value in odds
+        ]
+        return answers, Usage(tokens, padding)
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens, special tokens included."""

@@ -77,7 +77,7 @@ def _minilm() -> Weights:
 
 
 def _from_hub(name: str, *, code: bool = False) -> Weights:
-    from rankprompt.llm.hub_folders import hub_folder
+    from rankprompt.llm.local.hub_folders import hub_folder
 
     folder = hub_folder(name, code=code)
     # The hub's cache names a folder by the commit.

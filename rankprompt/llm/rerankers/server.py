@@ -187,11 +187,14 @@ class RerankServer:
             odds = [log_odds(score, is_log_odds=self._log_odds) for score in scores]
         except ModelError as error:
             raise self._error(str(error)) from None
-        self._check_ties(scores)
+        self._check_ties([score for score in scores if not math.isnan(score)])
         estimate = sum(estimate_tokens(query + text) for text in texts)
         counts = [tokens_in(reply) for reply in replies]
         tokens = sum(estimate if count is None else count for count in counts)
-        answers = [Answer((value,), (1,)) for value in odds]
+        answers = [
+            Answer((value,), (1,), problem="unscored" if math.isnan(value) else "")
+            for value in odds
+        ]
         return dict(zip(texts, answers, strict=True)), Usage(tokens, 0, retries=retries)
 
     def _check_ties(self, scores: Sequence[float]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from rankprompt.errors import ModelError
 from rankprompt.llm.openai.address import Address, parse_address
 from rankprompt.llm.openai.call_errors import JsonObject
 
@@ -17,6 +18,11 @@ FORMS = (
 """The base URLs, for messages."""
 
 _PATH = re.compile(r"(.*?)(/v\d+)?(/rerank|/score)?")
+# In what stands before these: a version of another form, or the path of other calls at the end.
+_OTHER = re.compile(
+    r"/v\d[^/]*(/|$)|/(re-?ranks?|ranking|scores?|completions|chat|embed(dings)?|responses|models)$",
+    re.IGNORECASE,
+)
 # Cohere bills each started hundred of documents; TEI takes no more than 32 unless it is told to.
 _REQUESTS_PER_CALL, _AT_TEI = 100, 32
 
@@ -58,7 +64,7 @@ def parse_form(base_url: str) -> Form:
     """Returns the form that a base URL names by its path.
 
     Raises:
-        ModelError: as ``parse_address``.
+        ModelError: as ``parse_address``; or the path is that of no form.
 
     Examples:
         >>> from rankprompt.llm.rerankers.server_forms import parse_form
@@ -71,6 +77,8 @@ def parse_form(base_url: str) -> Form:
     found = _PATH.fullmatch(path)
     assert found, "every part may be empty"
     before, version, end = found[1], found[2] or "", found[3] or "/rerank"
+    if not version and _OTHER.search(before):
+        raise ModelError(f"no reranker is asked at {path!r}, the path of the base URL; {FORMS}")
     root = address._replace(base=address.base.removesuffix(path) + before)
     if end == "/score":
         return Form(root, version + end, ("text_1", "text_2"))

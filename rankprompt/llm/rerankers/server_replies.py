@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.openai.call_errors import JsonObject, RefusedError, UnusableError
@@ -33,6 +33,14 @@ class _Scored(Part):
         validation_alias=AliasChoices("relevance_score", "score")
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_null(cls, row: object) -> object:
+        """Reads ``score`` where ``relevance_score`` is null beside it."""
+        if isinstance(row, dict) and row.get("relevance_score") is None and "score" in row:
+            return {name: value for name, value in row.items() if name != "relevance_score"}
+        return row
+
 
 def parse_scores(reply: JsonObject, number: int) -> list[float]:
     """Returns the score of each passage, in the order in which they were sent.
@@ -56,7 +64,7 @@ def parse_scores(reply: JsonObject, number: int) -> list[float]:
         raise UnusableError("a reply without scores" + (told and f": {told}"), doubtful=True)
     scores: dict[int, float] = {}
     for row in rows:
-        scored = checked(_Scored, row)
+        scored = checked(_Scored, row, doubtful=True)
         if scored.index >= number or scored.index in scores:
             which = "two scores for" if scored.index in scores else "a score for"
             raise UnusableError(

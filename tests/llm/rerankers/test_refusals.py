@@ -35,6 +35,16 @@ AT_ONCE: dict[str, tuple[Callable[[Path], object], str]] = {
     "the wrong label first": (
         set_config(id2label={"0": "relevant", "1": "irrelevant"}), "the second must mean relevant",
     ),
+    "labels in the order of their numbers": (
+        set_config(id2label={"1": "not_relevant", "0": "relevant"}),
+        "labels are 'relevant' and 'not_relevant', in this order",
+    ),
+    "labels as a list": (set_config(id2label=["no", "yes"]), "`id2label` .* must be an object"),
+    "labels by names": (set_config(id2label={"a": "b", "c": "d"}), "`id2label` .* an object"),
+    "a language model": (
+        set_config(architectures=["LlamaForCausalLM"]),
+        r"is a language model \(LlamaForCausalLM\), and no classifier; .* `prompt`",
+    ),
     "an activation": (
         set_config(sentence_transformers={"activation_fn": "mine.Squash"}),
         "through mine.Squash, which is not understood",
@@ -68,7 +78,14 @@ AT_THE_FIRST_QUESTION: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an unknown architecture": (set_config(model_type="nothing"), "cannot load the classifier"),
     "too many layers": (set_config(num_hidden_layers=10**9), "num_hidden_layers is 1000000000"),
-    "other sizes": (set_config(hidden_size=64), "cannot load the classifier"),
+    "other sizes": (
+        set_config(hidden_size=64),
+        "cannot load the classifier .*other shapes than its config.json",
+    ),
+    "more labels than the head": (
+        set_config(id2label={"0": "no", "1": "yes"}),
+        "other shapes .* number of its labels",
+    ),
 }
 
 
@@ -79,6 +96,37 @@ def test_what_the_files_say_is_refused_at_once(tmp_path: Path, case: str) -> Non
     with pytest.raises(ModelError, match=message) as caught:
         load_model(f"cross-encoder:{tmp_path}")
     assert "\n" not in str(caught.value)
+
+
+REVERSED = [
+    ("RELEVANT_DOC", "NOT_RELEVANT"), ("entailment", "not_entailment"), ("Yes ", "No"),
+    ("POS", "NEG"), ("1", "0"), ("relevant", "other"), ("other", "non-relevant"),
+    ("is relevant", "is not relevant"), ("True", "False"), ("a", "NotRelevant"),
+    ("a", "unrelated"),
+]  # fmt: skip
+IN_ORDER = [
+    ("LABEL_0", "LABEL_1"), ("0", "1"), ("NEG", "POS"), ("not_relevant", "relevant"), ("no", "yes"),
+    ("irrelevant", "highly relevant"), ("class 1", "class 2"), ("a", "b"), ("not_match", "match"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), REVERSED)
+def test_labels_in_the_wrong_order_are_refused_whatever_their_names(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    save_classifier(tmp_path, labels=2)
+    change(tmp_path / "config.json", id2label={"1": second, "0": first})
+    with pytest.raises(ModelError, match="the second must mean relevant") as caught:
+        load_model(str(tmp_path))
+    assert repr(first) in str(caught.value)
+    assert repr(second) in str(caught.value)
+
+
+@pytest.mark.parametrize(("first", "second"), IN_ORDER)
+def test_labels_in_the_right_order_are_read(tmp_path: Path, first: str, second: str) -> None:
+    save_classifier(tmp_path, labels=2)
+    change(tmp_path / "config.json", id2label={"1": second, "0": first})
+    assert load_model(str(tmp_path)).context_length
 
 
 @pytest.mark.parametrize("case", AT_THE_FIRST_QUESTION)

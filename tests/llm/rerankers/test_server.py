@@ -63,6 +63,27 @@ def test_the_bodies_of_the_forms() -> None:
     assert parse_form("http://v1/v2").root.base == "http://v1"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/reranks", "/V1", "/v1beta/rerank", "/v1/chat/completions", "/Rerank", "/v1.1",
+     "/v1/scores", "/chat/completions", "/v1/embeddings", "/tei/V1/rerank"],
+)  # fmt: skip
+def test_the_path_of_no_form_is_refused(path: str) -> None:
+    with pytest.raises(ModelError, match=f"at '{path}', .*ends in /v1 or /v1/rerank .* TEI$"):
+        parse_form(f"http://localhost:8000{path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "called"),
+    [("/tei/rerank", "/tei", "/rerank"), ("/tei", "/tei", "/rerank"), ("", "", "/rerank"),
+     ("/bge-reranker-v2-m3", "/bge-reranker-v2-m3", "/rerank"), ("/api/v1", "/api", "/v1/rerank"),
+     ("/v1/gateway/v2/rerank", "/v1/gateway", "/v2/rerank"), ("/vllm/score", "/vllm", "/score")],
+)  # fmt: skip
+def test_a_server_may_stand_behind_a_prefix(path: str, root: str, called: str) -> None:
+    form = parse_form(f"http://localhost:8000{path}")
+    assert (form.root.base, form.path) == (f"http://localhost:8000{root}", called)
+
+
 def test_equal_texts_are_sent_once() -> None:
     reranker = Reranker()
     answers, _ = score(reranker, ["a", "b", "a", "a"])
@@ -152,7 +173,14 @@ def test_what_is_no_number_is_left_to_the_guard(value: str, path: str) -> None:
     content = rows if not path else f'{{"results": {rows}}}'
     answers, _ = score(lambda _, __: Reply(200, content.encode()), TEXTS[:2], path)
     assert math.isnan(answers[0].loglikelihoods[0])
+    assert [answer.problem for answer in answers] == ["unscored", ""]
     assert answers[1].loglikelihoods == (0.5 if not path else 0.0,)
+
+
+def test_what_is_no_number_is_no_tie(caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[Any] = [{"index": index, "score": None} for index in range(5)]
+    score(lambda _, __: reply(rows), ["a", "b", "c", "d", "e"], "")
+    assert not caplog.text
 
 
 def test_requests_of_another_kind_are_refused() -> None:

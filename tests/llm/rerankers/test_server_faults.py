@@ -54,6 +54,12 @@ def test_a_bad_reply_is_told_in_a_line(answer: Body | Reply, problem: str) -> No
     assert message.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.parametrize("row", [{"index": 0, "score": "0.5"}, {"index": "0"}, 0.5])
+def test_a_row_that_cannot_be_read_is_asked_for_three_times(row: object) -> None:
+    message = refusal(lambda _, __: {"results": [row]})
+    assert message.endswith("(tried 3 times)")
+
+
 def test_a_bad_reply_may_be_followed_by_a_good_one() -> None:
     bad: list[Body | Reply] = [
         _rows(1), reply({"message": "slow down"}, 429, retry_after="0"), Reply(500, b""),

@@ -55,6 +55,13 @@ def _outcome(reply: dict[str, object]) -> list[float] | str:
         return str(error)
 
 
+def test_a_score_beside_a_null_is_read() -> None:
+    rows = [{"index": 0, "relevance_score": None, "score": 0.7}, {"index": 1, "score": None}]
+    found = parse_scores({"results": rows}, 2)
+    assert found[0] == 0.7
+    assert math.isnan(found[1])
+
+
 @given(
     rows=rows() | st.lists(ANY, max_size=5) | ANY,
     name=st.sampled_from(["results", "data"]),
