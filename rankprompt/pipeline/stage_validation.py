@@ -158,8 +158,9 @@ def _options(stage: StageNotation) -> dict[str, Any]:
             raise UnknownNameError("option of a stage", name, _TYPES)
         if name == "header" and is_hidden(text):
             raise InputError(
-                f"`header` {text.partition(':')[0]}: no manifest holds its value; give each `stage` "
-                "again, with it or with NAME:env:VARIABLE, which reads it from the environment"
+                f"`header` {text.partition(':')[0]}: no manifest holds its value; give each "
+                "`stage` again, with it or with NAME:env:VARIABLE, which reads it from the "
+                "environment"
             )
         if _TYPES[name] == tuple[str, ...]:
             options[name] = (*options.get(name, ()), text)

@@ -31,7 +31,7 @@ YES_NO = "relevance-yes-no"
 
 def _existing_folder(name: str) -> Path:
     folder = expand(name)
-    if not folder.is_dir():
+    if not name.strip() or not folder.is_dir():  # an empty name is the current folder
         raise UnknownNameError("teacher", name, TEACHERS)
     return folder
 
