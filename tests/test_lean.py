@@ -147,6 +147,10 @@ def test_a_model_behind_a_server_reranks_and_is_planned(run: Path, tmp_path: Pat
             f"run: {PIP_LINES['torch']} && {PIP_LINES['local']}\n",
         ),
         ("plan {data} --run {run}", f"run: {PIP_LINES['onnx']}\n"),
+        (
+            "rerank --output {new} {data} --run {run} --method cascade --teacher llm:smollm2-135m",
+            f"torch; run: {PIP_LINES['torch']} && {PIP_LINES['local']}\n",
+        ),
         ("inspect {data} --run {run} --model org/model", f"&& {PIP_LINES['local']}\n"),
         ("fuse {run} {other} --output {new}",
          f"the fusion of runs needs ranx; run: {PIP_LINES['ranx']}\n"),

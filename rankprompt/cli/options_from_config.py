@@ -82,6 +82,9 @@ def _configure(options: dict[str, Any]) -> RerankConfig:
     config = load_config(file) if file else RerankConfig()
     if manifest:
         config = load_manifest(manifest)
+        if options.get("output", config.output.run) != config.output.run:
+            # The table is the earlier run's, as the run is.
+            options = {"scores": None, **options}
     return replace_options(config, options)
 
 

@@ -259,7 +259,10 @@ def _notes(made: Plan) -> list[str]:
             "ranking after it"
         )
         if made.methods[-1].seconds is not None:
-            notes.append("the time is an estimate from a few prompts, without loading the models")
+            notes.append(
+                "the time is an estimate from a few prompts of each stage; loading a model on this "
+                "machine comes on top"
+            )
     elif len(prompts) > 1:
         notes.append(f"each method is priced with a prompt of its kind: {', '.join(prompts)}")
     if speed := made.calibration:

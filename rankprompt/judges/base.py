@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
 from rankprompt.judges.adapters.base import ParsedAnswer
-from rankprompt.judges.guard import AnswerGuard
+from rankprompt.judges.guard import AnswerGuard, Source
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.coroutines import QuestionGenerator
 from rankprompt.rankers.driver import drive, drive_async
@@ -180,7 +180,7 @@ class LLMJudge(ABC, Generic[Q, A]):
         """The requests about a query and a number of empty passages."""
 
     @abstractmethod
-    def _conclude(self, question: Q, parsed: Mapping[bool, ParsedAnswer[A]]) -> A:
+    def _conclude(self, question: Q, parsed: Mapping[bool, ParsedAnswer[A]], source: Source) -> A:
         """The answer to a question, from what was parsed of the replies in each order."""
 
     @abstractmethod
@@ -197,21 +197,23 @@ class LLMJudge(ABC, Generic[Q, A]):
         if len(complete) < len(parsed):
             self.unasked += 1
             return self._fallback(question)
+        every = [reply for order in replies.values() for reply in order]
+        source: Source = "model"
+        if all(reply.repeated for reply in every):
+            source = "repeated"
+            self.repeated += 1
+        elif all(reply.cache_hit or reply.repeated for reply in every):
+            source = "journal"
+            self.cache_hits += 1
+        else:
+            self.asked += 1
         for swapped, result in complete.items():
             order_answers = [reply.answer for reply in replies[swapped] if reply.answer]
             if any(answer.problem == "refused" for answer in order_answers):
                 names = [document.id for document in question.documents]
                 self.guard.refuse(question.query.id, names)
-            self.guard.add(order_answers, readable=result.answer is not None)
-        answer = self._conclude(question, complete)
-        every = [reply for order in replies.values() for reply in order]
-        if all(reply.repeated for reply in every):
-            self.repeated += 1
-        elif all(reply.cache_hit or reply.repeated for reply in every):
-            self.cache_hits += 1
-        else:
-            self.asked += 1
-        return answer
+            self.guard.add(order_answers, readable=result.answer is not None, source=source)
+        return self._conclude(question, complete, source)
 
     def _escaped(self, text: str, *name: str) -> str:
         """Escapes special tokens in a user's text, which is counted under the ids ``name``."""

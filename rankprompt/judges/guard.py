@@ -5,11 +5,15 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer
 
-__all__ = ["AnswerGuard"]
+__all__ = ["AnswerGuard", "Source"]
+
+Source = Literal["model", "journal", "repeated"]
+"""Where the answers to a question came from: the model, the journal, or this run before."""
 
 log = logging.getLogger("rankprompt")
 
@@ -69,17 +73,27 @@ class _Stretch:
         self._share = share
         self._latest: deque[bool] = deque(maxlen=_STRETCH)
         self.seen = self.counted = self._counted_lately = 0
+        self._resumed = False
 
-    def add(self, counts: bool) -> bool:
-        """Adds an event; returns whether too many of them count."""
+    def add(self, counts: bool, source: Source) -> bool:
+        """Adds an event; returns whether too many of them count, where the model was asked."""
         if len(self._latest) == _STRETCH:
             self._counted_lately -= self._latest[0]
         self._latest.append(counts)
         self._counted_lately += counts
         self.seen += 1
         self.counted += counts
+        self._resumed |= source == "journal"
+        if source != "model":
+            # Stopping saves nothing, and answers that are known come in another order than they
+            # were asked in: query by query in place of many queries at a time.
+            return False
         full = len(self._latest) == _STRETCH and self._counted_lately > self._share * _STRETCH
-        return full or self.seen == self.counted == _FIRST
+        if self._resumed:
+            # The journal keeps no unreadable answers: those alone are asked again, one after the
+            # other.
+            full = full and self.counted > self._share * self.seen
+        return full or self.seen == self.counted >= _FIRST
 
 
 class AnswerGuard:
@@ -88,7 +102,8 @@ class AnswerGuard:
     A run stops where its first 32 answers are unreadable, or more than nine in ten of any 200; or
     where the two orders of its first 32 pairs do not agree, or of more than 19 in 20 of any 200
     pairs; or where its first 200 scores of single passages are equal, or all of at least 32 (or the
-    differences of two, in pairs). A short run is checked at its end.
+    differences of two, in pairs). A short run is checked at its end. Answers that were known
+    before are counted, and stop a run at its end only.
 
     Args:
         keep_going: warn in place of stopping.
@@ -116,7 +131,7 @@ class AnswerGuard:
         self._example = ""
         self._told: set[str] = set()
 
-    def add(self, answers: Sequence[Answer], *, readable: bool) -> None:
+    def add(self, answers: Sequence[Answer], *, readable: bool, source: Source = "model") -> None:
         """Counts the model's answers to a question, in one order.
 
         Raises:
@@ -131,10 +146,10 @@ class AnswerGuard:
                 self._example = self._example or answers[0].text
             if cause == "refused" and self._skip_refused:
                 return
-        if self._unreadable.add(not readable):
+        if self._unreadable.add(not readable, source):
             self._stop("unreadable", self._describe())
 
-    def add_pair(self, *, tie: bool) -> None:
+    def add_pair(self, *, tie: bool, source: Source = "model") -> None:
         """Counts a pair that was asked in both orders with both answers readable.
 
         Raises:
@@ -142,10 +157,10 @@ class AnswerGuard:
         """
         self.counts["pairs"] += 1
         self.counts["ties"] += tie
-        if self._ties.add(tie):
+        if self._ties.add(tie, source):
             self._stop("ties", self._describe_ties())
 
-    def add_score(self, score: float) -> None:
+    def add_score(self, score: float, source: Source = "model") -> None:
         """Counts the score of a single passage, or a preference that two such scores give.
 
         Raises:
@@ -153,7 +168,7 @@ class AnswerGuard:
         """
         if len(self.scores) < 2:
             self.scores[score] += 1
-            if self.scores[score] == _STRETCH:
+            if self.scores[score] >= _STRETCH and source == "model":
                 self._stop("equal", self._describe_equal())
 
     def refuse(self, query_id: str, document_ids: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.adapters.base import PairwiseAdapter, ParsedAnswer
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import PairwiseDiagnostics
-from rankprompt.judges.guard import AnswerGuard
+from rankprompt.judges.guard import AnswerGuard, Source
 from rankprompt.llm.base import Request
 from rankprompt.rankers.seeded_random import uniform
 from rankprompt.types import FallbackPreference, PairwiseQuestion, Preference, Query
@@ -93,7 +93,10 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         return ((question.first.id == lower) != ascending,)
 
     def _conclude(
-        self, question: PairwiseQuestion, parsed: Mapping[bool, ParsedAnswer[Preference]]
+        self,
+        question: PairwiseQuestion,
+        parsed: Mapping[bool, ParsedAnswer[Preference]],
+        source: Source,
     ) -> Preference:
         answers = {swapped: result.answer for swapped, result in parsed.items()}
         votes = []
@@ -103,11 +106,11 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         mean = sum(votes) / len(votes)
         preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
         if len(answers) == 2 and self._decide == "agreement" and None not in answers.values():
-            self.guard.add_pair(tie=preference == 0.5)
+            self.guard.add_pair(tie=preference == 0.5, source=source)
         if not self._adapter.ordered:
             for answer in answers.values():
                 if answer is not None:
-                    self.guard.add_score(answer)
+                    self.guard.add_score(answer, source)
         # Passages that are shown alone have no order, hence no position bias.
         self.diagnostics.add(question, answers if self._adapter.ordered else {}, preference)
         unreadable = all(answer is None for answer in answers.values())

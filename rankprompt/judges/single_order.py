@@ -7,7 +7,7 @@ from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.adapters.base import Adapter, ParsedAnswer
 from rankprompt.judges.base import LLMJudge
 from rankprompt.judges.diagnostics import SingleOrderDiagnostics
-from rankprompt.judges.guard import AnswerGuard
+from rankprompt.judges.guard import AnswerGuard, Source
 from rankprompt.llm.base import Request
 from rankprompt.types import Judgment, Query, Question
 
@@ -56,11 +56,13 @@ class SingleOrderJudge(LLMJudge[Question, A]):
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
         return self._adapter.requests(self._escaped(query.text, query.id), [""] * passages)
 
-    def _conclude(self, question: Question, parsed: Mapping[bool, ParsedAnswer[A]]) -> A:
+    def _conclude(
+        self, question: Question, parsed: Mapping[bool, ParsedAnswer[A]], source: Source
+    ) -> A:
         answer, repairs = parsed[False]
         self.diagnostics.add(question, answer, repairs)
         if isinstance(answer, float):
-            self.guard.add_score(answer)
+            self.guard.add_score(answer, source)
         return self._fallback(question) if answer is None else answer
 
     def _fallback(self, question: Question) -> A:

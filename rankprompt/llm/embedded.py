@@ -11,7 +11,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
-from rankprompt.errors import PIP_LINES, ModelError
+from rankprompt.errors import PIP_LINES, ModelError, require
 from rankprompt.files.atomic_folder import build_beside
 from rankprompt.files.cache_directory import cache_dir
 
@@ -46,15 +46,17 @@ def converted_folder() -> Path:
 
     Raises:
         ModelError: the wheel is not installed, or the cache directory cannot be written.
+        MissingPackageError: torch is not installed, and the folder is not written yet.
     """
-    from safetensors import SafetensorError
-
     gguf = find_gguf()
     with gguf.open("rb") as file:
         # The header has the tensors' names and the vocabulary; the size stands for the rest.
         digest = blake2b(file.read(1 << 20) + str(gguf.stat().st_size).encode(), digest_size=6)
     target = cache_dir("models", f"{EMBEDDED}-{digest.hexdigest()}")
     if not target.is_dir():
+        require("torch")  # named before what is imported first, and comes with it
+        from safetensors import SafetensorError
+
         log.info("converting the weights of %s once, into %s", EMBEDDED, target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,9 @@ from rankprompt.pipeline.config import ORACLE, SERVER
 __all__ = ["check_model_name"]
 
 _EMBEDDED = (EMBEDDED, MINILM)
-_KNOWN = (*_EMBEDDED, f"{ORACLE}QRELS.trec", f"{SERVER}MODEL", "cross-encoder:ID", "rerank:MODEL")
+_SUFFIXES = (".gguf", ".onnx")
+_QRELS = f"{ORACLE}QRELS.trec"
+_KNOWN = (*_EMBEDDED, _QRELS, f"{SERVER}MODEL", "cross-encoder:ID", "rerank:MODEL")
 _PREFIXES = ("oracle", *BACK_ENDS)
 _HINT = "Or give a folder, a .gguf file or a hub id."
 
@@ -25,13 +27,20 @@ def check_model_name(name: str) -> None:
 
     Raises:
         UnknownNameError: the name is nearly one of ours, or begins with nearly one of our prefixes.
-        InputError: the name is a path that does not exist, or a prefix alone.
+        InputError: the name is empty, a path that does not exist, a file that holds no model, or a
+            prefix alone.
     """
+    if not name.strip():  # which would be the current folder
+        raise InputError(f"`model` is empty; leave it out for {MINILM}, or name a model")
+    if name.startswith(ORACLE):
+        if not name.removeprefix(ORACLE).strip():
+            raise InputError(f"`model` {name}: give the qrels after the colon, as in {_QRELS}")
+        return
     prefix, colon, source = name.partition(":")
     if prefix in BACK_ENDS and BACK_ENDS[prefix].server:
         return
     if colon and prefix in BACK_ENDS:
-        if not source:
+        if not source.strip():
             raise InputError(f"`model` {name}: write a folder or a hub id after the colon")
         inner = source.partition(":")[0]
         if ":" in source and inner in _PREFIXES:
@@ -41,12 +50,18 @@ def check_model_name(name: str) -> None:
                 f"`model` {name}: {source} is a language model, and no classifier; write {source}"
             )
         name = source
-    if name in _EMBEDDED or expand(name).exists():
+    path = expand(name)
+    if path.is_file() and path.suffix not in _SUFFIXES:
+        raise InputError(
+            f"`model` {name}: the file of a model ends in {' or '.join(_SUFFIXES)}; a model of "
+            "several files is named by its folder"
+        )
+    if name in _EMBEDDED or path.exists():
         return
     prefix, colon, source = name.partition(":")
     # A hub id has one slash at the most, and no colon.
-    path = name.startswith((".", "/", "~")) or name.endswith(".gguf")
-    if path or (not colon and name.count("/") > 1):
+    meant_as_path = name.startswith((".", "/", "~")) or name.endswith(_SUFFIXES)
+    if meant_as_path or (not colon and name.count("/") > 1):
         raise InputError(f"`model` {name}: no such file or folder")
     if "/" not in name and (near := get_close_matches(name.lower(), _EMBEDDED, n=1, cutoff=0.7)):
         raise UnknownNameError("model", name, _KNOWN, _HINT, meant=near[0])

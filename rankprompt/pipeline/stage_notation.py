@@ -55,11 +55,11 @@ def parse_stage(text: str) -> StageNotation:
     options = []
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or not name:
+        if not equals or not name or name.startswith("-"):
             shown = name if len(name) <= 30 else f"{name[:30]}..."
             raise InputError(
-                f"{shown!r}: what follows METHOD:MODEL@DEPTH is written name=value, with quotes "
-                "around a value that has spaces"
+                f"{shown!r}: what follows METHOD:MODEL@DEPTH is written name=value, without "
+                "dashes before the name, with quotes around a value that has spaces"
             )
         options.append((name.replace("-", "_"), value))
     return StageNotation(method, model or None, int(after) if at else None, tuple(options))

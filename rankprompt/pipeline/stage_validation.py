@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from rankprompt.errors import InputError, RankpromptError, UnknownNameError
 from rankprompt.judges.simulated.error_model import ErrorModel
+from rankprompt.llm.openai.settings import is_hidden
 from rankprompt.pipeline.config import BudgetConfig, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_file import replace_options
 from rankprompt.pipeline.config_methods import (
@@ -26,6 +27,8 @@ __all__ = ["name_stage", "validate_stages"]
 
 _GROUPS = (ModelConfig, RankerConfig, JudgeConfig, CascadeConfig, OracleConfig, BudgetConfig)
 _PRICES = ("price_in", "price_out")
+# The limits are those of the whole run, and no stage's.
+_LIMITS = ("max_prompts", "max_tokens", "max_cost")
 # These are written in the stage's first word.
 _HEAD = ("model", "method")
 
@@ -33,14 +36,7 @@ _HEAD = ("model", "method")
 def _types() -> dict[str, Any]:
     """The types of the options that a stage may have for itself, by name."""
     types = {}
-    for group in (
-        ModelConfig,
-        RankerConfig,
-        JudgeConfig,
-        CascadeConfig,
-        OracleConfig,
-        BudgetConfig,
-    ):
+    for group in _GROUPS:
         hints = get_type_hints(group)
         for field in fields(group):
             name = field.metadata["option"].flag or field.name
@@ -72,8 +68,8 @@ def validate_stages(
         validate_one: checks the configuration of one stage.
 
     Returns:
-        A job with a job for each stage. In its configuration each stage is written with the model
-        and all options in which it differs from the other options.
+        A job with a job for each stage. In its configuration each stage is written with its model,
+        its depth and the options that it was given.
 
     Raises:
         InputError: a stage that cannot work; the message names the stage.
@@ -87,8 +83,6 @@ def validate_stages(
     for number, text in enumerate(config.stage, 1):
         with name_stage(number):
             parsed.append(_parse(text))
-    if config.model.name != ModelConfig().name and all(stage.model for stage in parsed):
-        raise InputError(f"`model` {config.model.name} plays no part: each `stage` has its own")
     jobs = []
     for number, stage in enumerate(_configs(config, parsed), 1):
         with name_stage(number):
@@ -98,11 +92,12 @@ def validate_stages(
     shared = replace(
         config,
         model=replace(config.model, name=ModelConfig().name),
+        cascade=replace(config.cascade, teacher=None),
         data=replace(config.data, depth=jobs[0].config.data.depth),
         output=replace(config.output, journal=journals[0] if journals else None),
     )
     jobs = [replace(job, config=replace(job.config, output=shared.output)) for job in jobs]
-    written = tuple(_format(job.config, shared) for job in jobs)
+    written = tuple(_format(job.config, stage) for job, stage in zip(jobs, parsed, strict=True))
     return RerankJob(replace(shared, stage=written), "stages", "", None, ErrorModel(), tuple(jobs))
 
 
@@ -123,27 +118,33 @@ def _configs(config: RerankConfig, stages: Sequence[StageNotation]) -> list[Rera
             limit = f"`depth` is {before}" if number == 1 else f"the stage before has {before}"
             raise InputError(f"stage {number}: {stage.method} reranks {depth}, but {limit}")
         depths.append(before := depth)
-    configs, own_names = [], []
+    configs, written = [], []
     for number, stage in enumerate(stages, 1):
         with name_stage(number):
             own = _options(stage)
+        if stage.model:
+            own["teacher" if stage.method == CASCADE else "model"] = stage.model
+        written.append(own.keys() & {*_TYPES, "model"})
         if number < len(stages):
             # What the next stage reranks is ranked, not only the top k.
             ranker, least = config.ranker, depths[number]
             passes = max(ranker.passes, least) if ranker.passes else None
             own = {"k": max(ranker.k, least), "passes": passes, **own}
-        if stage.model:
-            own["teacher" if stage.method == CASCADE else "model"] = stage.model
         own |= {"method": stage.method, "depth": depths[number - 1], "stage": ()}
         configs.append(replace_options(config, own))
-        own_names.append(own.keys())
-    defaults = {given.name: given.default for given in iterate_options(config)}
-    unused = [unused_options(one) & {*_TYPES, "model"} for one in configs]
+    unused = [unused_options(one) & {*_TYPES, *_LIMITS, "model"} for one in configs]
     # What plays no part in any stage is left, and refused with the first.
     nowhere = set.intersection(*unused)
+    elsewhere = [given | without for given, without in zip(written, unused, strict=True)]
+    overridden = set.intersection(*elsewhere) - nowhere
+    defaults = {}
+    for name, value, default, _ in iterate_options(config):
+        defaults[name] = default
+        if name in overridden and value != default:
+            raise InputError(f"`{name}` plays no part: each `stage` has its own")
     return [
-        replace_options(one, {name: defaults[name] for name in names - nowhere - own})
-        for one, names, own in zip(configs, unused, own_names, strict=True)
+        replace_options(one, {name: defaults[name] for name in names - nowhere - given})
+        for one, names, given in zip(configs, unused, written, strict=True)
     ]
 
 
@@ -155,6 +156,12 @@ def _options(stage: StageNotation) -> dict[str, Any]:
             raise InputError(f"`{name}` is written before the options, in METHOD:MODEL@DEPTH")
         if name not in _TYPES:
             raise UnknownNameError("option of a stage", name, _TYPES)
+        if name == "header" and is_hidden(text):
+            raise InputError(
+                f"`header` {text.partition(':')[0]}: no manifest holds its value; give each "
+                "`stage` again, with it or with NAME:env:VARIABLE, which reads it from the "
+                "environment"
+            )
         if _TYPES[name] == tuple[str, ...]:
             options[name] = (*options.get(name, ()), text)
         elif name in options:
@@ -182,21 +189,8 @@ def _value(name: str, text: str) -> Any:
     raise InputError(f"`{name}` must be {wanted.get(kind, 'a number')}, not {text!r}")
 
 
-def _format(config: RerankConfig, shared: RerankConfig) -> str:
-    """Writes the configuration of a stage by its differences from the options of all stages."""
-    outside = {given.name: given.value for given in iterate_options(shared)}
-    options: list[tuple[str, str]] = []
-    for name, value, _, _ in iterate_options(config):
-        if name not in _TYPES or value in (None, outside[name]):
-            continue
-        if config.ranker.method == CASCADE and name == "teacher":
-            continue
-        values = value if isinstance(value, tuple) else (value,)
-        options += [
-            (name, str(one).lower() if value is True or value is False else str(one))
-            for one in values
-        ]
-    model = config.cascade.teacher if config.ranker.method == CASCADE else config.model.name
-    return format_stage(
-        StageNotation(config.ranker.method or "", model, config.data.depth, tuple(options))
-    )
+def _format(config: RerankConfig, stage: StageNotation) -> str:
+    """Writes a stage with the model and the depth that it has, and otherwise as it was given."""
+    model = config.cascade.teacher if stage.method == CASCADE else config.model.name
+    options = tuple(pair for pair in stage.options if pair[0] != "teacher")
+    return format_stage(StageNotation(stage.method, model, config.data.depth, options))

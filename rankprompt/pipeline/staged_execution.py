@@ -122,9 +122,16 @@ class StagedExecution(Execution):
             self.guard.merge(stage.execution.guard.counts, stage.execution.guard.refused)
 
     def _left_for(self, stage: StageExecution) -> Budget:
-        """What the other stages have left of the budget, at this stage's prices."""
+        """What the other stages have left of the budget, at this stage's prices.
+
+        What a stage reads that keeps no limits, as a cascade's cross-encoder, counts towards none.
+        """
         budget = self._job.budget
-        others = [one for one in self.stages if one is not stage]
+        others = [
+            one
+            for one in self.stages
+            if one is not stage and _limits(one.job.budget) == _limits(budget)
+        ]
         costs = [one.execution.costs for one in others]
         money = sum(one.job.budget.price(one.execution.costs) for one in others)
         return replace(
@@ -164,3 +171,7 @@ def rank_again(
 
 def _less(limit: int | None, spent: int) -> int | None:
     return None if limit is None else limit - spent
+
+
+def _limits(budget: Budget) -> tuple[float | None, ...]:
+    return budget.prompts, budget.tokens, budget.cost

@@ -101,6 +101,7 @@ def _validate(config: RerankConfig) -> RerankJob:
     ):
         if value is not None:
             raise InputError(f"`{name}` goes with `method` {CASCADE}")
+    check_model_name(config.model.name)
     source, model = source_of(config.model.name)
     if config.ray.address and source != "local":
         raise InputError("`ray` goes with a model that each worker loads")
@@ -113,7 +114,6 @@ def _validate(config: RerankConfig) -> RerankJob:
             raise InputError(f"`{name}` goes with a model; an oracle reads the grades")
     prompt = None
     if source != "oracle":
-        check_model_name(config.model.name)
         prompt = _prompt(config, source)
     name = config.ranker.method or default_method(prompt)
     ranking = method(name)

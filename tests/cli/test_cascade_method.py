@@ -145,6 +145,7 @@ def test_windows_that_are_longer_than_the_teacher_reads_are_counted_and_said(
     ("options", "line"),
     [
         ({"teacher": "absent"}, "unknown teacher 'absent'"),
+        ({"teacher": " "}, "unknown teacher ' '"),
         ({"teacher": "ms-marco"}, "did you mean 'ms-marco-minilm-l12'?"),
         ({"cascade": "bm52"}, "did you mean 'bm25'?"),
         ({"aggregate": "median"}, "aggregated by max, learned or mean:L"),

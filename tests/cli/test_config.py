@@ -37,6 +37,25 @@ def test_a_run_is_made_again_from_its_manifest(command: Command, collection: Col
     assert collection.output.read_bytes() == first
 
 
+def test_a_run_into_another_file_leaves_the_earlier_table_of_scores(
+    command: Command, collection: Collection
+) -> None:
+    table, manifest = collection.folder / "scores.tsv", collection.output.with_suffix(".json")
+    command(*collection.rerank(method="allpair", scores=table))
+    before, again = table.read_bytes(), collection.folder / "again.trec"
+    ran = command("rerank", "--from", manifest, "--output", again, "--depth", 2)
+    assert ran.code == 0, ran.err
+    assert table.read_bytes() == before
+    assert json.loads(again.with_suffix(".json").read_text())["config"]["output"]["scores"] is None
+    # Given again, or with the run itself, the table is written.
+    other = collection.folder / "other.tsv"
+    assert command("rerank", "--from", manifest, "--output", again, "--scores", other).code == 0
+    assert other.read_bytes() == before
+    table.unlink()
+    assert command("rerank", "--from", manifest, "--output", collection.output).code == 0
+    assert table.read_bytes() == before
+
+
 def test_a_models_run_is_made_again_from_its_journal(
     command: Command, collection: Collection, fake: FakeModel
 ) -> None:

@@ -12,6 +12,7 @@ from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.store import Journal
 from rankprompt.judges import base as judges_base
 from rankprompt.judges.base import CHUNK
+from rankprompt.llm.base import Answer, Request
 from rankprompt.types import Document, PairwiseQuestion, Query
 from tests.fakes import FakeModel, shows
 from tests.judges.pairwise_judges import DOCUMENTS, QUERY, compare, make_judge
@@ -134,3 +135,23 @@ def test_a_failing_model_fails_the_judge_and_what_was_answered_is_kept(journal: 
     make_judge(journal, again)(pairs)
     assert len(model.prompts) == 8
     assert len(again.prompts) == 20 - 8
+
+
+def test_a_judge_that_ties_one_query_is_asked_again_for_nothing(journal: Journal) -> None:
+    """The guard sees the journal's answers in another order than those of the run that asked."""
+    tied = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:10], 2)]
+    texts = ["x" * length for length in range(1, 7)]
+    clear = [compare(*pair, Query("q2", "longer")) for pair in combinations(texts, 2)]
+    assert len(tied) > 32
+
+    def rule(request: Request) -> Answer:
+        return LONGER(request) if "longer" in request.prompt else Answer((-1.0, -2.0), (2, 2))
+
+    make_judge(journal, FakeModel(rule))([*clear, *tied])
+    model = FakeModel(rule)
+    again = make_judge(journal, model)
+    again([*tied, *clear])
+    again.guard.finish()
+    assert not model.prompts
+    with closing(Journal(None)) as fresh, pytest.raises(ModelError, match="32 of 32 pairs"):
+        make_judge(fresh, FakeModel(rule))([*tied, *clear])

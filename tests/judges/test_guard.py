@@ -215,3 +215,31 @@ def test_the_scores_of_workers_are_equal_only_where_all_are() -> None:
                 guard.finish()
         else:
             guard.finish()
+
+
+def test_known_answers_stop_a_run_at_its_end_only() -> None:
+    """They come query by query, where the run that asked them mixed its queries."""
+    guard = AnswerGuard()
+    for _ in range(300):
+        guard.add_pair(tie=True, source="journal")
+        guard.add_score(0.5, "journal")
+    for _ in range(20):
+        guard.add_pair(tie=False, source="journal")
+    guard.add_score(0.25, "journal")
+    guard.finish()
+    assert (guard.counts["pairs"], guard.counts["ties"]) == (320, 300)
+    # A run that was stopped stops again at the first question that it would pay for.
+    guard = AnswerGuard()
+    for _ in range(40):
+        guard.add_pair(tie=True, source="journal")
+    with pytest.raises(ModelError, match="41 of 41 pairs are ties"):
+        guard.add_pair(tie=True)
+
+
+def test_unreadable_answers_that_are_asked_again_do_not_stop_a_run_that_was_finished() -> None:
+    guard = AnswerGuard()
+    for _ in range(700):
+        guard.add(GOOD, readable=True, source="journal")
+    for _ in range(300):
+        guard.add([Answer(problem="empty")], readable=False)
+    guard.finish()

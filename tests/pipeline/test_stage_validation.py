@@ -76,7 +76,7 @@ def test_a_header_in_a_stage_is_hidden(config: RerankConfig) -> None:
     assert "hunter2" not in json.dumps(as_dict(job.config)) + repr(job.config)
     assert "Y:env:HOME" in hide_stage(stage)
     assert hide_stage("heapsort 'header=X:hunter2") == "***"
-    with pytest.raises(InputError, match=r"stage 1: `header` X-Key: give its value again"):
+    with pytest.raises(InputError, match=r"stage 1: `header` X-Key: .* give each `stage` again"):
         validate(change(config, stage=(hide_stage(stage),)))
 
 
@@ -135,6 +135,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"stage": ("heapsort:org/a k",)},
         "stage 1: 'k': what follows METHOD:MODEL@DEPTH is written name=value",
     ),
+    "option as on the command line": (
+        {"stage": ("heapsort:org/a --k=3",)},
+        "stage 1: '--k': what follows METHOD:MODEL@DEPTH is written name=value, without dashes",
+    ),
     "option twice": ({"stage": ("heapsort:org/a k=1 k=2",)}, "stage 1: `k` is given twice"),
     "model as an option": (
         {"stage": ("heapsort model=a",)},
@@ -183,7 +187,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "model outside": (
         {"stage": ("heapsort:org/a@5",), "model": "org/b"},
-        "`model` org/b plays no part: each `stage` has its own",
+        "`model` plays no part: each `stage` has its own",
+    ),
+    "teacher outside": (
+        {"stage": ("cascade:llm:org/a@5", "heapsort:org/a@5"), "teacher": "llm:org/b"},
+        "`teacher` plays no part: each `stage` has its own",
+    ),
+    "an option outside that each stage overrides": (
+        {
+            "stage": (
+                f"pointwise:{ORACLE}@9",
+                f"heapsort:{ORACLE}@9 prior=1",
+                "heapsort:m@5 prior=0",
+            ),
+            "prior": 0.5,
+        },
+        "`prior` plays no part: each `stage` has its own",
     ),
     "cluster": (
         {"stage": ("heapsort:org/a@5",), "ray": "local"},
@@ -231,6 +250,15 @@ STAGED: dict[str, dict[str, Any]] = {
         "k": 7,
     },
     "the model given outside": {"stage": ("pointwise@20", "heapsort@9"), "model": "org/a"},
+    "the teacher given outside": {
+        "stage": ("cascade@20", "heapsort:org/b@9"),
+        "teacher": "llm:org/a",
+    },
+    "a cross-encoder without costs": {
+        "stage": ("cascade@20", "heapsort:openai:m@9 base_url=http://h:1/v1 price_in=1"),
+        "max_prompts": 10,
+        "max_cost": 2.0,
+    },
     "a cascade": {"stage": ("cascade:llm:org/a@20", "heapsort:org/b@9"), "passage_tokens": 20},
 }
 
@@ -257,6 +285,27 @@ def test_options_outside_are_those_of_the_stages_where_they_play_a_part(
     assert [stage.config.ranker.passes for stage in (reranker, local, server)] == [20, 4, 4]
     assert [stage.config.data.depth for stage in (reranker, local, server)] == [100, 20, 3]
     assert {stage.config.judge.passage_tokens for stage in (reranker, local, server)} == {30}
+
+
+def test_stages_are_written_as_given_with_model_and_depth(config: RerankConfig) -> None:
+    """Options given later are those of the stages that have none of their own."""
+    given = (f"pointwise:{ORACLE}", "cascade@20", f"heapsort:{ORACLE}@10 noise=0.2")
+    written = validate(change(config, stage=given, depth=30)).config
+    assert written.stage == (
+        f"pointwise:{ORACLE}@30", "cascade:ms-marco-minilm-l12@20",
+        f"heapsort:{ORACLE}@10 noise=0.2",
+    )  # fmt: skip
+    later = {"noise": 0.4, "decide": "soft", "prior": 2.0, "passes": 15, "keep": 3}
+    first, cascade, pairs = (stage.config for stage in validate(change(written, **later)).stages)
+    assert (first.oracle.noise, pairs.oracle.noise) == (0.4, 0.2)
+    assert (pairs.judge.decide, pairs.judge.prior, pairs.ranker.passes) == ("soft", 2.0, 15)
+    assert cascade.cascade.keep == 3
+
+
+def test_a_budget_is_kept_by_the_stages_that_can_keep_it(config: RerankConfig) -> None:
+    job = validate(change(config, **STAGED["a cross-encoder without costs"]))
+    assert job.config.budget.max_prompts == 10
+    assert [stage.config.budget.max_prompts for stage in job.stages] == [None, 10]
 
 
 def test_a_configuration_file_has_a_list_of_stages(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from rankprompt.pipeline.validation import validate
 from rankprompt.retrieval import bm25
 from tests.configs import change, configure
 from tests.fakes import FakeModel, by_hash
+from tests.llm.rerankers.classifiers import save_classifier
 
 QRELS = sample("en") / "qrels.trec"
 ORACLE = f"oracle:{QRELS}"
@@ -162,6 +163,18 @@ def test_a_budget_is_that_of_all_stages(
     costs = run_rerank(change(config, stage=stages, max_prompts=limit))["costs"]
     assert costs["prompts"] == len(fake.prompts) == min(limit, full)
     assert (costs["comparisons_unasked"] > 0) == (limit < full)
+
+
+def test_a_cross_encoder_of_a_cascade_spends_no_budget(
+    config: RerankConfig, folder: Path, fake: FakeModel, tmp_path: Path
+) -> None:
+    teacher = save_classifier(tmp_path / "teacher")
+    stages = (f"cascade:{teacher}@20", pairs(folder, 8))
+    made = run_rerank(change(config, stage=stages, max_prompts=10, threads=1))
+    first, second = made["stages"]
+    assert first["costs"]["prompts"] >= 4 * 20
+    assert second["costs"]["prompts"] == len(fake.prompts) == 10
+    assert second["costs"]["comparisons_unasked"] > 0
 
 
 @pytest.mark.usefixtures("fake")

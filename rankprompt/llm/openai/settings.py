@@ -13,6 +13,7 @@ __all__ = [
     "THINKING",
     "ServerSettings",
     "hide_header",
+    "is_hidden",
     "parse_extra_body",
     "parse_headers",
 ]
@@ -63,7 +64,7 @@ def parse_headers(headers: Sequence[str]) -> dict[str, str]:
             raise InputError("a `header` is NAME:VALUE, such as X-Team:search")
         if name.lower() in _OWN_HEADERS:
             raise InputError(f"`header` {name} is written by rankprompt itself")
-        if value == _HIDDEN:
+        if is_hidden(header):
             raise InputError(
                 f"`header` {name}: give its value again, which no manifest holds "
                 f"({name}:{_ENVIRONMENT}VARIABLE reads it from the environment)"
@@ -84,6 +85,11 @@ def hide_header(header: str) -> str:
     name, _, value = (part.strip() for part in header.partition(":"))
     shown = value if value.startswith(_ENVIRONMENT) else _HIDDEN
     return f"{name}:{shown}" if value else _HIDDEN
+
+
+def is_hidden(header: str) -> bool:
+    """Whether a header comes from a manifest that holds its name alone."""
+    return header.partition(":")[2].strip() == _HIDDEN
 
 
 def parse_extra_body(text: str | None) -> dict[str, object]:

