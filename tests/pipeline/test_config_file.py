@@ -174,3 +174,12 @@ def test_a_manifest_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     text = format_manifest({"config": as_dict(config), "inputs": {}})
     path.write_text(text, encoding="utf-8-sig")
     assert load_manifest(path) == config
+
+
+def test_a_configuration_file_has_a_list_of_stages(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(
+        'stage = ["pointwise:ms-marco-minilm-l12@100", "heapsort:openai:gpt@20 prompt=prp"]\n'
+    )
+    assert load_config(tmp_path / "job.toml").stage == (
+        "pointwise:ms-marco-minilm-l12@100", "heapsort:openai:gpt@20 prompt=prp",
+    )  # fmt: skip

@@ -35,6 +35,7 @@ def command(folder: Path, name: str, journal: Path) -> list[str]:
         "output": folder / f"{name}.trec",
         "journal": journal,
         "prompt": "prp",
+        "model": "smollm2-135m",
         "method": "heapsort",
         "depth": DEPTH,
         "k": 3,
