@@ -13,7 +13,7 @@ from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
 from rankprompt.pipeline.job import RerankJob
 
-__all__ = ["LOCAL_FIELDS", "SERVER_FIELDS", "check_server_fields", "connect"]
+__all__ = ["LOCAL_FIELDS", "SERVER_FIELDS", "check_key", "check_server_fields", "connect"]
 
 _OPENAI = "https://api.openai.com/v1"
 
@@ -62,7 +62,6 @@ def check_server_fields(
         base_url = _OPENAI
     if not base_url:
         raise InputError(f"`model` {prefix}:MODEL needs `base_url` (or OPENAI_BASE_URL)")
-    _check_key(config, base_url)
     if config.model.model_id is not None and not config.model.model_id.strip():
         raise InputError("`model_id` is empty")
     _settings(config.model)
@@ -80,9 +79,16 @@ def connect(job: RerankJob) -> AsyncLanguageModel:
     )
 
 
-def _check_key(config: RerankConfig, base_url: str) -> None:
-    """Refuses to call OpenAI itself without a key; other servers may need none."""
-    if not base_url.startswith(_OPENAI):
+def check_key(config: RerankConfig) -> None:
+    """Refuses to ask OpenAI itself without a key; other servers may need none.
+
+    Args:
+        config: the configuration, validated.
+
+    Raises:
+        InputError: there is no key.
+    """
+    if not (config.model.base_url or "").startswith(_OPENAI):
         return
     headers = {name.lower() for name in parse_headers(config.model.header)}
     if "authorization" not in headers and not read_key()[0]:

@@ -1,6 +1,7 @@
 """Validation: fills the gaps of a configuration, and refuses what cannot work before it costs."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +31,8 @@ from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import JudgeSource, RerankJob
 from rankprompt.pipeline.model_names import check_model_name
 from rankprompt.pipeline.scoring import calibrate_job, scored_by
-from rankprompt.pipeline.server_fields import check_server_fields
-from rankprompt.pipeline.stage_validation import validate_stages
+from rankprompt.pipeline.server_fields import check_key, check_server_fields
+from rankprompt.pipeline.stage_validation import name_stage, validate_stages
 from rankprompt.pipeline.unused_options import source_of, unused_options
 from rankprompt.prompts.prompt import RELEVANCE, Prompt, load_prompt
 from rankprompt.rankers import METHODS, method
@@ -43,8 +44,13 @@ __all__ = ["validate"]
 log = logging.getLogger("rankprompt")
 
 
-def validate(config: RerankConfig) -> RerankJob:
+def validate(config: RerankConfig, *, asks: bool = True) -> RerankJob:
     """Checks everything that can be checked at no cost, and fills in what the user left open.
+
+    Args:
+        config: the configuration.
+        asks: whether a model will be asked, which may need a key. A journal that is there may have
+            all answers, so that a key that it turns out to need is missed by the server.
 
     Raises:
         InputError: a field that cannot work; the message names it and says what would work.
@@ -63,6 +69,10 @@ def validate(config: RerankConfig) -> RerankJob:
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
     output = job.config.output
+    if asks and not (output.journal and output.journal.is_file()):
+        for number, one in enumerate(job.single_jobs, 1):
+            with name_stage(number) if job.stages else nullcontext():
+                check_key(one.config)
     inputs = [data.run, data.queries, data.docs, output.calibration, *oracles]
     check_paths(config.output.run, output.journal, inputs, output.scores)
     return _calibrated(job, output.calibration) if output.calibration else job

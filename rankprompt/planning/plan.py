@@ -26,6 +26,7 @@ from rankprompt.planning.calibration import Speed
 from rankprompt.planning.config import Plan, PlanConfig
 from rankprompt.planning.preparation import (
     PlanInputs,
+    close_any,
     load_any,
     make_meters,
     measure_speed,
@@ -84,7 +85,8 @@ def plan_rerank(
     fitted = simulate.removeprefix(FITTED) if simulate and simulate.startswith(FITTED) else None
     errors = parse_error_model(simulate) if simulate and fitted is None else None
     # Nothing is written, and noise is simulated.
-    job = validate(replace(config.rerank, output=OutputConfig(Path(os.devnull))))
+    unwritten = replace(config.rerank, output=OutputConfig(Path(os.devnull)))
+    job = validate(unwritten, asks=config.calibrate)
     if fitted is not None and job.prompt is None:
         raise InputError(f"`judge_model` {simulate} needs the `model` whose answers these are")
     inputs = read_inputs(job, config, measure)
@@ -106,6 +108,7 @@ def plan_rerank(
     simulations = _simulate(
         job, config, errors, meters, inputs.first_stage, candidates, truths, progress
     )
+    close_any(job, model)
     plans = [simulation.result(measure, truths, speed) for simulation in simulations]
     plans.sort(key=lambda entry: (entry.comparisons, entry.rounds))
     alone = not meters[PairwiseQuestion].ordered

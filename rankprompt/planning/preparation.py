@@ -1,5 +1,6 @@
 """What a plan reads before it simulates: candidates, grades, models, prices and speeds."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -23,7 +24,7 @@ from rankprompt.rankers import METHODS
 from rankprompt.rankers.reranking import as_run
 from rankprompt.types import Candidates, Qrels, QuestionKind
 
-__all__ = ["PlanInputs", "load_any", "make_meters", "measure_speed", "read_inputs"]
+__all__ = ["PlanInputs", "close_any", "load_any", "make_meters", "measure_speed", "read_inputs"]
 
 
 class PlanInputs(NamedTuple):
@@ -93,6 +94,12 @@ def load_any(job: RerankJob) -> AnyModel | None:
     if job.source == "server":
         return connect(job)
     return load_local(job)
+
+
+def close_any(job: RerankJob, model: AnyModel | None) -> None:
+    """Closes what counting a server's tokens opens again after ``measure_speed``."""
+    if job.source == "server":
+        asyncio.run(cast(AsyncLanguageModel, model).close())
 
 
 def make_meters(job: RerankJob, model: AnyModel | None) -> dict[QuestionKind, PriceMeter]:

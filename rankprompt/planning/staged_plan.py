@@ -14,6 +14,7 @@ from rankprompt.planning.calibration import Speed
 from rankprompt.planning.config import PlanConfig
 from rankprompt.planning.preparation import (
     PlanInputs,
+    close_any,
     load_any,
     make_meters,
     measure_speed,
@@ -82,6 +83,8 @@ def plan_stages(
         )
         for one, written in zip(stages, job.config.stage, strict=True)
     ]
+    for one in stages:
+        close_any(one.job, one.meter.model)
     return [*rows, _sum(rows)]
 
 

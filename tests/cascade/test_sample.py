@@ -32,7 +32,13 @@ def test_what_stands_deep_inside_is_ranked_above_where_truncation_ranks_it(tmp_p
     def places(name: str, **settings: Any) -> dict[str, int]:
         output = tmp_path / f"{name}.trec"
         config = configure(
-            run=run, queries=queries, docs=docs, output=output, fields="text", **settings
+            run=run,
+            queries=queries,
+            docs=docs,
+            output=output,
+            fields="text",
+            model="smollm2-135m",
+            **settings,
         )
         run_rerank(config)
         manifest = json.loads(output.with_suffix(".json").read_text())

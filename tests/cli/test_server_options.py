@@ -225,8 +225,28 @@ def test_openai_itself_is_asked_where_no_server_is_named_and_needs_a_key(
             monkeypatch.setenv("OPENAI_API_KEY", SECRET)
         assert validate(changed).config.model.base_url == "https://api.openai.com/v1"
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    # Where nothing is asked, or a journal may have all answers, no key is needed.
+    assert validate(config, asks=False)
+    collection.output.with_suffix(".journal").write_bytes(b"")
+    assert validate(config)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
     assert validate(config).config.model.base_url == "http://localhost:1/v1"
+
+
+def test_a_plan_that_asks_nothing_needs_no_key(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    words = (
+        "plan", "--run", collection.run, "--queries", collection.queries, "--docs", collection.docs,
+        "--model", "openai:gpt-4.1-mini",
+    )  # fmt: skip
+    refused(command(*words), "needs a key")
+    ran = command(*words, "--no-calibrate")
+    assert ran.code == 0, ran.err
+    stage = ("--stage", "heapsort:openai:gpt-4.1-mini@2")
+    assert command(*words[:-2], *stage, "--no-calibrate").code == 0
+    refused(command(*words[:-2], *stage), "stage 1: .*needs a key")
 
 
 def test_stages_have_a_server_each_and_no_secret_is_written(

@@ -105,8 +105,9 @@ class TokenizeEndpoint:
             raise ValueError(_reason(error)) from error
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._client.close()
+        """Closes the connection; a later use opens another."""
+        if client := self.__dict__.pop("_client", None):
+            client.close()
 
     @cached_property
     def _first(self) -> Tokens:
