@@ -145,7 +145,7 @@ def report(name: str, measured: Sequence[Row]) -> str:
     ]  # fmt: skip
     made = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {THREADS} threads"
     command = f"`python -m benchmarks.default_model --only {name}`"
-    return f"{len(baseline)} queries.\n\n{table(columns, cells)}\n\n{command}, {made}.\n"
+    return f"{len(baseline)} queries.\n\n{table(columns, cells)}\n\n{command} on {made}.\n"
 
 
 def main() -> None:

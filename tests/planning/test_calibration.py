@@ -60,7 +60,7 @@ def test_a_server_is_calibrated_at_its_concurrency_and_left(
         english, tmp_path, model="openai:x", base_url="http://localhost:1", concurrency=4
     )
     found = plan(job, measure=lambda *_: 0.0, calibrate=calibration)
-    assert server.closed == 1
+    assert server.closed
     assert (server.most, server.asked) == ((4, 2 + 2 + 20) if calibration else (0, 0))
     assert found["tokens_guessed"] != calibration
     guessed = planned(job, calibrate=False)
