@@ -47,10 +47,10 @@ demo: $(VENV)/.installed ## Rerank the sample collection on this machine and sco
 # One thread each: torch's threads would wait for each other's cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses
 
-test: check ## Run every check and test, with the real model (about 13 minutes on 2 busy cores)
+test: check ## Run every check and test, with the real model (about 17 minutes on 2 cores)
 	$(PYTEST) 2 -m "model or java"
 
-check: lint ## Run the fast checks and tests, without a model or Java (about 4 minutes)
+check: lint ## Run the fast checks and tests, without a model or Java (about 8 minutes)
 	$(PYTEST) 4 -m "not model and not java and not vllm"
 
 lint: $(VENV)/.installed-dev
