@@ -1,7 +1,6 @@
 """What the scores of a job mean, and how they are made of its judge's own numbers."""
 
 import logging
-import math
 from dataclasses import replace
 
 from rankprompt.errors import InputError
@@ -10,6 +9,7 @@ from rankprompt.judges.registry import LanguageModelJudge, Oracle, pointwise_ada
 from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.results import ModelCard
+from rankprompt.prompts.prompt import RELEVANCE
 from rankprompt.rankers.scores import MEANINGS, Meaning, Probability
 from rankprompt.types import PointwiseQuestion
 
@@ -108,8 +108,5 @@ def teacher_probability(job: RerankJob) -> Probability:
     """How a teacher's score of a document becomes its score in the run."""
     if job.calibration:
         return job.calibration.map
-    return pointwise_adapter(job.prompt).probability if job.prompt else _sigmoid
-
-
-def _sigmoid(log_odds: float) -> float:
-    return 0.5 + 0.5 * math.tanh(log_odds / 2)
+    # A cross-encoder reads no prompt, and scores as every reranker does.
+    return pointwise_adapter(job.prompt or RELEVANCE).probability

@@ -1,28 +1,14 @@
 """The configurations of stages: options of their own, and those given outside of them."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rankprompt.datasets.sample import sample
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.validation import validate
-from tests.configs import change, configure
-
-ORACLE = f"oracle:{sample('en') / 'qrels.trec'}"
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> RerankConfig:
-    """The sample without a model; nothing is read."""
-    return configure(
-        run=tmp_path / "bm25.trec",
-        queries=sample("en") / "queries.tsv",
-        docs=sample("en") / "docs.jsonl",
-        output=tmp_path / "out.trec",
-    )
-
+from tests.configs import change
+from tests.pipeline.staged import ORACLE
+from tests.pipeline.staged import config as config  # a fixture
 
 STAGED: dict[str, dict[str, Any]] = {
     "oracles": {"stage": (f"pointwise:{ORACLE}", f"heapsort:{ORACLE}@10 noise=0.2"), "depth": 20},

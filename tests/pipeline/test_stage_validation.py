@@ -1,14 +1,12 @@
 """Stages with a model each: their notation, and what is checked before anything is asked."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.datasets.sample import sample
 from rankprompt.errors import InputError, RankpromptError
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_file import as_dict
@@ -19,21 +17,9 @@ from rankprompt.pipeline.stage_notation import (
     parse_stage,
 )
 from rankprompt.pipeline.validation import validate
-from tests.configs import change, configure
-
-ORACLE = f"oracle:{sample('en') / 'qrels.trec'}"
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> RerankConfig:
-    """The sample without a model; nothing is read."""
-    return configure(
-        run=tmp_path / "bm25.trec",
-        queries=sample("en") / "queries.tsv",
-        docs=sample("en") / "docs.jsonl",
-        output=tmp_path / "out.trec",
-    )
-
+from tests.configs import change
+from tests.pipeline.staged import ORACLE
+from tests.pipeline.staged import config as config  # a fixture
 
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
 

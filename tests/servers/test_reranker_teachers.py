@@ -1,8 +1,6 @@
 """A reranker behind HTTP as a cascade's teacher: it ranks as the model does in this process."""
 
 import json
-import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,19 @@ from rankprompt.cascade.teachers import load_teacher
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files import read_run
 from rankprompt.files.scores_file import read_scores
-from rankprompt.llm import load_model
-from rankprompt.llm.base import Request
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.rerank import run_rerank
 from rankprompt.pipeline.validation import validate
 from tests.configs import change
-from tests.servers.classifier import save_classifier, small_config
+from tests.servers.classifier import small_config
 from tests.servers.protocol import ProtocolServer, reply
 from tests.servers.reranker import Reranker
 from tests.servers.runs import KEY
+from tests.servers.served_classifier import folder as folder  # fixtures
+from tests.servers.served_classifier import reranker as reranker
+from tests.servers.served_classifier import server as server
 
 NOBODY = "http://localhost:1/v1"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_classifier(tmp_path_factory.mktemp("classifier"))
 
 
 @pytest.fixture
@@ -38,24 +32,6 @@ def config(tmp_path: Path, folder: Path) -> RerankConfig:
         local, model=RerankConfig().model.name, method="cascade", cascade="all", window=20,
         overlap=2, threads=None,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def reranker(folder: Path) -> Reranker:
-    model = load_model(str(folder), threads=1)
-
-    def score(query: str, text: str) -> float:
-        ((answer,), _) = model.answer([Request(query, passage=text)])
-        return 1 / (1 + math.exp(-answer.loglikelihoods[0]))
-
-    return Reranker(score)
-
-
-@pytest.fixture
-def server(reranker: Reranker) -> Iterator[ProtocolServer]:
-    reranker.calls.clear()
-    with ProtocolServer(reranker) as running:
-        yield running
 
 
 def order(config: RerankConfig, output: Path, **options: Any) -> dict[str, list[str]]:

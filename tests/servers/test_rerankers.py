@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import math
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,48 +13,26 @@ from rankprompt.files import read_run
 from rankprompt.journal.budget import Budget
 from rankprompt.journal.cached_model import ConcurrentCachedModel
 from rankprompt.journal.store import Journal
-from rankprompt.llm import load_model, load_server
+from rankprompt.llm import load_server
 from rankprompt.llm.base import Request
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.rerank import run_rerank
 from rankprompt.pipeline.validation import validate
 from tests.configs import change
-from tests.servers.classifier import save_classifier, small_config
+from tests.servers.classifier import small_config
 from tests.servers.protocol import ProtocolServer, reply
 from tests.servers.reranker import Reranker
 from tests.servers.runs import CANDIDATES, KEY
+from tests.servers.served_classifier import folder as folder  # fixtures
+from tests.servers.served_classifier import reranker as reranker
+from tests.servers.served_classifier import server as server
 
 PATHS = ("/v1", "/v2", "/score", "")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_classifier(tmp_path_factory.mktemp("classifier"))
 
 
 @pytest.fixture
 def config(tmp_path: Path, folder: Path) -> RerankConfig:
     return small_config(tmp_path, folder)
-
-
-@pytest.fixture(scope="module")
-def reranker(folder: Path) -> Reranker:
-    model = load_model(str(folder), threads=1)
-
-    def score(query: str, text: str) -> float:
-        # A server cuts what its model cannot read.
-        room = model.context_length - model.length(Request(query, passage=""))
-        ((answer,), _) = model.answer([Request(query, passage=model.truncate(text, room))])
-        return 1 / (1 + math.exp(-answer.loglikelihoods[0]))
-
-    return Reranker(score)
-
-
-@pytest.fixture
-def server(reranker: Reranker) -> Iterator[ProtocolServer]:
-    reranker.calls.clear()
-    with ProtocolServer(reranker) as running:
-        yield running
 
 
 def at(server: ProtocolServer, path: str = "/v1") -> str:
