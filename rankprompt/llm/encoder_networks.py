@@ -23,7 +23,7 @@ from rankprompt.llm.tokenizer_offsets import load_by_transformers, load_tokenize
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["Batch", "Network", "load_network"]
+__all__ = ["Batch", "Network", "load_network", "load_reader"]
 
 # Model types whose positions begin after the padding token's id.
 _SHIFTED = ("roberta", "camembert", "xmod", "mpnet", "longformer", "data2vec-text", "ernie_m")
@@ -135,12 +135,8 @@ def load_network(
         ModelError: The network cannot be loaded; the message says what to install.
         InputError: A setting does not go with an ONNX model.
     """
-    path = expand(folder)
-    onnx = path if path.is_file() and path.suffix == ".onnx" else find_onnx(path)
-    if path == onnx:
-        path = path.parent if (path.parent / "tokenizer.json").is_file() else path.parent.parent
-    tokenizer = _tokenizer(path)
-    longest = _longest(path)
+    path, onnx = _locate(folder)
+    tokenizer, longest = _tokenizer(path), _longest(path)
     if truncates:
         tokenizer.enable_truncation(longest, strategy="longest_first")
     pad = _padding(path, tokenizer)
@@ -170,6 +166,31 @@ def load_network(
     if not lazy:
         network.load()
     return network
+
+
+def load_reader(folder: Path | str) -> tuple["Tokenizer", int]:
+    """Loads what cuts a network's texts, and nothing of its weights.
+
+    Args:
+        folder: As for ``load_network``.
+
+    Returns:
+        The tokenizer, which does not truncate, and the most tokens that the network reads.
+
+    Raises:
+        ModelError: They cannot be read.
+    """
+    path, _ = _locate(folder)
+    return _tokenizer(path), _longest(path)
+
+
+def _locate(folder: Path | str) -> tuple[Path, Path | None]:
+    """The model's folder, and its ONNX file, if any."""
+    path = expand(folder)
+    onnx = path if path.is_file() and path.suffix == ".onnx" else find_onnx(path)
+    if path == onnx:
+        path = path.parent if (path.parent / "tokenizer.json").is_file() else path.parent.parent
+    return path, onnx
 
 
 def _from_transformers(

@@ -4,9 +4,11 @@ import logging
 
 from rankprompt.cascade import Cascade, WindowConfig, load_student
 from rankprompt.cascade.teachers import is_served, teacher_offsets
-from rankprompt.llm.registry import is_reranker, load_model
-from rankprompt.llm.rerankers.cross_encoder import CrossEncoderModel
+from rankprompt.llm.encoder_networks import load_reader
+from rankprompt.llm.registry import is_reranker
+from rankprompt.llm.rerankers.names import find_weights
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets, word_offsets
+from rankprompt.pipeline.config import CROSS_ENCODER
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = ["open_cascade", "tell_of_no_use"]
@@ -50,15 +52,19 @@ def _reader(job: RerankJob) -> tuple[Offsets, int]:
     Only of a cross-encoder is that number known, and asked; others give 0.
     """
     if job.source in ("teacher", "local") and is_reranker(job.model) and not is_served(job.model):
-        reranker = load_model(job.model)  # its weights are loaded by the first question
-        assert isinstance(reranker, CrossEncoderModel)
-        return reranker.offsets, reranker.context_length - _QUERY_TOKENS
+        code = job.config.model.trust_remote_code
+        weights = find_weights(job.model.removeprefix(CROSS_ENCODER), code=code)
+        tokenizer, longest = load_reader(weights.folder)
+        return (
+            lambda text: tokenizer.encode(text, add_special_tokens=False).offsets,
+            longest - _QUERY_TOKENS,
+        )
     if job.source == "teacher" and not is_served(job.model):
         return teacher_offsets(job.model), 0
     if job.source == "local":
         return model_offsets(job.model), 0
-    if job.source == "teacher" and (tokenizer := job.config.model.tokenizer):
-        return model_offsets(tokenizer), 0
+    if job.source == "teacher" and job.config.model.tokenizer:
+        return model_offsets(job.config.model.tokenizer), 0
     return word_offsets, 0  # an oracle or a server does not tell its tokens
 
 

@@ -157,13 +157,6 @@ class CrossEncoderModel:
             [(self._cut(request.prompt), request.passage or "") for request in requests]
         )
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Returns (start, end) of each token of a text, in characters, without special tokens."""
-        offsets: list[tuple[int, int]] = self._tokenizer.encode(
-            text, add_special_tokens=False
-        ).offsets
-        return offsets
-
     def _count(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
