@@ -7,19 +7,26 @@ from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference,
 from rankprompt.version import VERSION
 
 if TYPE_CHECKING:
+    from rankprompt.api.reranker import Reranker
+    from rankprompt.api.results import JudgedQuestion, RankedDocument, Ranking, Usage
     from rankprompt.pipeline.config import RerankConfig
     from rankprompt.pipeline.rerank import run_rerank
 
 __all__ = [
     "Candidates",
     "Document",
+    "JudgedQuestion",
     "PairwiseQuestion",
     "Preference",
     "Qrels",
     "Query",
+    "RankedDocument",
+    "Ranking",
     "RerankConfig",
     "Reranked",
+    "Reranker",
     "Run",
+    "Usage",
     "as_run",
     "rerank",
     "run_rerank",
@@ -27,7 +34,15 @@ __all__ = [
 __version__ = VERSION
 
 # Imported when they are first used: a program with a judge of its own reads and writes no files.
-_LAZY = {"RerankConfig": "rankprompt.pipeline.config", "run_rerank": "rankprompt.pipeline.rerank"}
+_LAZY = {
+    "JudgedQuestion": "rankprompt.api.results",
+    "RankedDocument": "rankprompt.api.results",
+    "Ranking": "rankprompt.api.results",
+    "RerankConfig": "rankprompt.pipeline.config",
+    "Reranker": "rankprompt.api.reranker",
+    "Usage": "rankprompt.api.results",
+    "run_rerank": "rankprompt.pipeline.rerank",
+}
 
 
 def __getattr__(name: str) -> Any:

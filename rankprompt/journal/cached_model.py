@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from rankprompt.journal.budget import NO_LIMIT, Budget
 from rankprompt.journal.costs import Costs
@@ -19,7 +19,9 @@ from rankprompt.llm.base import (
 )
 from rankprompt.rankers.driver import gather_or_cancel
 
-__all__ = ["AnswerStore", "CachedModel", "ConcurrentCachedModel", "Reply"]
+__all__ = ["AnswerStore", "CachedModel", "ConcurrentCachedModel", "Reply", "Runner"]
+
+R = TypeVar("R")
 
 
 class AnswerStore(Protocol):
@@ -35,6 +37,13 @@ class AnswerStore(Protocol):
 
     def forget(self, keys: Sequence[bytes]) -> None:
         """Deletes the answers to ``keys``."""
+
+
+class Runner(Protocol):
+    """Runs coroutines in an event loop, as ``asyncio.Runner`` does."""
+
+    def run(self, coro: Coroutine[Any, Any, R], /) -> R:
+        """Runs a coroutine, and returns its result."""
 
 
 class Reply(NamedTuple):
@@ -187,6 +196,7 @@ class ConcurrentCachedModel:
         journal: stores all answers.
         budget: the most to spend.
         concurrency: the most calls in flight.
+        slots: limits the calls in flight in place of ``concurrency``, where several share a server.
 
     Attributes:
         costs: the costs of asking the model so far.
@@ -199,13 +209,14 @@ class ConcurrentCachedModel:
         budget: Budget = NO_LIMIT,
         *,
         concurrency: int = 16,
+        slots: asyncio.Semaphore | None = None,
     ) -> None:
         self.model, self.budget = model, budget
         self.costs = Costs()
         self._memory = _Memory(journal)
         batches = hasattr(model, "answer_together")
         self._batches = cast(AsyncBatchModel, model) if batches else None
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = slots or asyncio.Semaphore(concurrency)
         self._in_flight: dict[bytes, asyncio.Task[dict[bytes, Answer]]] = {}
         self._prompts_in_flight = 0
 

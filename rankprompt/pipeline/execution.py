@@ -1,6 +1,5 @@
 """The ways to rerank a job's candidates by questions: to an oracle, a local model or a server."""
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -8,15 +7,15 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from rankprompt.files import read_qrels
 from rankprompt.journal.budget import Budget
-from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Runner
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import LanguageModelJudge, Oracle, make_judge, make_oracle
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
-from rankprompt.llm import LanguageModel, load_model
 from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.model_access import ModelAccess, OwnModels
 from rankprompt.pipeline.results import (
     BlockResult,
     ModelCard,
@@ -25,53 +24,39 @@ from rankprompt.pipeline.results import (
     server_card,
 )
 from rankprompt.pipeline.scoring import check_calibration, probability_of
-from rankprompt.pipeline.server_fields import connect
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
-from rankprompt.types import Candidates, PairwiseQuestion
+from rankprompt.types import Candidates, Judgment, PairwiseQuestion, Question
 
 __all__ = [
     "Execution",
     "LocalExecution",
+    "Observe",
     "OnJudged",
     "OracleExecution",
     "ServerExecution",
-    "load_local",
     "make_guard",
     "open_server",
     "rerank_locally",
 ]
 
 OnJudged: TypeAlias = Callable[[int], None]
+Observe: TypeAlias = Callable[[Sequence[Question], Sequence[Judgment]], None]
 M = TypeVar("M", CachedModel, ConcurrentCachedModel)
 
 
-def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
-    """Loads the local model of a job, on another device than the job's where one is named."""
-    model = job.config.model
-    return load_model(
-        model.name,
-        dtype=model.dtype,
-        device=device or model.device,
-        batch_tokens=model.batch_tokens,
-        trust_remote_code=model.trust_remote_code,
-        threads=model.threads,
-    )
-
-
 def open_server(
-    job: RerankJob, journal: Journal, stack: ExitStack
-) -> tuple[asyncio.Runner, ConcurrentCachedModel]:
+    job: RerankJob, models: ModelAccess, journal: Journal, stack: ExitStack
+) -> tuple[Runner, ConcurrentCachedModel]:
     """Connects to the server of a job; the stack closes the connections.
 
     Returns:
         What runs the calls, and the model behind the journal and the job's budget.
     """
-    runner = stack.enter_context(asyncio.Runner())
-    server = connect(job)
-    stack.callback(lambda: runner.run(server.close()))
-    runner.run(server.open())
+    runner, model, slots = models.server(job, stack)
     concurrency = job.config.model.concurrency
-    return runner, ConcurrentCachedModel(server, journal, job.budget, concurrency=concurrency)
+    return runner, ConcurrentCachedModel(
+        model, journal, job.budget, concurrency=concurrency, slots=slots
+    )
 
 
 def make_guard(job: RerankJob) -> AnswerGuard:
@@ -86,24 +71,32 @@ def rerank_locally(
     job: RerankJob,
     guard: AnswerGuard,
     on_judged: OnJudged,
+    observe: Observe | None = None,
 ) -> BlockResult:
     """Reranks candidates by a local model behind its journal."""
     judge = _judge(job, model, guard, on_judged)
-    return judged_by(judge, _rerank(candidates, judge, job))
+    return judged_by(judge, _rerank(candidates, judge, job, observe))
 
 
 class Execution(ABC):
     """Reranks candidates, with a model that is loaded once: as a context, it opens and closes it.
 
+    Args:
+        job: the job.
+        models: how it gets at its model and its journal.
+
     Attributes:
+        observe: is told of each round of questions and the answers that the ranker receives; None
+            where nobody asks.
         model: the model that judges; None for an oracle.
         costs: what has been asked of the model.
         guard: stops the run where the model's answers cannot be read.
         workers_replaced: the workers of a cluster that died, each replaced by another.
     """
 
-    def __init__(self, job: RerankJob) -> None:
-        self._job, self._stack = job, ExitStack()
+    def __init__(self, job: RerankJob, models: ModelAccess | None = None) -> None:
+        self._job, self._stack, self._models = job, ExitStack(), models or OwnModels()
+        self.observe: Observe | None = None
         self.model: ModelCard | None = None
         self.costs = Costs()
         self.guard = make_guard(job)
@@ -147,9 +140,7 @@ class Execution(ABC):
         """Loads what is needed."""
 
     def _open_journal(self, stack: ExitStack) -> Journal:
-        journal = Journal(self._job.config.output.journal)
-        stack.callback(journal.close)
-        return journal
+        return self._models.journal(self._job.config.output.journal, stack)
 
     def _count(self, cached: M) -> M:
         """Counts the costs of a model, and keeps it to the budget."""
@@ -175,7 +166,7 @@ class OracleExecution(Execution):
             job.question, self._qrels, job.errors, order=judging.order,
             decide=judging.decide or "agreement", seed=job.config.seed, on_judged=on_judged,
         )  # fmt: skip
-        yield judged_by(judge, _rerank(candidates, judge, job))
+        yield judged_by(judge, _rerank(candidates, judge, job, self.observe))
 
     def finish(self) -> None:
         """Refuses grades of other queries, by which no order would change."""
@@ -187,7 +178,7 @@ class LocalExecution(Execution):
 
     def _open(self, stack: ExitStack) -> None:
         journal = self._open_journal(stack)
-        model = load_local(self._job)
+        model = self._models.local(self._job, stack)
         self.model = model_card(model)
         self._cached = self._count(CachedModel(model, journal, self._job.budget))
 
@@ -195,7 +186,9 @@ class LocalExecution(Execution):
         self, candidates: Sequence[Candidates], on_judged: OnJudged
     ) -> Iterator[BlockResult]:
         """Reranks all candidates in lock-step, and gives one result."""
-        yield rerank_locally(candidates, self._cached, self._job, self.guard, on_judged)
+        yield rerank_locally(
+            candidates, self._cached, self._job, self.guard, on_judged, self.observe
+        )
         self.model = model_card(self._cached.model)  # which counts the queries that it truncated
 
 
@@ -203,7 +196,9 @@ class ServerExecution(Execution):
     """Reranks by a model behind a server; queries run independently, many calls at a time."""
 
     def _open(self, stack: ExitStack) -> None:
-        self._runner, cached = open_server(self._job, self._open_journal(stack), stack)
+        self._runner, cached = open_server(
+            self._job, self._models, self._open_journal(stack), stack
+        )
         self._cached = self._count(cached)
         self.model = server_card(cached.model)
 
@@ -218,7 +213,7 @@ class ServerExecution(Execution):
             judge.ask_concurrently,
             job.ranker,
             question=job.question,
-            adjust=_adjust(candidates, job),
+            adjust=_adjust(candidates, job, self.observe),
             input_order=config.ranker.input_order,
             seed=config.seed,
             probability=probability_of(job, judge),
@@ -255,6 +250,7 @@ def _rerank(
     candidates: Sequence[Candidates],
     judge: LanguageModelJudge | Oracle,
     job: RerankJob,
+    observe: Observe | None,
 ) -> Reranked:
     """Reranks in lock-step, so that the rounds of all queries fill the judge's batches."""
     ask: Callable[[Sequence[Any]], Sequence[Any]] = judge
@@ -263,15 +259,26 @@ def _rerank(
         ask,
         job.ranker,
         question=job.question,
-        adjust=_adjust(candidates, job),
+        adjust=_adjust(candidates, job, observe),
         input_order=job.config.ranker.input_order,
         seed=job.config.seed,
         probability=probability_of(job, judge),
     )
 
 
-def _adjust(candidates: Sequence[Candidates], job: RerankJob) -> Adjust | None:
-    """Adds the first stage's prior to the answers about pairs."""
-    if job.question is not PairwiseQuestion:
-        return None
-    return FirstStagePrior(candidates, job.config.judge.prior or 0.0).adjust
+def _adjust(
+    candidates: Sequence[Candidates], job: RerankJob, observe: Observe | None
+) -> Adjust | None:
+    """Adds the first stage's prior to the answers about pairs, and tells an observer of answers."""
+    prior = None
+    if job.question is PairwiseQuestion:
+        prior = FirstStagePrior(candidates, job.config.judge.prior or 0.0).adjust
+    if observe is None:
+        return prior
+
+    def adjust(questions: Sequence[Any], answers: Sequence[Any]) -> Sequence[Any]:
+        adjusted = prior(questions, answers) if prior else answers
+        observe(questions, adjusted)
+        return adjusted
+
+    return adjust

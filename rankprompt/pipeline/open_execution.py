@@ -8,7 +8,7 @@ from rankprompt.pipeline.execution import (
     ServerExecution,
 )
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.passages import open_cascade
+from rankprompt.pipeline.model_access import ModelAccess, OwnModels
 from rankprompt.pipeline.stage_validation import name_stage
 from rankprompt.pipeline.staged_execution import StagedExecution, StageExecution
 from rankprompt.pipeline.teacher_execution import TeacherExecution
@@ -18,7 +18,10 @@ __all__ = ["open_execution"]
 
 
 def open_execution(
-    job: RerankJob, cascade: Cascade | None = None, progress: Progress = no_progress
+    job: RerankJob,
+    cascade: Cascade | None = None,
+    progress: Progress = no_progress,
+    models: ModelAccess | None = None,
 ) -> Execution:
     """Chooses the way to rerank a job's candidates; as a context, it loads the model.
 
@@ -26,31 +29,34 @@ def open_execution(
         job: a validated job.
         cascade: selects the windows that a teacher scores.
         progress: opens the progress bars of stages; other jobs have one bar for the whole run.
+        models: how it gets at models, servers and journals; None for its own.
 
     Raises:
         ModelError: the model cannot be loaded (when the context is entered).
         JournalError: the journal cannot be opened (likewise).
     """
+    models = models or OwnModels()
     if job.stages:
-        return StagedExecution(job, _open_stages(job), progress)
+        return StagedExecution(job, _open_stages(job, models), progress)
     if job.source == "teacher":
         assert cascade is not None, "a teacher scores a cascade's windows"
-        return TeacherExecution(job, cascade)
+        return TeacherExecution(job, cascade, models)
     if job.source == "oracle":
-        return OracleExecution(job)
+        return OracleExecution(job, models)
     if job.source == "server":
-        return ServerExecution(job)
+        return ServerExecution(job, models)
     if job.config.ray.address:
         from rankprompt.pipeline.ray import RayExecution
 
         return RayExecution(job)
-    return LocalExecution(job)
+    return LocalExecution(job, models)
 
 
-def _open_stages(job: RerankJob) -> list[StageExecution]:
+def _open_stages(job: RerankJob, models: ModelAccess) -> list[StageExecution]:
     stages = []
     for number, stage in enumerate(job.stages, 1):
         with name_stage(number):
-            cascade = open_cascade(stage)
-            stages.append(StageExecution(stage, open_execution(stage, cascade), cascade))
+            cascade = models.cascade(stage)
+            execution = open_execution(stage, cascade, models=models)
+            stages.append(StageExecution(stage, execution, cascade))
     return stages

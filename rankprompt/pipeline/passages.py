@@ -1,8 +1,10 @@
 """The cascade of a job: it selects the windows of long documents that a judge or teacher reads."""
 
 import logging
+from typing import Any, NamedTuple
 
 from rankprompt.cascade import Cascade, WindowConfig, load_student
+from rankprompt.cascade.students import Student
 from rankprompt.cascade.teachers import is_served, teacher_offsets
 from rankprompt.llm.encoder_networks import load_reader
 from rankprompt.llm.registry import is_reranker
@@ -11,11 +13,24 @@ from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets, word_offset
 from rankprompt.pipeline.config import CROSS_ENCODER
 from rankprompt.pipeline.job import RerankJob
 
-__all__ = ["open_cascade", "tell_of_no_use"]
+__all__ = [
+    "CascadeParts", "cascade_parts", "cascade_settings", "open_cascade", "tell_of_no_use",
+]  # fmt: skip
 
 log = logging.getLogger("rankprompt")
 
 _QUERY_TOKENS = 64  # room beside a passage that a reranker reads whole
+
+
+class CascadeParts(NamedTuple):
+    """What a cascade is made of that takes time to load, and holds no counts.
+
+    ``reads`` is the number of tokens that the model reads at once; 0 where it is not known.
+    """
+
+    student: Student | None
+    offsets: Offsets
+    reads: int
 
 
 def open_cascade(job: RerankJob) -> Cascade | None:
@@ -29,21 +44,29 @@ def open_cascade(job: RerankJob) -> Cascade | None:
         InputError: no such student.
         ModelError: the student or the tokenizer cannot be loaded.
     """
-    config = job.config.cascade
-    if config.student is None or job.stages:
+    parts = cascade_parts(job)
+    return parts and Cascade(parts.student, parts.offsets, **cascade_settings(parts, job))
+
+
+def cascade_parts(job: RerankJob) -> CascadeParts | None:
+    """Loads what the cascade of a job is made of; raises as ``open_cascade``."""
+    student = job.config.cascade.student
+    if student is None or job.stages:
         return None
-    student = load_student(config.student, seed=job.config.seed)
-    offsets, reads = _reader(job)
+    return CascadeParts(load_student(student, seed=job.config.seed), *_reader(job))
+
+
+def cascade_settings(parts: CascadeParts, job: RerankJob) -> dict[str, Any]:
+    """The other arguments of a job's ``Cascade``."""
+    config = job.config.cascade
     whole = job.source == "local" and is_reranker(job.model)
-    return Cascade(
-        student,
-        offsets,
-        keep=config.keep,
-        windows=WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
-        passage_tokens=job.config.judge.passage_tokens or (reads if whole else None),
-        reads=reads,
-        whole=whole,
-    )
+    return {
+        "keep": config.keep,
+        "windows": WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
+        "passage_tokens": job.config.judge.passage_tokens or (parts.reads if whole else None),
+        "reads": parts.reads,
+        "whole": whole,
+    }
 
 
 def _reader(job: RerankJob) -> tuple[Offsets, int]:

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from rankprompt.cascade import Cascade
-from rankprompt.cascade.teachers import aggregate_of, is_served, load_teacher
+from rankprompt.cascade.teachers import ModelTeacher, aggregate_of, is_served, load_teacher
 from rankprompt.cascade.window_scores import BATCH, WindowScores
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.judges.base import CHUNK
 from rankprompt.judges.guard import AnswerGuard
-from rankprompt.pipeline.execution import Execution, OnJudged, load_local, open_server
+from rankprompt.pipeline.execution import Execution, OnJudged, open_server
 from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.model_access import ModelAccess
 from rankprompt.pipeline.results import BlockResult, ModelCard, server_card
 from rankprompt.pipeline.scoring import teacher_probability
 from rankprompt.rankers.scores import DocumentScore, follow_ranking
@@ -22,8 +23,8 @@ __all__ = ["TeacherExecution"]
 class TeacherExecution(Execution):
     """Ranks by a teacher's scores of the windows that the cascade's student selects."""
 
-    def __init__(self, job: RerankJob, cascade: Cascade) -> None:
-        super().__init__(job)
+    def __init__(self, job: RerankJob, cascade: Cascade, models: ModelAccess | None = None) -> None:
+        super().__init__(job, models)
         self._cascade = cascade
         # A teacher says for itself what a refused window means: no other answer stands in for it.
         self.guard = AnswerGuard(keep_going=job.config.judge.keep_going, skip_refused=True)
@@ -34,15 +35,21 @@ class TeacherExecution(Execution):
         cached: CachedModel | ConcurrentCachedModel | None = None
         card, runner, batch = ModelCard(job.model, ""), None, BATCH
         if is_served(job.model):
-            runner, server = open_server(job, journal, stack)
+            runner, server = open_server(job, self._models, journal, stack)
             cached, card = self._count(server), server_card(server.model)
             batch = CHUNK  # a call holds many windows, and there are many calls at a time
         elif job.prompt:
-            cached = self._count(CachedModel(load_local(job), journal, job.budget))
+            cached = self._count(CachedModel(self._models.local(job, stack), journal, job.budget))
         self._is_asked = cached is not None
-        self._teacher = load_teacher(
-            job.model, prompt=job.prompt or "", model=cached, guard=self.guard, runner=runner
-        )
+
+        def load() -> ModelTeacher:
+            return load_teacher(
+                job.model, prompt=job.prompt or "", model=cached, guard=self.guard, runner=runner
+            )
+
+        self._teacher = load() if self._is_asked else self._models.teacher(job, load, stack)
+        self._tokens_before = self._teacher.tokens
+        self._windows_cut_before = self._teacher.windows_cut
         fingerprint = self._teacher.fingerprint
         self._scores = WindowScores(journal, self._teacher, fingerprint, batch=batch)
         self._aggregate = aggregate_of(job.model, job.config.cascade.aggregate or "")
@@ -62,9 +69,9 @@ class TeacherExecution(Execution):
             if not self._is_asked:
                 self.costs.prompts, self.costs.tokens = (
                     self._scores.teacher_calls,
-                    self._teacher.tokens,
+                    self._teacher.tokens - self._tokens_before,
                 )
-            counts.windows_cut = self._teacher.windows_cut
+            counts.windows_cut = self._teacher.windows_cut - self._windows_cut_before
             values = ranked[query.query.id]
             scores = {name: DocumentScore(probability(one), one) for name, one in values.items()}
             ranking = list(values)

@@ -39,7 +39,7 @@ from rankprompt.rankers import METHODS, method
 from rankprompt.rankers.stages import split_stages
 from rankprompt.types import QUESTION_NOUNS, PairwiseQuestion
 
-__all__ = ["validate"]
+__all__ = ["validate", "validate_ranking"]
 
 log = logging.getLogger("rankprompt")
 
@@ -56,25 +56,41 @@ def validate(config: RerankConfig, *, asks: bool = True) -> RerankJob:
         InputError: a field that cannot work; the message names it and says what would work.
     """
     check_values(config)
-    data, budget = config.data, config.budget
+    data = config.data
     missing = [f"`{name}`" for name in ("run", "queries", "docs") if not getattr(data, name)]
     if missing and not data.dataset:
         raise InputError(f"give {', '.join(missing)}, or a `dataset` that has them")
-    parse_fields(data.fields)
     if config.output.run is None:
         raise InputError("give `output`, the run to write")
+    job = validate_ranking(config, asks=asks)
+    oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
+    output = job.config.output
+    inputs = [data.run, data.queries, data.docs, output.calibration, *oracles]
+    check_paths(config.output.run, output.journal, inputs, output.scores)
+    return job
+
+
+def validate_ranking(config: RerankConfig, *, asks: bool = True) -> RerankJob:
+    """As ``validate``, for texts that are in memory: no file is read for candidates, or written.
+
+    Args:
+        config: the configuration.
+        asks: as in ``validate``.
+
+    Raises:
+        InputError: a field that cannot work; the message names it and says what would work.
+    """
+    check_values(config)
+    parse_fields(config.data.fields)
     job = validate_stages(config, _validate_one) if config.stage else _validate_one(config)
     prices = [(one.budget.price_in, one.budget.price_out) for one in job.single_jobs]
-    if budget.max_cost is not None and not any(map(any, prices)):
+    if config.budget.max_cost is not None and not any(map(any, prices)):
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
-    oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
     output = job.config.output
     if asks and not (output.journal and output.journal.is_file()):
         for number, one in enumerate(job.single_jobs, 1):
             with name_stage(number) if job.stages else nullcontext():
                 check_key(one.config)
-    inputs = [data.run, data.queries, data.docs, output.calibration, *oracles]
-    check_paths(config.output.run, output.journal, inputs, output.scores)
     return _calibrated(job, output.calibration) if output.calibration else job
 
 
@@ -268,7 +284,6 @@ def _default_prior(judge: JudgeConfig, prompt: Prompt | None) -> float:
 
 def _output(config: RerankConfig, *, journal: bool) -> OutputConfig:
     output = config.output
-    assert output.run is not None, "checked before"
-    if not journal:
+    if not journal or output.run is None:
         return output
     return replace(output, journal=output.journal or beside(output.run, ".journal"))

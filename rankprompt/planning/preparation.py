@@ -12,8 +12,8 @@ from rankprompt.judges.registry import default_prompt, serves
 from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
 from rankprompt.llm import AsyncLanguageModel
 from rankprompt.pipeline.candidate_source import CandidateSource
-from rankprompt.pipeline.execution import load_local
 from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.model_access import load_local
 from rankprompt.pipeline.server_fields import connect
 from rankprompt.planning.calibration import Speed, calibrate
 from rankprompt.planning.config import PlanConfig

@@ -21,7 +21,8 @@ from rankprompt.journal.store import Journal
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.llm import load_model
-from rankprompt.pipeline.execution import load_local, rerank_locally
+from rankprompt.pipeline.execution import rerank_locally
+from rankprompt.pipeline.model_access import load_local
 from rankprompt.pipeline.ray import RayCluster, WorkerConfig, Workers
 from rankprompt.pipeline.ray.cluster import connected
 from rankprompt.pipeline.results import ModelCard

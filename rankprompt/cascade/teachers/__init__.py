@@ -1,6 +1,5 @@
 """Teachers (IDCM's ETM): expensive window scores, one kind a file, and the table of their names."""
 
-from asyncio import Runner
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from rankprompt.cascade.teachers.base import (
 )
 from rankprompt.errors import PIP_LINES, InputError, ModelError, UnknownNameError, require
 from rankprompt.files.home import expand
-from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Runner
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.rerankers.names import MINILM, find_reranker, find_weights

@@ -1,11 +1,10 @@
 """The interface between teachers and the cascade."""
 
-from asyncio import Runner
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
-from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Runner
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.prompts.prompt import Prompt
 

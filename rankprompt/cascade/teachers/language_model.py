@@ -1,14 +1,13 @@
 """The teacher that is asked about one window at a time: a language model, or a served reranker."""
 
 import math
-from asyncio import Runner
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
 from rankprompt.cascade.teachers.base import TeacherConfig
 from rankprompt.errors import ModelError
-from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Runner
 from rankprompt.journal.store import Journal
 from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.registry import check_fit, check_special_tokens, single_order_adapter

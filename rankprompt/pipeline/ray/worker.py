@@ -35,7 +35,7 @@ class WorkerConfig:
     """
 
     job: RerankJob
-    load: str = "rankprompt.pipeline.execution:load_local"
+    load: str = "rankprompt.pipeline.model_access:load_local"
 
 
 class WorkerProgress(NamedTuple):

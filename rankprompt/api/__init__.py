@@ -1,0 +1,1 @@
+"""The Python API: reranking, evaluation and evolution in a few lines."""

@@ -1,0 +1,91 @@
+"""Turns what a caller has, such as strings or dictionaries, into documents with ids."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from rankprompt.datasets.passages import join_fields
+from rankprompt.errors import InputError
+from rankprompt.types import Document
+
+__all__ = ["DocumentLike", "GivenDocument", "read_documents"]
+
+DocumentLike: TypeAlias = str | tuple[str, str] | Mapping[str, Any] | Document
+"""A text; an (id, text) pair; a dictionary with a text and perhaps an id, a title and more; or a
+``Document``."""
+
+_IDS = ("id", "_id", "docno", "doc_id", "docid")
+_TEXTS = ("text", "contents", "content", "page_content", "body")
+
+
+class GivenDocument(NamedTuple):
+    """A document and what the caller gave for it."""
+
+    document: Document
+    given: DocumentLike
+
+
+def read_documents(documents: Sequence[DocumentLike], fields: Sequence[str]) -> list[GivenDocument]:
+    r"""Reads documents in any of the forms of ``DocumentLike``.
+
+    Args:
+        documents: the documents.
+        fields: the fields of a dictionary that make its passage, in this order; ``contents``,
+            ``content``, ``page_content`` and ``body`` are other names of ``text``.
+
+    Raises:
+        InputError: a document of another type, without a text, or with the id of another.
+
+    Examples:
+        >>> from rankprompt.api.documents import read_documents
+        >>> texts = ["a mill", ("d7", "boats"), {"id": 3, "title": "Bees", "text": "and honey"}]
+        >>> [one.document for one in read_documents(texts, ("title", "text"))]
+        ... # doctest: +NORMALIZE_WHITESPACE
+        [Document(id='0', text='a mill'), Document(id='d7', text='boats'),
+         Document(id='3', text='Bees\\nand honey')]
+    """
+    if isinstance(documents, str | bytes | Mapping):
+        raise InputError(
+            f"`documents` must be a sequence of documents, not a single {type(documents).__name__}"
+        )
+    read: list[GivenDocument] = []
+    seen: dict[str, int] = {}
+    for index, given in enumerate(documents):
+        document = _read(index, given, fields)
+        if document.id in seen:
+            raise InputError(
+                f"documents {seen[document.id]} and {index} have the same id {document.id!r}"
+            )
+        seen[document.id] = index
+        read.append(GivenDocument(document, given))
+    return read
+
+
+def _read(index: int, given: object, fields: Sequence[str]) -> Document:
+    match given:
+        case str():
+            return Document(str(index), given)
+        case (int() | str() as name, str() as text) if isinstance(given, tuple):
+            return Document(str(name), text)
+        case Mapping():
+            return _read_mapping(index, given, fields)
+    raise InputError(
+        f"document {index} is of type {type(given).__name__}; give a text, an (id, text) pair, a "
+        "dictionary with a text, or a Document"
+    )
+
+
+def _read_mapping(index: int, given: Mapping[Any, Any], fields: Sequence[str]) -> Document:
+    name = next((given[key] for key in _IDS if given.get(key) is not None), index)
+    if not isinstance(name, int | str):
+        raise InputError(f"document {index} has an id of type {type(name).__name__}")
+    texts = {key: value for key, value in given.items() if isinstance(value, str)}
+    if "text" not in texts:
+        other = next((texts[key] for key in _TEXTS if key in texts), None)
+        if other is not None:
+            texts["text"] = other
+    if not any(field in texts for field in fields):
+        raise InputError(
+            f"document {index} has no text: none of {', '.join(fields)} is among its fields "
+            f"{', '.join(map(str, given)) or '(none)'}"
+        )
+    return join_fields(str(name), texts, fields)

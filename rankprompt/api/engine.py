@@ -1,0 +1,135 @@
+"""Ranks candidates by the models that a reranker keeps open, for many callers at a time."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from rankprompt.api.results import JudgedQuestion, Usage
+from rankprompt.llm.model_thread import Call
+from rankprompt.llm.rerankers.language import check_language
+from rankprompt.pipeline.execution import Execution
+from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.model_access import SharedModels
+from rankprompt.pipeline.open_execution import open_execution
+from rankprompt.pipeline.results import Totals
+from rankprompt.pipeline.staged_execution import StagedExecution
+from rankprompt.rankers.scores import DocumentScore
+from rankprompt.types import QUESTION_NOUNS, Candidates, Fallback, Judgment, Question
+
+__all__ = ["Ranked", "rank_candidates"]
+
+
+class Ranked(NamedTuple):
+    """What ranking some queries gave.
+
+    Attributes:
+        rankings: document ids by query id, best first, those below the depth left out.
+        scores: of these documents, by query id.
+        judged: the questions and their answers by query id; empty where nobody asked for them.
+        usage: the cost of all queries together.
+    """
+
+    rankings: Mapping[str, Sequence[str]]
+    scores: Mapping[str, Mapping[str, DocumentScore]]
+    judged: Mapping[str, Sequence[JudgedQuestion]]
+    usage: Usage
+
+
+def rank_candidates(
+    job: RerankJob,
+    candidates: Sequence[Candidates],
+    models: SharedModels,
+    *,
+    call: Call,
+    explain: bool = False,
+) -> Ranked:
+    """Ranks queries in lock-step, beside other calls that share the models.
+
+    Args:
+        job: a validated job.
+        candidates: queries with their documents, best first.
+        models: the open models.
+        call: the call, which may be cancelled.
+        explain: keep the questions and their answers.
+
+    Raises:
+        CancelledError: the call was cancelled.
+        RankpromptError: as ``run_rerank``.
+    """
+    started = time.perf_counter()
+    for one in job.single_jobs:
+        if one.source != "oracle" and not one.config.judge.keep_going:
+            check_language(one.model, (query.query.text for query in candidates))
+    access = models.for_call(call)
+    cascade = access.cascade(job)
+    judged: dict[str, list[JudgedQuestion]] = {query.query.id: [] for query in candidates}
+    positions = {
+        query.query.id: {document.id: index for index, document in enumerate(query.documents)}
+        for query in candidates
+    }
+    totals = Totals()
+    rankings: dict[str, Sequence[str]] = {}
+    scores: dict[str, Mapping[str, DocumentScore]] = {}
+    with open_execution(job, cascade, models=access) as execution:
+        if explain:
+            _observe(execution, judged, positions)
+        if cascade and job.source != "teacher":
+            candidates = cascade(candidates)
+        first = [_cut(query, job) for query in candidates]
+        for result in execution.rerank(first, lambda _: None):
+            totals.add(result)
+            rankings |= result.rankings
+            scores |= result.scores
+        execution.finish()
+        usage = _usage(job, execution, totals)
+    seconds = time.perf_counter() - started
+    return Ranked(rankings, scores, judged if explain else {}, replace(usage, seconds=seconds))
+
+
+def _cut(query: Candidates, job: RerankJob) -> Candidates:
+    depth = job.config.data.depth
+    return query._replace(documents=query.documents[:depth], scores=query.scores[:depth])
+
+
+def _observe(
+    execution: Execution,
+    judged: Mapping[str, list[JudgedQuestion]],
+    positions: Mapping[str, Mapping[str, int]],
+) -> None:
+    def note(stage: int, questions: Sequence[Question], answers: Sequence[Judgment]) -> None:
+        for question, answer in zip(questions, answers, strict=True):
+            indices = positions[question.query.id]
+            judged[question.query.id].append(
+                JudgedQuestion(
+                    QUESTION_NOUNS[type(question)],
+                    tuple(indices[document.id] for document in question.documents),
+                    answer,
+                    answered=answer is not None and not isinstance(answer, Fallback),
+                    stage=stage,
+                )
+            )
+
+    if isinstance(execution, StagedExecution):
+        for number, stage in enumerate(execution.stages, 1):
+            stage.execution.observe = partial(note, number)
+    else:
+        execution.observe = partial(note, 1)
+
+
+def _usage(job: RerankJob, execution: Execution, totals: Totals) -> Usage:
+    if isinstance(execution, StagedExecution):
+        cost = sum(one.job.budget.price(one.execution.costs) for one in execution.stages)
+    else:
+        cost = job.budget.price(execution.costs)
+    costs = execution.costs
+    return Usage(
+        questions=totals.asked + totals.cache_hits + totals.repeated,
+        unasked=totals.unasked,
+        prompts=costs.prompts,
+        prompts_from_journal=costs.prompts_from_journal,
+        tokens=costs.tokens,
+        written_tokens=costs.written,
+        cost=cost,
+    )

@@ -1,0 +1,1 @@
+"""The service: rerankers behind HTTP, by the protocols that clients speak."""
