@@ -14,7 +14,7 @@ from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import SharedModels
 from rankprompt.pipeline.open_execution import open_execution
 from rankprompt.pipeline.results import Totals
-from rankprompt.pipeline.staged_execution import StagedExecution
+from rankprompt.pipeline.staged_execution import StagedExecution, first_of
 from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import QUESTION_NOUNS, Candidates, Fallback, Judgment, Question
 
@@ -77,7 +77,7 @@ def rank_candidates(
             _observe(execution, judged, positions)
         if cascade and job.source != "teacher":
             candidates = cascade(candidates)
-        first = [_cut(query, job) for query in candidates]
+        first = [first_of(query, job.config.data.depth) for query in candidates]
         for result in execution.rerank(first, lambda _: None):
             totals.add(result)
             rankings |= result.rankings
@@ -86,11 +86,6 @@ def rank_candidates(
         usage = _usage(job, execution, totals)
     seconds = time.perf_counter() - started
     return Ranked(rankings, scores, judged if explain else {}, replace(usage, seconds=seconds))
-
-
-def _cut(query: Candidates, job: RerankJob) -> Candidates:
-    depth = job.config.data.depth
-    return query._replace(documents=query.documents[:depth], scores=query.scores[:depth])
 
 
 def _observe(

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.engine import rank_candidates
@@ -22,6 +22,9 @@ from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import SharedModels
 from rankprompt.pipeline.validation import validate_ranking
+
+if TYPE_CHECKING:
+    from rankprompt.planning.config import Plan
 
 __all__ = ["Reranker"]
 
@@ -222,6 +225,38 @@ class Reranker:
             raise InputError("the reranker is closed") from error
         finally:
             call.cancel()
+
+    def plan(
+        self,
+        queries: str | Sequence[str],
+        documents: Sequence[DocumentLike] | Sequence[Sequence[DocumentLike]],
+        *,
+        calibrate: bool = False,
+        seeds: int = 3,
+    ) -> "Plan":
+        """Prices every method on these documents, before any question is asked.
+
+        Args:
+            queries: a query, or several.
+            documents: of the query; or for each of several queries, its documents.
+            calibrate: measure the model's speed, by a few prompts.
+            seeds: simulations whose mean is taken.
+
+        Returns:
+            For each method its questions, rounds, prompts, tokens and cost, and the quality that it
+            would reach with a judge that errs, by synthetic grades. With stages, each stage.
+
+        Raises:
+            InputError: as ``rank``, or there is nothing to rank.
+        """
+        from rankprompt.api.planning import plan_tasks
+
+        if isinstance(queries, str):
+            queries, documents = [queries], [cast(Sequence[DocumentLike], documents)]
+        lists = cast(Sequence[Sequence[DocumentLike]], documents)
+        tasks = make_tasks(self._job, queries, lists, None, None)
+        # On another thread: where the caller runs an event loop, it could not run one here.
+        return self._executor.submit(plan_tasks, self._job, tasks, calibrate, seeds).result()
 
     def warm_up(self) -> None:
         """Loads the model, which the first call would do otherwise.

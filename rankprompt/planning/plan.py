@@ -53,7 +53,7 @@ from rankprompt.types import (
     no_progress,
 )
 
-__all__ = ["NOISES", "plan_rerank"]
+__all__ = ["NOISES", "plan_inputs", "plan_rerank"]
 
 _SETTINGS = (
     "model.name", "judge.prompt", "judge.instruction", "judge.mode", "judge.order", "ranker.k",
@@ -77,19 +77,24 @@ def plan_rerank(
     Raises:
         RankpromptError: as ``run_rerank``.
     """
-    if config.seeds < 1:
-        raise InputError(f"`seeds` must be at least 1, not {config.seeds}")
-    if config.seeds > 1000:
-        raise InputError(f"`seeds` must be at most 1000, not {config.seeds}")
-    simulate = config.judge_model
-    fitted = simulate.removeprefix(FITTED) if simulate and simulate.startswith(FITTED) else None
-    errors = parse_error_model(simulate) if simulate and fitted is None else None
+    _check_seeds(config)
     # Nothing is written, and noise is simulated.
     unwritten = replace(config.rerank, output=OutputConfig(Path(os.devnull)))
     job = validate(unwritten, asks=config.calibrate)
-    if fitted is not None and job.prompt is None:
-        raise InputError(f"`judge_model` {simulate} needs the `model` whose answers these are")
-    inputs = read_inputs(job, config, measure)
+    _error_model(job, config)
+    return plan_inputs(job, config, read_inputs(job, config, measure), measure, progress)
+
+
+def plan_inputs(
+    job: RerankJob,
+    config: PlanConfig,
+    inputs: PlanInputs,
+    measure: Measure,
+    progress: Progress = no_progress,
+) -> Plan:
+    """Plans a job over candidates that were read; as ``plan_rerank``."""
+    _check_seeds(config)
+    errors, fitted = _error_model(job, config)
     if job.stages:
         return _plan(
             job, config, inputs, errors, plan_stages(job, config, inputs, errors, measure, progress)
@@ -113,6 +118,23 @@ def plan_rerank(
     plans.sort(key=lambda entry: (entry.comparisons, entry.rounds))
     alone = not meters[PairwiseQuestion].ordered
     return _plan(job, config, inputs, errors, plans, one_passage_at_a_time=alone, speed=speed)
+
+
+def _check_seeds(config: PlanConfig) -> None:
+    if config.seeds < 1:
+        raise InputError(f"`seeds` must be at least 1, not {config.seeds}")
+    if config.seeds > 1000:
+        raise InputError(f"`seeds` must be at most 1000, not {config.seeds}")
+
+
+def _error_model(job: RerankJob, config: PlanConfig) -> tuple[ErrorModel | None, str | None]:
+    """How the simulated judge errs, or the journal that it is to be fitted to; else None."""
+    simulate = config.judge_model
+    if not (simulate and simulate.startswith(FITTED)):
+        return (parse_error_model(simulate) if simulate else None), None
+    if job.prompt is None:
+        raise InputError(f"`judge_model` {simulate} needs the `model` whose answers these are")
+    return None, simulate.removeprefix(FITTED)
 
 
 def _plan(

@@ -24,7 +24,10 @@ from rankprompt.rankers import METHODS
 from rankprompt.rankers.reranking import as_run
 from rankprompt.types import Candidates, Qrels, QuestionKind
 
-__all__ = ["PlanInputs", "close_any", "load_any", "make_meters", "measure_speed", "read_inputs"]
+__all__ = [
+    "PlanInputs", "close_any", "inputs_of", "load_any", "make_meters", "measure_speed",
+    "read_inputs",
+]  # fmt: skip
 
 
 class PlanInputs(NamedTuple):
@@ -53,10 +56,7 @@ def read_inputs(job: RerankJob, config: PlanConfig, measure: Measure) -> PlanInp
     Raises:
         InputError: no query has a candidate with text, or none has grades.
     """
-    oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
-    grades = config.qrels or (oracles[0] if oracles else None)
-    if config.judge_model and grades is None:
-        raise InputError("`simulate` needs the grades that its judge reads: `qrels`")
+    grades = _grades(job, config)
     source = CandidateSource(job)
     blocks = list(source.blocks())
     first = {query: list(scores) for block in blocks for query, scores in block.run.items()}
@@ -64,10 +64,42 @@ def read_inputs(job: RerankJob, config: PlanConfig, measure: Measure) -> PlanInp
     if not candidates:
         where = job.config.data.run or job.config.data.dataset
         raise InputError(f"{where}: no query has a candidate with text; there is nothing to plan")
+    return _inputs(job, config, measure, grades, first, candidates, source.skipped)
+
+
+def inputs_of(
+    job: RerankJob, config: PlanConfig, measure: Measure, candidates: Sequence[Candidates]
+) -> PlanInputs:
+    """What a plan reads, where the candidates are in memory.
+
+    Raises:
+        InputError: no query has grades, where there is a file of them.
+    """
+    first = {query.query.id: [document.id for document in query.documents] for query in candidates}
+    return _inputs(job, config, measure, _grades(job, config), first, list(candidates), 0)
+
+
+def _grades(job: RerankJob, config: PlanConfig) -> Path | None:
+    oracles = [one.qrels for one in job.single_jobs if one.source == "oracle"]
+    grades = config.qrels or (oracles[0] if oracles else None)
+    if config.judge_model and grades is None:
+        raise InputError("`simulate` needs the grades that its judge reads: `qrels`")
+    return grades
+
+
+def _inputs(
+    job: RerankJob,
+    config: PlanConfig,
+    measure: Measure,
+    grades: Path | None,
+    first: dict[str, list[str]],
+    candidates: list[Candidates],
+    skipped: int,
+) -> PlanInputs:
     seeds = [job.config.seed + number for number in range(config.seeds)]
     truths = _truths(grades, first, candidates, seeds)
     quality = fmean(measure(as_run(top_ranks(first)), truth) for truth in truths)
-    return PlanInputs(first, candidates, source.skipped, grades, truths, quality)
+    return PlanInputs(first, candidates, skipped, grades, truths, quality)
 
 
 def _truths(

@@ -132,5 +132,5 @@ def collection(tmp_path: Path) -> Collection:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """The model that every name but the oracle's loads."""
     model = FakeModel(batch_size=3)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     return model

@@ -40,7 +40,7 @@ def test_an_unknown_name_is_answered_with_the_one_that_was_meant(
     def unwanted(*_: object, **__: object) -> None:
         raise AssertionError("a model was loaded before the names were checked")
 
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", unwanted)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", unwanted)
     ran = command(*collection.rerank(**{"model": "smollm2-135m", option: written}))
     kind = option.replace("_", " ")
     refused(ran, f"unknown {kind} '{written}'; did you mean '{meant}'\\? Known: ")

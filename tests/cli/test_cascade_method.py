@@ -90,7 +90,7 @@ def test_a_language_model_is_asked_yes_or_no(
         return Answer((-2.0 + good[0] + good[1] / 2 + good_too, -1.0), (1, 1))
 
     model = FakeModel(answer)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     monkeypatch.setattr("rankprompt.pipeline.passages.teacher_offsets", lambda _: word_offsets)
     ran = command(*words(collection, "llm:a/model"))
     assert ran.code == 0

@@ -31,7 +31,7 @@ def test_an_interrupted_model_keeps_its_answers_and_says_how_to_go_on(
 ) -> None:
     words = collection.rerank(model="fake", method="allpair")
     model = Interrupted(after=2)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     ran = command(*words)
     journal = collection.folder / "out.journal"
     assert (ran.code, ran.out) == (130, "")
@@ -44,13 +44,13 @@ def test_an_interrupted_model_keeps_its_answers_and_says_how_to_go_on(
         assert kept.totals() == (6, 6)
 
     rest = FakeModel(batch_size=3)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: rest)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: rest)
     assert command(*words).code == 0
     assert len(rest.prompts) == 14 - 6
     assert not set(rest.prompts) & set(model.prompts)
 
     whole = FakeModel(batch_size=3)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: whole)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: whole)
     other = collection.folder / "whole.trec"
     assert command(*collection.rerank(model="fake", method="allpair", output=other)).code == 0
     assert other.read_bytes() == collection.output.read_bytes()
@@ -60,7 +60,7 @@ def test_the_journal_that_the_user_named_is_the_one_that_is_told(
     command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "rankprompt.pipeline.execution.load_model", lambda *_, **__: Interrupted(after=0)
+        "rankprompt.pipeline.model_access.load_model", lambda *_, **__: Interrupted(after=0)
     )
     journal = collection.folder / "mine.sqlite"
     ran = command(*collection.rerank("--quiet", model="fake", journal=journal))
@@ -88,7 +88,7 @@ def test_an_interrupt_leaves_an_old_run_as_it_was(
     assert command(*collection.rerank()).code == 0
     before = [(collection.folder / name).read_bytes() for name in ("out.trec", "out.json")]
     monkeypatch.setattr(
-        "rankprompt.pipeline.execution.load_model", lambda *_, **__: Interrupted(after=1)
+        "rankprompt.pipeline.model_access.load_model", lambda *_, **__: Interrupted(after=1)
     )
     assert command(*collection.rerank(model="fake")).code == 130
     after = [(collection.folder / name).read_bytes() for name in ("out.trec", "out.json")]

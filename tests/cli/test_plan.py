@@ -16,7 +16,7 @@ from tests.fakes import FakeModel
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """The model that every name but the oracle's loads."""
     model = FakeModel()
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     return model
 
 

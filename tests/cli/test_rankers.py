@@ -44,7 +44,7 @@ def knowing(request: Request) -> Answer:
 @pytest.fixture
 def knows(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     model = FakeModel(knowing)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     return model
 
 
@@ -92,7 +92,7 @@ def test_an_answer_that_cannot_be_read_leaves_the_order(
     command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = FakeModel(lambda _: Answer(text="I would rather not say."))
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     for method in ("listwise", "setwise-heapsort", "pointwise"):
         prompt = {"pointwise": "relevance-yes-no"}.get(method, method.partition("-")[0])
         ran = command(
@@ -135,7 +135,7 @@ def test_a_window_beyond_the_context_is_refused_and_says_what_to_do(
     command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = FakeModel(knowing, context_length=55)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     ran = command(*collection.rerank(method="listwise", model="fake"))
     assert ran.code == 2
     assert "leaves no room for 4 passages" in ran.err

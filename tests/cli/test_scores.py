@@ -72,7 +72,7 @@ def test_a_models_answer_of_yes_is_a_probability_of_relevance(
         return Answer((math.log(0.8), math.log(0.2)) if good else (math.log(0.1), math.log(0.9)))
 
     monkeypatch.setattr(
-        "rankprompt.pipeline.execution.load_model", lambda *_, **__: FakeModel(answer)
+        "rankprompt.pipeline.model_access.load_model", lambda *_, **__: FakeModel(answer)
     )
     given = {"model": "a/model", "method": "pointwise", "prompt": "relevance-yes-no"}
     table = collection.folder / "scores.tsv"
@@ -116,7 +116,7 @@ def test_what_the_budget_did_not_reach_is_not_judged(
     command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.setattr(
-        "rankprompt.pipeline.execution.load_model", lambda *_, **__: FakeModel(by_hash)
+        "rankprompt.pipeline.model_access.load_model", lambda *_, **__: FakeModel(by_hash)
     )
     given = {"method": method, "model": "a/model", "max_prompts": 1, "threshold": 0.01}
     ran = command(*collection.rerank(**given))

@@ -78,7 +78,7 @@ def test_the_plot_is_drawn_and_the_same_again(
 def leaning(fake: FakeModel, monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """Prefers the passage shown first, always."""
     fake.rule = lambda _: Answer((-0.1, -2.0), (2, 2))
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: fake)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: fake)
     return fake
 
 

@@ -36,7 +36,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RerankConfig:
         model.name, model.fingerprint = name, f"weights of {Path(name).name}"
         return model
 
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", load)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", load)
     return configure(
         run=tmp_path / "bm25.trec",
         queries=sample("en") / "queries.tsv",

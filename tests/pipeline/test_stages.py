@@ -58,7 +58,7 @@ def config(folder: Path, tmp_path: Path) -> RerankConfig:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     """The model that every name but the oracle's loads."""
     model = FakeModel(batch_size=8)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: model)
     return model
 
 

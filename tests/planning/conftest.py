@@ -54,5 +54,5 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
         return choose(request) if "Which is better?" in request.prompt else by_hash(request)
 
     fake = FakeModel(answer)
-    monkeypatch.setattr("rankprompt.pipeline.execution.load_model", lambda *_, **__: fake)
+    monkeypatch.setattr("rankprompt.pipeline.model_access.load_model", lambda *_, **__: fake)
     return fake
