@@ -58,7 +58,12 @@ class Reranker:
 
     Examples:
         >>> from rankprompt import Reranker
-        >>> reranker = Reranker("oracle:rankprompt/datasets/sample/en/qrels.trec")
+        >>> with Reranker() as reranker:
+        ...     ranking = reranker.rank("how do bees make honey", ["a mill", "Bees dry nectar."])
+        >>> [(document.rank, document.text) for document in ranking]
+        [(1, 'Bees dry nectar.'), (2, 'a mill')]
+        >>> ranking[0].score > 0.5, str(ranking.meaning), ranking.usage.prompts
+        (True, 'probability of relevance', 2)
     """
 
     def __init__(
@@ -188,7 +193,7 @@ class Reranker:
         Raises:
             RankpromptError: as ``rank``.
         """
-        tasks = make_tasks(self._job, queries, documents, top_k, threshold)
+        tasks = self._tasks(queries, documents, top_k, threshold)
         return self._rank(tasks, explain, Call())
 
     async def arank(
@@ -216,13 +221,11 @@ class Reranker:
         explain: bool = False,
     ) -> list[Ranking]:
         """As ``rank_many``, without blocking the event loop."""
-        tasks = make_tasks(self._job, queries, documents, top_k, threshold)
+        tasks = self._tasks(queries, documents, top_k, threshold)
         call = Call()
         work = partial(self._rank, tasks, explain, call)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except CancelledError as error:  # the reranker was closed
-            raise InputError("the reranker is closed") from error
         finally:
             call.cancel()
 
@@ -254,7 +257,7 @@ class Reranker:
         if isinstance(queries, str):
             queries, documents = [queries], [cast(Sequence[DocumentLike], documents)]
         lists = cast(Sequence[Sequence[DocumentLike]], documents)
-        tasks = make_tasks(self._job, queries, lists, None, None)
+        tasks = self._tasks(queries, lists)
         # On another thread: where the caller runs an event loop, it could not run one here.
         return self._executor.submit(plan_tasks, self._job, tasks, calibrate, seeds).result()
 
@@ -279,11 +282,27 @@ class Reranker:
         """Closes the reranker."""
         self.close()
 
+    def _tasks(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[DocumentLike]],
+        top_k: int | None = None,
+        threshold: float | None = None,
+    ) -> list[Task]:
+        if self._models.closed:
+            raise InputError("the reranker was closed")
+        return make_tasks(self._job, queries, documents, top_k, threshold)
+
     def _rank(self, tasks: Sequence[Task], explain: bool, call: Call) -> list[Ranking]:
         asked = [task.candidates for task in tasks if task.candidates]
         if not asked:
             return [task.ranking(self._job, None, Usage()) for task in tasks]
-        ranked = rank_candidates(self._job, asked, self._models, call=call, explain=explain)
+        try:
+            ranked = rank_candidates(self._job, asked, self._models, call=call, explain=explain)
+        except CancelledError as error:
+            if call.cancelled:
+                raise
+            raise InputError("the reranker was closed") from error
         with self._usage_lock:
             self._usage += ranked.usage
         return [task.ranking(self._job, ranked, ranked.usage) for task in tasks]

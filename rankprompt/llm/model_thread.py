@@ -10,6 +10,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, LanguageModel, Request, Usage
 
 __all__ = ["Call", "ModelThread", "SharedModel"]
@@ -115,6 +116,11 @@ class ModelThread:
                 self._callers -= 1
                 self._changed.notify_all()
 
+    @property
+    def waiting(self) -> int:
+        """The number of callers' batches that wait for the model."""
+        return len(self._waiting)
+
     def plan(self, requests: Sequence[Request]) -> "Future[list[list[int]]]":
         """Asks for the batches of a caller's requests."""
         plan = _Plan(requests, Future())
@@ -141,7 +147,7 @@ class ModelThread:
     def _submit(self, queue: deque[Any], item: Any) -> None:
         with self._changed:
             if self._closed:
-                raise RuntimeError("the model is closed")
+                raise ModelError("the model was closed")
             queue.append(item)
             self._changed.notify_all()
 

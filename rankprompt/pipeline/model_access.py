@@ -11,6 +11,7 @@ from rankprompt.cascade import Cascade
 from rankprompt.cascade.aggregation import Aggregate
 from rankprompt.cascade.teachers import ModelTeacher
 from rankprompt.cascade.window_scores import WindowScores
+from rankprompt.errors import InputError
 from rankprompt.journal.cached_model import Runner
 from rankprompt.journal.store import Journal
 from rankprompt.llm import AsyncLanguageModel, LanguageModel, load_model
@@ -141,6 +142,11 @@ class SharedModels:
             self._opened.clear()
         self._stack.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether everything was closed."""
+        return self._closed
+
     def for_call(self, call: Call) -> "ModelAccess":
         """The access of one call."""
         return _CallAccess(self, call)
@@ -151,7 +157,7 @@ class SharedModels:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if self._closed:
-                raise RuntimeError("the reranker is closed")
+                raise InputError("the reranker was closed")
             if key not in self._opened:
                 with ExitStack() as stack:
                     opened = open_it(stack)

@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 MODULES = [
+    "rankprompt.api.documents",
     "rankprompt.eval.reliability",
     "rankprompt.journal.cached_model",
     "rankprompt.journal.store",
@@ -20,8 +21,13 @@ MODULES = [
     "rankprompt.types",
 ]
 
+# Their examples ask the embedded reranker.
+ASKING = ["rankprompt.api.reranker"]
 
-@pytest.mark.parametrize("name", MODULES)
+
+@pytest.mark.parametrize(
+    "name", [*MODULES, *(pytest.param(name, marks=pytest.mark.model) for name in ASKING)]
+)
 def test_the_examples_of_a_module_run(name: str) -> None:
     results = doctest.testmod(import_module(name), raise_on_error=False)
     assert results.attempted > 0
