@@ -81,7 +81,7 @@ def test_what_was_stored_before_another_thread_closes_is_kept(tmp_path: Path) ->
                 if len(done) == 50:
                     journal.close()
 
-        with pytest.raises(JournalError, match="j.journal: the journal is closed"):
+        with pytest.raises(JournalError, match="the journal is closed"):
             put_until_it_is_closed()
         return done
 
