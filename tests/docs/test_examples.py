@@ -11,6 +11,7 @@ MODULES = [
     "rankprompt.journal.store",
     "rankprompt.judges.adapters.pairwise",
     "rankprompt.judges.simulated.error_model",
+    "rankprompt.pipeline.config_keywords",
     "rankprompt.prompts.prompt",
     "rankprompt.prompts.template",
     "rankprompt.rankers.coroutines",
