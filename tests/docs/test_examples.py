@@ -6,6 +6,8 @@ from importlib import import_module
 import pytest
 
 MODULES = [
+    "rankprompt.api.evaluation",
+    "rankprompt.api.tables",
     "rankprompt.eval.reliability",
     "rankprompt.journal.cached_model",
     "rankprompt.journal.store",
