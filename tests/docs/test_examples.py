@@ -7,6 +7,7 @@ import pytest
 
 MODULES = [
     "rankprompt.api.evaluation",
+    "rankprompt.api.evolver",
     "rankprompt.api.rerank_run",
     "rankprompt.api.tables",
     "rankprompt.eval.reliability",
