@@ -10,7 +10,6 @@ from rankprompt.api.tables import Record, Table, data_frame, html_of, text_of
 from rankprompt.errors import naming_extras
 from rankprompt.pipeline.config_keywords import check_names, convert_value
 from rankprompt.search.config import EvolveConfig, SearchConfig
-from rankprompt.search.result import PROMPT_FILE, EvolutionResult, describe_comparison, tabulate
 from rankprompt.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ class Evolved:
 
     Attributes:
         folder: the run folder.
+        prompt: the file of the winner; where the task is ranking, a prompt that reranking takes.
         result: the content of its ``result.json``.
         records: every prompt that was born, in order: ``number``, ``generation``, ``parents``,
             ``genome`` (1 for a token that is kept), ``text``, ``length`` (tokens that are kept),
@@ -36,13 +36,9 @@ class Evolved:
     """
 
     folder: Path
-    result: EvolutionResult
+    prompt: Path
+    result: dict[str, Any]
     records: tuple[Record, ...]
-
-    @property
-    def prompt(self) -> Path:
-        """The file of the winner; where the task is ranking, a prompt that reranking takes."""
-        return self.folder / PROMPT_FILE
 
     @property
     def text(self) -> str:
@@ -75,9 +71,13 @@ class Evolved:
         return html_of([self._table()], self._notes())
 
     def _table(self) -> Table:
+        from rankprompt.search.result import tabulate
+
         return Table(*tabulate(self.result), texts=2)
 
     def _notes(self) -> list[str]:
+        from rankprompt.search.result import describe_comparison
+
         return [note for note in [describe_comparison(self.result)] if note]
 
 
@@ -140,12 +140,14 @@ class Evolver:
         with naming_extras():
             from rankprompt.search import evolution
             from rankprompt.search.history import record
+            from rankprompt.search.result import PROMPT_FILE
             from rankprompt.search.saved_run import load_run
 
             with progress("evolving", self.config.search.evaluations) as advance:
                 result = evolution.run_evolution(self.config, _listener(advance))
-        history = load_run(self.config.output).history
-        return Evolved(self.config.output, result, tuple(map(record, history)))
+        folder = self.config.output
+        records = tuple(map(record, load_run(folder).history))
+        return Evolved(folder, folder / PROMPT_FILE, result, records)
 
 
 def _listener(advance: Callable[[int], None]) -> "ProgressListener":
