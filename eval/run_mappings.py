@@ -84,7 +84,7 @@ def _check(
         for document, value in documents.items():
             _check_id("document", document)
             try:
-                if not isinstance(value, Real) or (kind is int and value != int(value)):
+                if not isinstance(value, Real) or (kind is int and not float(value).is_integer()):
                     raise TypeError
                 checked[query][document] = kind(value)
             except (TypeError, ValueError, OverflowError):
