@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 # page includes its public modules.
 API = (
     "rankprompt",
+    "rankprompt.api",
     "rankprompt.types",
     "rankprompt.errors",
     "rankprompt.files",

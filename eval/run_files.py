@@ -9,7 +9,7 @@ from rankprompt.eval.scoring import Scores, keep_order
 from rankprompt.files import RunNeedsReadingWholeError, iterate_run, read_run
 from rankprompt.types import Run
 
-__all__ = ["TIES", "check_ties", "read_run_with_ties", "score_run_file"]
+__all__ = ["TIES", "check_ties", "order_ties", "read_run_with_ties", "score_run_file"]
 
 _ORDERS: Mapping[str, Callable[[Mapping[str, float]], Mapping[str, float]]] = {
     "docid": lambda scores: scores,
@@ -35,7 +35,21 @@ def read_run_with_ties(path: Path, ties: str) -> Run:
     Raises:
         InputError: the run cannot be read.
     """
-    return {query: _ORDERS[ties](scores) for query, scores in read_run(path).items()}
+    return order_ties(read_run(path), ties)
+
+
+def order_ties(run: Run, ties: str) -> Run:
+    """Replaces scores so that they are equal only where document ids are to decide.
+
+    Args:
+        run: scores by query and document, best first, equal ones in the order that is meant.
+        ties: a name in ``TIES``.
+
+    Raises:
+        UnknownNameError: the name is not in ``TIES``.
+    """
+    check_ties(ties)
+    return {query: _ORDERS[ties](scores) for query, scores in run.items()}
 
 
 def score_run_file(path: Path, grades: Grades, ties: str) -> Scores:

@@ -18,6 +18,7 @@ from rankprompt.types import Qrels, Run
 __all__ = [
     "EXCLUDED",
     "Scores",
+    "check_scores",
     "keep_order",
     "ndcg_at_10",
     "score",
@@ -181,13 +182,22 @@ def keep_order(scores: Mapping[str, float]) -> dict[str, float]:
     return {document: -float(rank) for rank, document in enumerate(scores)}
 
 
-def _ranking(query: str, scores: Mapping[str, float]) -> list[str]:
+def check_scores(query: str, scores: Mapping[str, float]) -> None:
+    """Checks the scores of a query's documents.
+
+    Raises:
+        InputError: a score is not finite.
+    """
     for document, value in scores.items():
         if not math.isfinite(value):
             raise InputError(
                 f"query {query!r}: the score of document {document!r} is {value}; "
                 "scores must be finite numbers"
             )
+
+
+def _ranking(query: str, scores: Mapping[str, float]) -> list[str]:
+    check_scores(query, scores)
     return trec_order(scores)
 
 

@@ -7,6 +7,9 @@ from rankprompt.types import Candidates, Document, PairwiseQuestion, Preference,
 from rankprompt.version import VERSION
 
 if TYPE_CHECKING:
+    from rankprompt.api.evaluation import compare, evaluate
+    from rankprompt.api.evolver import Evolver
+    from rankprompt.api.rerank_run import rerank_run
     from rankprompt.api.reranker import Reranker
     from rankprompt.api.results import JudgedQuestion, RankedDocument, Ranking, Usage
     from rankprompt.pipeline.config import RerankConfig
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidates",
     "Document",
+    "Evolver",
     "JudgedQuestion",
     "PairwiseQuestion",
     "Preference",
@@ -28,19 +32,26 @@ __all__ = [
     "Run",
     "Usage",
     "as_run",
+    "compare",
+    "evaluate",
     "rerank",
+    "rerank_run",
     "run_rerank",
 ]
 __version__ = VERSION
 
 # Imported when they are first used: a program with a judge of its own reads and writes no files.
 _LAZY = {
+    "Evolver": "rankprompt.api.evolver",
     "JudgedQuestion": "rankprompt.api.results",
     "RankedDocument": "rankprompt.api.results",
     "Ranking": "rankprompt.api.results",
     "RerankConfig": "rankprompt.pipeline.config",
     "Reranker": "rankprompt.api.reranker",
     "Usage": "rankprompt.api.results",
+    "compare": "rankprompt.api.evaluation",
+    "evaluate": "rankprompt.api.evaluation",
+    "rerank_run": "rankprompt.api.rerank_run",
     "run_rerank": "rankprompt.pipeline.rerank",
 }
 

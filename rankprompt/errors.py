@@ -48,6 +48,7 @@ PIP_LINES: Mapping[str, str] = {
     "ranx": "pip install 'rankprompt[ranx]'",
     "ray": "pip install 'rankprompt[ray]'",
     "rouge": "pip install 'rankprompt[rouge]'",
+    "pandas": "pip install pandas",
     "zstd": "pip install backports.zstd",
 }
 """The command that installs what a message says is missing."""

@@ -20,6 +20,7 @@ __all__ = [
     "describe_comparison",
     "make_result",
     "read_result",
+    "tabulate",
 ]
 
 RESULT_FILE, PROMPT_FILE = "result.json", "prompt.toml"
@@ -135,6 +136,17 @@ def _prompt_result(individual: Individual) -> dict[str, object]:
         "tokens": individual.tokens,
         "fitness": individual.score,
     }
+
+
+def tabulate(result: EvolutionResult) -> tuple[list[str], list[list[str]]]:
+    """Gives the scores of seed and winner as a table: its columns and its rows, as texts."""
+    measures = list(result["scores"]["seed"]["test"])
+    rows = [
+        [prompt, split, *(f"{values[name]:.4f}" if name in values else "-" for name in measures)]
+        for prompt, splits in result["scores"].items()
+        for split, values in splits.items()
+    ]
+    return ["prompt", "split", *measures], rows
 
 
 def describe_comparison(result: EvolutionResult) -> str | None:

@@ -17,8 +17,7 @@ from rankprompt.errors import InputError
 from rankprompt.llm.model_thread import Call
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.config_file import load_config, load_manifest
-from rankprompt.pipeline.config_keywords import config_from_options
+from rankprompt.pipeline.config_keywords import config_from, config_from_options
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import SharedModels
 from rankprompt.pipeline.validation import validate_ranking
@@ -95,11 +94,8 @@ class Reranker:
         Raises:
             InputError: the file cannot be read, or an option cannot work.
         """
-        if not isinstance(config, RerankConfig):
-            path = Path(config)
-            config = load_manifest(path) if path.suffix == ".json" else load_config(path)
         reranker = cls.__new__(cls)
-        reranker._open(config_from_options(config, options), SharedModels(), None)
+        reranker._open(config_from(config, options), SharedModels(), None)
         return reranker
 
     def with_options(self, **options: Any) -> Self:

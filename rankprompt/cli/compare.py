@@ -15,13 +15,12 @@ from rankprompt.cli.scoring_options import (
     Shared,
     Split,
     Ties,
-    read_grades,
     score_runs,
 )
 from rankprompt.errors import InputError
-from rankprompt.eval import comparison
-from rankprompt.eval.limitations import comparison_limitations
+from rankprompt.eval.comparison import Comparison, Interval
 from rankprompt.eval.measures import parse_measures
+from rankprompt.eval.scored_runs import compare_runs, read_grades
 
 __all__ = ["compare"]
 
@@ -54,16 +53,11 @@ def compare(
     if len(set(map(str, paths))) < len(paths):
         raise InputError("each run, and the baseline, may be given once")
     grades, _ = read_grades(qrels, dataset, split, parsed)
-    scores, common = score_runs(paths, grades, ties, shared=shared)
+    scores, common, _ = score_runs(paths, grades, ties, shared=shared)
     scored = dict(zip(map(str, paths), scores, strict=True))
-    for sentence in comparison_limitations(scored):
+    comparisons, means, draws, limitations = compare_runs(scored, str(baseline), names, seed=seed)
+    for sentence in limitations:
         tell(sentence)
-    comparisons = comparison.compare(scored, str(baseline), names, seed=seed)
-    queries = scored[str(baseline)].queries
-    draws, most = comparison.draws_for(queries), comparison.RESAMPLES
-    if draws < most:
-        tell(f"for {queries:,} queries intervals and tests take {draws:,} draws, not {most:,}")
-    means = comparison.mean_scores(scored, names, seed=seed)
     if as_json:
         print_json(
             {
@@ -91,7 +85,7 @@ def compare(
         typer.echo(compared.in_words())
 
 
-def _row(compared: comparison.Comparison) -> list[str]:
+def _row(compared: Comparison) -> list[str]:
     return [
         compared.run,
         compared.measure,
@@ -103,7 +97,7 @@ def _row(compared: comparison.Comparison) -> list[str]:
     ]
 
 
-def _between(interval: comparison.Interval | None) -> str:
+def _between(interval: Interval | None) -> str:
     return "-" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
 
 

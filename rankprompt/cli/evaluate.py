@@ -14,10 +14,10 @@ from rankprompt.cli.scoring_options import (
     Shared,
     Split,
     Ties,
-    read_grades,
     score_runs,
 )
 from rankprompt.eval.measures import parse_measures
+from rankprompt.eval.scored_runs import read_grades
 
 __all__ = ["evaluate"]
 
@@ -40,7 +40,7 @@ def evaluate(
     """
     parsed = parse_measures(measures or ())
     grades, _ = read_grades(qrels, dataset, split, parsed)
-    scored, common = score_runs(runs, grades, ties, shared=shared)
+    scored, common, _ = score_runs(runs, grades, ties, shared=shared)
     if as_json:
         entries = [
             {

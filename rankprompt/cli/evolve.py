@@ -217,15 +217,9 @@ def _progress_lines() -> "ProgressListener":
 
 
 def _print_scores(result: "EvolutionResult") -> None:
-    from rankprompt.search.result import describe_comparison
+    from rankprompt.search.result import describe_comparison, tabulate
 
-    measures = list(result["scores"]["seed"]["test"])
-    rows = [
-        [prompt, split, *(f"{values[name]:.4f}" if name in values else "-" for name in measures)]
-        for prompt, splits in result["scores"].items()
-        for split, values in splits.items()
-    ]
-    print_table(("prompt", "split", *measures), rows, texts=2)
+    print_table(*tabulate(result), texts=2)
     if comparison := describe_comparison(result):
         tell(comparison)
 

@@ -74,18 +74,19 @@ def takes_rerank_config(
 
 def _configure(options: dict[str, Any]) -> RerankConfig:
     """The configuration of a file or of the defaults, with the options that were given."""
-    from rankprompt.pipeline.config_file import load_config, load_manifest, replace_options
+    from rankprompt.pipeline.config_file import (
+        load_config,
+        load_manifest,
+        replace_options,
+        replace_options_of_run,
+    )
 
     file, manifest = options.pop(_CONFIG, None), options.pop(_FROM, None)
     if file and manifest:
         raise InputError("give one of `config` and `from`")
-    config = load_config(file) if file else RerankConfig()
     if manifest:
-        config = load_manifest(manifest)
-        if options.get("output", config.output.run) != config.output.run:
-            # The table is the earlier run's, as the run is.
-            options = {"scores": None, **options}
-    return replace_options(config, options)
+        return replace_options_of_run(load_manifest(manifest), options)
+    return replace_options(load_config(file) if file else RerankConfig(), options)
 
 
 def _parameters(without: set[str]) -> Iterable[inspect.Parameter]:

@@ -15,7 +15,6 @@ from rankprompt.cli.scoring_options import (
     Shared,
     Split,
     Ties,
-    read_grades,
 )
 from rankprompt.eval.measures import parse_measures
 
@@ -63,6 +62,7 @@ def report(
     from rankprompt.eval.report import build_report, name_runs
     from rankprompt.eval.report_files import write_report
     from rankprompt.eval.run_files import check_ties
+    from rankprompt.eval.scored_runs import read_grades
     from rankprompt.files import check_writable, read_queries
 
     require("matplotlib")

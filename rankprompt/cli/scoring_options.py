@@ -1,4 +1,4 @@
-"""The options of the verbs that score runs, and the grades and scores that they stand for."""
+"""The options of the verbs that score runs, and the scores that they stand for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,12 @@ from rankprompt.cli.console import tell
 from rankprompt.eval.measures import DEFAULT_MEASURES
 
 if TYPE_CHECKING:
-    from rankprompt.datasets.base import Collection
-    from rankprompt.eval import Grades, Measure, Scores
-    from rankprompt.eval.shared_queries import SharedQueries
+    from rankprompt.eval import Grades
+    from rankprompt.eval.scored_runs import ScoredRuns
 
 __all__ = [
     "DEFAULT_HELP", "MEASURES_HELP", "GradesDataset", "QrelsFile", "RunFiles", "Seed", "Shared",
-    "Split", "Ties", "read_grades", "score_runs",
+    "Split", "Ties", "score_runs",
 ]  # fmt: skip
 
 MEASURES_HELP = (
@@ -65,50 +64,16 @@ Seed: TypeAlias = Annotated[
 ]
 
 
-def read_grades(
-    qrels: Path | None, dataset: str | None, split: str | None, measures: "Sequence[Measure]"
-) -> "tuple[Grades, Collection | None]":
-    """Reads the grades that the user named, and returns them with their collection, if any.
-
-    Raises:
-        InputError: neither or both of file and dataset are given, or they cannot be read.
-    """
-    from rankprompt.errors import InputError
-    from rankprompt.eval import Grades
-    from rankprompt.files import read_qrels
-
-    if qrels and not dataset:
-        return Grades(read_qrels(qrels), measures), None
-    if qrels or not dataset:
-        raise InputError("give either --qrels or --dataset")
-    from rankprompt.datasets import open_collection
-
-    collection = open_collection(dataset, split=split)
-    return Grades.of(collection, measures), collection
-
-
-def score_runs(
-    runs: Sequence[Path], grades: "Grades", ties: str, *, shared: bool
-) -> "tuple[list[Scores], SharedQueries | None]":
-    """Scores runs, and prints on stderr what limits the scores.
-
-    Returns:
-        The scores in the order of the runs, and with ``shared`` the queries that they are over.
+def score_runs(runs: Sequence[Path], grades: "Grades", ties: str, *, shared: bool) -> "ScoredRuns":
+    """Scores runs by the names of their files, and prints on stderr what limits the scores.
 
     Raises:
         InputError: a run cannot be read or scored; nothing is printed then.
     """
-    from rankprompt.eval.limitations import run_limitations
-    from rankprompt.eval.run_files import score_run_file
-    from rankprompt.eval.shared_queries import SharedQueries
+    from rankprompt.eval import scored_runs
 
-    scored = [score_run_file(run, grades, ties) for run in runs]
-    names = list(map(str, runs))
-    common = SharedQueries.of(dict(zip(names, scored, strict=True))) if shared else None
-    if common:
-        scored = [common.only(scores) for scores in scored]
-        grades = grades.only(frozenset(common.queries))
-    by_name = dict(zip(names, scored, strict=True))
-    for sentence in (*run_limitations(by_name, common), *grades.limitations()):
+    named = [(str(run), run) for run in runs]
+    scored = scored_runs.score_runs(named, grades, ties, shared=shared)
+    for sentence in scored.limitations:
         tell(sentence)
-    return scored, common
+    return scored

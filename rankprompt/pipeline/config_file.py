@@ -20,7 +20,14 @@ from rankprompt.pipeline.unused_options import source_of
 from rankprompt.rankers import method
 from rankprompt.types import PairwiseQuestion
 
-__all__ = ["as_dict", "config_from_dict", "load_config", "load_manifest", "replace_options"]
+__all__ = [
+    "as_dict",
+    "config_from_dict",
+    "load_config",
+    "load_manifest",
+    "replace_options",
+    "replace_options_of_run",
+]
 
 log = logging.getLogger("rankprompt")
 
@@ -137,6 +144,16 @@ def replace_options(config: C, options: Mapping[str, Any]) -> C:
         elif (name := field.metadata["option"].flag or field.name) in options:
             changes[field.name] = options[name]
     return replace(config, **changes)  # type: ignore[type-var]
+
+
+def replace_options_of_run(config: RerankConfig, options: Mapping[str, Any]) -> RerankConfig:
+    """The configuration of an earlier run, as ``load_manifest`` reads it, with options replaced.
+
+    Where the run is written to another file, the table of scores of the earlier run is left alone.
+    """
+    if options.get("output", config.output.run) != config.output.run:
+        options = {"scores": None, **options}
+    return replace_options(config, options)
 
 
 def _check_names(config: Any, content: object, source: str, where: str) -> None:

@@ -7,14 +7,22 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from rankprompt.errors import InputError
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.config_file import replace_options
+from rankprompt.pipeline.config_file import (
+    load_config,
+    load_manifest,
+    replace_options,
+    replace_options_of_run,
+)
 from rankprompt.pipeline.config_option import check_number
 
-__all__ = ["check_names", "config_from_options", "convert_options", "convert_value"]
+__all__ = ["ConfigSource", "check_names", "config_from", "config_from_options", "convert_value"]
+
+ConfigSource: TypeAlias = RerankConfig | str | os.PathLike[str]
+"""A configuration, or a TOML file with one, or the manifest (.json) of an earlier run."""
 
 _NOUNS: Mapping[type, str] = {
     bool: "True or False",
@@ -44,14 +52,30 @@ def config_from_options(base: RerankConfig, options: Mapping[str, Any]) -> Reran
         InputError: an unknown name, for which the nearest is offered, or a value of another type.
             Bounds and choices are checked when the configuration is validated.
     """
-    return replace_options(base, convert_options(options))
+    return replace_options(base, _convert(options))
 
 
-def convert_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks options as ``config_from_options`` does, and converts their values."""
-    types = dict(_types(RerankConfig))
-    check_names(options, types)
-    return {name: convert_value(name, value, types[name]) for name, value in options.items()}
+def config_from(source: ConfigSource | None, options: Mapping[str, Any]) -> RerankConfig:
+    """Gives the configuration of a file, with some of its options replaced.
+
+    Args:
+        source: a configuration, a TOML file, or the manifest of an earlier run, whose name ends in
+            .json; None for the defaults.
+        options: as for ``config_from_options``.
+
+    Raises:
+        InputError: as ``config_from_options``, or the file cannot be read.
+    """
+    converted = _convert(options)
+    if source is None or isinstance(source, RerankConfig):
+        return replace_options(source or RerankConfig(), converted)
+    if not isinstance(source, str | os.PathLike):
+        kind = type(source).__name__
+        raise InputError(f"`config` must be a RerankConfig or the path of a file, not {kind}")
+    path = Path(source)
+    if path.suffix == ".json":
+        return replace_options_of_run(load_manifest(path), converted)
+    return replace_options(load_config(path), converted)
 
 
 def check_names(options: Iterable[str], known: Iterable[str]) -> None:
@@ -75,20 +99,14 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
         name: of the option, for messages.
         value: what was given.
         hint: the type: one of bool, int, float, str and Path, with or without None, or a tuple of
-            texts.
+            one of them, for which a list or a single value may stand.
 
     Raises:
         InputError: a value of another type, an empty path, or a number that no option can mean.
     """
     check_number(name, value)
-    if hint == tuple[str, ...]:
-        texts = (value,) if isinstance(value, str) else value
-        if not isinstance(texts, list | tuple):
-            texts = (texts,)
-        wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
-        if wrong:  # the values themselves may be secrets
-            raise InputError(f"`{name}` must be a text or a list of texts, not {wrong[0]}")
-        return tuple(texts)
+    if get_origin(hint) is tuple:
+        return _convert_all(name, value, get_args(hint))
     kinds = get_args(hint) or (hint,)
     if value is None and NoneType in kinds:
         return None
@@ -106,7 +124,23 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
         return kind(value)
     if kind not in (int, float) and isinstance(value, kind):
         return value
-    raise InputError(f"`{name}` must be {_NOUNS[kind]}, not {value!r:.80}")
+    # What is no text or number is not shown: it may hold a secret.
+    plain = value is None or isinstance(value, str | Real)
+    found = f"{value!r:.80}" if plain else type(value).__name__
+    raise InputError(f"`{name}` must be {_NOUNS[kind]}, not {found}")
+
+
+def _convert(options: Mapping[str, Any]) -> dict[str, Any]:
+    types = dict(_types(RerankConfig))
+    check_names(options, types)
+    return {name: convert_value(name, value, types[name]) for name, value in options.items()}
+
+
+def _convert_all(name: str, value: object, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    values = value if isinstance(value, list | tuple) else (value,)
+    if Ellipsis not in kinds and len(values) != len(kinds):
+        raise InputError(f"`{name}` must be {len(kinds)} values, not {len(values)}")
+    return tuple(convert_value(name, one, kinds[0]) for one in values)
 
 
 def _types(group: type) -> Iterable[tuple[str, Any]]:

@@ -7,6 +7,10 @@ import pytest
 
 MODULES = [
     "rankprompt.api.documents",
+    "rankprompt.api.evaluation",
+    "rankprompt.api.evolver",
+    "rankprompt.api.rerank_run",
+    "rankprompt.api.tables",
     "rankprompt.eval.reliability",
     "rankprompt.journal.cached_model",
     "rankprompt.journal.store",

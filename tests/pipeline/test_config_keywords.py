@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankprompt.errors import InputError
+from rankprompt.files.manifest import format_manifest
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.config_file import replace_options
-from rankprompt.pipeline.config_keywords import config_from_options, convert_value
+from rankprompt.pipeline.config_file import as_dict, replace_options
+from rankprompt.pipeline.config_keywords import config_from, config_from_options, convert_value
 from rankprompt.pipeline.config_option import iterate_options
 from tests.configs import configure
 
@@ -53,11 +54,11 @@ def test_values_are_converted_to_the_types_of_the_fields() -> None:
         ({"early_exit": 1}, "`early_exit` must be True or False, not 1"),
         ({"model": 3}, "`model` must be a text, not 3"),
         ({"run": 3}, "`run` must be a path, not 3"),
-        ({"run": b"a"}, "`run` must be a path, not b'a'"),
+        ({"run": b"a"}, "`run` must be a path, not bytes"),
         ({"run": ""}, "`run` is empty; leave it out"),
-        ({"stage": [1]}, "`stage` must be a text or a list of texts, not int"),
-        ({"stage": None}, "`stage` must be a text or a list of texts, not NoneType"),
-        ({"header": {"a": "secret"}}, "`header` must be a text or a list of texts, not dict"),
+        ({"stage": [1]}, "`stage` must be a text, not 1"),
+        ({"stage": None}, "`stage` must be a text, not None"),
+        ({"header": {"a": "secret"}}, "`header` must be a text, not dict"),
     ],
 )
 def test_what_no_option_can_be_is_one_line(options: dict[str, Any], said: str) -> None:
@@ -74,6 +75,7 @@ KINDS: dict[Any, st.SearchStrategy[Any]] = {
     str | None: st.none() | st.text(),
     Path | None: st.none() | st.just(Path("a")),
     tuple[str, ...]: st.lists(st.text()).map(tuple),
+    tuple[float, float]: st.tuples(*[st.floats(0, 1)] * 2),
 }
 
 
@@ -91,6 +93,35 @@ def test_any_value_is_converted_or_an_input_error(value: object) -> None:
         except InputError:
             continue
         assert convert_value("x", converted, kind) == converted
+
+
+def test_a_file_gives_what_is_left_out(tmp_path: Path) -> None:
+    toml, earlier = tmp_path / "job.toml", tmp_path / "run.json"
+    toml.write_text("[data]\ndepth = 20\n[ranker]\nk = 3\n")
+    assert config_from(toml, {"depth": 9}) == configure(depth=9, k=3)
+    assert config_from(str(toml), {}) == configure(depth=20, k=3)
+    assert config_from(None, {"k": 3}) == configure(k=3)
+    assert config_from(configure(depth=9), {"k": 3}) == configure(depth=9, k=3)
+    run = configure(output=tmp_path / "run.trec", scores=tmp_path / "run.tsv", k=3)
+    earlier.write_text(format_manifest({"config": as_dict(run), "inputs": {}}))
+    assert config_from(earlier, {"k": 3}) == run
+    # The table is the earlier run's, as the run is.
+    other = config_from(earlier, {"output": "other.trec"})
+    assert (other.output.run, other.output.scores) == (Path("other.trec"), None)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("none.toml", "cannot read none.toml: No such file"),
+        ("none.json", "cannot read none.json: No such file"),
+        ({"depth": 3}, "`config` must be a RerankConfig or the path of a file, not dict"),
+    ],
+)
+def test_a_source_that_is_none_is_one_line(source: Any, said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        config_from(source, {})
+    assert said in str(raised.value)
 
 
 def test_the_base_gives_what_is_left_out() -> None:
