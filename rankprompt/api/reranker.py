@@ -134,6 +134,14 @@ class Reranker:
         """What all calls of this reranker have cost so far."""
         return self._usage
 
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The number of batches that local models have answered, and of requests in them.
+
+        Rerankers that share models by ``with_options`` count together.
+        """
+        return self._models.batches
+
     def rank(
         self,
         query: str,
