@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rankprompt.api.reranker import Reranker
-from rankprompt.errors import RankpromptError
+from rankprompt.errors import naming_extras
 from rankprompt.service.errors import RequestError
 from rankprompt.service.settings import ServiceSettings
 from rankprompt.service.variants import Variants
@@ -32,7 +32,7 @@ class ServiceState:
     variants: Variants
     loaded: bool = False
     stopping: bool = False
-    failure: RankpromptError | None = None
+    failure: Exception | None = None
     when_loaded: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -44,12 +44,16 @@ class ServiceState:
     async def load(self) -> None:
         """Loads the model, while the server answers that it is not ready."""
         try:
-            await asyncio.to_thread(self.reranker.warm_up)
+            await asyncio.to_thread(self._warm_up)
             self.loaded = True
-        except RankpromptError as error:
+        except Exception as error:
             self.failure = error
         for tell in self.when_loaded:
             tell()
+
+    def _warm_up(self) -> None:
+        with naming_extras():
+            self.reranker.warm_up()
 
     def check_loaded(self) -> None:
         """Checks that the model can answer.
