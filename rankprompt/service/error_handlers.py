@@ -1,6 +1,7 @@
 """Turns what is raised while a request is answered into an answer in its endpoint's shape."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -28,6 +29,8 @@ _PROBLEMS: Mapping[str, str] = {
     "model_attributes_type": "must be an object",
 }
 
+_FIELD = re.compile(r"(?!str$)[a-z0-9_]+")
+
 
 def handle_errors(app: FastAPI) -> None:
     """Gives an application the handlers."""
@@ -49,22 +52,26 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        path, first = request.url.path, error.errors()[0]
+        path, errors = request.url.path, error.errors()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not (kind == "application/json" or kind.endswith("+json")):
             message = "the body must be JSON, with the header Content-Type: application/json"
             return error_response(path, 415, message)
-        if first["type"] == "json_invalid":
-            return error_response(path, 400, f"the body is not JSON: {first['ctx']['error']}")
-        return error_response(path, invalid(path), _describe(first))
+        if errors[0]["type"] == "json_invalid":
+            told = f"the body is not JSON: {errors[0]['ctx']['error']}"
+            return error_response(path, 400, told)
+        return error_response(path, invalid(path), _describe(errors))
 
 
-def _describe(error: Mapping[str, Any]) -> str:
-    _, *place = error["loc"]  # the first is "body"
+def _describe(errors: Sequence[Mapping[str, Any]]) -> str:
+    # Where a field may be of several types, the one that fits the best was meant.
+    error = max(errors, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))
+    place = error["loc"][1:]  # the first is "body"
     if not place:
         return "the body must be a JSON object"
-    field, position = place[0], place[1] if len(place) > 1 else None
-    where = f"{field}.{position}" if isinstance(position, int) else str(field)
-    if len(place) > 2 and error["type"] == "string_type":
-        return f"{where} must be a text, or an object with a text"
-    return f"{where} {_PROBLEMS.get(error['type']) or error['msg']}"
+    # Names of types, such as Document and list[str], stand between the fields.
+    path = [str(one) for one in place if isinstance(one, int) or _FIELD.fullmatch(one)]
+    problem = _PROBLEMS.get(error["type"]) or error["msg"]
+    if error["type"] == "string_type" and any(one["loc"][-1] == "Document" for one in errors):
+        problem += ", or an object with a text"
+    return f"{'.'.join(path)} {problem}"

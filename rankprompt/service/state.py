@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.errors import naming_extras
@@ -37,9 +38,9 @@ class ServiceState:
 
     @property
     def model(self) -> str:
-        """The name of the model, as answers have it."""
-        job = self.reranker.job
-        return job.model or ", ".join(stage.model for stage in job.stages)
+        """The name of the model, as answers have it; a folder's path stays here."""
+        names = dict.fromkeys(job.model for job in self.reranker.job.single_jobs)
+        return ", ".join(Path(name).name if Path(name).exists() else name for name in names)
 
     async def load(self) -> None:
         """Loads the model, while the server answers that it is not ready."""
