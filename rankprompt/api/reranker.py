@@ -138,6 +138,14 @@ class Reranker:
         """What all calls of this reranker have cost so far."""
         return self._usage
 
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The number of batches that local models have answered, and of requests in them.
+
+        Rerankers that share models by ``with_options`` count together.
+        """
+        return self._models.batches
+
     def rank(
         self,
         query: str,
@@ -263,7 +271,7 @@ class Reranker:
         Raises:
             RankpromptError: the model cannot be loaded, or its server cannot be reached.
         """
-        self.rank("a", ["b"])
+        self.rank("a", ["b", "c"])  # methods that compare ask nothing about one document
 
     def close(self) -> None:
         """Closes models, connections and the journal; calls that are under way fail."""

@@ -147,6 +147,13 @@ class SharedModels:
         """Whether everything was closed."""
         return self._closed
 
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The number of batches that local models have answered, and of requests in them."""
+        with self._lock:
+            threads = [one for one in self._opened.values() if isinstance(one, ModelThread)]
+        return sum(one.batches for one in threads), sum(one.requests for one in threads)
+
     def for_call(self, call: Call) -> "ModelAccess":
         """The access of one call."""
         return _CallAccess(self, call)

@@ -1,0 +1,62 @@
+"""The log of a service: a line a request, without texts and keys."""
+
+import json
+import logging
+import re
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rankprompt.service.record import RequestRecord
+
+__all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request"]
+
+log = logging.getLogger("rankprompt.service")
+
+# In the guard's warnings: an answer of the model as an example, which may repeat a passage.
+_EXAMPLE = re.compile(r", as in ['\"].*['\"](?= \()")
+
+
+class JsonFormatter(logging.Formatter):
+    """A JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record; of a request, its fields."""
+        fields = getattr(record, "fields", None) or {
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return json.dumps({"time": time, **fields}, ensure_ascii=False)
+
+
+def log_request(record: RequestRecord) -> None:
+    """Writes the line of a request that was answered."""
+    usage = record.usage
+    fields = {
+        "id": record.id,
+        "endpoint": record.endpoint,
+        "status": record.status,
+        "documents": record.documents,
+        "questions": usage.questions,
+        "prompts": usage.prompts,
+        "tokens": usage.tokens,
+        "ms": round(1000 * record.seconds, 1),
+    }
+    text = " ".join(f"{name}={value}" for name, value in fields.items())
+    log.info("%s", text, extra={"fields": fields})
+
+
+def log_failure(record: RequestRecord, error: Exception) -> None:
+    """Writes where an unexpected error was raised; its message may hold texts."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    log.error("request %s failed: %s at %s", record.id, type(error).__name__, where)
+
+
+def hide_answers(record: logging.LogRecord) -> bool:
+    """A filter that takes a model's answers out of warnings, and lets all records pass."""
+    message = record.getMessage()
+    if _EXAMPLE.search(message):
+        record.msg, record.args = _EXAMPLE.sub("", message), ()
+    return True
