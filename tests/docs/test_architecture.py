@@ -20,7 +20,10 @@ def test_the_picture_shows_the_contract_of_the_imports() -> None:
 
 def test_each_path_of_the_page_is_there() -> None:
     answered = re.findall(r"`((?:rankprompt|eval|search)/[\w/.]*)`", PAGE.split("## Twenty")[1])
-    of_package = re.findall(r"`((?:cli|pipeline|judges|llm)/[\w/.]*)`", PAGE.split("## Twenty")[0])
+    of_package = re.findall(
+        r"`((?:api|cli|integrations|pipeline|judges|llm|service)/[\w/.]*)`",
+        PAGE.split("## Twenty")[0],
+    )
     assert len(answered) > 40
     assert len(of_package) > 5
     assert not [path for path in answered if path != OLD and not (ROOT / path).exists()]

@@ -64,9 +64,9 @@ def shown(notebook: Any) -> list[list[str]]:
     ]
 
 
-def test_there_are_four() -> None:
+def test_there_are_five() -> None:
     names = [path.stem for path in NOTEBOOKS]
-    assert names == ["1_rerank", "2_cascade", "3_evolve", "4_evaluate"]
+    assert names == ["1_rerank", "2_cascade", "3_evolve", "4_evaluate", "5_rag"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
