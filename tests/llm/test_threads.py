@@ -95,6 +95,7 @@ def test_threads_that_ask_first_together_load_the_weights_once(tmp_path: Path) -
     folder = tiny.save(tmp_path / "model", tiny.llama(), tiny.tokenizer(template=tiny.TEMPLATE))
     first: LocalModel = load(folder)
     facts = first.facts()
+    assert facts
     loads, counting, together = [0], Lock(), Barrier(8)
 
     def load_weights() -> LocalModel:
