@@ -65,7 +65,7 @@ def test_a_cross_encoder_forgets_queries_and_passages(network: Network) -> None:
             requests = [
                 Request(
                     # Every hundredth query is too long.
-                    text(f"{number} {'boats ' * 12 * (number % 100 == 0)}"),
+                    text(f"{number} {'boats ' * 16 * (number % 100 == 0)}"),
                     passage=text(f"passage {number}"),
                 )
                 for number in range(first, first + _TOGETHER)

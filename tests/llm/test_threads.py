@@ -11,7 +11,7 @@ from transformers import ByT5Tokenizer
 
 from rankprompt.llm import load_model
 from rankprompt.llm.base import Request
-from rankprompt.llm.encoder_networks import Network
+from rankprompt.llm.encoder_networks import Network, load_network
 from rankprompt.llm.local.lazy import LazyModel
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.llm.rerankers.cross_encoder import CrossEncoderModel
@@ -93,8 +93,9 @@ def test_texts_are_counted_and_cut_while_a_cross_encoder_answers(
 
 def test_threads_that_ask_first_together_load_the_weights_once(tmp_path: Path) -> None:
     folder = tiny.save(tmp_path / "model", tiny.llama(), tiny.tokenizer(template=tiny.TEMPLATE))
-    first = load(folder)
+    first: LocalModel = load(folder)
     facts = first.facts()
+    assert facts
     loads, counting, together = [0], Lock(), Barrier(8)
 
     def load_weights() -> LocalModel:
@@ -120,7 +121,7 @@ def test_threads_run_a_network_at_once_and_load_it_once(tmp_path: Path) -> None:
     whole = load(save_onnx(tmp_path))
     expected = answers_of(whole, PAIRS)
     loads, together = [0], Barrier(8)
-    made: Network = load_network_of(tmp_path)
+    made = load_network(tmp_path, "classifier", truncates=False, lazy=True)
 
     def slow() -> Any:
         loads[0] += 1
@@ -137,12 +138,6 @@ def test_threads_run_a_network_at_once_and_load_it_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(score, range(8))) == [expected] * 8
     assert loads == [1]
-
-
-def load_network_of(folder: Path) -> Network:
-    from rankprompt.llm.encoder_networks import load_network
-
-    return load_network(folder, "classifier", truncates=False, lazy=True)
 
 
 @pytest.mark.model
