@@ -49,6 +49,8 @@ PIP_LINES: Mapping[str, str] = {
     "ray": "pip install 'rankprompt[ray]'",
     "rouge": "pip install 'rankprompt[rouge]'",
     "zstd": "pip install backports.zstd",
+    "pyterrier": "pip install 'rankprompt[pyterrier]'",
+    "mteb": "pip install 'rankprompt[mteb]'",
 }
 """The command that installs what a message says is missing."""
 
@@ -65,6 +67,8 @@ EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "ranx": ("the fusion of runs", "ranx"),
     "ray": ("a cluster of workers", "ray"),
     "rouge_score": ("the metric rouge-l", "rouge"),
+    "pyterrier": ("a step of a PyTerrier pipeline", "pyterrier"),
+    "mteb": ("an evaluation by MTEB", "mteb"),
 }
 """For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
 

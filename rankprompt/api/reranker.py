@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.engine import rank_candidates
@@ -22,6 +23,9 @@ from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import SharedModels
 from rankprompt.pipeline.validation import validate_ranking
+
+if TYPE_CHECKING:
+    from rankprompt.integrations.pyterrier import RankpromptTransformer
 
 __all__ = ["Reranker"]
 
@@ -222,6 +226,20 @@ class Reranker:
             raise InputError("the reranker is closed") from error
         finally:
             call.cancel()
+
+    def pyterrier(self, text_field: str = "text") -> "RankpromptTransformer":
+        """A step of a PyTerrier pipeline: ``bm25 % 100 >> text >> Reranker().pyterrier()``.
+
+        Args:
+            text_field: the column of the documents' texts, as ``pt.text.get_text`` adds it.
+
+        Raises:
+            MissingPackageError: pyterrier is not installed.
+        """
+        # By its name, since the layer of the adapters lies above this one.
+        adapters: Any = import_module("rankprompt.integrations.pyterrier")
+        transformer: RankpromptTransformer = adapters.RankpromptTransformer(self, text_field)
+        return transformer
 
     def warm_up(self) -> None:
         """Loads the model, which the first call would do otherwise.
