@@ -43,7 +43,8 @@ class RankpromptSearch:
     Examples:
         >>> from rankprompt import Reranker
         >>> from rankprompt.integrations.mteb import RankpromptSearch
-        >>> results = mteb.evaluate(RankpromptSearch(Reranker()), tasks)  # doctest: +SKIP
+        >>> model = RankpromptSearch(Reranker())
+        >>> results = mteb.evaluate(model, tasks)  # doctest: +SKIP
     """
 
     def __init__(

@@ -25,8 +25,9 @@ class RankpromptTransformer(pt.Transformer):
         text_field: the column of the documents' texts.
 
     Examples:
-        >>> reranked = bm25 % 100 >> pt.text.get_text(dataset) >> Reranker().pyterrier()
-        ... # doctest: +SKIP
+        >>> from rankprompt import Reranker
+        >>> Reranker().pyterrier()
+        RankpromptTransformer('pointwise with ms-marco-minilm-l12', 'text')
     """
 
     def __init__(self, reranker: "Reranker", text_field: str = "text") -> None:
