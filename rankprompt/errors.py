@@ -51,6 +51,8 @@ PIP_LINES: Mapping[str, str] = {
     "pandas": "pip install pandas",
     "serve": "pip install 'rankprompt[serve]'",
     "zstd": "pip install backports.zstd",
+    "pyterrier": "pip install 'rankprompt[pyterrier]'",
+    "mteb": "pip install 'rankprompt[mteb]'",
 }
 """The command that installs what a message says is missing."""
 
@@ -70,6 +72,8 @@ EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "fastapi": ("the service", "serve"),
     "uvicorn": ("the service", "serve"),
     "prometheus_client": ("the service", "serve"),
+    "pyterrier": ("a step of a PyTerrier pipeline", "pyterrier"),
+    "mteb": ("an evaluation by MTEB", "mteb"),
 }
 """For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
 

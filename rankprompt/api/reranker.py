@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -23,6 +24,7 @@ from rankprompt.pipeline.model_access import SharedModels
 from rankprompt.pipeline.validation import validate_ranking
 
 if TYPE_CHECKING:
+    from rankprompt.integrations.pyterrier import RankpromptTransformer
     from rankprompt.planning.config import Plan
 
 __all__ = ["Reranker"]
@@ -264,6 +266,20 @@ class Reranker:
         tasks = self._tasks(queries, lists)
         # On another thread: where the caller runs an event loop, it could not run one here.
         return self._executor.submit(plan_tasks, self._job, tasks, calibrate, seeds).result()
+
+    def pyterrier(self, text_field: str = "text") -> "RankpromptTransformer":
+        """A step of a PyTerrier pipeline: ``bm25 % 100 >> text >> Reranker().pyterrier()``.
+
+        Args:
+            text_field: the column of the documents' texts, as ``pt.text.get_text`` adds it.
+
+        Raises:
+            MissingPackageError: pyterrier is not installed.
+        """
+        # By its name, since the layer of the adapters lies above this one.
+        adapters: Any = import_module("rankprompt.integrations.pyterrier")
+        transformer: RankpromptTransformer = adapters.RankpromptTransformer(self, text_field)
+        return transformer
 
     def warm_up(self) -> None:
         """Loads the model, which the first call would do otherwise.
