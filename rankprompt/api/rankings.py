@@ -52,7 +52,7 @@ class Task:
             zip(followed.items(), written, strict=True), 1
         ):
             index, one = given[document]
-            if self.threshold is None or own.score >= self.threshold:
+            if self.threshold is None or score >= self.threshold:
                 documents.append(
                     RankedDocument(
                         index, document, score, rank, one.document.text, one.given, own.value

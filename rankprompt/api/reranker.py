@@ -1,27 +1,20 @@
 """``Reranker``: ranks texts for a query, with any model and any method, in a few lines."""
 
 import asyncio
-import threading
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from rankprompt.api.documents import DocumentLike
-from rankprompt.api.engine import rank_candidates
-from rankprompt.api.rankings import Task, make_tasks
 from rankprompt.api.results import Ranking, Usage
-from rankprompt.errors import InputError
+from rankprompt.api.session import Session
 from rankprompt.llm.model_thread import Call
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from, config_from_options
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.model_access import SharedModels
-from rankprompt.pipeline.validation import validate_ranking
 
 if TYPE_CHECKING:
     from rankprompt.integrations.pyterrier import RankpromptTransformer
@@ -31,8 +24,6 @@ __all__ = ["Reranker"]
 
 # As deep as any list of candidates.
 _ALL = 1_000_000
-# Threads mostly wait for the model, which runs on a thread of its own.
-_THREADS = 64
 
 
 class Reranker:
@@ -82,7 +73,7 @@ class Reranker:
         given |= {"threshold": threshold, "stage": tuple(stages) or None}
         chosen = {name: value for name, value in given.items() if value is not None}
         config = config_from_options(RerankConfig(), {"depth": _ALL, **chosen, **options})
-        self._open(config, SharedModels(), None)
+        self._session = Session(config)
 
     @classmethod
     def from_config(cls, config: RerankConfig | Path | str, **options: Any) -> Self:
@@ -97,7 +88,7 @@ class Reranker:
             InputError: the file cannot be read, or an option cannot work.
         """
         reranker = cls.__new__(cls)
-        reranker._open(config_from(config, options), SharedModels(), None)
+        reranker._session = Session(config_from(config, options))
         return reranker
 
     def with_options(self, **options: Any) -> Self:
@@ -109,36 +100,23 @@ class Reranker:
             InputError: an option that is unknown or cannot work.
         """
         reranker = type(self).__new__(type(self))
-        config = config_from_options(self._given, options)
-        reranker._open(config, self._models, self._executor)
+        reranker._session = self._session.variant(options)
         return reranker
-
-    def _open(
-        self, config: RerankConfig, models: SharedModels, executor: ThreadPoolExecutor | None
-    ) -> None:
-        if config.ray.address:
-            raise InputError("`ray` reranks runs; use rerank_run, or `rankprompt serve`")
-        self._given = config
-        output = replace(config.output, run=None, scores=None)
-        self._job = validate_ranking(replace(config, output=output))
-        self._models = models
-        self._executor = executor or ThreadPoolExecutor(_THREADS, "rankprompt-call")
-        self._usage, self._usage_lock = Usage(), threading.Lock()
 
     @property
     def config(self) -> RerankConfig:
         """The configuration with every gap filled, as a run's manifest shows it."""
-        return self._job.config
+        return self._session.job.config
 
     @property
     def job(self) -> RerankJob:
         """The validated job."""
-        return self._job
+        return self._session.job
 
     @property
     def usage(self) -> Usage:
         """What all calls of this reranker have cost so far."""
-        return self._usage
+        return self._session.usage
 
     @property
     def batches(self) -> tuple[int, int]:
@@ -146,7 +124,7 @@ class Reranker:
 
         Rerankers that share models by ``with_options`` count together.
         """
-        return self._models.batches
+        return self._session.models.batches
 
     def rank(
         self,
@@ -199,8 +177,8 @@ class Reranker:
         Raises:
             RankpromptError: as ``rank``.
         """
-        tasks = self._tasks(queries, documents, top_k, threshold)
-        return self._rank(tasks, explain, Call())
+        tasks = self._session.tasks(queries, documents, top_k, threshold)
+        return self._session.rank(tasks, explain, Call())
 
     async def arank(
         self,
@@ -227,11 +205,11 @@ class Reranker:
         explain: bool = False,
     ) -> list[Ranking]:
         """As ``rank_many``, without blocking the event loop."""
-        tasks = self._tasks(queries, documents, top_k, threshold)
-        call = Call()
-        work = partial(self._rank, tasks, explain, call)
+        session, call = self._session, Call()
+        tasks = session.tasks(queries, documents, top_k, threshold)
+        work = partial(session.rank, tasks, explain, call)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await asyncio.get_running_loop().run_in_executor(session.executor, work)
         finally:
             call.cancel()
 
@@ -263,9 +241,10 @@ class Reranker:
         if isinstance(queries, str):
             queries, documents = [queries], [cast(Sequence[DocumentLike], documents)]
         lists = cast(Sequence[Sequence[DocumentLike]], documents)
-        tasks = self._tasks(queries, lists)
+        session = self._session
+        tasks = session.tasks(queries, lists)
         # On another thread: where the caller runs an event loop, it could not run one here.
-        return self._executor.submit(plan_tasks, self._job, tasks, calibrate, seeds).result()
+        return session.executor.submit(plan_tasks, session.job, tasks, calibrate, seeds).result()
 
     def pyterrier(self, text_field: str = "text") -> "RankpromptTransformer":
         """A step of a PyTerrier pipeline: ``bm25 % 100 >> text >> Reranker().pyterrier()``.
@@ -282,7 +261,7 @@ class Reranker:
         return transformer
 
     def warm_up(self) -> None:
-        """Loads the model, which the first call would do otherwise.
+        """Loads the model, which the first call would do otherwise, and asks it a question.
 
         Raises:
             RankpromptError: the model cannot be loaded, or its server cannot be reached.
@@ -291,8 +270,7 @@ class Reranker:
 
     def close(self) -> None:
         """Closes models, connections and the journal; calls that are under way fail."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._models.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         """Returns itself."""
@@ -301,28 +279,3 @@ class Reranker:
     def __exit__(self, *_: object) -> None:
         """Closes the reranker."""
         self.close()
-
-    def _tasks(
-        self,
-        queries: Sequence[str],
-        documents: Sequence[Sequence[DocumentLike]],
-        top_k: int | None = None,
-        threshold: float | None = None,
-    ) -> list[Task]:
-        if self._models.closed:
-            raise InputError("the reranker was closed")
-        return make_tasks(self._job, queries, documents, top_k, threshold)
-
-    def _rank(self, tasks: Sequence[Task], explain: bool, call: Call) -> list[Ranking]:
-        asked = [task.candidates for task in tasks if task.candidates]
-        if not asked:
-            return [task.ranking(self._job, None, Usage()) for task in tasks]
-        try:
-            ranked = rank_candidates(self._job, asked, self._models, call=call, explain=explain)
-        except CancelledError as error:
-            if call.cancelled:
-                raise
-            raise InputError("the reranker was closed") from error
-        with self._usage_lock:
-            self._usage += ranked.usage
-        return [task.ranking(self._job, ranked, ranked.usage) for task in tasks]

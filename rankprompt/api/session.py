@@ -1,0 +1,92 @@
+"""What a reranker keeps open: its job, the models that calls share, and threads for the calls."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from rankprompt.api.documents import DocumentLike
+from rankprompt.api.engine import rank_candidates
+from rankprompt.api.rankings import Task, make_tasks
+from rankprompt.api.results import Ranking, Usage
+from rankprompt.errors import InputError
+from rankprompt.llm.model_thread import Call
+from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.config_keywords import config_from_options
+from rankprompt.pipeline.model_access import SharedModels
+from rankprompt.pipeline.validation import validate_ranking
+
+__all__ = ["Session"]
+
+# Threads mostly wait for the model, which runs on a thread of its own.
+_THREADS = 64
+
+
+class Session:
+    """A validated job with open models, for the calls of a reranker.
+
+    Args:
+        config: the configuration.
+        base: another session, whose models and threads this one uses; None for its own.
+
+    Attributes:
+        job: the validated job.
+        models: the models, which the first call opens.
+        executor: runs the calls that may not block.
+        usage: what all calls have cost so far.
+
+    Raises:
+        InputError: the configuration cannot work.
+    """
+
+    def __init__(self, config: RerankConfig, base: "Session | None" = None) -> None:
+        if config.ray.address:
+            raise InputError("`ray` reranks runs; use rerank_run, or `rankprompt serve`")
+        self._given = config
+        output = replace(config.output, run=None, scores=None)
+        self.job = validate_ranking(replace(config, output=output))
+        self.models = base.models if base else SharedModels()
+        self.executor = base.executor if base else ThreadPoolExecutor(_THREADS, "rankprompt-call")
+        self.usage, self._usage_lock = Usage(), threading.Lock()
+
+    def variant(self, options: Mapping[str, Any]) -> "Session":
+        """A session with some options replaced, on the same models and threads."""
+        return Session(config_from_options(self._given, options), self)
+
+    def tasks(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[DocumentLike]],
+        top_k: int | None = None,
+        threshold: float | None = None,
+    ) -> list[Task]:
+        """Checks queries and documents, before anything is asked; as ``make_tasks``."""
+        if self.models.closed:
+            raise InputError("the reranker was closed")
+        return make_tasks(self.job, queries, documents, top_k, threshold)
+
+    def rank(self, tasks: Sequence[Task], explain: bool, call: Call) -> list[Ranking]:
+        """Ranks the documents of some queries in lock-step.
+
+        Raises:
+            CancelledError: the call was cancelled.
+            RankpromptError: as ``Reranker.rank``.
+        """
+        asked = [task.candidates for task in tasks if task.candidates]
+        if not asked:
+            return [task.ranking(self.job, None, Usage()) for task in tasks]
+        try:
+            ranked = rank_candidates(self.job, asked, self.models, call=call, explain=explain)
+        except CancelledError as error:
+            if call.cancelled:
+                raise
+            raise InputError("the reranker was closed") from error
+        with self._usage_lock:
+            self.usage += ranked.usage
+        return [task.ranking(self.job, ranked, ranked.usage) for task in tasks]
+
+    def close(self) -> None:
+        """Closes the models; calls that are under way fail."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.models.close()
