@@ -63,7 +63,7 @@ class RankpromptCompressor(BaseDocumentCompressor, Serializable):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         ranker = TextRanker(model, method=method, k=k, threshold=threshold, options=options)
-        super().__init__(top_n=top_n, **ranker.settings)
+        super().__init__(**{"top_n": top_n, **ranker.settings})
         self._ranker = ranker
 
     @classmethod

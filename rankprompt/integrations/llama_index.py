@@ -13,10 +13,10 @@ from rankprompt.llm.rerankers.names import MINILM
 
 with naming_extras():
     from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
-    from llama_index.core.instrumentation import get_dispatcher
     from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+    from llama_index_instrumentation import get_dispatcher
 
 __all__ = ["RankpromptRerank"]
 
@@ -70,9 +70,11 @@ class RankpromptRerank(BaseNodePostprocessor):
         callback_manager: CallbackManager | None = None,
     ) -> None:
         ranker = TextRanker(model, method=method, k=k, threshold=threshold, options=options)
-        super().__init__(
-            top_n=top_n, callback_manager=callback_manager or CallbackManager(), **ranker.settings
-        )
+        fields: dict[str, Any] = {
+            "top_n": top_n,
+            "callback_manager": callback_manager or CallbackManager(),
+        }
+        super().__init__(**fields, **ranker.settings)
         self._ranker = ranker
 
     @classmethod
@@ -105,7 +107,7 @@ class RankpromptRerank(BaseNodePostprocessor):
         _dispatcher.event(
             ReRankStartEvent(query=query, nodes=nodes, top_n=top_n, model_name=self.model)
         )
-        payload = {
+        payload: dict[str, Any] = {
             EventPayload.NODES: nodes,
             EventPayload.MODEL_NAME: self.model,
             EventPayload.QUERY_STR: query.query_str,

@@ -50,7 +50,7 @@ class TextRanker:
         threshold: float | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        given = {"method": method, "k": k, "threshold": threshold}
+        given: dict[str, Any] = {"method": method, "k": k, "threshold": threshold}
         chosen = {name: value for name, value in given.items() if value is not None}
         more = dict(options or {})
         if twice := {"model", *chosen} & more.keys():

@@ -23,7 +23,7 @@ DOCUMENTS = [Document(text, metadata={"source": f"{text}.txt"}) for text in TEXT
 
 def test_a_chain_runs_it_in_both_ways(teacher: Path) -> None:
     compressor = RankpromptCompressor(str(teacher), top_n=2)
-    first = RunnableLambda(lambda _: DOCUMENTS)
+    first: RunnableLambda[str, list[Document]] = RunnableLambda(lambda _: DOCUMENTS)
     rerank = RunnableLambda(
         lambda found: compressor.compress_documents(**found),
         afunc=lambda found: compressor.acompress_documents(**found),

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from llama_index.core import QueryBundle
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index_instrumentation import get_dispatcher
 
 from rankprompt import Reranker
 from rankprompt.errors import InputError

@@ -18,7 +18,7 @@ __all__ = ["teacher"]
 
 QUERY = "why is the sky blue"
 TEXTS = ["a mill by the river", "bees", "blue light is scattered", "a boat"]
-SERVER = {"base_url": "http://localhost:1/v1"}
+SERVER: dict[str, Any] = {"base_url": "http://localhost:1/v1"}
 
 
 def test_settings_are_the_arguments_as_json_holds_them(teacher: Path, tmp_path: Path) -> None:
