@@ -28,6 +28,7 @@ API = (
     "rankprompt.cascade",
     "rankprompt.eval",
     "rankprompt.search",
+    "rankprompt.integrations",
 )
 
 
