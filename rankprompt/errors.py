@@ -43,6 +43,9 @@ PIP_LINES: Mapping[str, str] = {
     "torch": "pip install torch==2.13.0",
     "local": "pip install 'rankprompt[local]'",
     "evolve": "pip install 'rankprompt[evolve]'",
+    "haystack": "pip install 'rankprompt[haystack]'",
+    "langchain": "pip install 'rankprompt[langchain]'",
+    "llama-index": "pip install 'rankprompt[llama-index]'",
     "report": "pip install 'rankprompt[report]'",
     "onnx": "pip install 'rankprompt[onnx]'",
     "ranx": "pip install 'rankprompt[ranx]'",
@@ -67,10 +70,19 @@ EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "ranx": ("the fusion of runs", "ranx"),
     "ray": ("a cluster of workers", "ray"),
     "rouge_score": ("the metric rouge-l", "rouge"),
-    "pyterrier": ("a step of a PyTerrier pipeline", "pyterrier"),
-    "mteb": ("an evaluation by MTEB", "mteb"),
+    "langchain_core": ("the adapter to LangChain", "langchain"),
+    "llama_index": ("the adapter to LlamaIndex", "llama-index"),
+    "haystack": ("the adapter to Haystack", "haystack"),
+    "pyterrier": ("the adapter to PyTerrier", "pyterrier"),
+    "mteb": ("the adapter to MTEB", "mteb"),
 }
 """For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
+
+DISTRIBUTIONS: Mapping[str, str] = {
+    "haystack": "haystack-ai",
+    "llama_index": "llama-index-core",
+}
+"""The package to install for a module of ``EXTRA_PACKAGES``, where their names differ."""
 
 
 class RankpromptError(Exception):

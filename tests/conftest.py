@@ -10,6 +10,9 @@ from hypothesis import settings
 settings.register_profile("rankprompt", deadline=None)
 settings.load_profile("rankprompt")
 
+# Haystack reads this when it is imported: tests report nothing to anyone.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:

