@@ -75,11 +75,11 @@ EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "fastapi": ("the service", "serve"),
     "uvicorn": ("the service", "serve"),
     "prometheus_client": ("the service", "serve"),
-    "pyterrier": ("a step of a PyTerrier pipeline", "pyterrier"),
-    "mteb": ("an evaluation by MTEB", "mteb"),
     "langchain_core": ("the adapter to LangChain", "langchain"),
     "llama_index": ("the adapter to LlamaIndex", "llama-index"),
     "haystack": ("the adapter to Haystack", "haystack"),
+    "pyterrier": ("the adapter to PyTerrier", "pyterrier"),
+    "mteb": ("the adapter to MTEB", "mteb"),
 }
 """For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
 

@@ -205,7 +205,7 @@ for name in sys.argv[1:]:
     except MissingPackageError as error:
         print(error)
 """
-    adapters = ("langchain", "llama_index", "haystack")
+    adapters = ("langchain", "llama_index", "haystack", "pyterrier")
     lines = lean(code, *adapters).stdout.splitlines()
     assert [line.partition("; run: ")[2] for line in lines] == [
         PIP_LINES[name.replace("_", "-")] for name in adapters

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from rankprompt.errors import naming_extras
 
 with naming_extras():
-    import pandas as pd
     import pyterrier as pt
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rankprompt.api.reranker import Reranker
 
 __all__ = ["RankpromptTransformer"]
@@ -41,7 +42,7 @@ class RankpromptTransformer(pt.Transformer):
         """The columns that a frame must have."""
         return [["qid", "query", "docno", self.text_field]]
 
-    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+    def transform(self, inp: "pd.DataFrame") -> "pd.DataFrame":
         """Reranks the documents of all queries together, so that they fill the model's batches.
 
         Args:
@@ -52,6 +53,8 @@ class RankpromptTransformer(pt.Transformer):
             InputValidationError: a column is missing.
             RankpromptError: as ``Reranker.rank_many``.
         """
+        import pandas as pd
+
         self._check(inp)
         order = next((name for name in ("rank", "score") if name in inp), None)
         if order:
@@ -72,7 +75,7 @@ class RankpromptTransformer(pt.Transformer):
         ]
         return pt.model.add_ranks(pd.concat(reranked, ignore_index=True))
 
-    def _check(self, inp: pd.DataFrame) -> None:
+    def _check(self, inp: "pd.DataFrame") -> None:
         try:
             pt.validate.columns(inp, includes=self.transform_inputs()[0], context=self)
         except pt.validate.InputValidationError as error:

@@ -3,9 +3,12 @@
 A framework is imported when its adapter is described, not before.
 """
 
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from rankprompt import Reranker
 
 __all__ = ["ADAPTERS", "Adapter"]
 
@@ -97,8 +100,74 @@ def _haystack() -> Adapter:
     )
 
 
+def _open(model: Any) -> Reranker:
+    return model if isinstance(model, Reranker) else Reranker(model)
+
+
+def _pyterrier() -> Adapter:
+    import pandas as pd
+
+    def make(model: Any, top: int | None) -> Any:
+        transformer = _open(model).pyterrier()
+        return transformer if top is None else transformer % top
+
+    def rank(one: Any, query: str, frame: Any) -> Sequence[Any]:
+        with warnings.catch_warnings():
+            # PyTerrier 1.1 changes frames in place, of which pandas 3.1 warns.
+            warnings.filterwarnings("ignore", "The inplace keyword", DeprecationWarning)
+            return list(one(frame.assign(qid="q", query=query)).itertuples())
+
+    return Adapter(
+        make=make,
+        documents=lambda texts: pd.DataFrame(
+            {"docno": "same", "text": list(texts), "position": range(len(texts))}
+        ),
+        rank=rank,
+        read=lambda found: (int(found.position), found.score),
+    )
+
+
+def _mteb() -> Adapter:
+    from datasets import Dataset
+
+    from rankprompt.integrations.mteb import RankpromptSearch
+
+    def rank(made: Any, query: str, corpus: Any) -> Sequence[Any]:
+        model, top = made
+        model.index(corpus)
+        found = model.search(
+            Dataset.from_dict({"id": ["q"], "text": [query]}),
+            top_k=1000 if top is None else top,
+            top_ranked={"q": list(corpus["id"])},
+        )
+        return list(found["q"].items())
+
+    return Adapter(
+        make=lambda model, top: (RankpromptSearch(_open(model)), top),
+        documents=lambda texts: Dataset.from_dict(
+            {"id": [str(index) for index in range(len(texts))], "text": list(texts)}
+        ),
+        rank=rank,
+        read=lambda found: (int(found[0]), found[1]),
+    )
+
+
+def _sentence_transformers() -> Adapter:
+    from rankprompt.integrations.sentence_transformers import RankpromptCrossEncoder
+
+    return Adapter(
+        make=lambda model, top: (RankpromptCrossEncoder(_open(model)), top),
+        documents=list,
+        rank=lambda made, query, texts: made[0].rank(query, texts, top_k=made[1]),
+        read=lambda found: (found["corpus_id"], found["score"]),
+    )
+
+
 ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "langchain": _langchain,
     "llama_index": _llama_index,
     "haystack": _haystack,
+    "pyterrier": _pyterrier,
+    "mteb": _mteb,
+    "sentence_transformers": _sentence_transformers,
 }

@@ -25,7 +25,7 @@ def examples() -> dict[str, tuple[str, str]]:
 
 def test_each_block_of_python_is_run() -> None:
     assert len(examples()) == PAGE.count("```python")
-    assert {"LangChain", "LlamaIndex", "Haystack"} <= examples().keys()
+    assert {"LangChain", "LlamaIndex", "Haystack", "PyTerrier", "MTEB"} <= examples().keys()
 
 
 @pytest.mark.model

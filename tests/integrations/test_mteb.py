@@ -57,7 +57,7 @@ def task_of(collection: Sample, *, ranked: bool) -> Any:
         "top_ranked": top_ranked if ranked else None,
     }
 
-    class Task(AbsTaskRetrieval):
+    class Task(AbsTaskRetrieval):  # type: ignore[misc]
         metadata = mteb.TaskMetadata(
             type="Reranking" if ranked else "Retrieval",
             name="SampleReranking" if ranked else "SampleRetrieval",

@@ -1,6 +1,5 @@
 """The PyTerrier transformer, against PyTerrier's own pipelines and Experiment, without Java."""
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +8,6 @@ import pyterrier as pt
 import pytest
 
 from rankprompt import Reranker
-from rankprompt.errors import MissingPackageError
 from rankprompt.eval import ndcg_at_10
 from tests.integrations.collection import Sample, read_sample
 from tests.llm.rerankers.classifiers import save_classifier
@@ -92,7 +90,7 @@ def test_the_ranking_is_that_of_the_reranker(
     given = frame.sample(frac=1, random_state=3) if columns else frame
     before = given.copy()
     # A method for which the input order matters: it reranks the first five alone.
-    reranked = reranker.with_options(depth=5).pyterrier()(given)
+    reranked = reranker.with_options(depth=5).pyterrier().transform(given)
     pd.testing.assert_frame_equal(given, before)
     assert sorted(reranked["note"]) == sorted(frame["note"])
     for query, rows in reranked.groupby("qid"):
@@ -108,14 +106,14 @@ def test_missing_texts_and_documents_given_twice_stay(reranker: Reranker) -> Non
     rows = [("q", "a mill", "d1", "The mill"), ("q", "a mill", "d2", None),
             ("q", "a mill", "d1", "The mill"), ("r", "boats", "d1", "The mill")]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["qid", "query", "docno", "body"])
-    reranked = reranker.pyterrier(text_field="body")(frame)
+    reranked = reranker.pyterrier(text_field="body").transform(frame)
     assert list(reranked["docno"]) == ["d1", "d1", "d2", "d1"]
     assert list(reranked["rank"]) == [0, 1, 2, 0]
 
 
 def test_a_frame_without_rows_stays_one(reranker: Reranker) -> None:
     empty = pd.DataFrame(columns=["qid", "query", "docno", "text", "more"])
-    reranked = reranker.pyterrier()(empty)
+    reranked = reranker.pyterrier().transform(empty)
     assert not len(reranked)
     assert list(reranked.columns) == [*empty.columns, "score", "rank"]
 
@@ -123,9 +121,9 @@ def test_a_frame_without_rows_stays_one(reranker: Reranker) -> None:
 def test_a_missing_column_is_named(reranker: Reranker) -> None:
     frame = pd.DataFrame([("q", "boats", "d1")], columns=["qid", "query", "docno"])
     with pytest.raises(pt.validate.InputValidationError, match=r"pt\.text\.get_text"):
-        reranker.pyterrier()(frame)
+        reranker.pyterrier().transform(frame)
     with pytest.raises(pt.validate.InputValidationError, match=r"missing_columns=\['query'\]"):
-        reranker.pyterrier()(frame.assign(text="boats").drop(columns="query"))
+        reranker.pyterrier().transform(frame.assign(text="boats").drop(columns="query"))
 
 
 def test_pyterrier_can_inspect_and_print_it(reranker: Reranker) -> None:
@@ -133,10 +131,3 @@ def test_pyterrier_can_inspect_and_print_it(reranker: Reranker) -> None:
     assert pt.inspect.transformer_inputs(transformer) == [["qid", "query", "docno", "text"]]
     assert repr(transformer).startswith("RankpromptTransformer('pointwise with ")
     assert "RankpromptTransformer" in repr(pt.apply.query(len) >> transformer)
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, reranker: Reranker) -> None:
-    monkeypatch.setitem(sys.modules, "pyterrier", None)
-    monkeypatch.delitem(sys.modules, "rankprompt.integrations.pyterrier", raising=False)
-    with pytest.raises(MissingPackageError, match=r"pip install 'rankprompt\[pyterrier\]'"):
-        reranker.pyterrier()

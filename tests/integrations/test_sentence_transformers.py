@@ -80,7 +80,8 @@ def test_pairs_are_scored_in_their_order(ours: RankpromptCrossEncoder, theirs: A
     assert torch.equal(ours.predict(pairs, convert_to_tensor=True), torch.from_numpy(found))
     assert ours.predict(pairs[0]) == pytest.approx(theirs.predict(pairs[0]), abs=1e-5)
     assert ours.predict([]).shape == theirs.predict([]).shape == (0,)
-    assert ours.predict(np.array(pairs[:2])) == pytest.approx(found[:2], abs=1e-5)
+    array: Any = np.array(pairs[:2])
+    assert ours.predict(array) == pytest.approx(found[:2], abs=1e-5)
 
 
 def test_a_threshold_leaves_documents_out_of_rankings_and_not_out_of_scores(
@@ -100,7 +101,7 @@ def test_the_evaluator_gives_both_the_same_metrics(
     # Longer texts do not fit into the tiny context, and are not cut at the same token.
     evaluator = CrossEncoderRerankingEvaluator(samples_of(collection, 80), name="sample")
     expected = evaluator(theirs, str(tmp_path))
-    found = evaluator(ours, str(tmp_path))  # type: ignore[arg-type]
+    found = evaluator(ours, str(tmp_path))
     assert found == pytest.approx(expected, abs=1e-9)
     assert 0 < found["sample_ndcg@10"] < 1
 
@@ -111,7 +112,7 @@ def test_the_embedded_model_improves_the_first_stage(collection: Sample) -> None
 
     with Reranker() as reranker:
         evaluator = CrossEncoderRerankingEvaluator(samples_of(collection), write_csv=False)
-        found = evaluator(RankpromptCrossEncoder(reranker))  # type: ignore[arg-type]
+        found = evaluator(RankpromptCrossEncoder(reranker))
     assert found["ndcg@10"] > found["base_ndcg@10"]
 
 
