@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking
-.PHONY: help demo test check lint format docs bench $(BENCHES) test-server test-vllm clean
+.PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,14 +44,25 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 demo: $(VENV)/.installed ## Rerank the sample collection on this machine and score it
 	$(BIN)/rankprompt demo
 
+# Some images set it; each of the tests' processes would compile the package again.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One thread each: torch's threads would wait for each other's cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses 4 -m
 
-test: check ## Run every check and test, with the real model (about 17 minutes on 2 cores)
-	$(PYTEST) 2 -m "model or java"
+# Lint runs beside the tests, for mypy uses one core. The tests with and without a model are one
+# run: each worker would otherwise import and collect everything twice.
+test: $(VENV)/.installed-dev ## Run every check and test, with the real model (about 17 minutes on 2 cores)
+	$(MAKE) --no-print-directory -j2 lint test-all
 
-check: lint ## Run the fast checks and tests, without a model or Java (about 8 minutes)
-	$(PYTEST) 4 -m "not model and not java and not vllm"
+check: $(VENV)/.installed-dev ## Run the fast checks and tests, without a model or Java (about 8 minutes)
+	$(MAKE) --no-print-directory -j2 lint test-fast
+
+test-all: $(VENV)/.installed-dev
+	$(PYTEST) "not vllm"
+
+test-fast: $(VENV)/.installed-dev
+	$(PYTEST) "not model and not java and not vllm"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -129,6 +130,7 @@ def _locations() -> Iterator[tuple[str, Path]]:
         yield "PATH", Path(found)
 
 
+@cache  # a command asks before it reads the documents, and for each program that it runs
 def _ask_version(java: Path) -> tuple[str, int]:
     """Returns the version and its major number: 8 for 1.8.0_392, 0 if Java does not start."""
     try:

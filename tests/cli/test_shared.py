@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from rankprompt.cli.app import app
 from tests.cli.conftest import Collection, Command
 
 LACKS = "limited.trec shares only 10 of 43 queries with the grades; the 33 that it lacks count 0."
@@ -19,18 +21,26 @@ MOSTLY_ABSENT = (
 QRELS = ("--qrels", "qrels.trec")
 
 
-@pytest.fixture(autouse=True)
-def _limited_run(
-    command: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """BM25's run of TREC DL 2019, one with errors of all its queries, and one of ten of them."""
+    folder, dl19 = tmp_path_factory.mktemp("runs"), data / "dl19"
+    for name in ("run.bm25.trec", "qrels.trec"):
+        shutil.copy(dl19 / name, folder)
+    words = ["rerank", "--run", dl19 / "run.bm25.trec", "--queries", dl19 / "queries.tsv"]
+    words += ["--docs", dl19 / "docs.jsonl", "--model", f"oracle:{dl19 / 'qrels.trec'}", "--quiet"]
+    for more in (["--limit", 10, "--output", folder / "limited.trec"],
+                 ["--noise", 0.47, "--output", folder / "noisy.trec"]):  # fmt: skip
+        done = CliRunner().invoke(app, [*map(str, words), *map(str, more)])
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _copied(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("run.bm25.trec", "qrels.trec", "queries.tsv", "docs.jsonl"):
-        shutil.copy(data / "dl19" / name, name)
-    words = ["--run", "run.bm25.trec", "--queries", "queries.tsv", "--docs", "docs.jsonl"]
-    words += ["--model", "oracle:qrels.trec", "--quiet"]
-    command("rerank", *words, "--limit", 10, "--output", "limited.trec")
-    command("rerank", *words, "--noise", 0.47, "--output", "noisy.trec")
+    for path in runs.glob("*.trec"):
+        shutil.copy(path, path.name)
 
 
 def sentences(page: Path) -> list[str]:

@@ -69,7 +69,7 @@ def test_values_with_the_right_checksum(quick: Path) -> None:
     path, key = quick / "run.journal", KEYS[3]
     stored = json.dumps(ANSWERS[key][:3]).encode()
     content, kept = begin(path), 0
-    for seed in range(2000):
+    for seed in range(600):
         rng = random.Random(seed)
         value = mutate(rng, stored)
         begin(path, content)
@@ -85,7 +85,7 @@ def test_values_with_the_right_checksum(quick: Path) -> None:
                 assert json.loads(value) == json.loads(json.dumps(entries[key].answer[:3]))
 
         assert not is_refused(read, f"seed {seed}: {value[:100]!r}")
-    assert 100 < kept < 1000
+    assert 30 < kept < 300
 
 
 def test_columns_of_other_types(quick: Path) -> None:

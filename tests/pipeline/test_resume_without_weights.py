@@ -1,6 +1,6 @@
 """A command that the journal answers whole loads neither the weights nor torch.
 
-The same run, journal and model, in processes of their own.
+The same run, journal and model; what must not load torch is a process of its own.
 """
 
 import json
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from rankprompt.cli.app import app
 from tests.llm import tiny
 
 PROGRAM = """
@@ -30,7 +32,10 @@ PASSAGES = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RANKPROMPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     words = tiny.tokenizer(template=tiny.TEMPLATE)
     network = tiny.llama(max_position_embeddings=512)
     tiny.save(tmp_path / "model", network, words)
@@ -46,21 +51,23 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(
-    folder: Path, output: str, *options: str, of: str = "rerank"
-) -> subprocess.CompletedProcess[str]:
+def words(output: str, *options: str, of: str = "rerank") -> list[str]:
     files = ["--run", "first.trec", "--queries", "queries.tsv", "--docs", "docs.jsonl"]
     if of == "rerank":
         files += ["--output", output, "--journal", "answers.journal", "--keep-going"]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "RANKPROMPT_CACHE": str(folder / "cache"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
+    return [of, *files, "--model", "model", "--quiet", *options]
+
+
+def command(output: str, *options: str) -> Result:
+    """Reranks in this process, which has loaded torch."""
+    return CliRunner().invoke(app, words(output, *options))
+
+
+def alone(output: str, *options: str, of: str = "rerank") -> subprocess.CompletedProcess[str]:
+    """Runs a command in a process of its own, which says at the end whether it loaded torch."""
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, of, *files, "--model", "model", "--quiet", *options],
-        cwd=folder, env=environment, text=True, capture_output=True, timeout=300, check=False,
+        [sys.executable, "-c", PROGRAM, *words(output, *options, of=of)],
+        text=True, capture_output=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -78,14 +85,14 @@ def told(folder: Path, output: str) -> dict[str, Any]:
 def test_the_run_and_the_manifest_are_the_same_without_weights(
     folder: Path, options: list[str]
 ) -> None:
-    first = command(folder, "first-run.trec", *options)
-    assert (first.returncode, first.stdout) == (0, "True\n"), first.stderr
-    # Nothing that the second process reads from here is of use.
+    first = command("first-run.trec", *options)
+    assert (first.exit_code, first.stdout) == (0, ""), first.stderr
+    # Nothing that the second command reads from here is of use.
     weights = folder / "model" / "model.safetensors"
     before = weights.stat()
     weights.write_bytes(b"\xff" * before.st_size)
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
-    again = command(folder, "again.trec", *options)
+    again = alone("again.trec", *options)
     assert (again.returncode, again.stdout) == (0, "False\n"), again.stderr
     assert (folder / "again.trec").read_bytes() == (folder / "first-run.trec").read_bytes()
     one, two = told(folder, "first-run.trec"), told(folder, "again.trec")
@@ -97,35 +104,37 @@ def test_the_run_and_the_manifest_are_the_same_without_weights(
 
 def test_a_new_question_loads_the_weights_and_is_answered_as_ever(folder: Path) -> None:
     pairs = ["--prompt", "prp", "--method", "allpair"]
-    assert command(folder, "half.trec", *pairs, "--depth", "2").returncode == 0
-    more = command(folder, "more.trec", *pairs)
-    assert (more.returncode, more.stdout) == (0, "True\n"), more.stderr
+    assert command("half.trec", *pairs, "--depth", "2").exit_code == 0
+    assert command("more.trec", *pairs).exit_code == 0
+    costs = told(folder, "more.trec")["costs"]
+    assert costs["model_batches"] > 0 < costs["prompts_from_journal"]
     (folder / "answers.journal").unlink()
     for path in (folder / "cache" / "model-facts").iterdir():
         path.unlink()
-    assert command(folder, "whole.trec", *pairs).returncode == 0
+    assert command("whole.trec", *pairs).exit_code == 0
     assert (folder / "more.trec").read_bytes() == (folder / "whole.trec").read_bytes()
 
 
 def test_weights_that_were_changed_in_place_are_one_line(folder: Path) -> None:
     pairs = ["--prompt", "prp", "--method", "allpair"]
-    assert command(folder, "half.trec", *pairs, "--depth", "2").returncode == 0
+    assert command("half.trec", *pairs, "--depth", "2").exit_code == 0
     weights = folder / "model" / "model.safetensors"
     before = weights.stat()
     other = tiny.save(folder / "other", tiny.llama(1, max_position_embeddings=512))
     weights.write_bytes((other / "model.safetensors").read_bytes())
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
-    changed = command(folder, "more.trec", *pairs)
+    changed = alone("more.trec", *pairs)
     assert changed.returncode == 2
     assert changed.stderr.count("\n") == 1
     assert "start the same command again, and it is read anew" in changed.stderr
     assert not (folder / "more.trec").exists()
-    assert command(folder, "more.trec", *pairs).returncode == 0
+    assert command("more.trec", *pairs).exit_code == 0
 
 
-def test_a_plan_needs_no_weights_either(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_plan_needs_no_weights_either() -> None:
     plan = ["--prompt", "prp", "--json", "--no-calibrate"]
-    first, again = (command(folder, "", *plan, of="plan") for _ in range(2))
+    first, again = (alone("", *plan, of="plan") for _ in range(2))
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     assert first.stdout.removesuffix("True\n") == again.stdout.removesuffix("False\n")
     assert first.stdout != again.stdout

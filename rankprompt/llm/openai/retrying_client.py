@@ -5,7 +5,9 @@ import json
 import logging
 import random
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 import httpx2 as httpx
@@ -50,6 +52,12 @@ _MAX_REPLY, _MAX_ERROR = 64 << 20, 1 << 20
 def full_jitter(retries: int) -> float:
     """Returns random seconds before the next retry, up to 0.5 s, 1 s, 2 s ... and at most 60 s."""
     return random.uniform(0, min(60.0, 0.5 * 2 ** min(retries, 10)))
+
+
+@cache  # most of the time that a client takes to make
+def _certificates() -> ssl.SSLContext:
+    """Returns the certificates that servers are verified by, the same for all clients."""
+    return httpx.create_ssl_context()
 
 
 class RetryingClient:
@@ -110,6 +118,7 @@ class RetryingClient:
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
                 follow_redirects=False,
+                verify=_certificates(),
             )
         except (ImportError, ValueError) as error:  # a proxy that httpx cannot use
             raise ModelError(f"cannot reach {self.base_url}: {error}") from error

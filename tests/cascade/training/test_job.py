@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from tests.cascade.toy_collection import by_words, collection, count_windows, cu
 from tests.cascade.toy_models import save_cross_encoder
 
 NO_FILES = dict.fromkeys(("queries", "docs", "qrels", "run"), Path())
-LOOP = TrainingConfig(epochs=8, batch=6, patience=9, measure="overlap@1")
+# Four steps an epoch.
+LOOP = TrainingConfig(epochs=3, batch=6, patience=9, measure="overlap@1")
+SHORT = replace(LOOP, epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +121,7 @@ def test_an_interrupted_student_ends_with_the_same_weights(
     encoder: Encoder, tmp_path: Path
 ) -> None:
     whole = esm(encoder, tmp_path / "whole")
-    for steps in (9, 30):
+    for steps in (5, 9):
         # The windows' scores count as progress, too; after the first run they are all there.
         progress = stopping_after(steps + count_windows(encoder))
         with pytest.raises(StoppedError):
@@ -188,8 +191,8 @@ def test_nan_from_the_teacher_is_refused_by_name_and_not_kept(
         return [math.nan for _ in pairs]
 
     with pytest.raises(ModelError, match=r"window \d of document 'd\d' for query 'q\d' with nan"):
-        esm(encoder, tmp_path / "out", teacher=broken)
-    assert esm(encoder, tmp_path / "out").step > 0
+        esm(encoder, tmp_path / "out", teacher=broken, loop=SHORT)
+    assert esm(encoder, tmp_path / "out", loop=SHORT).step > 0
 
 
 def test_one_query_or_an_unknown_name_is_refused(encoder: Encoder, tmp_path: Path) -> None:
@@ -208,12 +211,12 @@ def test_one_query_or_an_unknown_name_is_refused(encoder: Encoder, tmp_path: Pat
 def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(
     encoder: Encoder, tmp_path: Path
 ) -> None:
-    esm(encoder, tmp_path)
+    esm(encoder, tmp_path, loop=SHORT)
     with pytest.raises(InputError, match="of a training with other settings or data"):
-        esm(encoder, tmp_path, loss="mse")
+        esm(encoder, tmp_path, loop=SHORT, loss="mse")
     (tmp_path / "checkpoint.safetensors").write_bytes(b"no tensors at all")
     with pytest.raises(InputError, match="the checkpoint is damaged"):
-        esm(encoder, tmp_path)
+        esm(encoder, tmp_path, loop=SHORT)
 
 
 def test_a_teacher_in_training_scores_as_the_cross_encoder_that_it_becomes(folder: Path) -> None:
