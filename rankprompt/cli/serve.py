@@ -29,7 +29,6 @@ def serve(
     config: RerankConfig,
     depth: int | None = typer.Option(
         None,
-        min=1,
         help="Rank only the first DEPTH documents of each request; the others come below. A "
         "file's depth plays no part. Default: all.",
         show_default=False,
@@ -51,15 +50,12 @@ def serve(
     ),
     port: int = typer.Option(
         8000,
-        min=0,
-        max=65535,
         help="The port; 0 is one that is free. Default: 8000.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
     max_queue: int = typer.Option(
         256,
-        min=1,
         help="The most requests that wait or are answered; more get 429. Default: 256.",
         show_default=False,
         rich_help_panel=_PANEL,
@@ -72,21 +68,18 @@ def serve(
     ),
     max_body: int = typer.Option(
         16_000_000,
-        min=1,
         help="The most bytes of a request; larger ones get 413. Default: 16000000.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
     max_documents: int = typer.Option(
         10_000,
-        min=1,
         help="The most documents of a request; more get 413. Default: 10000.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
     max_questions: int = typer.Option(
         20_000,
-        min=1,
         help="The most questions that a request may be expected to need. Default: 20000.",
         show_default=False,
         rich_help_panel=_PANEL,
