@@ -1,6 +1,5 @@
 """``rankprompt serve``: a reranker behind HTTP."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,7 +98,7 @@ def serve(
     for module in ("fastapi", "uvicorn", "prometheus_client"):
         require(module)
     from rankprompt.api.reranker import Reranker
-    from rankprompt.service.logs import JsonFormatter, hide_answers
+    from rankprompt.service.logs import set_up_service_log
     from rankprompt.service.server import run_server
     from rankprompt.service.settings import ServiceSettings
 
@@ -114,10 +113,7 @@ def serve(
         max_documents=max_documents,
         max_questions=max_questions,
     )
-    for handler in logging.getLogger("rankprompt").handlers:
-        handler.addFilter(hide_answers)
-        if log_format == "json":
-            handler.setFormatter(JsonFormatter())
+    set_up_service_log(as_json=log_format == "json")
     config = replace(
         config,
         data=replace(config.data, depth=depth or _ALL),

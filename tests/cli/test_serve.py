@@ -20,7 +20,7 @@ NOWHERE = ("--model", "rerank:m", "--base-url", "http://127.0.0.1:9/v1")
         (("--model", "oracle:qrels.trec"), "--model oracle: judges queries by their ids"),
         (("--timeout", 0), "--timeout must be above 0, not 0"),
         (("--model", "/no/folder"), "/no/folder: no such file or folder"),
-        ((*NOWHERE, "--set-size", 4), "--set-size plays no part"),
+        ((*NOWHERE, "--instruction", "find"), "--instruction plays no part"),
     ],
 )
 def test_what_cannot_be_served_is_refused(
