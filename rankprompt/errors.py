@@ -48,6 +48,7 @@ PIP_LINES: Mapping[str, str] = {
     "ranx": "pip install 'rankprompt[ranx]'",
     "ray": "pip install 'rankprompt[ray]'",
     "rouge": "pip install 'rankprompt[rouge]'",
+    "serve": "pip install 'rankprompt[serve]'",
     "zstd": "pip install backports.zstd",
 }
 """The command that installs what a message says is missing."""
@@ -65,6 +66,9 @@ EXTRA_PACKAGES: Mapping[str, tuple[str, str]] = {
     "ranx": ("the fusion of runs", "ranx"),
     "ray": ("a cluster of workers", "ray"),
     "rouge_score": ("the metric rouge-l", "rouge"),
+    "fastapi": ("the service", "serve"),
+    "uvicorn": ("the service", "serve"),
+    "prometheus_client": ("the service", "serve"),
 }
 """For each module that an extra installs: what needs it, and the key of its line in PIP_LINES."""
 

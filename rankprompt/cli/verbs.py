@@ -26,6 +26,10 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "calibrate": ("rankprompt calibrate scores.tsv --qrels qrels.trec --output calibration.json",),
     "plan": (f"rankprompt plan {_FILES} --prompt prp --price-in 0.15",),
     "export": ("rankprompt export --dataset beir:DIR --run bm25.trec --output requests.jsonl",),
+    "serve": (
+        "rankprompt serve",
+        "rankprompt serve --model openai:MODEL --base-url http://localhost:8080/v1 --k 10",
+    ),
     "doctor": ("rankprompt doctor",),
     "demo": ("rankprompt demo",),
     "cascade": (),

@@ -40,7 +40,7 @@ async def rank(
     state = state_of(request)
     record: RequestRecord = request.state.record
     record.documents = len(documents)
-    state.check_ready()
+    state.check_loaded()
     check_count(state, len(documents))
     reranker = state.variants.get(options, len(documents))
     given = [_given(document) for document in documents]

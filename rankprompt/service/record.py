@@ -27,7 +27,7 @@ class RequestRecord:
     started: float = field(default_factory=time.perf_counter)
     status: int = 500
     documents: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def seconds(self) -> float:

@@ -25,7 +25,7 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
     record: RequestRecord = request.state.record
     queries, documents = _pairs(body)
     record.documents = len(documents)
-    state.check_ready()
+    state.check_loaded()
     check_count(state, len(documents))
     reranker = state.variants.get(Options(), len(documents))
     if not _is_pointwise(reranker.job):

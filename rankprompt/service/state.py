@@ -51,15 +51,23 @@ class ServiceState:
         for tell in self.when_loaded:
             tell()
 
-    def check_ready(self) -> None:
+    def check_loaded(self) -> None:
         """Checks that the model can answer.
 
         Raises:
-            RequestError: it cannot, or the server ends.
+            RequestError: it cannot.
         """
-        if self.stopping:
-            raise RequestError(503, "the server is shutting down")
         if self.failure:
             raise RequestError(503, "the model cannot be loaded; the server's log says why")
         if not self.loaded:
             raise RequestError(503, "the model is being loaded", {"Retry-After": "2"})
+
+    def check_ready(self) -> None:
+        """Checks that the model can answer, and that the server takes more requests.
+
+        Raises:
+            RequestError: it cannot, or does not.
+        """
+        if self.stopping:
+            raise RequestError(503, "the server is shutting down")
+        self.check_loaded()

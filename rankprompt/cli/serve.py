@@ -1,0 +1,133 @@
+"""``rankprompt serve``: a reranker behind HTTP."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from rankprompt.cli.options_from_config import takes_rerank_config
+from rankprompt.errors import InputError, UnknownNameError, require
+from rankprompt.pipeline.config import ORACLE, RerankConfig
+
+__all__ = ["serve"]
+
+# Options about files of a run, about a cluster, and about judges that know the grades.
+_WITHOUT = frozenset(
+    {
+        "run", "queries", "docs", "dataset", "split", "depth", "limit", "skip_missing",
+        "output", "journal", "scores", "ray", "workers", "gpus_per_worker", "noise", "judge_model",
+    }
+)  # fmt: skip
+_ALL = 1_000_000
+_FORMATS = ("text", "json")
+_PANEL = "Service"
+
+
+@takes_rerank_config(without=_WITHOUT)
+def serve(
+    config: RerankConfig,
+    depth: int | None = typer.Option(
+        None,
+        min=1,
+        help="Rank only the first DEPTH documents of each request; the others come below. A "
+        "file's depth plays no part. Default: all.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    journal: Path | None = typer.Option(
+        None,
+        help="Keep all answers in this file; a question that it holds is not asked again. "
+        "Default: none.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    host: str = typer.Option(
+        "127.0.0.1",
+        help="The address to listen on; 0.0.0.0 is all of this machine's. With "
+        "RANKPROMPT_SERVE_KEYS, clients must send one of its keys. Default: 127.0.0.1.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    port: int = typer.Option(
+        8000,
+        min=0,
+        max=65535,
+        help="The port; 0 is one that is free. Default: 8000.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    max_queue: int = typer.Option(
+        256,
+        min=1,
+        help="The most requests that wait or are answered; more get 429. Default: 256.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    timeout: float = typer.Option(
+        60,
+        help="The most seconds for a request; then it gets 504. Default: 60.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    max_body: int = typer.Option(
+        16_000_000,
+        min=1,
+        help="The most bytes of a request; larger ones get 413. Default: 16000000.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    max_documents: int = typer.Option(
+        10_000,
+        min=1,
+        help="The most documents of a request; more get 413. Default: 10000.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    max_questions: int = typer.Option(
+        20_000,
+        min=1,
+        help="The most questions that a request may be expected to need. Default: 20000.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    log_format: str = typer.Option(
+        "text",
+        help="The form of the log on stderr, a line a request: text or json. Default: text.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+) -> None:
+    """Serve a reranker to the clients of Cohere, Jina, vLLM, LiteLLM and TEI.
+
+    Requests that arrive together share the model's batches. A page to try it is at /, the
+    description of the endpoints at /openapi.json, and metrics for Prometheus at /metrics.
+    """
+    for module in ("fastapi", "uvicorn", "prometheus_client"):
+        require(module)
+    from rankprompt.api.reranker import Reranker
+    from rankprompt.service.logs import JsonFormatter
+    from rankprompt.service.server import run_server
+    from rankprompt.service.settings import ServiceSettings
+
+    if log_format not in _FORMATS:
+        raise UnknownNameError("log format", log_format, _FORMATS)
+    if config.model.name.startswith(ORACLE):
+        raise InputError("`model` oracle: judges queries by their ids, and requests have none")
+    settings = ServiceSettings.from_environment(
+        max_queue=max_queue,
+        timeout=timeout,
+        max_body=max_body,
+        max_documents=max_documents,
+        max_questions=max_questions,
+    )
+    if log_format == "json":
+        for handler in logging.getLogger("rankprompt").handlers:
+            handler.setFormatter(JsonFormatter())
+    config = replace(
+        config,
+        data=replace(config.data, depth=depth or _ALL),
+        output=replace(config.output, journal=journal or config.output.journal),
+    )
+    with Reranker.from_config(config) as reranker:
+        run_server(reranker, settings, host, port)
