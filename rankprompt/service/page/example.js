@@ -3,7 +3,7 @@ export const EXAMPLE = {
   query: "why does bread dough rise",
   passages: [
     "Flour is ground from wheat, and white flour leaves out the bran and the germ.",
-    "The price of bread rises when a harvest is poor.",
+    "Bakers pay more for flour in years when the harvest of wheat is poor.",
     "Let the dough rest for an hour in a warm place before you shape it.",
     "Yeast makes bread rise: it feeds on the sugars in the dough and gives off carbon dioxide, "
       + "whose bubbles swell.",

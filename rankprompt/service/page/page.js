@@ -90,6 +90,8 @@ async function ask(path, options = {}) {
 }
 
 function complain(error) {
+  // Beside the field to mend, where there is one; a phone may show no more of the form.
+  (error.field ?? $("clock")).after($("error"));
   $("error").textContent = error.message;
   if (!error.field) return;
   error.field.setAttribute("aria-invalid", "true");
@@ -175,7 +177,7 @@ function show(body, answer) {
   $("json").textContent = shown.json;
   $("curl").textContent = shown.curl;
   $("copied").textContent = "";
-  $("model").textContent = answer.model;
+  call(answer.model);
   $("empty").hidden = true;
   $("found").hidden = false;
   fold();
@@ -203,10 +205,15 @@ async function copy(name) {
   }
 }
 
+function call(model) {
+  $("model").textContent = model;
+  $("named").hidden = false;
+}
+
 async function name() {
   try {
     const { data } = await ask("v1/models");
-    $("model").textContent = data.map((one) => one.id).join(", ");
+    call(data.map((one) => one.id).join(", "));
     if (fields.key.getAttribute("aria-invalid")) calm();
   } catch (error) {
     // Who opens a page has not asked for anything yet; a key is asked for by its field alone.

@@ -5,6 +5,9 @@ export const number = (value, digits = 0) =>
   value.toLocaleString("en", { maximumFractionDigits: digits });
 export const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
 
+/** A score as text. */
+const decimal = (value) => value > 0 && value < 0.0001 ? "< 0.0001" : value.toFixed(4);
+
 function make(name, text = "", kind = "") {
   const made = document.createElement(name);
   made.textContent = text;
@@ -30,7 +33,7 @@ export function row(result, place, documents) {
   const rank = make("th", String(place + 1));
   rank.scope = "row";
   rank.append(movement(result.index + 1, place + 1));
-  const score = make("td", result.relevance_score.toFixed(4));
+  const score = make("td", decimal(result.relevance_score));
   const bar = make("div", "", "bar");
   bar.append(make("div"));
   bar.firstChild.style.width = `${100 * Math.min(1, Math.max(0, result.relevance_score))}%`;
