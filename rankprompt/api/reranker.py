@@ -237,7 +237,7 @@ class Reranker:
         Raises:
             RankpromptError: the model cannot be loaded, or its server cannot be reached.
         """
-        self.rank("a", ["b"])
+        self.rank("a", ["b", "c"])  # methods that compare ask nothing about one document
 
     def close(self) -> None:
         """Closes models, connections and the journal; calls that are under way fail."""

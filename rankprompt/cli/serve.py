@@ -106,7 +106,7 @@ def serve(
     for module in ("fastapi", "uvicorn", "prometheus_client"):
         require(module)
     from rankprompt.api.reranker import Reranker
-    from rankprompt.service.logs import JsonFormatter
+    from rankprompt.service.logs import JsonFormatter, hide_answers
     from rankprompt.service.server import run_server
     from rankprompt.service.settings import ServiceSettings
 
@@ -121,8 +121,9 @@ def serve(
         max_documents=max_documents,
         max_questions=max_questions,
     )
-    if log_format == "json":
-        for handler in logging.getLogger("rankprompt").handlers:
+    for handler in logging.getLogger("rankprompt").handlers:
+        handler.addFilter(hide_answers)
+        if log_format == "json":
             handler.setFormatter(JsonFormatter())
     config = replace(
         config,

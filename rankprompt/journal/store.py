@@ -10,8 +10,10 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from rankprompt.errors import JournalError
 from rankprompt.journal.entries import Entry, checksum, chunk_name, key, parse_value
@@ -40,7 +42,9 @@ _CHECKSUM_ERROR = "an answer does not match its checksum"
 
 
 class Journal:
-    """A SQLite file of answers, which several processes may share.
+    """A SQLite file of answers, which several processes and threads may share.
+
+    The threads of a process take turns at one connection.
 
     Args:
         path: the file, which is created if it does not exist. None keeps the answers in memory
@@ -70,6 +74,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.set_aside: Path | None = None
+        self._lock, self._closed = Lock(), False
         try:
             if path is not None and path.exists():
                 self._check_format(path)
@@ -108,7 +113,9 @@ class Journal:
         return JournalError(f"{self.path}: another program's database; name another `journal`")
 
     def _open(self) -> None:
-        self._database = sqlite3.connect(self.path or ":memory:", timeout=60)
+        self._database = sqlite3.connect(
+            self.path or ":memory:", timeout=60, check_same_thread=False
+        )
         try:
             self._prepare()
         except UnicodeDecodeError as error:  # in a table's name or definition
@@ -165,24 +172,25 @@ class Journal:
         """The stored entries of those ``keys`` that have an answer.
 
         Raises:
-            JournalError: the file was damaged while it was open.
+            JournalError: the file was damaged while it was open, or the journal is closed.
         """
         entries = {}
-        try:
-            for start in range(0, len(keys), _SELECT):
-                selected = keys[start : start + _SELECT]
-                variables = ",".join("?" * len(selected))
-                rows = self._database.execute(
+        for start in range(0, len(keys), _SELECT):
+            selected = keys[start : start + _SELECT]
+            variables = ",".join("?" * len(selected))
+            with self._use() as database:
+                rows = database.execute(
                     "select key, cast(value as blob), digest, chunk from answers "
                     f"where key in ({variables})",
                     selected,
-                )
+                ).fetchall()
+            try:
                 for name, value, digest, chunk in rows:
                     if checksum(name, value) != digest:
                         raise sqlite3.DatabaseError(_CHECKSUM_ERROR)
                     entries[name] = Entry(parse_value(value), chunk)
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
         return entries
 
     def put(
@@ -200,7 +208,8 @@ class Journal:
             padding: the number of padding tokens that it processed in addition.
 
         Raises:
-            JournalError: the answers cannot be written, for instance on a full disk.
+            JournalError: the answers cannot be written, for instance on a full disk, or the journal
+                is closed.
         """
         rows = []
         for name, answer in answers.items():
@@ -209,46 +218,49 @@ class Journal:
             # The last field only where it says something: older versions read three.
             value = json.dumps(answer if answer.problem else answer[:-1]).encode()
             rows.append((name, value.decode(), checksum(name, value), chunk))
-        try:
-            with self._database:
-                self._database.executemany("insert or ignore into answers values (?,?,?,?)", rows)
-                self._database.execute(
-                    "insert into batches (prompts, tokens, padding) values (?,?,?)",
-                    (len(answers), tokens, padding),
-                )
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
+        with self._use() as database, database:
+            database.executemany("insert or ignore into answers values (?,?,?,?)", rows)
+            database.execute(
+                "insert into batches (prompts, tokens, padding) values (?,?,?)",
+                (len(answers), tokens, padding),
+            )
 
     def forget(self, keys: Sequence[bytes]) -> None:
         """Deletes the answers to ``keys``, so that a later run asks them again.
 
         Raises:
-            JournalError: the file cannot be written.
+            JournalError: the file cannot be written, or the journal is closed.
         """
-        try:
-            with self._database:
-                self._database.executemany(
-                    "delete from answers where key = ?", [(name,) for name in keys]
-                )
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
+        with self._use() as database, database:
+            database.executemany("delete from answers where key = ?", [(name,) for name in keys])
 
     def totals(self) -> tuple[int, int]:
         """The number of stored answers, and of prompts sent.
 
         They are equal unless a prompt was repeated, or an answer could not be read.
         """
-        try:
-            answers, prompts = self._database.execute(
+        with self._use() as database:
+            answers, prompts = database.execute(
                 "select (select count(*) from answers), coalesce(sum(prompts), 0) from batches"
             ).fetchone()
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
         return answers, prompts
 
     def close(self) -> None:
-        """Closes the file; all stored answers are kept."""
-        self._database.close()
+        """Closes the file, after what other threads are doing; all stored answers are kept."""
+        with self._lock:
+            self._closed = True
+            self._database.close()
+
+    @contextmanager
+    def _use(self) -> Iterator[sqlite3.Connection]:
+        """Gives the connection to one thread at a time."""
+        with self._lock:
+            if self._closed:
+                raise JournalError(f"{self.path}: the journal is closed: nothing more is stored")
+            try:
+                yield self._database
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
 
     def _failure(self, error: sqlite3.Error) -> JournalError:
         return JournalError(

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -41,6 +41,8 @@ class Batch(NamedTuple):
 class Network:
     """A network with its tokenizer; its weights are loaded by the first text.
 
+    Several threads may run it, and use its tokenizer, at the same time.
+
     Args:
         folder: The model's folder.
         tokenizer: Truncates at ``longest`` tokens, special tokens included, and does not pad.
@@ -73,19 +75,25 @@ class Network:
     ) -> None:
         self.folder, self.tokenizer, self.is_onnx = folder, tokenizer, is_onnx
         self.longest, self.fingerprint = longest, fingerprint
-        self._pad, self._load, self._threads = pad, load, threads
+        self._pad, self._load = pad, load
+        self._loading = Lock()
+        self._loaded: tuple[Forward, int] | None = None
+        # Its threads are started by the first texts.
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    @cached_property
-    def _loaded(self) -> tuple[Forward, int]:
-        return self._load()
+    def load(self) -> tuple[Forward, int]:
+        """Loads the weights, unless that has been done.
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._threads)
+        Returns:
+            The network, and how many texts a forward pass may have.
 
-    def load(self) -> None:
-        """Loads the weights, unless that has been done; raises ModelError where it cannot."""
-        _ = self._loaded
+        Raises:
+            ModelError: They cannot be loaded.
+        """
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
 
     def run(self, encoded: Sequence["Encoding"], *, batch: int | None = None) -> Iterator[Batch]:
         """Runs encoded texts in batches of similar length, the longest first.
@@ -95,15 +103,15 @@ class Network:
             batch: The most texts of a forward pass, for networks that do not run each text alone;
                 None for their default.
         """
-        forward, together = self._loaded
+        forward, together = self.load()
         rows = together if batch is None or together == 1 else max(1, batch)
         order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index].ids))
         batches = [order[start : start + rows] for start in range(0, len(order), rows)]
         inputs = [
             padded_inputs([encoded[index] for index in indices], self._pad) for indices in batches
         ]
-        parallel = self._threads > 1 and len(batches) > 1
-        outputs = self._pool.map(forward, inputs) if parallel else map(forward, inputs)
+        pool = self._pool if len(batches) > 1 else None
+        outputs = pool.map(forward, inputs) if pool else map(forward, inputs)
         for indices, given, output in zip(batches, inputs, outputs, strict=True):
             yield Batch(indices, output, given["attention_mask"])
 

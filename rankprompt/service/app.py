@@ -7,16 +7,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from rankprompt.api.reranker import Reranker
-from rankprompt.errors import RankpromptError
 from rankprompt.service import rerank_endpoints, score_endpoint, status_endpoints
-from rankprompt.service.errors import RequestError, error_response, invalid, status_of
+from rankprompt.service.error_handlers import handle_errors
 from rankprompt.service.gate import Gate, Queue
 from rankprompt.service.logs import log_failure, log_request
 from rankprompt.service.metrics import Metrics
@@ -75,7 +72,7 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
         app.include_router(module.router)
     app.include_router(_page()) if find_spec(_PAGE) else _redirect(app)
     app.add_middleware(Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, log_failure)
-    _handle_errors(app)
+    handle_errors(app)
     return app
 
 
@@ -87,31 +84,3 @@ def _redirect(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def root() -> Response:
         return RedirectResponse("/openapi.json")
-
-
-def _handle_errors(app: FastAPI) -> None:
-    @app.exception_handler(RequestError)
-    async def refused(request: Request, error: RequestError) -> Response:
-        return error_response(request.url.path, error.status, error.message, error.headers)
-
-    @app.exception_handler(RankpromptError)
-    async def failed(request: Request, error: RankpromptError) -> Response:
-        path = request.url.path
-        return error_response(path, status_of(path, error), " ".join(str(error).split()))
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        return error_response(request.url.path, error.status_code, error.detail, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> Response:
-        path = request.url.path
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not (kind == "application/json" or kind.endswith("+json")):
-            message = "the body must be JSON, with the header Content-Type: application/json"
-            return error_response(path, 415, message)
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            return error_response(path, 400, f"the body is not JSON: {first['ctx']['error']}")
-        where = ".".join(str(part) for part in first["loc"][1:] if not str(part)[:1].isupper())
-        return error_response(path, invalid(path), f"{where or 'the body'}: {first['msg']}")

@@ -5,9 +5,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
+from rankprompt.errors import InputError, ModelError, RankpromptError
 
-__all__ = ["RequestError", "error_response", "status_of"]
+__all__ = ["RequestError", "error_response", "invalid", "status_of"]
 
 _TEI = "/rerank"
 _COHERE = "/v2/rerank"
@@ -49,9 +49,7 @@ class RequestError(Exception):
 def status_of(path: str, error: RankpromptError) -> int:
     """The status for an error of the library, raised at an endpoint."""
     if isinstance(error, InputError):
-        return _INVALID.get(path, 400)
-    if isinstance(error, JournalError):
-        return 503
+        return invalid(path)
     return 502 if isinstance(error, ModelError) else 503
 
 

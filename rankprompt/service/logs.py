@@ -2,15 +2,19 @@
 
 import json
 import logging
+import re
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rankprompt.service.record import RequestRecord
 
-__all__ = ["JsonFormatter", "log_failure", "log_request"]
+__all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request"]
 
 log = logging.getLogger("rankprompt.service")
+
+# In the guard's warnings: an answer of the model as an example, which may repeat a passage.
+_EXAMPLE = re.compile(r", as in ['\"].*['\"](?= \()")
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,3 +52,11 @@ def log_failure(record: RequestRecord, error: Exception) -> None:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
     log.error("request %s failed: %s at %s", record.id, type(error).__name__, where)
+
+
+def hide_answers(record: logging.LogRecord) -> bool:
+    """A filter that takes a model's answers out of warnings, and lets all records pass."""
+    message = record.getMessage()
+    if _EXAMPLE.search(message):
+        record.msg, record.args = _EXAMPLE.sub("", message), ()
+    return True

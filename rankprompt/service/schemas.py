@@ -1,8 +1,17 @@
 """The bodies of requests and answers, as the protocols' clients write and read them."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+import json
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "CohereAnswer",
@@ -17,6 +26,16 @@ __all__ = [
     "TeiRequest",
 ]
 
+
+def _check_characters(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("string_unicode", "half a character") from None
+    return text
+
+
+AnyText: TypeAlias = Annotated[str, AfterValidator(_check_characters)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -32,8 +51,17 @@ class Document(_Body):
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    text: str
-    title: str | None = None
+    text: AnyText
+    title: AnyText | None = None
+
+    @model_validator(mode="after")
+    def check_others(self) -> Self:
+        """Refuses what could not be given back as JSON."""
+        try:
+            json.dumps(self.model_extra, allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            raise PydanticCustomError("json", "must be JSON in UTF-8, without NaN") from None
+        return self
 
 
 class Options(_Body):
@@ -65,7 +93,7 @@ class RerankRequest(Options):
 
     model: str | None = Field(None, description="Ignored: a server has one model.")
     query: Text
-    documents: list[str | Document] = Field(min_length=1)
+    documents: list[AnyText | Document] = Field(min_length=1)
     top_n: Count | None = Field(None, description="The most results; all where it is left out.")
     return_documents: bool | None = Field(None, description="Give the documents' texts back.")
 
@@ -75,7 +103,7 @@ class CohereRequest(Options):
 
     model: str | None = Field(None, description="Ignored: a server has one model.")
     query: Text
-    documents: list[str] = Field(min_length=1)
+    documents: list[AnyText] = Field(min_length=1)
     top_n: Count | None = Field(None, description="The most results; all where it is left out.")
     max_tokens_per_doc: Count | None = Field(
         None, description="Ignored: a passage is cut to what the model reads."
@@ -86,7 +114,7 @@ class TeiRequest(Options):
     """A request in the form of Text Embeddings Inference."""
 
     query: Text
-    texts: list[str] = Field(min_length=1)
+    texts: list[AnyText] = Field(min_length=1)
     raw_scores: bool = Field(
         False, description="Give the model's own numbers in place of scores from 0 to 1."
     )

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rankprompt.api.reranker import Reranker
-from rankprompt.errors import RankpromptError
+from rankprompt.errors import naming_extras
 from rankprompt.service.errors import RequestError
 from rankprompt.service.settings import ServiceSettings
 from rankprompt.service.variants import Variants
@@ -32,24 +33,28 @@ class ServiceState:
     variants: Variants
     loaded: bool = False
     stopping: bool = False
-    failure: RankpromptError | None = None
+    failure: Exception | None = None
     when_loaded: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def model(self) -> str:
-        """The name of the model, as answers have it."""
-        job = self.reranker.job
-        return job.model or ", ".join(stage.model for stage in job.stages)
+        """The name of the model, as answers have it; a folder's path stays here."""
+        names = dict.fromkeys(job.model for job in self.reranker.job.single_jobs)
+        return ", ".join(Path(name).name if Path(name).exists() else name for name in names)
 
     async def load(self) -> None:
         """Loads the model, while the server answers that it is not ready."""
         try:
-            await asyncio.to_thread(self.reranker.warm_up)
+            await asyncio.to_thread(self._warm_up)
             self.loaded = True
-        except RankpromptError as error:
+        except Exception as error:
             self.failure = error
         for tell in self.when_loaded:
             tell()
+
+    def _warm_up(self) -> None:
+        with naming_extras():
+            self.reranker.warm_up()
 
     def check_loaded(self) -> None:
         """Checks that the model can answer.

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,8 +141,8 @@ def test_a_journal_goes_on_once_there_is_room_again(
 ) -> None:
     connect, databases = sqlite3.connect, list[sqlite3.Connection]()
 
-    def record(path: Path, *, timeout: float) -> sqlite3.Connection:
-        databases.append(connect(path, timeout=timeout))
+    def record(path: Path, **how: Any) -> sqlite3.Connection:
+        databases.append(connect(path, **how))
         return databases[-1]
 
     monkeypatch.setattr(sqlite3, "connect", record)

@@ -1,7 +1,9 @@
 """The teacher that reads a query and a window together: a cross-encoder."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -40,9 +42,11 @@ class CrossEncoder:
                 f"query_tokens must be from 1 to {network.longest // 2}, not {query_tokens}"
             )
         self._network, self._query_tokens = network, query_tokens
-        self._queries: dict[str, str] = {}
+        # The pairs of few queries come together.
+        self._truncate = lru_cache(256)(self._first_tokens)
         self.fingerprint = f"{network.fingerprint} {query_tokens}"
         self.tokens = self.windows_cut = 0
+        self._counting = Lock()
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Scores pairs, in their order; a text that is too long is truncated.
@@ -53,23 +57,22 @@ class CrossEncoder:
         encoded = self._network.tokenizer.encode_batch(
             [(self._truncate(query), text) for query, text in pairs]
         )
-        self.windows_cut += sum(bool(encoding.overflowing) for encoding in encoded)
         scores = np.zeros(len(pairs))
-        for indices, logits, mask in self._network.run(encoded):
-            self.tokens += int(mask.sum())
+        for indices, logits, _ in self._network.run(encoded):
             scores[indices] = read_scores(logits, str(self._network.folder))
+        with self._counting:
+            self.windows_cut += sum(bool(encoding.overflowing) for encoding in encoded)
+            self.tokens += sum(len(encoding.ids) for encoding in encoded)
         return list(scores.tolist())
 
     def cuts(self, query: str) -> bool:
         """Returns whether a query is longer than ``query_tokens``."""
         return self._truncate(query) != query
 
-    def _truncate(self, query: str) -> str:
-        if query not in self._queries:
-            tokens = self._network.tokenizer.encode(query, add_special_tokens=False).offsets
-            limit = self._query_tokens
-            self._queries[query] = query if len(tokens) <= limit else query[: tokens[limit - 1][1]]
-        return self._queries[query]
+    def _first_tokens(self, query: str) -> str:
+        tokens = self._network.tokenizer.encode(query, add_special_tokens=False).offsets
+        limit = self._query_tokens
+        return query if len(tokens) <= limit else query[: tokens[limit - 1][1]]
 
 
 def load(config: TeacherConfig) -> CrossEncoder:

@@ -70,13 +70,14 @@ class ChatTemplate:
         Raises:
             ModelError: the template cannot be used.
         """
-        if not self._problem:
+        problem = self._problem
+        if not problem:
             try:
                 return self._render(prompt) + self._after
-            except Exception as error:
-                self._problem = first_line(error)
+            except Exception as error:  # another prompt may do
+                problem = first_line(error)
         raise ModelError(
-            f"the chat template of {self._name} cannot be used: {self._problem}; mend it, or put "
+            f"the chat template of {self._name} cannot be used: {problem}; mend it, or put "
             "the prompt without it (chat = false in a prompt file)"
         )
 

@@ -2,7 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import takewhile
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from rankprompt.errors import ModelError
@@ -13,7 +15,7 @@ from rankprompt.llm.longest_prefix import longest_prefix
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["EncodedRequest", "Row", "encode", "truncate"]
+__all__ = ["EncodedRequest", "Row", "encode", "make_shareable", "truncate"]
 
 
 class Row(NamedTuple):
@@ -127,6 +129,20 @@ def encode(
         breaks = [moved + offset for offset in request.breaks]
         bounds = _bounds(ends[: len(context) - 1], breaks, shortest_start)
     return EncodedRequest(context, tuple(map(len, tails)), rows, bounds)
+
+
+def make_shareable(tokenizer: "PreTrainedTokenizerBase") -> AbstractContextManager[object]:
+    """Prepares a tokenizer to be used by several threads.
+
+    Returns:
+        What a thread holds while it uses the tokenizer: nothing, or a lock. The fast tokenizers of
+        transformers change nothing when they encode, once their first call has reset the truncation
+        and padding that came with their file. Those in Python, and those that come with a model,
+        may keep what they like.
+    """
+    tokenizer("A")
+    ours = type(tokenizer).__module__.startswith("transformers.")
+    return nullcontext() if tokenizer.is_fast and ours else Lock()
 
 
 def truncate(tokenizer: "PreTrainedTokenizerBase", text: str, tokens: int) -> str:

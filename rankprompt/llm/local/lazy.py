@@ -1,6 +1,7 @@
 """A local model whose weights are loaded by the first question that the journal cannot answer."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from rankprompt.errors import ModelError
@@ -21,7 +22,8 @@ __all__ = ["LazyModel", "load"]
 class LazyModel:
     """A local model of which an earlier run has left the facts.
 
-    Prompts are counted and cut without the weights, and without torch.
+    Prompts are counted and cut without the weights, and without torch; by several threads at the
+    same time, also while another one has prompts answered.
 
     Args:
         name: the name that the user gave.
@@ -51,6 +53,9 @@ class LazyModel:
         # It has what is used of a transformers tokenizer.
         self._tokenizer: Any = SavedTokenizer(facts.tokenizer)
         self._special = special_token_pattern(facts.special_tokens)
+        # Both are made by the first use, once. One lock: each imports parts of transformers, and
+        # Python may give one of two threads that import the same modules a half-made one.
+        self._making = Lock()
         self._chat: ChatTemplate | None = None
         self._model: LocalModel | None = None
 
@@ -85,24 +90,29 @@ class LazyModel:
         return escape(text, self._special)
 
     def _chat_template(self) -> ChatTemplate | None:
-        if self._tokenizer.chat_template and self._chat is None:
-            quieten_transformers()
-            self._chat = ChatTemplate(self._tokenizer, self.name)
-            if not self._facts.encoder_decoder:
-                self._chat.settle_lead(lambda _: self._facts.lead == " ")
-            found = self._facts._replace(lead=self._chat.lead, signature=self._chat.signature)
-            self._check(found == self._facts)
+        if not self._tokenizer.chat_template or self._chat:
+            return self._chat
+        with self._making:
+            if self._chat is None:
+                quieten_transformers()
+                chat = ChatTemplate(self._tokenizer, self.name)
+                if not self._facts.encoder_decoder:
+                    chat.settle_lead(lambda _: self._facts.lead == " ")
+                found = self._facts._replace(lead=chat.lead, signature=chat.signature)
+                self._check(found == self._facts)
+                self._chat = chat
         return self._chat
 
     def _loaded(self) -> "LocalModel":
-        if self._model is None:
-            try:
-                model = self._load_weights()
-            except ModelError:
-                self._discard()  # The next run reports it before it asks anything.
-                raise
-            self._check(model.facts() == self._facts)
-            self._model = model
+        with self._making:
+            if self._model is None:
+                try:
+                    model = self._load_weights()
+                except ModelError:
+                    self._discard()  # The next run reports it before it asks anything.
+                    raise
+                self._check(model.facts() == self._facts)
+                self._model = model
         return self._model
 
     def _check(self, unchanged: bool) -> None:

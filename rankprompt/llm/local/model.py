@@ -11,7 +11,7 @@ from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local import preparation
 from rankprompt.llm.local.batches import plan_batches
 from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.local.encoding import EncodedRequest, encode, truncate
+from rankprompt.llm.local.encoding import EncodedRequest, encode, make_shareable, truncate
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
@@ -41,6 +41,9 @@ REASONING_TOKENS = 1024
 class LocalModel:
     """A decoder-only or encoder-decoder language model that answers in batches.
 
+    One thread at a time may call ``plan`` and ``answer``. Meanwhile, others may count, cut and
+    escape texts.
+
     Args:
         model: in evaluation mode, on its device; changed in place, for inference only.
         tokenizer: the model's.
@@ -67,6 +70,7 @@ class LocalModel:
         starts_end: bool = False,
     ) -> None:
         self.name = name
+        self._tokenizing = make_shareable(tokenizer)
         self._model, self._tokenizer, self._device = model, tokenizer, model.device
         self.dtype = str(model.dtype).removeprefix("torch.")
         self.batch_tokens = batch_tokens or _BATCH_TOKENS.get(
@@ -191,20 +195,22 @@ class LocalModel:
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
-        return truncate(self._tokenizer, text, tokens)
+        with self._tokenizing:
+            return truncate(self._tokenizer, text, tokens)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""
         return escape(text, self._special)
 
     def _encode(self, request: Request) -> EncodedRequest:
-        return encode(
-            self._tokenizer,
-            request,
-            chat=self._chat,
-            encoder_decoder=self._encoder_decoder,
-            shortest_start=SHORTEST if self.prefix_cache else None,
-        )
+        with self._tokenizing:
+            return encode(
+                self._tokenizer,
+                request,
+                chat=self._chat,
+                encoder_decoder=self._encoder_decoder,
+                shortest_start=SHORTEST if self.prefix_cache else None,
+            )
 
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]
@@ -232,10 +238,11 @@ class LocalModel:
         self, encoded: Sequence[EncodedRequest], limits: Sequence[int]
     ) -> tuple[list[Reading], Usage]:
         generated, usage = self._runner.generate(encoded, max(limits))
-        readings = [
-            self._reader.read(tokens, limit)
-            for tokens, limit in zip(generated, limits, strict=True)
-        ]
+        with self._tokenizing:
+            readings = [
+                self._reader.read(tokens, limit)
+                for tokens, limit in zip(generated, limits, strict=True)
+            ]
         written = sum(reading.tokens for reading in readings)
         return readings, usage._replace(tokens=usage.tokens + written)
 

@@ -9,6 +9,7 @@ evicted before; then only the suffixes run, in batches, on copies of the cached 
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from weakref import finalize
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
@@ -48,10 +49,18 @@ class Prefix:
             prefix, end = prefix.parent, start
 
 
+class _Held:
+    tokens = 0
+
+    def release(self, tokens: int) -> None:
+        self.tokens -= tokens
+
+
 class PrefixCache:
     """Prefixes by their tokens; the least recently used is evicted first.
 
-    Of ``capacity`` tokens, ``held`` are in use. A prefix whose parent was evicted stays whole.
+    Of ``capacity`` tokens, ``held`` are in memory. A prefix whose parent was evicted stays whole:
+    the parent's tokens are held until no prefix extends it.
 
     Args:
         model: decoder-only, tested by ``prefix_cache_for``.
@@ -61,12 +70,17 @@ class PrefixCache:
     def __init__(self, model: PreTrainedModel, capacity: int) -> None:
         self._model, self.capacity = model, capacity
         self._prefixes: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
-        self.held = 0
+        # Apart from the cache, which a prefix must not keep in memory.
+        self._held = _Held()
+
+    @property
+    def held(self) -> int:
+        """The tokens in memory."""
+        return self._held.tokens
 
     def clear(self) -> None:
         """Evicts all prefixes."""
         self._prefixes.clear()
-        self.held = 0
 
     def get(self, tokens: tuple[int, ...], bounds: Sequence[int]) -> tuple[Prefix, int]:
         """Returns the prefix of a prompt's tokens up to the last of ``bounds``, and its cost.
@@ -136,10 +150,11 @@ class PrefixCache:
 
     def _hold(self, key: tuple[int, ...], prefix: Prefix) -> None:
         self._prefixes[key] = prefix
-        self.held += prefix.states.shape[3]
+        tokens = prefix.states.shape[3]
+        self._held.tokens += tokens
+        finalize(prefix, self._held.release, tokens).atexit = False
         while self.held > self.capacity and len(self._prefixes) > 1:
-            _, oldest = self._prefixes.popitem(last=False)
-            self.held -= oldest.states.shape[3]
+            self._prefixes.popitem(last=False)
 
 
 def prefix_cache_for(

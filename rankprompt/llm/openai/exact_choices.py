@@ -33,6 +33,8 @@ log = logging.getLogger("rankprompt")
 _MARK = "token_id:"
 # What rounding may leave of a probability.
 _LEAST = 1e-12
+# A judge's questions have few different options; they must not fill the memory all the same.
+_MOST_KEPT = 256
 # What changes how a chat template is filled in.
 _TEMPLATE_FIELDS = ("chat_template", "chat_template_kwargs")
 
@@ -160,6 +162,8 @@ class ExactChoices:
         if self._endpoint.context_length is None:  # neither vLLM nor SGLang
             return None
         if options not in self._options:
+            if len(self._options) >= _MOST_KEPT:
+                self._options.clear()
             template = {name: body[name] for name in _TEMPLATE_FIELDS if name in body}
             try:
                 self._options[options] = self._tokenize(template, options)

@@ -145,7 +145,7 @@ class FolderTokenizer:
         ) as error:  # a damaged file makes transformers raise all kinds of exceptions
             raise ModelError(f"`tokenizer` {name}: cannot be read: {first_line(error)}") from error
         self.description = f"tokenizer {name}"
-        self._endpoint = endpoint
+        self._endpoint, self._compared = endpoint, False
         self._special = special_token_pattern(special_tokens(self._tokenizer))
 
     def context_length(self, assumed: int) -> int:
@@ -155,7 +155,10 @@ class FolderTokenizer:
         return min(limit, self._tokenizer.model_max_length)
 
     def _compare(self) -> None:
-        """Warns where the server reads other tokens."""
+        """Warns once where the server reads other tokens."""
+        if self._compared:
+            return
+        self._compared = True
         ours = self._tokenizer(SAMPLE, add_special_tokens=False).input_ids
         theirs = self._endpoint.sample
         if theirs and list(theirs) != ours:

@@ -3,7 +3,9 @@
 import logging
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rankprompt.errors import ModelError
@@ -25,6 +27,9 @@ log = logging.getLogger("rankprompt")
 
 # Padded tokens of a batch, as for language models: a few texts keep a CPU busy.
 _BATCH_TOKENS = 4096
+# The requests of few queries come together. Memory must not grow with all queries ever asked.
+_QUERIES = 256
+_MOST_COUNTED = 1 << 14
 
 
 class CrossEncoderModel:
@@ -32,6 +37,9 @@ class CrossEncoderModel:
 
     A query may have half of the context; the rest of a longer one is not read. A pair that is
     longer than the context is refused: judges truncate passages before.
+
+    One thread at a time may call ``plan`` and ``answer``. Meanwhile, others may count, cut and
+    escape texts.
 
     Args:
         network: The classifier, whose tokenizer does not truncate.
@@ -46,7 +54,6 @@ class CrossEncoderModel:
         context_length: The most tokens of query and passage together, special tokens included.
         dtype: The number format of the weights; None for an ONNX model.
         weights: Which weights these are; None for a user's own.
-        queries_cut: How many queries were longer than half of the context.
     """
 
     def __init__(
@@ -65,12 +72,18 @@ class CrossEncoderModel:
         self.fingerprint = f"{network.fingerprint} relevance {self._query_tokens}"
         if dtype not in (None, "float32"):
             self.fingerprint += f" {dtype}"
-        self.queries_cut = 0
-        self._queries: dict[str, str] = {}
+        self._cut = lru_cache(_QUERIES)(self._read_of)
+        self._longer: set[int] = set()
+        self._counting = Lock()
         self._encoded: dict[Request, Encoding] = {}
         self._frame = self._tokenizer.num_special_tokens_to_add(is_pair=True)
         added = self._tokenizer.get_added_tokens_decoder().values()
         self._special = special_token_pattern(token.content for token in added if token.special)
+
+    @property
+    def queries_cut(self) -> int:
+        """How many queries were longer than half of the context; 16,384 stands for more, too."""
+        return len(self._longer)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of similar length, longest first; deterministic."""
@@ -160,20 +173,21 @@ class CrossEncoderModel:
     def _count(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def _cut(self, query: str) -> str:
+    def _read_of(self, query: str) -> str:
         """Returns what is read of a query; says so once where that is not all."""
-        if query not in self._queries:
-            cut = self.truncate(query, self._query_tokens)
-            self._queries[query] = cut
-            if cut != query:
-                self.queries_cut += 1
-            if cut != query and self.queries_cut == 1:
+        cut = self.truncate(query, self._query_tokens)
+        if cut == query:
+            return cut
+        with self._counting:
+            if not self._longer:
                 log.warning(
                     "a query is longer than half of the %d tokens that %s reads: only its first %d "
                     "tokens are read, of this and of other such queries",
                     self.context_length, self.name, self._query_tokens,
                 )  # fmt: skip
-        return self._queries[query]
+            if len(self._longer) < _MOST_COUNTED:
+                self._longer.add(hash(query))
+        return cut
 
 
 def _joins_texts(network: Network) -> bool:

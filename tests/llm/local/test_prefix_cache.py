@@ -1,5 +1,6 @@
 import functools
 import random
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.embedded import resolve
 from rankprompt.llm.local.model import LocalModel, load
-from rankprompt.llm.local.prefix_cache import prefix_cache_for
+from rankprompt.llm.local.prefix_cache import Prefix, prefix_cache_for
 from rankprompt.prompts.prompt import load_prompt
 from tests.llm import tiny
 
@@ -110,6 +111,26 @@ def test_a_small_store_forgets_but_runs_no_start_twice() -> None:
     assert model.prefix_cache.held <= 150
     # The plan keeps prompts with the same start together, so each start is still run once.
     assert more.tokens == usage.tokens
+
+
+def test_no_more_than_the_limit_is_in_memory_whatever_is_asked() -> None:
+    store = prefix_cache_for(long_llama().eval(), 60 * STATES)
+    assert store is not None
+    draw = random.Random(3)
+    states = weakref.WeakSet[Prefix]()
+    for _ in range(80):
+        start, end = draw.randrange(3), draw.randrange(9)
+        tokens = (*[10 + start] * 20, *[20 + end] * 10, 3)
+        bounds = draw.choice([[20, 30], [10, 30], [20], [30]])
+        with torch.inference_mode():
+            prefix: Prefix | None = store.get(tokens, bounds)[0]
+        while prefix is not None:
+            states.add(prefix)
+            prefix = prefix.parent
+        # A parent that was evicted lives on in what extends it.
+        assert sum(one.states.shape[3] for one in states) <= store.held <= 60
+    del store
+    assert not states
 
 
 def test_a_start_is_the_same_to_the_bit_whatever_came_before() -> None:
