@@ -89,7 +89,7 @@ async function ask(path, options = {}) {
   return response.json();
 }
 
-function complain(error) {
+function complain(error, focus = true) {
   // Beside the field to mend, where there is one; a phone may show no more of the form.
   (error.field ?? $("clock")).after($("error"));
   $("error").textContent = error.message;
@@ -98,7 +98,7 @@ function complain(error) {
   error.field.setAttribute("aria-errormessage", "error");
   const folded = error.field.closest("details");
   if (folded) folded.open = true;
-  error.field.focus();
+  if (focus) error.field.focus();
 }
 
 function calm() {
@@ -214,11 +214,11 @@ async function name() {
   try {
     const { data } = await ask("v1/models");
     call(data.map((one) => one.id).join(", "));
-    if (fields.key.getAttribute("aria-invalid")) calm();
+    if (!running && fields.key.getAttribute("aria-invalid")) calm();
   } catch (error) {
-    // Who opens a page has not asked for anything yet; a key is asked for by its field alone.
+    // Nobody has pressed a button: the focus stays, and a key is first asked for by its field alone.
     if (!(error instanceof Mistake)) throw error;
-    if (error.field !== fields.key || fields.key.value) complain({ message: error.message });
+    if (!running && (error.field !== fields.key || fields.key.value)) complain(error, false);
   }
 }
 

@@ -17,7 +17,6 @@ from tests.eval.test_report_browser import axe
 from tests.service.page.conftest import PASSAGES, QUERY, Open, fill, focused, ranked
 
 EVIL = """<script>document.title = 'broken'</script><img src=x onerror="alert(1)"> it's & "so\""""
-WORDS_OF_MISTAKE = "document.getElementById('error').textContent"
 
 
 def answer(address: str, **body: Any) -> Any:
@@ -126,7 +125,7 @@ def test_texts_are_shown_and_copied_as_they_are(visit: Open) -> None:
     assert sent == {"query": EVIL, "documents": [*PASSAGES, EVIL], "return_documents": False}
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy as JSON").click()
-    page.wait_for_function("document.getElementById('copied').textContent")
+    page.locator("#copied:not(:empty)").wait_for()
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
     assert len(copied["results"]) == 5
 
@@ -152,8 +151,7 @@ def test_options_reach_the_service_and_its_refusals_the_person(visit: Open, addr
     ):
         page.get_by_label(label).fill(value)
         page.get_by_label(label).press("Enter")
-        page.wait_for_function(WORDS_OF_MISTAKE)
-        assert words in page.get_by_role("alert").text_content()
+        page.locator("#error", has_text=words).wait_for()
         assert page.locator("#found").is_hidden()
         page.get_by_label(label).fill("")
 
