@@ -175,3 +175,4 @@ def test_the_sample_and_the_prompts_ship_with_the_package() -> None:
     assert shipped["rankprompt.prompts"] == ["*.toml"]
     assert shipped["rankprompt.eval"] == ["templates/*"]
     assert shipped["rankprompt.datasets.sample"] == ["README.md", "*/*"]
+    assert shipped["rankprompt.service.page"] == ["*.css", "*.html", "*.js", "*.svg"]
