@@ -65,8 +65,10 @@ def test_python_itself_reports_no_heavy_import() -> None:
         (
             "rankprompt",
             [
-                "Candidates", "Document", "PairwiseQuestion", "Preference", "Qrels", "Query",
-                "RerankConfig", "Reranked", "Run", "as_run", "rerank", "run_rerank",
+                "Candidates", "Document", "Evolver", "JudgedQuestion", "PairwiseQuestion",
+                "Preference", "Qrels", "Query", "RankedDocument", "Ranking", "RerankConfig",
+                "Reranked", "Reranker", "Run", "Usage", "as_run", "compare", "evaluate", "rerank",
+                "rerank_run", "run_rerank",
             ],
         ),
         (

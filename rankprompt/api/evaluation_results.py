@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rankprompt.api.tables import Record, Table, data_frame, html_of, text_of
 
 if TYPE_CHECKING:
-    from pandas import DataFrame  # type: ignore[import-untyped]
+    from pandas import DataFrame
 
 __all__ = ["Comparisons", "Evaluation"]
 

@@ -13,7 +13,7 @@ from rankprompt.search.config import EvolveConfig, SearchConfig
 from rankprompt.types import Progress, no_progress
 
 if TYPE_CHECKING:
-    from pandas import DataFrame  # type: ignore[import-untyped]
+    from pandas import DataFrame
 
     from rankprompt.search.evolution import ProgressListener
 

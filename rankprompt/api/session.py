@@ -46,8 +46,10 @@ class Session:
         self._given = config
         output = replace(config.output, run=None, scores=None)
         self.job = validate_ranking(replace(config, output=output))
-        self.models = base.models if base else SharedModels()
-        self.executor = base.executor if base else ThreadPoolExecutor(_THREADS, "rankprompt-call")
+        self.models: SharedModels = base.models if base else SharedModels()
+        self.executor: ThreadPoolExecutor = (
+            base.executor if base else ThreadPoolExecutor(_THREADS, "rankprompt-call")
+        )
         self.usage, self._usage_lock = Usage(), threading.Lock()
 
     def variant(self, options: Mapping[str, Any]) -> "Session":

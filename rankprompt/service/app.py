@@ -3,13 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
-from starlette.responses import RedirectResponse, Response
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.service import rerank_endpoints, score_endpoint, status_endpoints
@@ -17,6 +13,7 @@ from rankprompt.service.error_handlers import handle_errors
 from rankprompt.service.gate import Gate, Queue
 from rankprompt.service.logs import log_failure, log_request
 from rankprompt.service.metrics import Metrics
+from rankprompt.service.page import page_router
 from rankprompt.service.record import RequestRecord
 from rankprompt.service.settings import ServiceSettings
 from rankprompt.service.state import ServiceState
@@ -25,7 +22,6 @@ from rankprompt.version import VERSION
 
 __all__ = ["make_app"]
 
-_PAGE = "rankprompt.service.page"
 _QUEUED = frozenset({"/v1/rerank", "/v2/rerank", "/rerank", "/score", "/v1/score"})
 _OTHER = frozenset({"/", "/health", "/ready", "/info", "/v1/models", "/metrics", "/openapi.json"})
 
@@ -70,17 +66,7 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
     app.state.service, app.state.metrics = state, metrics
     for module in (rerank_endpoints, score_endpoint, status_endpoints):
         app.include_router(module.router)
-    app.include_router(_page()) if find_spec(_PAGE) else _redirect(app)
+    app.include_router(page_router())
     app.add_middleware(Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, log_failure)
     handle_errors(app)
     return app
-
-
-def _page() -> Any:
-    return import_module(_PAGE).page_router()
-
-
-def _redirect(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def root() -> Response:
-        return RedirectResponse("/openapi.json")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankprompt import Document, Ranking, RerankConfig, Reranker, Usage
+from rankprompt.api.documents import DocumentLike
 from rankprompt.errors import InputError, RankpromptError
 from rankprompt.files import write_run
 from rankprompt.files.manifest import manifest_path
@@ -81,7 +82,11 @@ def test_a_ranking_is_that_of_the_command_line(
 
 
 def test_a_ranking_says_all_of_a_document(reranker: Reranker) -> None:
-    documents = ["a fox", ("b", "a dog"), {"id": "c", "text": "a bird", "year": 1999}]
+    documents: list[DocumentLike] = [
+        "a fox",
+        ("b", "a dog"),
+        {"id": "c", "text": "a bird", "year": 1999},
+    ]
     ranking = reranker.rank(QUERY, documents)
     assert sorted(order(ranking)) == [0, 1, 2]
     for one in ranking:

@@ -54,7 +54,7 @@ def test_a_key_is_needed_but_for_the_probes(started: Start, reranker: Reranker) 
     for path in ("/health", "/ready", "/", "/openapi.json"):
         assert client.get(path).status_code == 200, path
     for given in ("", "Bearer", "Bearer firs", "Bearer first2", "Basic first", "Bearer clé"):
-        answer = client.post("/v2/rerank", json=BODY, headers={b"authorization": given.encode()})
+        answer = client.post("/v2/rerank", json=BODY, headers=[(b"authorization", given.encode())])
         assert answer.status_code == 401
         assert answer.json() == {
             "message": "this server needs a key; send the header Authorization: Bearer KEY"
