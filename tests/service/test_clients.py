@@ -1,4 +1,4 @@
-"""Unmodified clients of other projects rank as ``Reranker`` does: the examples of the docs' page."""
+"""Unmodified clients of other projects rank as ``Reranker`` does: the examples of the docs."""
 
 import re
 import socket
@@ -23,8 +23,8 @@ QUERY = "where are the boats"
 TEXTS = [*SENTENCES, *(text.upper() for text in SENTENCES)]
 
 Pairs = list[tuple[str, float]]
-# By a word of its example, and by status: the class of the error that a client raises. Cohere's sends
-# a request again for some seconds where the queue is full, so that only one of its users is tried.
+# By a word of its example, and by status: the class of the error that a client raises. Cohere's
+# sends a request again for some seconds where the queue is full: only one of its users is tried.
 COHERE = {400: "BadRequestError", 401: "UnauthorizedError"}
 EVERY = (400, 401, 429)
 ERRORS: dict[str, dict[int, str]] = {
@@ -123,7 +123,7 @@ def test_errors_are_the_clients_own(
     url = {401: locked, 429: full}.get(status, open_to_all)
     key = "another" if status == 401 else KEY
     query = QUERY if status in (401, 429) else " "
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - its name is looked at below
         _run(word, url, query, key=key)
     assert type(caught.value).__name__ == error
     said = {401: "key", 429: "wait", 400: "query"}
