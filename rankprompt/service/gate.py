@@ -5,7 +5,6 @@ import hmac
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -130,10 +129,10 @@ class Gate:
                     504, f"no answer within the {self._settings.timeout:g} s of this server"
                 )
         finally:
-            for task in (work, gone):
+            unfinished = [task for task in (work, gone) if not task.done()]
+            for task in unfinished:
                 task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+            await asyncio.gather(*unfinished, return_exceptions=True)
             if connection.gone:
                 record.status = _GONE
 

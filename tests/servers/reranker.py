@@ -26,12 +26,13 @@ class Reranker:
 
     Attributes:
         calls: the path and body of each call that was answered.
+        most: as the argument; may be changed.
     """
 
     def __init__(
         self, score: Callable[[str, str], float] = probability, *, most: int = 1000
     ) -> None:
-        self._score, self._most = score, most
+        self._score, self.most = score, most
         self.calls: list[tuple[str, Body]] = []
 
     @property
@@ -42,8 +43,8 @@ class Reranker:
     def __call__(self, path: str, body: Body) -> Body | Reply:
         """Answers a call."""
         query, texts = body["query" if "query" in body else "text_1"], _texts(body)
-        if len(texts) > self._most:
-            told = f"batch size {len(texts)} > maximum allowed batch size {self._most}"
+        if len(texts) > self.most:
+            told = f"batch size {len(texts)} > maximum allowed batch size {self.most}"
             return reply({"error": told, "error_type": "Validation"}, 422)
         self.calls.append((path, body))
         scores = [(self._score(query, text), index) for index, text in enumerate(texts)]
