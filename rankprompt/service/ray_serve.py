@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -25,7 +25,7 @@ from rankprompt.api.reranker import Reranker
 from rankprompt.api.results import Ranking
 from rankprompt.errors import PIP_LINES, InputError, ModelError, RankpromptError
 from rankprompt.pipeline.config import RayConfig, RerankConfig
-from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line
+from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line, waiting
 from rankprompt.service.ray_worker import Answer, Worker
 from rankprompt.service.settings import ServiceSettings
 
@@ -34,7 +34,7 @@ __all__ = ["RayReranker", "reranker_on_ray"]
 log = logging.getLogger("rankprompt")
 
 _DEATHS = 3  # after so many workers have died over a request, the request is taken for the cause
-_PULSE = 0.2  # seconds between two looks at workers that start
+_PULSE = 0.5  # seconds between two looks at workers that start
 _PATIENCE = 30.0  # seconds without a worker, after which the log says what is waited for
 _DEPLOYMENT = "workers"
 
@@ -42,8 +42,11 @@ _DEPLOYMENT = "workers"
 class _Workers:
     """The deployment, as the process sees it that started it."""
 
-    def __init__(self, ray: Any, serve: Any, deployment: Any) -> None:
+    def __init__(
+        self, ray: Any, serve: Any, deployment: Any, resources: Mapping[str, float]
+    ) -> None:
         self._ray, self._serve, self._deployment = ray, serve, deployment
+        self._resources = resources
         self._name = f"rankprompt-{uuid4().hex[:8]}"
         self._handle: Any = None
         self._ended = threading.Event()
@@ -84,7 +87,7 @@ class _Workers:
                 raise RuntimeError(application.message)
             if not warned and time.monotonic() - start > _PATIENCE:
                 warned = True
-                log.warning("no worker is ready yet: %s", states.message if states else "")
+                log.warning("%s", waiting(self._ray, self._resources))
 
     async def ask(self, *given: Any) -> list[Ranking]:
         """Sends a request to a worker; where that one dies, to another."""
@@ -197,9 +200,10 @@ def reranker_on_ray(config: RerankConfig, settings: ServiceSettings) -> Iterator
                 ray_actor_options=resources,
                 max_ongoing_requests=settings.max_queue,
                 health_check_period_s=2,
+                graceful_shutdown_wait_loop_s=0.1,
             )
             target = deployment.bind(sent, str(Path.cwd()), settings.variants)
-            reranker.workers = _Workers(ray, serve, target)
+            reranker.workers = _Workers(ray, serve, target, resources)
             try:
                 yield reranker
             finally:

@@ -3,7 +3,7 @@
 import math
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import Any
 
 from rankprompt.errors import PIP_LINES, InputError, ModelError
 
-__all__ = ["RayCluster", "connected", "last_line"]
+__all__ = ["RayCluster", "connected", "last_line", "waiting"]
 
 _STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
 
@@ -83,6 +83,16 @@ class RayCluster:
             # A GPU that is not reserved for it belongs to others.
             device = "cpu"
         return {"num_cpus": self.cores, "num_gpus": gpus}, device
+
+
+def waiting(ray: Any, resources: Mapping[str, float]) -> str:
+    """What to say while no worker is ready, given the resources of each."""
+    has = ray.cluster_resources()
+    wants = "each wants {num_cpus:g} CPUs and {num_gpus:g} GPUs".format(**resources)
+    return (
+        f"no worker is ready yet; {wants}, the cluster has {has.get('CPU', 0):g} and "
+        f"{has.get('GPU', 0):g}"
+    )
 
 
 @contextmanager

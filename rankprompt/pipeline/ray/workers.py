@@ -17,7 +17,7 @@ from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.llm.registry import split_prefix
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line
+from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line, waiting
 from rankprompt.pipeline.ray.worker import (
     Finished,
     JournalActor,
@@ -232,13 +232,7 @@ class Workers:
                 pass
             if not warned and time.monotonic() - start > _PATIENCE:
                 warned = True
-                has = self._ray.cluster_resources()
-                log.warning(
-                    "no worker is ready yet; each wants %g CPUs and %g GPUs, the cluster has %g "
-                    "and %g",
-                    *self._options.values(),
-                    *(has.get(kind, 0) for kind in ("CPU", "GPU")),
-                )
+                log.warning("%s", waiting(self._ray, self._options))
 
     def _start_journal(self) -> Any:
         ray = self._ray
