@@ -200,7 +200,9 @@ def reranker_on_ray(config: RerankConfig, settings: ServiceSettings) -> Iterator
                 ray_actor_options=resources,
                 max_ongoing_requests=settings.max_queue,
                 health_check_period_s=2,
+                # When the workers are told to end, they have nothing to do any more.
                 graceful_shutdown_wait_loop_s=0.1,
+                graceful_shutdown_timeout_s=5,
             )
             target = deployment.bind(sent, str(Path.cwd()), settings.variants)
             reranker.workers = _Workers(ray, serve, target, resources)
