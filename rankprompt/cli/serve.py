@@ -1,6 +1,5 @@
 """``rankprompt serve``: a reranker behind HTTP."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +28,6 @@ def serve(
     config: RerankConfig,
     depth: int | None = typer.Option(
         None,
-        min=1,
         help="Rank only the first DEPTH documents of each request; the others come below. A "
         "file's depth plays no part. Default: all.",
         show_default=False,
@@ -51,15 +49,12 @@ def serve(
     ),
     port: int = typer.Option(
         8000,
-        min=0,
-        max=65535,
         help="The port; 0 is one that is free. Default: 8000.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
     max_queue: int = typer.Option(
         256,
-        min=1,
         help="The most requests that wait or are answered; more get 429. Default: 256.",
         show_default=False,
         rich_help_panel=_PANEL,
@@ -72,21 +67,18 @@ def serve(
     ),
     max_body: int = typer.Option(
         16_000_000,
-        min=1,
         help="The most bytes of a request; larger ones get 413. Default: 16000000.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
     max_documents: int = typer.Option(
         10_000,
-        min=1,
         help="The most documents of a request; more get 413. Default: 10000.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
     max_questions: int = typer.Option(
         20_000,
-        min=1,
         help="The most questions that a request may be expected to need. Default: 20000.",
         show_default=False,
         rich_help_panel=_PANEL,
@@ -106,7 +98,7 @@ def serve(
     for module in ("fastapi", "uvicorn", "prometheus_client"):
         require(module)
     from rankprompt.api.reranker import Reranker
-    from rankprompt.service.logs import JsonFormatter, hide_answers
+    from rankprompt.service.logs import set_up_service_log
     from rankprompt.service.server import run_server
     from rankprompt.service.settings import ServiceSettings
 
@@ -121,10 +113,7 @@ def serve(
         max_documents=max_documents,
         max_questions=max_questions,
     )
-    for handler in logging.getLogger("rankprompt").handlers:
-        handler.addFilter(hide_answers)
-        if log_format == "json":
-            handler.setFormatter(JsonFormatter())
+    set_up_service_log(as_json=log_format == "json")
     config = replace(
         config,
         data=replace(config.data, depth=depth or _ALL),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rankprompt.service.record import RequestRecord
 
-__all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request"]
+__all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request", "set_up_service_log"]
 
 log = logging.getLogger("rankprompt.service")
 
@@ -28,6 +28,18 @@ class JsonFormatter(logging.Formatter):
         }
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         return json.dumps({"time": time, **fields}, ensure_ascii=False)
+
+
+def set_up_service_log(*, as_json: bool) -> None:
+    """Makes the log of the command line that of a service, and uvicorn's a part of it."""
+    handlers = logging.getLogger("rankprompt").handlers
+    for handler in handlers:
+        handler.addFilter(hide_answers)
+        if as_json:
+            handler.setFormatter(JsonFormatter())
+    uvicorn = logging.getLogger("uvicorn")
+    uvicorn.handlers, uvicorn.propagate = list(handlers), False
+    uvicorn.setLevel(logging.WARNING)
 
 
 def log_request(record: RequestRecord) -> None:
@@ -55,7 +67,8 @@ def log_failure(record: RequestRecord, error: Exception) -> None:
 
 
 def hide_answers(record: logging.LogRecord) -> bool:
-    """A filter that takes a model's answers out of warnings, and lets all records pass."""
+    """A filter that takes answers and tracebacks out of records, and lets all of them pass."""
+    record.exc_info = None  # the message of an error may hold a text
     message = record.getMessage()
     if _EXAMPLE.search(message):
         record.msg, record.args = _EXAMPLE.sub("", message), ()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -35,9 +36,14 @@ def _check_characters(text: str) -> str:
     return text
 
 
+def _to_whole(number: object) -> object:
+    """JSON has one kind of number: 3.0 is a whole one."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 AnyText: TypeAlias = Annotated[str, AfterValidator(_check_characters)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
-Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
+Count: TypeAlias = Annotated[int, BeforeValidator(_to_whole), Field(ge=1, le=10**9)]
 
 
 class _Body(BaseModel):

@@ -9,7 +9,7 @@ from rankprompt.pipeline.job import RerankJob
 from rankprompt.service.examples import ERRORS, SCORE_EXAMPLES
 from rankprompt.service.ranking import check_count, cost_of, state_of
 from rankprompt.service.record import RequestRecord
-from rankprompt.service.schemas import Options, Score, ScoreAnswer, ScoreRequest
+from rankprompt.service.schemas import Score, ScoreAnswer, ScoreRequest
 from rankprompt.types import PointwiseQuestion
 
 __all__ = ["router"]
@@ -27,7 +27,7 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
     record.documents = len(documents)
     state.check_loaded()
     check_count(state, len(documents))
-    reranker = state.variants.get(Options(), len(documents))
+    reranker = state.variants.get(None, len(documents))
     if not _is_pointwise(reranker.job):
         method = reranker.config.ranker.method
         raise InputError(

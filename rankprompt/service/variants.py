@@ -26,17 +26,17 @@ class Variants:
         self._reranker, self._settings = reranker, settings
         self._kept: OrderedDict[tuple[Any, ...], Reranker] = OrderedDict()
 
-    def get(self, options: Options, documents: int) -> Reranker:
+    def get(self, options: Options | None, documents: int) -> Reranker:
         """The reranker for a request.
 
         Args:
-            options: of the request.
+            options: of the request, if it may have any.
             documents: how many it has.
 
         Raises:
             InputError: an option that cannot work, or more questions than the server's limit.
         """
-        chosen = {name: getattr(options, name) for name in _OPTIONS}
+        chosen = {name: getattr(options, name, None) for name in _OPTIONS}
         limit = self._reranker.config.budget.max_prompts
         if limit is not None and chosen["max_prompts"] is not None:
             chosen["max_prompts"] = min(limit, chosen["max_prompts"])

@@ -133,6 +133,7 @@ VERBS = {
     "report a --output x": ("seed",),
     "evolve run x --output y": ("evaluations", "population", "seed", "minutes", "calibrated"),
     "evolve show x": ("best",),
+    "serve": ("depth", "port", "max-queue", "max-body"),
     "cascade report --run a --queries b --docs c --qrels d": ("keep", "depth"),
     "cascade train --stage esm --teacher a --run b --queries c --docs d --qrels e --output f": (
         "epochs",

@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 VERBS = [
     "calibrate", "cascade", "compare", "demo", "doctor", "evaluate", "evolve", "export", "fuse",
-    "index", "inspect", "plan", "report", "rerank", "retrieve",
+    "index", "inspect", "plan", "report", "rerank", "retrieve", "serve",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +15,7 @@ from rankprompt.api.reranker import Reranker
 from rankprompt.errors import InputError
 from rankprompt.service.app import make_app
 from rankprompt.service.settings import ServiceSettings
+from tests.limits import full_disk
 from tests.servers.protocol import ProtocolServer
 from tests.servers.reranker import Reranker as Answers
 from tests.service.conftest import Start
@@ -52,7 +54,7 @@ def test_a_key_is_needed_but_for_the_probes(started: Start, reranker: Reranker) 
     for path in ("/health", "/ready", "/", "/openapi.json"):
         assert client.get(path).status_code == 200, path
     for given in ("", "Bearer", "Bearer firs", "Bearer first2", "Basic first", "Bearer clé"):
-        answer = client.post("/v2/rerank", json=BODY, headers={"Authorization": given.encode()})
+        answer = client.post("/v2/rerank", json=BODY, headers={b"authorization": given.encode()})
         assert answer.status_code == 401
         assert answer.json() == {
             "message": "this server needs a key; send the header Authorization: Bearer KEY"
@@ -131,6 +133,19 @@ def test_a_model_that_refuses_is_a_bad_gateway(started: Start) -> None:
         assert answer.status_code == 502
         assert "mill" not in answer.text
         assert "maximum allowed batch size 0" in answer.json()["detail"]
+
+
+def test_a_journal_that_cannot_be_written_is_no_fault_of_the_request(
+    started: Start, served: ProtocolServer, tmp_path: Path
+) -> None:
+    journal = tmp_path / "answers.journal"
+    with Reranker("rerank:m", base_url=served.url, journal=journal) as reranker:
+        client = started(reranker)
+        with full_disk(journal.stat().st_size):
+            texts = [f"text {number}" for number in range(300)]
+            answer = client.post("/v2/rerank", json={"query": "a", "documents": texts})
+    assert answer.status_code == 503
+    assert "the journal failed" in answer.json()["message"]
 
 
 def test_an_unexpected_error_shows_no_text(

@@ -96,6 +96,14 @@ def test_the_log_has_a_json_line_a_request_without_texts_and_keys(server: Runnin
     assert not any(text in server.log for text in (QUERY, "mill", "harbour", KEY))
 
 
+def test_what_is_no_http_is_a_line_of_the_log_too(server: Running) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"nothing that is HTTP\r\n\r\n")
+        assert b" 400 " in connection.recv(1000)
+    wait_for(lambda: "Invalid HTTP request" in server.log)
+    assert all(json.loads(line)["time"] for line in server.log.splitlines())
+
+
 def test_a_large_body_is_not_read_to_its_end(server: Running) -> None:
     head = (
         f"POST /rerank HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"

@@ -40,7 +40,7 @@ def test_titles_are_read(client: TestClient, reranker: Reranker) -> None:
 
 
 def test_v2_is_coheres(client: TestClient) -> None:
-    body = {"model": "rerank-v3.5", "query": QUERY, "documents": TEXTS * 30, "top_n": 2,
+    body = {"model": "rerank-v3.5", "query": QUERY, "documents": TEXTS * 30, "top_n": 2.0,
             "max_tokens_per_doc": 4096}  # fmt: skip
     answer = client.post("/v2/rerank", json=body).json()
     assert [sorted(one) for one in answer["results"]] == [["index", "relevance_score"]] * 2
