@@ -50,6 +50,7 @@ PIP_LINES: Mapping[str, str] = {
     "onnx": "pip install 'rankprompt[onnx]'",
     "ranx": "pip install 'rankprompt[ranx]'",
     "ray": "pip install 'rankprompt[ray]'",
+    "ray-serve": "pip install 'rankprompt[ray-serve]'",
     "rouge": "pip install 'rankprompt[rouge]'",
     "pandas": "pip install pandas",
     "serve": "pip install 'rankprompt[serve]'",

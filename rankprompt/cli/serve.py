@@ -11,11 +11,11 @@ from rankprompt.pipeline.config import ORACLE, RerankConfig
 
 __all__ = ["serve"]
 
-# Options about files of a run, about a cluster, and about judges that know the grades.
+# Options about files of a run, and about judges that know the grades.
 _WITHOUT = frozenset(
     {
         "run", "queries", "docs", "dataset", "split", "depth", "limit", "skip_missing",
-        "output", "journal", "scores", "ray", "workers", "gpus_per_worker", "noise", "judge_model",
+        "output", "journal", "scores", "noise", "judge_model",
     }
 )  # fmt: skip
 _ALL = 1_000_000
@@ -119,5 +119,11 @@ def serve(
         data=replace(config.data, depth=depth or _ALL),
         output=replace(config.output, journal=journal or config.output.journal),
     )
+    if config.ray.address:
+        from rankprompt.service.ray_serve import reranker_on_ray
+
+        with reranker_on_ray(config, settings) as workers:
+            run_server(workers, settings, host, port, workers.prepare)
+        return
     with Reranker.from_config(config) as reranker:
         run_server(reranker, settings, host, port)

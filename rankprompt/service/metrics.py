@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition
+from prometheus_client.registry import Collector
 
 from rankprompt.service.record import RequestRecord
 
@@ -60,6 +61,10 @@ class Metrics:
             self._usage["documents"].inc(record.documents)
         for name in ("questions", "prompts", "prompts_from_journal", "tokens", "cost"):
             self._usage[name].inc(getattr(usage, name))
+
+    def add(self, collector: Collector) -> None:
+        """Shows further metrics on the page."""
+        self._registry.register(collector)
 
     def page(self) -> tuple[bytes, int, dict[str, str]]:
         """The metrics as a response: content, status and headers."""

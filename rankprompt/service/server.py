@@ -3,10 +3,12 @@
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.errors import InputError
@@ -21,7 +23,13 @@ log = logging.getLogger("rankprompt")
 _GRACE = 5  # seconds for the answers to what was given up when its time was over
 
 
-def run_server(reranker: Reranker, settings: ServiceSettings, host: str, port: int) -> None:
+def run_server(
+    reranker: Reranker,
+    settings: ServiceSettings,
+    host: str,
+    port: int,
+    prepare: Callable[[FastAPI], None] = lambda _: None,
+) -> None:
     """Serves a reranker until SIGTERM or SIGINT; what is under way is finished before.
 
     Args:
@@ -29,6 +37,7 @@ def run_server(reranker: Reranker, settings: ServiceSettings, host: str, port: i
         settings: the limits and keys.
         host: the address or name to listen on.
         port: 0 for one that is free.
+        prepare: is called with the application before it starts.
 
     Raises:
         InputError: the address cannot be used.
@@ -36,6 +45,7 @@ def run_server(reranker: Reranker, settings: ServiceSettings, host: str, port: i
     """
     with _listen(host, port) as listening:
         app = make_app(reranker, settings)
+        prepare(app)
         state: ServiceState = app.state.service
         config = uvicorn.Config(
             app,
@@ -51,7 +61,7 @@ def run_server(reranker: Reranker, settings: ServiceSettings, host: str, port: i
         def loaded() -> None:
             if state.failure:
                 server.should_exit = True
-            else:
+            elif not state.stopping:
                 log.info("serving %s at %s", state.model, address)
 
         state.when_loaded.append(loaded)
@@ -80,7 +90,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Tells whoever asks that no more requests are taken, and ends."""
-        self._state.stopping = True
+        self._state.stop()
         super().handle_exit(sig, frame)
 
 

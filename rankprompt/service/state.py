@@ -25,7 +25,8 @@ class ServiceState:
         loaded: whether the model can answer.
         stopping: whether the server ends when what is under way is finished.
         failure: why the model cannot be loaded.
-        when_loaded: is called when the model is loaded, or cannot be.
+        when_loaded: are called when the model is loaded, or cannot be.
+        when_stopping: are called when the server is told to end.
     """
 
     reranker: Reranker
@@ -35,6 +36,7 @@ class ServiceState:
     stopping: bool = False
     failure: Exception | None = None
     when_loaded: list[Callable[[], None]] = field(default_factory=list)
+    when_stopping: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def model(self) -> str:
@@ -55,6 +57,12 @@ class ServiceState:
     def _warm_up(self) -> None:
         with naming_extras():
             self.reranker.warm_up()
+
+    def stop(self) -> None:
+        """Tells whoever asks that no more requests are taken."""
+        self.stopping = True
+        for tell in self.when_stopping:
+            tell()
 
     def check_loaded(self) -> None:
         """Checks that the model can answer.

@@ -42,8 +42,8 @@ def held_server() -> Iterator[HeldServer]:
         yield held
 
 
-def wait_for(condition: object) -> None:
-    until = time.monotonic() + 20
+def wait_for(condition: object, seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.01)

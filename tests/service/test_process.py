@@ -27,7 +27,7 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 class Running:
     """A process of ``rankprompt serve``, whose model is loaded."""
 
-    def __init__(self, log: Path, *words: object) -> None:
+    def __init__(self, log: Path, *words: object, seconds: float = 20) -> None:
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -35,9 +35,15 @@ class Running:
                 stderr=output,
                 env={**os.environ, "RANKPROMPT_SERVE_KEYS": KEY},
             )
-        wait_for(lambda: "serving " in self.log or self.process.poll() is not None)
-        found = re.search(r"serving \S+ at (http://[\d.]+:(\d+))", self.log)
-        assert found, self.log
+        loaded = re.compile(r"serving \S+ at (http://[\d.]+:(\d+))")
+        try:
+            wait_for(lambda: loaded.search(self.log) or self.process.poll() is not None, seconds)
+            found = loaded.search(self.log)
+            assert found, self.log
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.url, self.port = found[1], int(found[2])
 
     @property

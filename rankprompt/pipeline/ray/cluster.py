@@ -3,7 +3,7 @@
 import math
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import Any
 
 from rankprompt.errors import PIP_LINES, InputError, ModelError
 
-__all__ = ["RayCluster", "connected"]
+__all__ = ["RayCluster", "connected", "last_line", "waiting"]
 
 _STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
 
@@ -60,6 +60,39 @@ class RayCluster:
         if self.cpus_per_worker is not None or self.address != "local":
             return self.cpus_per_worker or 1
         return max(1, (os.cpu_count() or 1) // self.workers)
+
+    def reserve(self, ray: Any, device: str) -> tuple[dict[str, float], str]:
+        """The resources of each worker, and the device of its model.
+
+        Args:
+            ray: the package, connected to the cluster.
+            device: as the settings name it.
+
+        Raises:
+            InputError: this machine has too few GPUs.
+        """
+        available = ray.cluster_resources().get("GPU", 0)
+        gpus = self.gpus_per_worker
+        if gpus is None:
+            gpus = float(available >= 1 and device != "cpu")
+        if self.address == "local" and gpus * self.workers > available:
+            needed = f"{self.workers} workers with {gpus:g} GPUs each need more"
+            hint = "fewer `workers`, or another `gpus_per_worker`"
+            raise InputError(f"{needed} than the {available:g} of this machine: {hint}")
+        if device == "auto" and not gpus:
+            # A GPU that is not reserved for it belongs to others.
+            device = "cpu"
+        return {"num_cpus": self.cores, "num_gpus": gpus}, device
+
+
+def waiting(ray: Any, resources: Mapping[str, float]) -> str:
+    """What to say while no worker is ready, given the resources of each."""
+    has = ray.cluster_resources()
+    wants = "each wants {num_cpus:g} CPUs and {num_gpus:g} GPUs".format(**resources)
+    return (
+        f"no worker is ready yet; {wants}, the cluster has {has.get('CPU', 0):g} and "
+        f"{has.get('GPU', 0):g}"
+    )
 
 
 @contextmanager

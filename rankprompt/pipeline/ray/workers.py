@@ -17,7 +17,7 @@ from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.llm.registry import split_prefix
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line
+from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line, waiting
 from rankprompt.pipeline.ray.worker import (
     Finished,
     JournalActor,
@@ -90,7 +90,9 @@ class Workers:
         """Starts the workers and waits for the first; the others may join later."""
         with ExitStack() as stack:
             self._ray = stack.enter_context(connected(self._cluster))
-            self._options, self._device = self._reserve()
+            self._options, self._device = self._cluster.reserve(
+                self._ray, self._config.job.config.model.device
+            )
             self._journal = self._start_journal()
             stack.callback(self._stop)
             for slot in range(self._cluster.workers):
@@ -230,29 +232,7 @@ class Workers:
                 pass
             if not warned and time.monotonic() - start > _PATIENCE:
                 warned = True
-                has = self._ray.cluster_resources()
-                log.warning(
-                    "no worker is ready yet; each wants %g CPUs and %g GPUs, the cluster has %g "
-                    "and %g",
-                    *self._options.values(),
-                    *(has.get(kind, 0) for kind in ("CPU", "GPU")),
-                )
-
-    def _reserve(self) -> tuple[dict[str, float], str]:
-        """The resources of each worker, and the device of its model."""
-        cluster, device = self._cluster, self._config.job.config.model.device
-        available = self._ray.cluster_resources().get("GPU", 0)
-        gpus = cluster.gpus_per_worker
-        if gpus is None:
-            gpus = float(available >= 1 and device != "cpu")
-        if cluster.address == "local" and gpus * cluster.workers > available:
-            needed = f"{cluster.workers} workers with {gpus:g} GPUs each need more"
-            hint = "fewer `workers`, or another `gpus_per_worker`"
-            raise InputError(f"{needed} than the {available:g} of this machine: {hint}")
-        if device == "auto" and not gpus:
-            # A GPU that is not reserved for it belongs to others.
-            device = "cpu"
-        return {"num_cpus": cluster.cores, "num_gpus": gpus}, device
+                log.warning("%s", waiting(self._ray, self._options))
 
     def _start_journal(self) -> Any:
         ray = self._ray
