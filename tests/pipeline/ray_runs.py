@@ -30,6 +30,7 @@ from tests.configs import configure
 from tests.fakes import PROMPT, FakeModel
 
 TWO = RayCluster(workers=2, cpus_per_worker=1, together=2)
+ONE = replace(TWO, workers=1)  # where a second worker, a process to start, would show nothing
 
 
 QUERIES, DEPTH, BATCH = 9, 6, 4

@@ -35,6 +35,7 @@ from tests.llm.rerankers.classifiers import save_classifier
 from tests.pipeline.ray_runs import (
     BATCH,
     DEADLY,
+    ONE,
     TWO,
     Journals,
     LoggingModel,
@@ -185,22 +186,22 @@ def test_candidates_are_drawn_as_they_are_needed_and_an_interrupt_leaves_the_jou
 def test_what_a_worker_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     name = f"log:{tmp_path}:"
     with pytest.raises(InputError, match=f"^there is no {name}$"):
-        run(tmp_path, load="missing")
+        run(tmp_path, load="missing", cluster=ONE)
     with pytest.raises(ModelError, match=f"^workers die while they load {name}: "):
-        run(tmp_path, load="broken")
+        run(tmp_path, load="broken", cluster=ONE)
     with pytest.raises(ModelError, match="install the same packages on every machine"):
-        run(tmp_path, load="lacking")
+        run(tmp_path, load="lacking", cluster=ONE)
     with pytest.raises(InputError, match="a query id stands twice"), Journals(tmp_path) as journal:
         rerank_on_cluster(
-            [*build_candidates(1), *build_candidates(1)], settings(tmp_path), journal, TWO
+            [*build_candidates(1), *build_candidates(1)], settings(tmp_path), journal, ONE
         )
     with pytest.raises(InputError, match="more than the 0 of this machine"):
-        run(tmp_path, cluster=replace(TWO, gpus_per_worker=1.0))
+        run(tmp_path, cluster=replace(ONE, gpus_per_worker=1.0))
 
 
 @pytest.mark.usefixtures("ray")
 def test_a_journal_that_fails_stops_the_run(tmp_path: Path) -> None:
-    with Journals(tmp_path) as journal, Workers(settings(tmp_path), journal, TWO) as workers:
+    with Journals(tmp_path) as journal, Workers(settings(tmp_path), journal, ONE) as workers:
         with closing(sqlite3.connect(tmp_path / "far.journal")) as database:
             database.execute("drop table answers")
         with pytest.raises(JournalError, match="the journal failed: no such table"):
@@ -210,7 +211,7 @@ def test_a_journal_that_fails_stops_the_run(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ray")
 def test_no_candidates_make_an_empty_run(tmp_path: Path) -> None:
     with Journals(tmp_path) as journal:
-        far = rerank_on_cluster([], settings(tmp_path), journal, TWO)
+        far = rerank_on_cluster([], settings(tmp_path), journal, ONE)
     assert far.rankings == {}
     assert far.model.fingerprint == "fake 1"
     assert far.totals.diagnostics["position_bias"] is None
@@ -255,11 +256,11 @@ def test_an_address_where_nobody_answers_is_told_at_once(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("ray")
-def test_a_cross_encoder_on_workers_makes_the_run_of_one_machine(
+def test_a_cross_encoder_on_a_worker_makes_the_run_of_one_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_classifier(tmp_path / "model")
-    monkeypatch.chdir(tmp_path)  # workers have another folder
+    monkeypatch.chdir(tmp_path)  # a worker has another folder
     unset = dict.fromkeys(("method", "prompt", "prior", "decide"))
     options = {"model": "cross-encoder:model", "device": "cpu", "batch_tokens": 60, **unset}
     job = validate(change(settings(tmp_path).job.config, **options))
@@ -267,7 +268,7 @@ def test_a_cross_encoder_on_workers_makes_the_run_of_one_machine(
         cached = CachedModel(load_local(job), journal)
         near = rerank_locally(build_candidates(), cached, job, AnswerGuard(), lambda _: None)
     with Journals(tmp_path) as journal:
-        far = rerank_on_cluster(build_candidates(), WorkerConfig(job), journal, TWO)
+        far = rerank_on_cluster(build_candidates(), WorkerConfig(job), journal, ONE)
     assert (far.rankings, far.totals.asked) == (near.rankings, near.asked)
     assert stored(tmp_path / "far.journal").keys() == stored(tmp_path / "near.journal").keys()
 
