@@ -17,7 +17,7 @@ from tests.service.serving import serving
 # The frameworks warn of each other's versions when they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-PAGE = ROOT / "docs" / "service_clients.md"
+PAGE = ROOT / "docs" / "service-clients.md"
 KEY = "a-key"
 QUERY = "where are the boats"
 TEXTS = [*SENTENCES, *(text.upper() for text in SENTENCES)]
