@@ -92,9 +92,11 @@ def test_each_package_of_an_extra_is_installed_by_the_pip_line_that_names_it() -
     assert PIP_LINES["torch"] == f"pip install {exact}"
 
 
-def test_all_has_each_extra_but_lucene_and_the_tools_of_developers() -> None:
+def test_all_has_each_extra_but_lucene_other_frameworks_and_the_tools_of_developers() -> None:
     (everything,) = EXTRAS["all"]
-    assert everything == f"rankprompt[{','.join(sorted(EXTRAS.keys() - {'all', 'dev', 'lucene'}))}]"
+    frameworks = {"haystack", "langchain", "llama-index", "mteb", "pyterrier", "ray-serve"}
+    others = {"all", "dev", "lucene", *frameworks}
+    assert everything == f"rankprompt[{','.join(sorted(EXTRAS.keys() - others))}]"
 
 
 def test_each_verb_shows_its_help() -> None:

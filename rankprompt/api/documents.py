@@ -38,10 +38,8 @@ def read_documents(documents: Sequence[DocumentLike], fields: Sequence[str]) -> 
     Examples:
         >>> from rankprompt.api.documents import read_documents
         >>> texts = ["a mill", ("d7", "boats"), {"id": 3, "title": "Bees", "text": "and honey"}]
-        >>> [one.document for one in read_documents(texts, ("title", "text"))]
-        ... # doctest: +NORMALIZE_WHITESPACE
-        [Document(id='0', text='a mill'), Document(id='d7', text='boats'),
-         Document(id='3', text='Bees\\nand honey')]
+        >>> [tuple(one.document) for one in read_documents(texts, ("title", "text"))]
+        [('0', 'a mill'), ('d7', 'boats'), ('3', 'Bees\nand honey')]
     """
     if isinstance(documents, str | bytes | Mapping):
         raise InputError(

@@ -57,7 +57,7 @@ def test_it_is_warmed_up_before_a_run(teacher: Path) -> None:
     ranker = RankpromptRanker(reranker)
     asyncio.run(ranker.warm_up_async())
     ranker.warm_up()
-    assert reranker.usage.prompts == 1
+    assert reranker.usage.prompts == 2
 
 
 def test_mistakes_are_told_when_it_is_made(teacher: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_model_is_warmed_up_once(teacher: Path) -> None:
     ranker.warm_up()
     prompts = ranker.reranker.usage.prompts
     ranker.warm_up()
-    assert ranker.reranker.usage.prompts == prompts == 1
+    assert ranker.reranker.usage.prompts == prompts == 2
 
 
 def test_no_key_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
