@@ -162,7 +162,7 @@ class AskedQuestion(BaseModel):
 
     kind: Literal["comparison", "grading", "selection", "listing"]
     indices: list[int]
-    answer: float | list[float] | None
+    answer: float | list[float] | None = None
     answered: bool
     stage: int
 
