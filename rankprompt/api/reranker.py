@@ -51,9 +51,10 @@ class Reranker:
     Examples:
         >>> from rankprompt import Reranker
         >>> with Reranker() as reranker:
-        ...     ranking = reranker.rank("how do bees make honey", ["a mill", "Bees dry nectar."])
-        >>> [(document.rank, document.text) for document in ranking]
-        [(1, 'Bees dry nectar.'), (2, 'a mill')]
+        ...     texts = ["An old mill.", "Bees make honey of nectar, which they dry."]
+        ...     ranking = reranker.rank("how do bees make honey", texts)
+        >>> [(document.rank, document.index) for document in ranking]
+        [(1, 1), (2, 0)]
         >>> ranking[0].score > 0.5, str(ranking.meaning), ranking.usage.prompts
         (True, 'probability of relevance', 2)
     """
