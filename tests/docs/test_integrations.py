@@ -29,6 +29,7 @@ def test_each_block_of_python_is_run() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # PyTerrier's
 @pytest.mark.parametrize("name", examples())
 def test_an_example_prints_the_output_below_it(name: str) -> None:
     code, output = examples()[name]
