@@ -128,6 +128,7 @@ class AnswerGuard:
         self.counts: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
         self.scores: Counter[float] = Counter()
+        self._scored: set[tuple[str, ...]] = set()
         self._example = ""
         self._told: set[str] = set()
 
@@ -160,13 +161,23 @@ class AnswerGuard:
         if self._ties.add(tie, source):
             self._stop("ties", self._describe_ties())
 
-    def add_score(self, score: float, source: Source = "model") -> None:
+    def add_score(
+        self, score: float, source: Source = "model", *, texts: tuple[str, ...] | None = None
+    ) -> None:
         """Counts the score of a single passage, or a preference that two such scores give.
+
+        Args:
+            score: the score.
+            source: where the answer came from.
+            texts: those of the query and of the passages; equal ones have equal scores, and count
+                once. None counts in any case.
 
         Raises:
             ModelError: all scores are equal, and there are too many for chance.
         """
-        if len(self.scores) < 2:
+        if len(self.scores) < 2 and (texts is None or texts not in self._scored):
+            if texts is not None:
+                self._scored.add(texts)
             self.scores[score] += 1
             if self.scores[score] >= _STRETCH and source == "model":
                 self._stop("equal", self._describe_equal())

@@ -108,9 +108,10 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         if len(answers) == 2 and self._decide == "agreement" and None not in answers.values():
             self.guard.add_pair(tie=preference == 0.5, source=source)
         if not self._adapter.ordered:
+            texts = (question.query.text, question.first.text, question.second.text)
             for answer in answers.values():
                 if answer is not None:
-                    self.guard.add_score(answer, source)
+                    self.guard.add_score(answer, source, texts=texts)
         # Passages that are shown alone have no order, hence no position bias.
         self.diagnostics.add(question, answers if self._adapter.ordered else {}, preference)
         unreadable = all(answer is None for answer in answers.values())

@@ -62,7 +62,8 @@ class SingleOrderJudge(LLMJudge[Question, A]):
         answer, repairs = parsed[False]
         self.diagnostics.add(question, answer, repairs)
         if isinstance(answer, float):
-            self.guard.add_score(answer, source)
+            texts = (question.query.text, *(document.text for document in question.documents))
+            self.guard.add_score(answer, source, texts=texts)
         return self._fallback(question) if answer is None else answer
 
     def _fallback(self, question: Question) -> A:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.errors import naming_extras
@@ -46,8 +48,26 @@ class ServiceState:
 
     async def load(self) -> None:
         """Loads the model, while the server answers that it is not ready."""
+        loop = asyncio.get_running_loop()
+        finished: asyncio.Future[None] = loop.create_future()
+
+        def finish(error: Exception | None) -> None:
+            if not finished.cancelled():
+                finished.set_exception(error) if error else finished.set_result(None)
+
+        def load() -> None:
+            failure = None
+            try:
+                self._warm_up()
+            except Exception as error:
+                failure = error
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits
+                loop.call_soon_threadsafe(finish, failure)
+
+        # A daemon: a server that is told to end does not wait for a model that loads.
+        Thread(target=load, name="rankprompt-load", daemon=True).start()
         try:
-            await asyncio.to_thread(self._warm_up)
+            await finished
             self.loaded = True
         except Exception as error:
             self.failure = error

@@ -243,3 +243,15 @@ def test_unreadable_answers_that_are_asked_again_do_not_stop_a_run_that_was_fini
     for _ in range(300):
         guard.add([Answer(problem="empty")], readable=False)
     guard.finish()
+
+
+def test_equal_texts_have_equal_scores_and_count_once() -> None:
+    guard = AnswerGuard()
+    for _ in range(300):
+        guard.add_score(0.5, texts=("query", "the same passage"))
+    guard.finish()
+    for number in range(30):
+        guard.add_score(0.5, texts=("query", f"passage {number}"))
+    guard.add_score(0.5, texts=("query", "one more"))
+    with pytest.raises(ModelError, match="all 32 scores are equal"):
+        guard.finish()

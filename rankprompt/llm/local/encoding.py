@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request
 from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.longest_prefix import longest_prefix
+from rankprompt.llm.longest_prefix import cut_to_fit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -151,9 +151,7 @@ def truncate(tokenizer: "PreTrainedTokenizerBase", text: str, tokens: int) -> st
     def count(prefix: str) -> int:
         return len(tokenizer(prefix, add_special_tokens=False).input_ids)
 
-    if count(text) <= tokens:
-        return text
-    return longest_prefix(text, lambda end: count(text[:end]) <= tokens)
+    return cut_to_fit(text, tokens, lambda end: count(text[:end]) <= tokens)
 
 
 def _stops(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Problem, Request, Usage
 from rankprompt.llm.encoder_networks import Network, load_network
-from rankprompt.llm.longest_prefix import longest_prefix
+from rankprompt.llm.longest_prefix import cut_to_fit
 from rankprompt.llm.network_inputs import NetworkSettings
 from rankprompt.llm.rerankers.classifier_files import check_classifier
 from rankprompt.llm.rerankers.names import find_weights
@@ -159,7 +159,7 @@ class CrossEncoderModel:
         def fits(end: int) -> bool:
             return self._count(text[:end]) <= tokens
 
-        return text if fits(len(text)) else longest_prefix(text, fits)
+        return cut_to_fit(text, tokens, fits)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""

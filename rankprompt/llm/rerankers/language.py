@@ -9,6 +9,7 @@ __all__ = ["check_language"]
 
 _LAST_LATIN = "\u024f"
 _QUERIES = 100  # as many as are looked at
+_CHARACTERS = 10_000  # of each
 
 
 def check_language(model: str, queries: Iterable[str]) -> None:
@@ -29,7 +30,7 @@ def check_language(model: str, queries: Iterable[str]) -> None:
     letters = [
         letter
         for _, query in zip(range(_QUERIES), queries, strict=False)
-        for letter in query
+        for letter in query[:_CHARACTERS]
         if letter.isalpha()
     ]
     other = sum(letter > _LAST_LATIN for letter in letters)
