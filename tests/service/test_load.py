@@ -30,18 +30,17 @@ def _ask(server: Server, bodies: Sequence[bytes]) -> list[Any]:
 
     def post(body: bytes) -> Any:
         try:
-            answer = httpx.post(
+            answer = client.post(
                 f"http://127.0.0.1:{server.port}/v1/rerank",
                 content=body,
                 headers={"Content-Type": "application/json"},
-                timeout=60,
             )
         except httpx.TransportError:
             return None
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    with ThreadPoolExecutor(8) as clients:
+    with httpx.Client(timeout=60) as client, ThreadPoolExecutor(8) as clients:
         return list(clients.map(post, bodies))
 
 
