@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -11,9 +12,9 @@ from rankprompt.llm.model_thread import Call
 from rankprompt.llm.rerankers.language import check_language
 from rankprompt.pipeline.execution import Execution
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.model_access import SharedModels
 from rankprompt.pipeline.open_execution import open_execution
 from rankprompt.pipeline.results import Totals
+from rankprompt.pipeline.shared_models import SharedModels
 from rankprompt.pipeline.staged_execution import StagedExecution, first_of
 from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import QUESTION_NOUNS, Candidates, Fallback, Judgment, Question
@@ -62,8 +63,6 @@ def rank_candidates(
     for one in job.single_jobs:
         if one.source != "oracle" and not one.config.judge.keep_going:
             check_language(one.model, (query.query.text for query in candidates))
-    access = models.for_call(call)
-    cascade = access.cascade(job)
     judged: dict[str, list[JudgedQuestion]] = {query.query.id: [] for query in candidates}
     positions = {
         query.query.id: {document.id: index for index, document in enumerate(query.documents)}
@@ -72,12 +71,15 @@ def rank_candidates(
     totals = Totals()
     rankings: dict[str, Sequence[str]] = {}
     scores: dict[str, Mapping[str, DocumentScore]] = {}
-    with open_execution(job, cascade, models=access) as execution:
+    with ExitStack() as stack:
+        access = stack.enter_context(models.calling(call))
+        cascade = access.cascade(job)
+        execution = stack.enter_context(open_execution(job, cascade, models=access))
         if explain:
             _observe(execution, judged, positions)
-        if cascade and job.source != "teacher":
-            candidates = cascade(candidates)
         first = [first_of(query, job.config.data.depth) for query in candidates]
+        if cascade and job.source != "teacher":
+            first = cascade(first)
         for result in execution.rerank(first, lambda _: None):
             totals.add(result)
             rankings |= result.rankings

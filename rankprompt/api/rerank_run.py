@@ -1,5 +1,7 @@
 """``rerank_run``: the whole of ``rankprompt rerank`` as a function, from files to files."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,5 +91,17 @@ def rerank_run(
 
     resolved = config_from(config, options)
     with naming_extras():
-        manifest = run_rerank(resolved, progress)
+        if _in_event_loop():  # as in a notebook: a server is asked in a loop of another thread
+            with ThreadPoolExecutor(1) as pool:
+                manifest = pool.submit(run_rerank, resolved, progress).result()
+        else:
+            manifest = run_rerank(resolved, progress)
     return RerankedRun(Path(manifest["output"]["path"]), manifest)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

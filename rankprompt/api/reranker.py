@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.results import Ranking, Usage
 from rankprompt.api.session import Session
+from rankprompt.errors import InputError
 from rankprompt.llm.model_thread import Call
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config import RerankConfig
@@ -211,6 +212,10 @@ class Reranker:
         work = partial(session.rank, tasks, explain, call)
         try:
             return await asyncio.get_running_loop().run_in_executor(session.executor, work)
+        except RuntimeError as error:
+            if session.models.closed:
+                raise InputError("the reranker was closed") from error
+            raise
         finally:
             call.cancel()
 

@@ -14,7 +14,7 @@ from rankprompt.errors import InputError
 from rankprompt.llm.model_thread import Call
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
-from rankprompt.pipeline.model_access import SharedModels
+from rankprompt.pipeline.shared_models import SharedModels
 from rankprompt.pipeline.validation import validate_ranking
 
 __all__ = ["Session"]
@@ -44,7 +44,10 @@ class Session:
         if config.ray.address:
             raise InputError("`ray` reranks runs; use rerank_run, or `rankprompt serve`")
         self._given = config
-        output = replace(config.output, run=None, scores=None)
+        journal = config.output.journal and config.output.journal.absolute()
+        if journal and not journal.parent.is_dir():
+            raise InputError(f"`journal` {journal}: there is no such folder")
+        output = replace(config.output, run=None, scores=None, journal=journal)
         self.job = validate_ranking(replace(config, output=output))
         self.models: SharedModels = base.models if base else SharedModels()
         self.executor: ThreadPoolExecutor = (
@@ -75,7 +78,7 @@ class Session:
             CancelledError: the call was cancelled.
             RankpromptError: as ``Reranker.rank``.
         """
-        asked = [task.candidates for task in tasks if task.candidates]
+        asked = [task.candidates for task in tasks if task.candidates and task.top_k != 0]
         if not asked:
             return [task.ranking(self.job, None, Usage()) for task in tasks]
         try:
@@ -90,5 +93,5 @@ class Session:
 
     def close(self) -> None:
         """Closes the models; calls that are under way fail."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor.shutdown(wait=False)
         self.models.close()

@@ -10,7 +10,6 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, LanguageModel, Request, Usage
 
 __all__ = ["Call", "ModelThread", "SharedModel"]
@@ -133,8 +132,12 @@ class ModelThread:
         self._submit(self._waiting, batch)
         return batch.future
 
-    def close(self) -> None:
-        """Ends the thread after the batch that it answers; what waits is cancelled."""
+    def close(self, *, wait: bool = True) -> None:
+        """Ends the thread after the batch that it answers; what waits is cancelled.
+
+        Args:
+            wait: return when it has ended.
+        """
         with self._changed:
             self._closed = True
             for plan in self._plans:
@@ -142,16 +145,23 @@ class ModelThread:
             for batch in self._waiting:
                 batch.future.cancel()
             self._changed.notify_all()
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _submit(self, queue: deque[Any], item: Any) -> None:
         with self._changed:
             if self._closed:
-                raise ModelError("the model was closed")
+                raise CancelledError
             queue.append(item)
             self._changed.notify_all()
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:  # nobody waits for a thread that has ended
+            self.close(wait=False)
+
+    def _serve(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._plans or self._waiting)
@@ -196,7 +206,7 @@ class ModelThread:
         if len(running) > 1:
             try:
                 results = self._merged([one.requests for one in running])
-            except Exception:
+            except BaseException:  # also a panic of a library in Rust
                 results = []  # each alone below, so that it fails only for the one that is wrong
             for one, result in zip(running, results, strict=False):
                 one.future.set_result(result)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from rankprompt.llm.model_thread import Call
@@ -17,6 +18,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._lock, self._closed = threading.Lock(), False
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="rankprompt-loop", daemon=True
         )
@@ -26,19 +28,35 @@ class LoopThread:
         """Runs a coroutine in the loop, and waits for its result.
 
         Raises:
-            CancelledError: the call was cancelled; so is the coroutine.
+            CancelledError: the call was cancelled, or the loop was closed; so is the coroutine.
         """
-        if call and call.cancelled:
-            coroutine.close()
-        call = call or Call()
-        result: R = call.result_of(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+        with self._lock:
+            if self._closed or (call and call.cancelled):
+                coroutine.close()
+                raise CancelledError
+            future: Future[R] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        result: R = (call or Call()).result_of(future)
         return result
 
-    def close(self) -> None:
-        """Ends the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    def cancel_all(self) -> None:
+        """Cancels what runs in the loop, and waits until it has ended."""
+        self.run(_cancel_all())
+
+    def close(self, *, wait: bool = True) -> None:
+        """Cancels what runs in the loop, and ends the loop and its thread.
+
+        Args:
+            wait: return when they have ended.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            ending = asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop)
+        ending.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+        if wait:
+            self._thread.join()
+            self._loop.close()
 
 
 class CallRunner:
@@ -50,3 +68,10 @@ class CallRunner:
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """As ``LoopThread.run``."""
         return self._loop.run(coroutine, self._call)
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,5 +1,6 @@
 """``rerank_run`` against ``rankprompt rerank``."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,13 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from rankprompt.api.evaluation import evaluate
-from rankprompt.api.rerank_run import rerank_run
+from rankprompt.api.rerank_run import RerankedRun, rerank_run
 from rankprompt.api.run_sources import RunSource
 from rankprompt.cli.app import app
 from rankprompt.errors import InputError, MissingPackageError
 from rankprompt.pipeline.config import RerankConfig
 from tests.cli.conftest import DOCS, QRELS, QUERIES, RUN
 from tests.configs import configure
+from tests.fakes import FakeServer
 
 
 @pytest.fixture
@@ -119,3 +121,18 @@ def test_a_missing_package_is_named_with_its_pip_line(
     monkeypatch.setattr("rankprompt.pipeline.rerank.run_rerank", missing)
     with pytest.raises(MissingPackageError, match="pip install 'rankprompt\\[local\\]'"):
         rerank_run(RerankConfig(), **options)
+
+
+def test_a_server_is_asked_where_an_event_loop_runs_as_in_a_notebook(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeServer()
+    monkeypatch.setattr("rankprompt.pipeline.model_access.connect", lambda _: server)
+    options |= {"model": "rerank:fake", "base_url": "http://localhost:1/v1"}
+
+    async def in_a_loop() -> RerankedRun:
+        return rerank_run(**options)
+
+    assert asyncio.run(in_a_loop()).scores
+    assert server.prompts
+    assert server.closed

@@ -26,7 +26,7 @@ QUERIES = [f"query {number}" for number in range(6)]
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """The server that every job connects to."""
     server = FakeServer()
-    monkeypatch.setattr("rankprompt.pipeline.model_access.connect", lambda _: server)
+    monkeypatch.setattr("rankprompt.pipeline.shared_models.connect", lambda _: server)
     return server
 
 
@@ -85,7 +85,7 @@ def test_a_server_that_fails_fails_for_its_own_caller(
                 raise ModelError("the server refused")
             return await super().answer(request)
 
-    monkeypatch.setattr("rankprompt.pipeline.model_access.connect", lambda _: Failing())
+    monkeypatch.setattr("rankprompt.pipeline.shared_models.connect", lambda _: Failing())
     (tmp_path / "choice.toml").write_text(CHOICE)
     with (
         Reranker(
@@ -111,7 +111,7 @@ def test_what_was_answered_before_a_failure_is_in_the_journal(
             return await super().answer(request)
 
     server = Dying()
-    monkeypatch.setattr("rankprompt.pipeline.model_access.connect", lambda _: server)
+    monkeypatch.setattr("rankprompt.pipeline.shared_models.connect", lambda _: server)
     (tmp_path / "choice.toml").write_text(CHOICE)
     with Reranker(
         "openai:fake", base_url="http://localhost:1/v1", prompt=str(tmp_path / "choice.toml"),

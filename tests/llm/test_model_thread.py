@@ -175,7 +175,7 @@ def test_a_cancelled_call_ends_where_it_waits_and_asks_nothing_more() -> None:
 def test_a_closed_model_answers_nobody() -> None:
     thread = ModelThread(FakeModel)
     thread.close()
-    with thread.calling(Call()) as shared, pytest.raises(ModelError, match="closed"):
+    with thread.calling(Call()) as shared, pytest.raises(CancelledError):
         shared.answer([Request("late", max_tokens=1)])
 
 
@@ -197,3 +197,37 @@ def test_every_caller_receives_its_own_answers(rounds: list[list[int]]) -> None:
         assert [answers for answers, _ in answered] == expected
     spent = sum(usage.tokens for answered in results for _, usage in answered)
     assert spent == sum(model.length(request) for request in model.prompts)
+
+
+class PanicError(BaseException):
+    """What a library in Rust raises where it fails: no Exception."""
+
+
+def test_a_panic_of_the_model_ends_neither_its_thread_nor_other_callers() -> None:
+    class Panicking(GatedModel):
+        def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+            answered = super().answer(requests)
+            if any(request.prompt == "bad" for request in requests):
+                raise PanicError
+            return answered
+
+    model = Panicking()
+    thread = ModelThread(lambda: model)
+
+    def call(prompt: str) -> Answer:
+        with thread.calling(Call()) as shared:
+            return shared.answer([Request(prompt, max_tokens=1)])[0][0]
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(call, "first")
+        assert model.begun.wait(20)
+        bad, good = pool.submit(call, "bad"), pool.submit(call, "good")
+        while thread.waiting < 2:
+            threading.Event().wait(0.001)
+        model.gate.set()
+        first.result(20)
+        good.result(20)
+        with pytest.raises(PanicError):
+            bad.result(20)
+    assert call("later") == by_hash(Request("later", max_tokens=1))
+    thread.close()
