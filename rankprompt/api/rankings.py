@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rankprompt.api.documents import DocumentLike, GivenDocument, read_documents
+from rankprompt.api.documents import DocumentLike, GivenDocument, read_documents, read_sequence
 from rankprompt.api.engine import Ranked
 from rankprompt.api.results import RankedDocument, Ranking, Usage
 from rankprompt.errors import InputError
+from rankprompt.pipeline.config_keywords import convert_value
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.scoring import meaning_of
 from rankprompt.rankers.reranking import insert_reranked
@@ -92,10 +93,13 @@ def make_tasks(
     """
     if isinstance(queries, str):
         raise InputError("`queries` must be a sequence of texts; for a single query, call rank")
+    queries, documents = read_sequence("queries", queries), read_sequence("documents", documents)
     if len(queries) != len(documents):
         raise InputError(f"{len(queries)} queries have {len(documents)} lists of documents")
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 0):
-        raise InputError(f"`top_k` must be a whole number of at least 0, not {top_k!r}")
+    top_k = convert_value("top_k", top_k, int | None)
+    if top_k is not None and top_k < 0:
+        raise InputError(f"`top_k` must be a whole number of at least 0, not {top_k}")
+    threshold = convert_value("threshold", threshold, float | None)
     if threshold is None:
         threshold = job.config.output.threshold
     elif not 0 <= threshold <= 1:
