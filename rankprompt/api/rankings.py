@@ -26,7 +26,8 @@ class Task:
         documents: as they were given.
         candidates: the documents with text; None where there is nothing to judge.
         top_k: the most documents of the ranking; None for all.
-        threshold: documents with a lower score are left out; None keeps all.
+        threshold: documents with a lower score are left out, and so are those without a text;
+            those whose text was never judged stay. None keeps all.
     """
 
     query: Query
@@ -53,7 +54,9 @@ class Task:
             zip(followed.items(), written, strict=True), 1
         ):
             index, one = given[document]
-            if self.threshold is None or score >= self.threshold:
+            # The score of a text that was never judged says nothing of it.
+            unjudged = own.value is None and bool(one.document.text.strip())
+            if self.threshold is None or unjudged or score >= self.threshold:
                 documents.append(
                     RankedDocument(
                         index, document, score, rank, one.document.text, one.given, own.value

@@ -40,7 +40,9 @@ class Reranker:
         stages: stages with a model each, in place of ``model`` and ``method``, such as
             ``["pointwise@100", "allpair:smollm2-135m@10"]``.
         journal: keeps all answers in this file; a question that it holds costs nothing.
-        threshold: documents with a lower score are left out of every ranking.
+        threshold: documents with a lower score are left out of every ranking. Those with a text
+            that was never judged (``value`` is None) stay: a single document by a method that
+            compares, those below ``depth``, and those that a budget did not reach.
         options: any other option of ``rankprompt rerank`` by its name, such as ``base_url``,
             ``prompt``, ``instruction``, ``depth``, ``max_prompts`` or ``seed``. Budgets are those
             of one call. Without ``depth``, all documents are ranked.

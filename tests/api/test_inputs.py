@@ -48,3 +48,13 @@ def test_generators_and_numbers_of_numpy_are_read(reranker: Reranker) -> None:
     assert sorted(one.id for one in reranker.rank(QUERY, rows)) == ["1", "2"]
     # The threshold is exact in single precision.
     assert len(reranker.rank(QUERY, TEXTS, threshold=np.float32(1))) == 0  # type: ignore
+
+
+def test_a_threshold_keeps_texts_that_were_never_judged(reranker: Reranker) -> None:
+    blank = ["", *TEXTS[:3]]
+    compared = reranker.with_options(method="allpair", threshold=0.9)
+    assert [one.index for one in compared.rank(QUERY, ["", TEXTS[0]])] == [1]
+    shallow = reranker.with_options(depth=1, threshold=1.0)
+    assert [(one.index, one.value) for one in shallow.rank(QUERY, blank)] == [(2, None), (3, None)]
+    poor = reranker.with_options(max_prompts=1, threshold=1.0)
+    assert [(one.index, one.value) for one in poor.rank(QUERY, blank)] == [(2, None), (3, None)]
