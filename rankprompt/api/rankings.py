@@ -14,7 +14,7 @@ from rankprompt.rankers.reranking import insert_reranked
 from rankprompt.rankers.scores import DocumentScore, follow_ranking, strictly_decreasing
 from rankprompt.types import Candidates, Query
 
-__all__ = ["Task", "make_tasks"]
+__all__ = ["Task", "check_explanation", "make_tasks"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,19 @@ class Task:
             )
         return Ranking(
             self.query.text, tuple(documents[: self.top_k]), meaning_of(job), usage, explanation
+        )
+
+
+def check_explanation(job: RerankJob, explain: bool) -> None:
+    """Checks that a job asks questions, where they are to explain its rankings.
+
+    Raises:
+        InputError: only a cascade's teacher judges.
+    """
+    if explain and all(one.source == "teacher" for one in job.single_jobs):
+        raise InputError(
+            "`explain` lists the questions that were asked, and a cascade's teacher asks none; "
+            "leave it out"
         )
 
 

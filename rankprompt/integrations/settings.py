@@ -6,12 +6,11 @@ from typing import Any
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.api.results import Ranking
+from rankprompt.api.secrets import refuse_secrets
 from rankprompt.errors import InputError
-from rankprompt.llm.openai.settings import hide_header, is_hidden
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
-from rankprompt.pipeline.stage_notation import parse_stage
 
 __all__ = ["Position", "TextRanker"]
 
@@ -61,7 +60,10 @@ class TextRanker:
             self.settings = _describe(self.reranker.config)
         else:
             self.reranker = Reranker(model, **chosen, **more)
-            _refuse_secrets(self.reranker.config)
+            refuse_secrets(
+                self.reranker.config,
+                "an adapter, whose settings may be saved; or give a Reranker as `model`",
+            )
             self.settings = {"model": _plain(model), **given, "options": _plain(more)}
         self._warm = False
 
@@ -130,15 +132,3 @@ def _plain(value: Any) -> Any:
         case list() | tuple() | map():
             return [_plain(one) for one in value]
     return value
-
-
-def _refuse_secrets(config: RerankConfig) -> None:
-    """Checks that no header has its value written out, because frameworks save and log settings."""
-    headers = list(config.model.header)
-    for stage in config.stage:
-        headers += [value for name, value in parse_stage(stage).options if name == "header"]
-    if any(is_hidden(hide_header(header)) for header in headers):
-        raise InputError(
-            "`header`: write NAME:env:VARIABLE in an adapter, whose settings may be saved; or give "
-            "a Reranker as `model`"
-        )

@@ -1,13 +1,17 @@
 """What a reranker is given: forms that are read, and mistakes that are one line."""
 
+import asyncio
+import copy
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rankprompt import Reranker
+from rankprompt import Reranker, Usage
 from rankprompt.errors import InputError
 from tests.api.conftest import TEXTS
 
@@ -58,3 +62,43 @@ def test_a_threshold_keeps_texts_that_were_never_judged(reranker: Reranker) -> N
     assert [(one.index, one.value) for one in shallow.rank(QUERY, blank)] == [(2, None), (3, None)]
     poor = reranker.with_options(max_prompts=1, threshold=1.0)
     assert [(one.index, one.value) for one in poor.rank(QUERY, blank)] == [(2, None), (3, None)]
+
+
+def test_usages_have_a_sum() -> None:
+    assert sum([Usage(questions=1), Usage(questions=2)]) == Usage(questions=3)  # type: ignore
+    with pytest.raises(TypeError):
+        1 + Usage()  # type: ignore
+
+
+def test_a_teacher_has_nothing_to_explain(reranker: Reranker, folder: Path) -> None:
+    teacher = Reranker(method="cascade", cascade="all", window=20, teacher=str(folder))
+    with pytest.raises(InputError, match="a cascade's teacher asks none"):
+        teacher.rank(QUERY, TEXTS, explain=True)
+    with pytest.raises(InputError, match="a cascade's teacher asks none"):
+        asyncio.run(teacher.arank(QUERY, TEXTS, explain=True))
+    assert reranker.rank(QUERY, TEXTS[:2], explain=True).explanation
+
+
+def test_one_stage_may_be_a_text(folder: Path) -> None:
+    stage = f"pointwise:{folder}@3"
+    assert Reranker(stages=stage).config == Reranker(stages=[stage]).config
+
+
+def test_a_pickle_and_a_copy_are_new_rerankers_and_hold_no_secret(reranker: Reranker) -> None:
+    changed = reranker.with_options(method="allpair", threshold=0.01)
+    expected = changed.rank(QUERY, TEXTS).as_run()
+    for made in (pickle.loads(pickle.dumps(changed)), copy.deepcopy(changed)):
+        with made:
+            assert made.config == changed.config
+            assert made.rank(QUERY, TEXTS).as_run() == expected
+    server: dict[str, Any] = {"base_url": "http://localhost:1/v1"}
+    for kept in (
+        Reranker("openai:m", **server, header="X-Key:env:HOME"),
+        Reranker(stages=["pointwise@9", "heapsort@3"], k=2),
+        Reranker(method="cascade", cascade="all", window=20),
+    ):
+        assert pickle.loads(pickle.dumps(kept)).config == kept.config
+    secret = Reranker("openai:m", **server, header="X-Key:s3cret")
+    for write in (pickle.dumps, copy.copy):
+        with pytest.raises(InputError, match="write NAME:env:VARIABLE"):
+            write(secret)
