@@ -65,9 +65,9 @@ def test_a_threshold_keeps_texts_that_were_never_judged(reranker: Reranker) -> N
 
 
 def test_usages_have_a_sum() -> None:
-    assert sum([Usage(questions=1), Usage(questions=2)]) == Usage(questions=3)  # type: ignore
+    assert sum([Usage(questions=1), Usage(questions=2)]) == Usage(questions=3)
     with pytest.raises(TypeError):
-        1 + Usage()  # type: ignore
+        1 + Usage()
 
 
 def test_a_teacher_has_nothing_to_explain(reranker: Reranker, folder: Path) -> None:

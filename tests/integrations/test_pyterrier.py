@@ -136,7 +136,7 @@ def test_pyterrier_can_inspect_and_print_it(reranker: Reranker) -> None:
 
 @pytest.mark.parametrize("text", [" ", None])
 def test_a_query_without_text_is_named(reranker: Reranker, text: str | None) -> None:
-    rows = [{"qid": "q1", "query": "a mill"}, {"qid": "q2", "query": text}]
-    frame = pd.DataFrame([{**row, "docno": "d", "text": "a boat"} for row in rows])
+    frame = pd.DataFrame({"qid": ["q1", "q2"], "query": ["a mill", text]})
+    frame = frame.assign(docno="d", text="a boat")
     with pytest.raises(InputError, match="query 'q2': its text must not be blank"):
         reranker.pyterrier()(frame)

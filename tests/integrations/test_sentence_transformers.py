@@ -81,7 +81,8 @@ def test_pairs_are_scored_in_their_order(ours: RankpromptCrossEncoder, theirs: A
     assert torch.equal(ours.predict(pairs, convert_to_tensor=True), torch.from_numpy(found))
     assert ours.predict(pairs[0]) == pytest.approx(theirs.predict(pairs[0]), abs=1e-5)
     assert ours.predict([]).shape == theirs.predict([]).shape == (0,)
-    for convert in ({"convert_to_numpy": False}, {"convert_to_tensor": True}):
+    conversions: list[dict[str, Any]] = [{"convert_to_numpy": False}, {"convert_to_tensor": True}]
+    for convert in conversions:
         for given in (pairs, pairs[0]):
             one, other = (model.predict(given, **convert) for model in (ours, theirs))
             assert type(one) is type(other)
