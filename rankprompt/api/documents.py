@@ -35,16 +35,19 @@ def read_sequence(name: str, given: object) -> list[Any]:
     Raises:
         InputError: a single text or dictionary, a table, or what has no elements.
     """
-    if isinstance(given, str | bytes | Mapping | Document) or not isinstance(given, Iterable):
-        raise InputError(
-            f"`{name}` must be a sequence of {name}, not a single {type(given).__name__}"
-        )
+    wrong = f"`{name}` must be a sequence of {name}, not a"
+    kind = type(given).__name__
     if hasattr(given, "columns"):  # iterating over a table gives the names of its columns
         raise InputError(
-            f"`{name}` must be a sequence of {name}, not a {type(given).__name__}: give "
-            'frame.to_dict("records") (pandas) or frame.to_dicts() (polars)'
+            f'{wrong} {kind}: give frame.to_dict("records") (pandas) or frame.to_dicts() (polars)'
         )
-    return list(given)
+    if isinstance(given, str | bytes | Mapping | Document):
+        raise InputError(f"{wrong} single {kind}")
+    try:
+        iterator = iter(given)  # type: ignore[call-overload]
+    except TypeError:
+        raise InputError(f"{wrong} single {kind}") from None
+    return list(iterator)
 
 
 def read_documents(documents: Iterable[DocumentLike], fields: Sequence[str]) -> list[GivenDocument]:

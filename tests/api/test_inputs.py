@@ -50,6 +50,8 @@ def test_generators_and_numbers_of_numpy_are_read(reranker: Reranker) -> None:
     assert found.as_run() == expected.as_run()
     rows = TABLE.to_dict("records")
     assert sorted(one.id for one in reranker.rank(QUERY, rows)) == ["1", "2"]
+    pair: Any = (np.int64(7), "a fox")
+    assert [one.id for one in reranker.rank(QUERY, [pair])] == ["7"]
     # The threshold is exact in single precision.
     assert len(reranker.rank(QUERY, TEXTS, threshold=np.float32(1))) == 0  # type: ignore
 
