@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rankprompt.api.documents import DocumentLike, GivenDocument, read_documents
+from rankprompt.api.documents import DocumentLike, GivenDocument, read_documents, read_sequence
 from rankprompt.api.engine import Ranked
 from rankprompt.api.results import RankedDocument, Ranking, Usage
 from rankprompt.errors import InputError
+from rankprompt.pipeline.config_keywords import convert_value
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.scoring import meaning_of
 from rankprompt.rankers.reranking import insert_reranked
 from rankprompt.rankers.scores import DocumentScore, follow_ranking, strictly_decreasing
 from rankprompt.types import Candidates, Query
 
-__all__ = ["Task", "make_tasks"]
+__all__ = ["Task", "check_explanation", "make_tasks"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Task:
         documents: as they were given.
         candidates: the documents with text; None where there is nothing to judge.
         top_k: the most documents of the ranking; None for all.
-        threshold: documents with a lower score are left out; None keeps all.
+        threshold: documents with a lower score are left out, and so are those without a text;
+            those whose text was never judged stay. None keeps all.
     """
 
     query: Query
@@ -52,7 +54,9 @@ class Task:
             zip(followed.items(), written, strict=True), 1
         ):
             index, one = given[document]
-            if self.threshold is None or score >= self.threshold:
+            # The score of a text that was never judged says nothing of it.
+            unjudged = own.value is None and bool(one.document.text.strip())
+            if self.threshold is None or unjudged or score >= self.threshold:
                 documents.append(
                     RankedDocument(
                         index, document, score, rank, one.document.text, one.given, own.value
@@ -68,6 +72,19 @@ class Task:
             )
         return Ranking(
             self.query.text, tuple(documents[: self.top_k]), meaning_of(job), usage, explanation
+        )
+
+
+def check_explanation(job: RerankJob, explain: bool) -> None:
+    """Checks that a job asks questions, where they are to explain its rankings.
+
+    Raises:
+        InputError: only a cascade's teacher judges.
+    """
+    if explain and all(one.source == "teacher" for one in job.single_jobs):
+        raise InputError(
+            "`explain` lists the questions that were asked, and a cascade's teacher asks none; "
+            "leave it out"
         )
 
 
@@ -92,10 +109,13 @@ def make_tasks(
     """
     if isinstance(queries, str):
         raise InputError("`queries` must be a sequence of texts; for a single query, call rank")
+    queries, documents = read_sequence("queries", queries), read_sequence("documents", documents)
     if len(queries) != len(documents):
         raise InputError(f"{len(queries)} queries have {len(documents)} lists of documents")
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 0):
-        raise InputError(f"`top_k` must be a whole number of at least 0, not {top_k!r}")
+    top_k = convert_value("top_k", top_k, int | None)
+    if top_k is not None and top_k < 0:
+        raise InputError(f"`top_k` must be a whole number of at least 0, not {top_k}")
+    threshold = convert_value("threshold", threshold, float | None)
     if threshold is None:
         threshold = job.config.output.threshold
     elif not 0 <= threshold <= 1:

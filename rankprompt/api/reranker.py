@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from rankprompt.api.documents import DocumentLike
+from rankprompt.api.rankings import check_explanation
 from rankprompt.api.results import Ranking, Usage
+from rankprompt.api.secrets import refuse_secrets
 from rankprompt.api.session import Session
 from rankprompt.errors import InputError
 from rankprompt.llm.model_thread import Call
@@ -31,17 +33,20 @@ class Reranker:
     """Ranks documents for a query by a model that stays loaded.
 
     Calls from several threads and tasks at a time share the model's batches. The model is loaded by
-    the first call, or by ``warm_up``. Where it can be, a mistake is reported before that.
+    the first call, or by ``warm_up``. Where it can be, a mistake is reported before that. A pickle
+    or a copy holds the configuration alone, and is a new reranker, which loads its own model.
 
     Args:
         model: as ``--model`` of ``rankprompt rerank``: the embedded reranker; a folder, a file or a
             hub id; ``openai:MODEL`` or ``rerank:MODEL`` behind a server.
         method: the ranking method; None for what suits the model.
         k: the methods that stop early rank the first k.
-        stages: stages with a model each, in place of ``model`` and ``method``, such as
-            ``["pointwise@100", "allpair:smollm2-135m@10"]``.
+        stages: a stage, or several, with a model each, in place of ``model`` and ``method``, such
+            as ``["pointwise@100", "allpair:smollm2-135m@10"]``.
         journal: keeps all answers in this file; a question that it holds costs nothing.
-        threshold: documents with a lower score are left out of every ranking.
+        threshold: documents with a lower score are left out of every ranking. Those with a text
+            that was never judged (``value`` is None) stay: a single document by a method that
+            compares, those below ``depth``, and those that a budget did not reach.
         options: any other option of ``rankprompt rerank`` by its name, such as ``base_url``,
             ``prompt``, ``instruction``, ``depth``, ``max_prompts`` or ``seed``. Budgets are those
             of one call. Without ``depth``, all documents are ranked.
@@ -66,13 +71,13 @@ class Reranker:
         *,
         method: str | None = None,
         k: int | None = None,
-        stages: Sequence[str] = (),
+        stages: str | Sequence[str] = (),
         journal: Path | str | None = None,
         threshold: float | None = None,
         **options: Any,
     ) -> None:
         given: dict[str, Any] = {"model": model, "method": method, "k": k, "journal": journal}
-        given |= {"threshold": threshold, "stage": tuple(stages) or None}
+        given |= {"threshold": threshold, "stage": stages or None}
         chosen = {name: value for name, value in given.items() if value is not None}
         config = config_from_options(RerankConfig(), {"depth": _ALL, **chosen, **options})
         self._session = Session(config)
@@ -80,6 +85,9 @@ class Reranker:
     @classmethod
     def from_config(cls, config: RerankConfig | Path | str, **options: Any) -> Self:
         """A reranker with the configuration of a run.
+
+        Its ``depth`` is that of the configuration, by default 100: of more documents, those below
+        keep their order and are not judged. The constructor, without ``depth``, ranks all.
 
         Args:
             config: a configuration; or the path of a TOML file, or of a run's manifest (.json).
@@ -148,7 +156,8 @@ class Reranker:
             explain: also give the questions that were asked, and their answers.
 
         Raises:
-            InputError: a query without text, a document that is none, or ``top_k`` below 0.
+            InputError: a query without text, a document that is none, ``top_k`` below 0, or
+                ``explain`` where only a cascade's teacher judges, which asks no questions.
             RankpromptError: the model cannot be loaded, or its answers cannot be read.
         """
         return self.rank_many(
@@ -179,6 +188,7 @@ class Reranker:
         Raises:
             RankpromptError: as ``rank``.
         """
+        check_explanation(self.job, explain)
         tasks = self._session.tasks(queries, documents, top_k, threshold)
         return self._session.rank(tasks, explain, Call())
 
@@ -207,6 +217,7 @@ class Reranker:
         explain: bool = False,
     ) -> list[Ranking]:
         """As ``rank_many``, without blocking the event loop."""
+        check_explanation(self.job, explain)
         session, call = self._session, Call()
         tasks = session.tasks(queries, documents, top_k, threshold)
         work = partial(session.rank, tasks, explain, call)
@@ -277,6 +288,10 @@ class Reranker:
     def close(self) -> None:
         """Closes models, connections and the journal; calls that are under way fail."""
         self._session.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        refuse_secrets(self.config, "a reranker that is pickled or copied, which holds no secret")
+        return type(self).from_config, (self.config,)
 
     def __enter__(self) -> Self:
         """Returns itself."""

@@ -83,6 +83,10 @@ class Usage:
         mine, more = asdict(self), asdict(other)
         return Usage(**{name: mine[name] + more[name] for name in mine})
 
+    def __radd__(self, start: int) -> "Usage":
+        """Itself, added to the 0 from which ``sum`` starts."""
+        return self if start == 0 else NotImplemented
+
 
 @dataclass(frozen=True)
 class Ranking(Sequence[RankedDocument]):

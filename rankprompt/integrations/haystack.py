@@ -24,7 +24,8 @@ class RankpromptRanker:
     text come last.
 
     Args:
-        model: as that of ``Reranker``; or a reranker, whose model is then shared.
+        model: as that of ``Reranker``; or a reranker, whose model is then shared; None where stages
+            name a model each.
         method: as that of ``Reranker``.
         k: as that of ``Reranker``.
         top_k: the most documents of the result; None for all.
@@ -44,7 +45,7 @@ class RankpromptRanker:
 
     def __init__(
         self,
-        model: str | Reranker = MINILM,
+        model: str | Reranker | None = MINILM,
         *,
         method: str | None = None,
         k: int | None = None,

@@ -1,13 +1,13 @@
 """LangChain: a document compressor."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.errors import naming_extras
-from rankprompt.integrations.settings import Position, TextRanker
+from rankprompt.integrations.settings import Position, TextRanker, check_update
 from rankprompt.llm.rerankers.names import MINILM
 
 with naming_extras():
@@ -25,7 +25,8 @@ class RankpromptCompressor(BaseDocumentCompressor, Serializable):
     0 to 1. Documents without any text come last.
 
     Args:
-        model: as that of ``Reranker``; or a reranker, whose model is then shared.
+        model: as that of ``Reranker``; or a reranker, whose model is then shared; None where stages
+            name a model each.
         method: as that of ``Reranker``.
         k: as that of ``Reranker``.
         top_n: the most documents of the result; None for all.
@@ -44,7 +45,9 @@ class RankpromptCompressor(BaseDocumentCompressor, Serializable):
         []
     """
 
-    model: str = Field(MINILM, frozen=True)
+    model_config = ConfigDict(validate_assignment=True)
+
+    model: str | None = Field(MINILM, frozen=True)
     method: str | None = Field(None, frozen=True)
     k: int | None = Field(None, frozen=True)
     top_n: int | None = Field(None, ge=0)
@@ -54,7 +57,7 @@ class RankpromptCompressor(BaseDocumentCompressor, Serializable):
 
     def __init__(
         self,
-        model: str | Reranker = MINILM,
+        model: str | Reranker | None = MINILM,
         *,
         method: str | None = None,
         k: int | None = None,
@@ -65,6 +68,17 @@ class RankpromptCompressor(BaseDocumentCompressor, Serializable):
         ranker = TextRanker(model, method=method, k=k, threshold=threshold, options=options)
         super().__init__(**{"top_n": top_n, **ranker.settings})
         self._ranker = ranker
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which shares the model; of the arguments, only ``top_n`` may change.
+
+        Raises:
+            InputError: another one changes, to which the model would not listen.
+        """
+        check_update(update)
+        copied = super().model_copy(update=update, deep=deep)
+        copied.top_n = copied.top_n  # which pydantic checks on assignment alone
+        return copied
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

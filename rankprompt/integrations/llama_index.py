@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.errors import InputError, naming_extras
-from rankprompt.integrations.settings import Position, TextRanker
+from rankprompt.integrations.settings import Position, TextRanker, check_update
 from rankprompt.llm.rerankers.names import MINILM
 
 with naming_extras():
@@ -31,7 +31,8 @@ class RankpromptRerank(BaseNodePostprocessor):
     last.
 
     Args:
-        model: as that of ``Reranker``; or a reranker, whose model is then shared.
+        model: as that of ``Reranker``; or a reranker, whose model is then shared; None where stages
+            name a model each.
         method: as that of ``Reranker``.
         k: as that of ``Reranker``.
         top_n: the most nodes of the result; None for all.
@@ -50,7 +51,9 @@ class RankpromptRerank(BaseNodePostprocessor):
         []
     """
 
-    model: str = Field(MINILM, frozen=True)
+    model_config = ConfigDict(validate_assignment=True)
+
+    model: str | None = Field(MINILM, frozen=True)
     method: str | None = Field(None, frozen=True)
     k: int | None = Field(None, frozen=True)
     top_n: int | None = Field(None, ge=0)
@@ -60,7 +63,7 @@ class RankpromptRerank(BaseNodePostprocessor):
 
     def __init__(
         self,
-        model: str | Reranker = MINILM,
+        model: str | Reranker | None = MINILM,
         *,
         method: str | None = None,
         k: int | None = None,
@@ -76,6 +79,17 @@ class RankpromptRerank(BaseNodePostprocessor):
         }
         super().__init__(**fields, **ranker.settings)
         self._ranker = ranker
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which shares the model; of the arguments, only ``top_n`` may change.
+
+        Raises:
+            InputError: another one changes, to which the model would not listen.
+        """
+        check_update(update)
+        copied = super().model_copy(update=update, deep=deep)
+        copied.top_n = copied.top_n  # which pydantic checks on assignment alone
+        return copied
 
     @classmethod
     def class_name(cls) -> str:
@@ -104,12 +118,11 @@ class RankpromptRerank(BaseNodePostprocessor):
         if query is None:
             raise InputError("a query is missing: give `query_bundle` or `query_str`")
         top_n = len(nodes) if self.top_n is None else self.top_n
-        _dispatcher.event(
-            ReRankStartEvent(query=query, nodes=nodes, top_n=top_n, model_name=self.model)
-        )
+        name = self.model or self._ranker.reranker.job.title
+        _dispatcher.event(ReRankStartEvent(query=query, nodes=nodes, top_n=top_n, model_name=name))
         payload: dict[str, Any] = {
             EventPayload.NODES: nodes,
-            EventPayload.MODEL_NAME: self.model,
+            EventPayload.MODEL_NAME: name,
             EventPayload.QUERY_STR: query.query_str,
             EventPayload.TOP_K: top_n,
         }

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rankprompt.errors import naming_extras
+from rankprompt.errors import InputError, naming_extras
 
 with naming_extras():
     import pyterrier as pt
@@ -51,6 +51,7 @@ class RankpromptTransformer(pt.Transformer):
 
         Raises:
             InputValidationError: a column is missing.
+            InputError: the text of a query is blank; the message names the query.
             RankpromptError: as ``Reranker.rank_many``.
         """
         import pandas as pd
@@ -62,8 +63,14 @@ class RankpromptTransformer(pt.Transformer):
         groups = [group for _, group in inp.groupby("qid", sort=False)]
         if not groups:
             return pt.model.add_ranks(inp.assign(score=pd.Series(dtype=float)))
+        queries = {group["qid"].iloc[0]: group["query"].iloc[0] for group in groups}
+        for name, query in queries.items():
+            if not isinstance(query, str) or not query.strip():
+                raise InputError(
+                    f"query {name!r}: its text must not be blank; leave its rows out of the frame"
+                )
         rankings = self.reranker.rank_many(
-            [group["query"].iloc[0] for group in groups],
+            list(queries.values()),
             [
                 [text if isinstance(text, str) else "" for text in group[self.text_field]]
                 for group in groups

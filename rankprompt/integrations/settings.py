@@ -6,14 +6,13 @@ from typing import Any
 
 from rankprompt.api.reranker import Reranker
 from rankprompt.api.results import Ranking
+from rankprompt.api.secrets import refuse_secrets
 from rankprompt.errors import InputError
-from rankprompt.llm.openai.settings import hide_header, is_hidden
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
-from rankprompt.pipeline.stage_notation import parse_stage
 
-__all__ = ["Position", "TextRanker"]
+__all__ = ["Position", "TextRanker", "check_update"]
 
 Position = tuple[int, float]
 """The position of a text among those given, from 0, and its score."""
@@ -26,7 +25,8 @@ class TextRanker:
     Copies share the model. A pickle holds the settings alone, and is loaded as a new reranker.
 
     Args:
-        model: as that of ``Reranker``; or a reranker, whose model is then shared.
+        model: as that of ``Reranker``; or a reranker, whose model is then shared; None for the
+            default, or where stages name a model each.
         method: as that of ``Reranker``; None for that of the reranker, or what suits the model.
         k: as that of ``Reranker``; None for that of the reranker, or the default.
         threshold: as that of ``Reranker``; None for that of the reranker, or no threshold.
@@ -34,8 +34,9 @@ class TextRanker:
 
     Attributes:
         reranker: the reranker.
-        settings: arguments that make an equal one, as JSON can hold them. Those of a reranker that
-            was handed in have a header's name without its value, and loading them is an error.
+        settings: arguments that make an equal one, as JSON can hold them; ``model`` is None where
+            there are stages, which name their own. Those of a reranker that was handed in have a
+            header's name without its value, and loading them is an error.
 
     Raises:
         InputError: an option that cannot work, that is given twice, or that is a secret.
@@ -43,7 +44,7 @@ class TextRanker:
 
     def __init__(
         self,
-        model: str | Reranker,
+        model: str | Reranker | None,
         *,
         method: str | None = None,
         k: int | None = None,
@@ -60,9 +61,14 @@ class TextRanker:
             self.reranker = model.with_options(**changed) if changed else model
             self.settings = _describe(self.reranker.config)
         else:
-            self.reranker = Reranker(model, **chosen, **more)
-            _refuse_secrets(self.reranker.config)
+            self.reranker = Reranker(MINILM if model is None else model, **chosen, **more)
+            refuse_secrets(
+                self.reranker.config,
+                "an adapter, whose settings may be saved; or give a Reranker as `model`",
+            )
             self.settings = {"model": _plain(model), **given, "options": _plain(more)}
+            if self.reranker.config.stage:  # a validated stage names its model
+                self.settings = _describe(self.reranker.config)
         self._warm = False
 
     def __eq__(self, other: object) -> bool:
@@ -102,6 +108,17 @@ class TextRanker:
             self._warm = True
 
 
+def check_update(update: Mapping[str, Any] | None) -> None:
+    """Checks that a copy changes no setting that the model follows, of which it has no part.
+
+    Raises:
+        InputError: it changes one.
+    """
+    for name in ("model", "method", "k", "threshold", "options"):
+        if name in (update or {}):
+            raise InputError(f"`{name}` cannot change in a copy: make another with it")
+
+
 def _load(settings: Mapping[str, Any]) -> TextRanker:
     return TextRanker(**settings)
 
@@ -118,7 +135,8 @@ def _describe(config: RerankConfig) -> dict[str, Any]:
         if one.value != one.default or one.name == "depth"
     }
     named = {name: options.pop(name, None) for name in ("method", "k", "threshold")}
-    return {"model": options.pop("model", MINILM), **named, "options": options}
+    model = options.pop("model", None if config.stage else MINILM)
+    return {"model": model, **named, "options": options}
 
 
 def _plain(value: Any) -> Any:
@@ -130,15 +148,3 @@ def _plain(value: Any) -> Any:
         case list() | tuple() | map():
             return [_plain(one) for one in value]
     return value
-
-
-def _refuse_secrets(config: RerankConfig) -> None:
-    """Checks that no header has its value written out, because frameworks save and log settings."""
-    headers = list(config.model.header)
-    for stage in config.stage:
-        headers += [value for name, value in parse_stage(stage).options if name == "header"]
-    if any(is_hidden(hide_header(header)) for header in headers):
-        raise InputError(
-            "`header`: write NAME:env:VARIABLE in an adapter, whose settings may be saved; or give "
-            "a Reranker as `model`"
-        )

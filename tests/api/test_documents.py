@@ -44,6 +44,7 @@ def test_texts_keep_their_order_and_are_never_changed(texts: list[str]) -> None:
     [
         ("a text", "sequence of documents, not a single str"),
         ({"text": "a"}, "not a single dict"),
+        (Document("a", "b"), "not a single Document"),
         ([3], "document 0 is of type int"),
         (["a", None], "document 1 is of type NoneType"),
         ([("a", "b", "c")], "document 0 is of type tuple"),
@@ -54,7 +55,14 @@ def test_texts_keep_their_order_and_are_never_changed(texts: list[str]) -> None:
         ([{"text": 3}], "document 0 has no text"),
         ([{"id": [1], "text": "a"}], "document 0 has an id of type list"),
         ([("a", "b"), ("c", "d"), ("a", "e")], "documents 0 and 2 have the same id 'a'"),
-        ([("1", "b"), "c"], "documents 0 and 1 have the same id '1'"),
+        (
+            [("1", "b"), "c"],
+            "documents 0 and 1 have the same id '1'; a document without an id has its position",
+        ),
+        (None, "sequence of documents, not a single NoneType"),
+        ([{"id": float("nan"), "text": "a"}], "document 0 has the id nan; an id is a text or a"),
+        ([(float("nan"), "a")], "document 0 has the id nan"),
+        ([(True, "a")], "document 0 has an id of type bool"),
     ],
 )
 def test_what_is_no_document_is_refused(documents: list[DocumentLike], message: str) -> None:

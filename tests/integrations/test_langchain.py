@@ -57,6 +57,13 @@ def test_a_copy_is_equal_and_settings_that_the_model_follows_do_not_change(teach
     assert len(compressor.compress_documents(DOCUMENTS, QUERY)) == 1
     with pytest.raises(ValidationError, match="frozen"):
         compressor.model = "another"
+    with pytest.raises(ValidationError, match="top_n"):
+        compressor.top_n = -1
+    assert len(compressor.model_copy(update={"top_n": 2}).compress_documents(DOCUMENTS, QUERY)) == 2
+    with pytest.raises(ValidationError, match="top_n"):
+        compressor.model_copy(update={"top_n": -1})
+    with pytest.raises(InputError, match="`threshold` cannot change in a copy"):
+        compressor.model_copy(update={"threshold": 0.99})
 
 
 def test_mistakes_are_told_when_it_is_made(teacher: Path) -> None:

@@ -11,6 +11,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index_instrumentation import get_dispatcher
+from pydantic import ValidationError
 
 from rankprompt import Reranker
 from rankprompt.errors import InputError
@@ -63,6 +64,23 @@ def test_it_sends_the_events_of_a_reranking(teacher: Path) -> None:
     assert (start.top_n, start.model_name, len(start.nodes)) == (2, str(teacher), 4)
     assert isinstance(end, ReRankEndEvent)
     assert end.nodes == found
+
+
+def test_of_stages_the_events_name_all_and_a_copy_changes_only_the_number(teacher: Path) -> None:
+    listener, dispatcher = Listener(heard=[]), get_dispatcher()
+    rerank = RankpromptRerank(options={"stages": [f"pointwise:{teacher}@3"]})
+    assert rerank.model is None
+    dispatcher.add_event_handler(listener)
+    try:
+        found = rerank.model_copy(update={"top_n": 1}).postprocess_nodes(NODES, query_str=QUERY)
+    finally:
+        dispatcher.event_handlers.remove(listener)
+    assert len(found) == 1
+    assert listener.heard[0].model_name == f"pointwise with {teacher.name}"
+    with pytest.raises(InputError, match="`k` cannot change in a copy"):
+        rerank.model_copy(update={"k": 3})
+    with pytest.raises(ValidationError, match="top_n"):
+        rerank.top_n = -1
 
 
 def test_a_pickle_is_loaded_as_its_like(teacher: Path) -> None:

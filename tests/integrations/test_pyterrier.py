@@ -8,6 +8,7 @@ import pyterrier as pt
 import pytest
 
 from rankprompt import Reranker
+from rankprompt.errors import InputError
 from rankprompt.eval import ndcg_at_10
 from tests.integrations.collection import Sample, read_sample
 from tests.llm.rerankers.classifiers import save_classifier
@@ -131,3 +132,11 @@ def test_pyterrier_can_inspect_and_print_it(reranker: Reranker) -> None:
     assert pt.inspect.transformer_inputs(transformer) == [["qid", "query", "docno", "text"]]
     assert repr(transformer).startswith("RankpromptTransformer('pointwise with ")
     assert "RankpromptTransformer" in repr(pt.apply.query(len) >> transformer)
+
+
+@pytest.mark.parametrize("text", [" ", None])
+def test_a_query_without_text_is_named(reranker: Reranker, text: str | None) -> None:
+    frame = pd.DataFrame({"qid": ["q1", "q2"], "query": ["a mill", text]})
+    frame = frame.assign(docno="d", text="a boat")
+    with pytest.raises(InputError, match="query 'q2': its text must not be blank"):
+        reranker.pyterrier()(frame)

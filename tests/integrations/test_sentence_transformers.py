@@ -1,5 +1,6 @@
 """The CrossEncoder's shape, against sentence-transformers' CrossEncoder and its evaluator."""
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,23 @@ def test_pairs_are_scored_in_their_order(ours: RankpromptCrossEncoder, theirs: A
     assert torch.equal(ours.predict(pairs, convert_to_tensor=True), torch.from_numpy(found))
     assert ours.predict(pairs[0]) == pytest.approx(theirs.predict(pairs[0]), abs=1e-5)
     assert ours.predict([]).shape == theirs.predict([]).shape == (0,)
+    conversions: list[dict[str, Any]] = [{"convert_to_numpy": False}, {"convert_to_tensor": True}]
+    for convert in conversions:
+        for given in (pairs, pairs[0]):
+            one, other = (model.predict(given, **convert) for model in (ours, theirs))
+            assert type(one) is type(other)
+            assert one[0].shape == other[0].shape if given is pairs else one.shape == other.shape
     array: Any = np.array(pairs[:2])
     assert ours.predict(array) == pytest.approx(found[:2], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["rank", "predict"])
+def test_arguments_have_the_order_of_the_cross_encoder(name: str) -> None:
+    from sentence_transformers import CrossEncoder
+
+    expected = list(inspect.signature(getattr(CrossEncoder, name)).parameters)
+    found = list(inspect.signature(getattr(RankpromptCrossEncoder, name)).parameters)
+    assert [one for one in found if one != "others"] == [one for one in expected if one != "kwargs"]
 
 
 def test_a_threshold_leaves_documents_out_of_rankings_and_not_out_of_scores(
@@ -134,3 +150,9 @@ def test_what_would_change_scores_is_refused(
 def test_what_are_no_pairs_is_refused(ours: RankpromptCrossEncoder, inputs: Any) -> None:
     with pytest.raises(InputError, match="pairs of a query and a document"):
         ours.predict(inputs)
+
+
+@pytest.mark.parametrize("query", ["", " ", None, ["a"]])
+def test_a_query_without_text_is_named(ours: RankpromptCrossEncoder, query: Any) -> None:
+    with pytest.raises(InputError, match="the query of pair 1 must be a text that is not blank"):
+        ours.predict([(QUERY, "a"), (query, "b")])

@@ -49,6 +49,15 @@ def test_a_reranker_is_described_so_that_its_like_can_be_made(teacher: Path) -> 
         assert again == ranker
 
 
+def test_a_model_is_not_saved_beside_stages_that_name_their_own(teacher: Path) -> None:
+    stages = [f"pointwise:{teacher}@3", f"heapsort:{teacher}@2"]
+    assert TextRanker(Reranker(stages=stages)).settings["model"] is None
+    # A stage without a model has that of the reranker.
+    ranker = TextRanker(str(teacher), options={"stages": ["pointwise@3", stages[1]]})
+    assert ranker.settings["model"] is None
+    assert TextRanker(**ranker.settings).reranker.config == ranker.reranker.config
+
+
 def test_options_change_a_reranker_that_is_handed_in(teacher: Path) -> None:
     reranker = Reranker(str(teacher))
     ranker = TextRanker(reranker, method="allpair", options={"seed": 3})
