@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from rankprompt.errors import RankpromptError
 from rankprompt.service.errors import RequestError, error_response, invalid, status_of
+from rankprompt.service.schemas import TOO_MANY
 
 __all__ = ["handle_errors"]
 
@@ -60,6 +61,9 @@ def handle_errors(app: FastAPI) -> None:
         if errors[0]["type"] == "json_invalid":
             told = f"the body is not JSON: {errors[0]['ctx']['error']}"
             return error_response(path, 400, told)
+        for one in errors:
+            if one["type"] == TOO_MANY:
+                return error_response(path, 413, one["msg"])
         return error_response(path, invalid(path), _describe(errors))
 
 

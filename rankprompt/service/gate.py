@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rankprompt.service.errors import RequestError, error_response
 from rankprompt.service.record import RequestRecord
+from rankprompt.service.schemas import MAX_DOCUMENTS
 from rankprompt.service.settings import ServiceSettings
 
 __all__ = ["Gate", "Queue"]
@@ -87,6 +88,7 @@ class Gate:
         path = scope["path"]
         record = RequestRecord(path if path in self._known else "other")
         scope["state"] = {**scope.get("state", {}), "record": record}
+        MAX_DOCUMENTS.set(self._settings.max_documents)
         connection = _Connection(receive, send, record, self._settings.max_body)
         try:
             await self._pass(scope, connection, record)

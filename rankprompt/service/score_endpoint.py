@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from rankprompt.errors import InputError
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.service.examples import ERRORS, SCORE_EXAMPLES
-from rankprompt.service.ranking import check_count, cost_of, state_of
+from rankprompt.service.ranking import cost_of, state_of
 from rankprompt.service.record import RequestRecord
 from rankprompt.service.schemas import Score, ScoreAnswer, ScoreRequest
 from rankprompt.types import PointwiseQuestion
@@ -26,7 +26,6 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
     queries, documents = _pairs(body)
     record.documents = len(documents)
     state.check_loaded()
-    check_count(state, len(documents))
     reranker = state.variants.get(None, len(documents))
     if not _is_pointwise(reranker.job):
         method = reranker.config.ranker.method

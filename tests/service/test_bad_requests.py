@@ -1,6 +1,7 @@
 """Each request that cannot be served has a status, and a line in the shape of its endpoint."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -155,6 +156,25 @@ def test_too_many_documents(started: Start, reranker: Reranker, path: str) -> No
     answer = client.post(path, json={"query": "a", NAMES[path]: ["b"] * 4})
     assert answer.status_code == 413
     assert "4 documents are more than the 3" in line(path, answer)
+
+
+@pytest.mark.parametrize("path", [*NAMES, "/score"])
+def test_many_wrong_elements_cost_little(client: TestClient, path: str) -> None:
+    name = NAMES.get(path, "documents")
+    started = time.process_time()
+    for element in ("0", "{}"):
+        elements = ",".join([element] * 9_999)
+        content = f'{{"query": "a", "queries": "a", "{name}": [{elements}]}}'
+        answer = client.post(path, content=content, headers=JSON)
+        assert answer.status_code == (422 if path == "/rerank" else 400)
+        assert line(path, answer).startswith(f"{name}.0")
+    content = f'{{"query": "a", "queries": "a", "{name}": [{"0," * 200_000}0]}}'
+    answer = client.post(path, content=content, headers=JSON)
+    assert answer.status_code == 413
+    assert line(path, answer) == (
+        "200,001 documents are more than the 10,000 that this server takes"
+    )
+    assert time.process_time() - started < 1
 
 
 def test_ten_thousand_documents_are_ranked(client: TestClient) -> None:
