@@ -8,10 +8,11 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from rankprompt.api.reranker import Reranker
+from rankprompt.api.results import Usage
 from rankprompt.service import rerank_endpoints, score_endpoint, status_endpoints
 from rankprompt.service.error_handlers import handle_errors
 from rankprompt.service.gate import Gate, Queue
-from rankprompt.service.logs import log_failure, log_request
+from rankprompt.service.logs import log_failure, log_request, log_usage
 from rankprompt.service.metrics import Metrics
 from rankprompt.service.page import page_router
 from rankprompt.service.record import RequestRecord
@@ -54,6 +55,10 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
         metrics.note(record)
         log_request(record)
 
+    def late(record: RequestRecord, usage: Usage) -> None:
+        metrics.add_usage(usage)
+        log_usage(record, usage)
+
     app = FastAPI(
         title="rankprompt",
         version=VERSION,
@@ -67,6 +72,8 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
     for module in (rerank_endpoints, score_endpoint, status_endpoints):
         app.include_router(module.router)
     app.include_router(page_router())
-    app.add_middleware(Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, log_failure)
+    app.add_middleware(
+        Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, late, log_failure
+    )
     handle_errors(app)
     return app

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rankprompt.api.results import Usage
 from rankprompt.service.errors import RequestError, error_response
 from rankprompt.service.record import RequestRecord
 from rankprompt.service.schemas import MAX_DOCUMENTS
@@ -62,7 +63,9 @@ class Gate:
         settings: the limits and keys.
         queue: counts the requests.
         queued: the paths whose requests take a place in the queue.
+        known: the paths that have a name in metrics.
         finished: is called with the record of each request when it is answered.
+        late: is called with what one has cost where that is known only later.
         failed: is called with an error that no handler took.
     """
 
@@ -74,11 +77,12 @@ class Gate:
         queued: frozenset[str],
         known: frozenset[str],
         finished: Callable[[RequestRecord], None],
+        late: Callable[[RequestRecord, Usage], None],
         failed: Callable[[RequestRecord, Exception], None],
     ) -> None:
         self._app, self._settings, self._queue = app, settings, queue
         self._queued, self._known = queued, known
-        self._finished, self._failed = finished, failed
+        self._finished, self._late, self._failed = finished, late, failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it with an error."""
@@ -86,13 +90,14 @@ class Gate:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        record = RequestRecord(path if path in self._known else "other")
+        record = RequestRecord(path if path in self._known else "other", late=self._late)
         scope["state"] = {**scope.get("state", {}), "record": record}
         MAX_DOCUMENTS.set(self._settings.max_documents)
         connection = _Connection(receive, send, record, self._settings.max_body)
         try:
             await self._pass(scope, connection, record)
         finally:
+            record.finish()
             self._finished(record)
 
     async def _pass(self, scope: Scope, connection: "_Connection", record: RequestRecord) -> None:

@@ -42,11 +42,10 @@ async def rank(
     state.check_loaded()
     reranker = state.variants.get(options, len(documents))
     given = [_given(document) for document in documents]
-    ranking = await reranker.arank(
-        query, given, top_k=top_k, threshold=options.threshold, explain=bool(options.explain)
-    )
-    record.usage = ranking.usage
-    return ranking
+    return await reranker.arank(
+        query, given, top_k=top_k, threshold=options.threshold, explain=bool(options.explain),
+        spent=record.spend,
+    )  # fmt: skip
 
 
 def _given(document: str | Document) -> str | dict[str, Any]:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -22,7 +22,7 @@ from prometheus_client import Counter
 
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.reranker import Reranker
-from rankprompt.api.results import Ranking
+from rankprompt.api.results import Ranking, Usage
 from rankprompt.errors import PIP_LINES, InputError, ModelError, RankpromptError
 from rankprompt.pipeline.config import RayConfig, RerankConfig
 from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line, waiting
@@ -89,7 +89,7 @@ class _Workers:
                 warned = True
                 log.warning("%s", waiting(self._ray, self._resources))
 
-    async def ask(self, *given: Any) -> list[Ranking]:
+    async def ask(self, spent: Callable[[Usage], None] | None, *given: Any) -> list[Ranking]:
         """Sends a request to a worker; where that one dies, to another."""
         for _ in range(_DEATHS):
             response = self._handle.rank.remote(*given)
@@ -106,6 +106,8 @@ class _Workers:
                 continue
             self.answers.labels(answer.worker).inc()
             self._batches[answer.worker] = answer.batches
+            if spent:
+                spent(answer.usage)
             if isinstance(answer.outcome, RankpromptError):
                 raise answer.outcome
             return answer.outcome
@@ -156,10 +158,15 @@ class RayReranker(Reranker):
         return asyncio.run(self.arank_many(queries, documents, **more))
 
     async def arank_many(
-        self, queries: Sequence[str], documents: Sequence[Sequence[DocumentLike]], **more: Any
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[DocumentLike]],
+        *,
+        spent: Callable[[Usage], None] | None = None,
+        **more: Any,
     ) -> list[Ranking]:
-        """As that of ``Reranker``."""
-        return await self.workers.ask(self._options, queries, documents, more)
+        """As that of ``Reranker``; what a call cost that was cancelled stays unknown."""
+        return await self.workers.ask(spent, self._options, queries, documents, more)
 
     def warm_up(self) -> None:
         """Starts the workers, which load the model."""

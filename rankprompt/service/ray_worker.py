@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.reranker import Reranker
-from rankprompt.api.results import Ranking
+from rankprompt.api.results import Ranking, Usage
 from rankprompt.errors import RankpromptError, naming_extras
 from rankprompt.pipeline.config import RerankConfig
 
@@ -22,11 +22,13 @@ class Answer(NamedTuple):
     Attributes:
         worker: its id.
         batches: how many the worker's model has answered so far, and of how many prompts.
+        usage: what the request has cost this worker.
         outcome: the rankings, or an error of ours: Ray adds a traceback to one that is raised.
     """
 
     worker: str
     batches: tuple[int, int]
+    usage: Usage
     outcome: list[Ranking] | RankpromptError
 
 
@@ -68,13 +70,16 @@ class Worker:
     ) -> Answer:
         """As ``Reranker.arank_many``, with options for ``Reranker.with_options``."""
         if self._failure:
-            return Answer(self._id, (0, 0), self._failure)
+            return Answer(self._id, (0, 0), Usage(), self._failure)
         outcome: list[Ranking] | RankpromptError
+        costs = [Usage()]
         try:
-            outcome = await self._variant(options).arank_many(queries, documents, **more)
+            outcome = await self._variant(options).arank_many(
+                queries, documents, spent=costs.append, **more
+            )
         except RankpromptError as error:
             outcome = error
-        return Answer(self._id, self._reranker.batches, outcome)
+        return Answer(self._id, self._reranker.batches, costs[-1], outcome)
 
     def __del__(self) -> None:
         """Closes the reranker; Ray Serve calls this before it ends the process."""

@@ -34,9 +34,10 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
             "use /v1/rerank, or serve a pointwise method"
         )
     # Each pair is a ranking of its own: in one ranking, equal scores would be told apart.
-    rankings = await reranker.arank_many(queries, [[one] for one in documents], threshold=0)
+    rankings = await reranker.arank_many(
+        queries, [[one] for one in documents], threshold=0, spent=record.spend
+    )
     usage = rankings[0].usage
-    record.usage = usage
     return ScoreAnswer(
         id=record.id,
         created=int(time.time()),

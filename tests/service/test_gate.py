@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,40 @@ def test_a_request_that_takes_too_long_is_given_up(started: Start) -> None:
         assert answer.status_code == 504
         assert answer.json() == {"message": "no answer within the 0.3 s of this server"}
         assert client.post("/v2/rerank", json=BODY).status_code == 200
+
+
+def test_what_a_failed_request_has_cost_is_counted(
+    started: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls, held, answers = 0, True, Answers()
+
+    async def wait() -> None:
+        nonlocal calls
+        calls += 1
+        while held and calls > 2:  # one for the model's start, and one of the request's
+            await asyncio.sleep(0.005)
+
+    body = {"query": "boats", "documents": [f"text {number}" for number in range(3000)]}
+    with (
+        ProtocolServer(answers, latency=lambda _: wait()) as server,
+        Reranker("rerank:m", base_url=server.url, concurrency=1) as reranker,
+        caplog.at_level(logging.INFO, "rankprompt"),
+    ):
+        client = started(reranker, timeout=1)
+        assert client.post("/v2/rerank", json=body).status_code == 504
+        # It is in a line of its own where it is known only after the answer.
+        wait_for(lambda: any(_prompts(504, caplog)))
+        held, first = False, sum(_prompts(504, caplog))
+        assert 0 < first < 3000
+        assert f"rankprompt_prompts_total {first}.0" in client.get("/metrics").text
+        assert reranker.usage.prompts == first + 2
+        calls, answers.most = 0, 0
+        assert client.post("/v2/rerank", json=body).status_code == 502
+        assert _prompts(502, caplog) == [0]
+
+
+def _prompts(status: int, caplog: pytest.LogCaptureFixture) -> list[int]:
+    return [int(one) for one in re.findall(rf"={status} .*prompts=(\d+)", caplog.text)]
 
 
 def test_a_server_whose_model_is_not_there_yet_says_so() -> None:
