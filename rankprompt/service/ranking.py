@@ -1,7 +1,7 @@
 """Ranks the documents of a request, and says what that cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -13,8 +13,6 @@ from rankprompt.service.state import ServiceState
 
 __all__ = ["asked", "cost_of", "rank", "state_of"]
 
-# Fields of a document that would be taken for its id: ids of a request may be equal.
-_IDS = frozenset({"id", "_id", "docno", "doc_id", "docid"})
 
 
 def state_of(request: Request) -> ServiceState:
@@ -41,19 +39,19 @@ async def rank(
     record.documents = len(documents)
     state.check_loaded()
     reranker = state.variants.get(options, len(documents))
-    given = [_given(document) for document in documents]
+    fields = {*reranker.job.fields, "text"}
+    given = [_given(document, fields) for document in documents]
     return await reranker.arank(
         query, given, top_k=top_k, threshold=options.threshold, explain=bool(options.explain),
         spent=record.spend,
     )  # fmt: skip
 
 
-def _given(document: str | Document) -> str | dict[str, Any]:
+def _given(document: str | Document, fields: Collection[str]) -> str | dict[str, Any]:
     if isinstance(document, str):
         return document
-    return {
-        name: value for name, value in document.model_dump().items() if name not in _IDS and value
-    } or {"text": ""}
+    # Others, such as an id, which may be that of another, are for the client alone.
+    return {name: value for name, value in document.model_dump().items() if name in fields}
 
 
 def cost_of(usage: Usage) -> Cost:

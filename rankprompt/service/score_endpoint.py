@@ -38,6 +38,11 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
         queries, [[one] for one in documents], threshold=0, spent=record.spend
     )
     usage = rankings[0].usage
+    if usage.unasked:
+        raise InputError(
+            f"the server's budget is spent: {usage.unasked:,} of the pairs were not asked about; "
+            "send fewer"
+        )
     return ScoreAnswer(
         id=record.id,
         created=int(time.time()),

@@ -149,6 +149,14 @@ def test_texts_that_make_no_pairs(client: TestClient, body: Any, problem: str) -
     assert line("/score", answer).startswith(problem)
 
 
+def test_pairs_beyond_the_budget_have_no_scores(started: Start, reranker: Reranker) -> None:
+    client = started(reranker.with_options(max_prompts=2))
+    assert client.post("/score", json={"queries": "a", "documents": ["b", "c"]}).status_code == 200
+    answer = client.post("/score", json={"queries": "a", "documents": ["b", "c", "d"]})
+    assert answer.status_code == 400
+    assert line("/score", answer).startswith("the server's budget is spent: 1 of the pairs")
+
+
 @pytest.mark.parametrize("path", NAMES)
 def test_too_many_documents(started: Start, reranker: Reranker, path: str) -> None:
     client = started(reranker, max_documents=3)
