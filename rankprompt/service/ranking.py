@@ -14,7 +14,6 @@ from rankprompt.service.state import ServiceState
 __all__ = ["asked", "cost_of", "rank", "state_of"]
 
 
-
 def state_of(request: Request) -> ServiceState:
     """The state of the service that a request is sent to."""
     state: ServiceState = request.app.state.service

@@ -59,6 +59,11 @@ def _check_number(given: object) -> object:
 
 AnyText: TypeAlias = Annotated[str, AfterValidator(_check_characters)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+# Names of methods, joined by commas, with the number that each stage reranks.
+Methods: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9,@_-]+$")
+]
+Instruction: TypeAlias = Annotated[Text, StringConstraints(max_length=10_000)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_to_whole), Field(ge=1, le=10**9)]
 
 _Item = TypeVar("_Item")
@@ -95,10 +100,10 @@ class Document(_Body):
 class Options(_Body):
     """What rankprompt adds to a request, all of it optional and within the server's limits."""
 
-    instruction: Text | None = Field(
+    instruction: Instruction | None = Field(
         None, description="The task, for models and prompts that read one."
     )
-    method: Text | None = Field(
+    method: Methods | None = Field(
         None,
         description="The ranking method, such as `pointwise`, `heapsort` or `bradley-terry`, in "
         "place of the server's.",

@@ -52,6 +52,10 @@ def line(path: str, answer: Any) -> str:
         ({"k": "3"}, "k must be a whole number"),
         ({"threshold": 2}, "threshold "),
         ({"method": "best"}, "unknown method 'best'"),
+        ({"method": "a" * 65}, "method is too long"),
+        ({"method": "'; drop"}, "method must be the names of methods, joined by commas"),
+        ({"method": ""}, "method must not be blank"),
+        ({"instruction": "a" * 10_001}, "instruction is too long"),
         ({"method": "cascade"}, "this server ranks by pointwise"),
         ({"instruction": "find"}, "`instruction` plays no part"),
         ({"max_prompts": 0}, "max_prompts "),
@@ -155,6 +159,12 @@ def test_pairs_beyond_the_budget_have_no_scores(started: Start, reranker: Rerank
     answer = client.post("/score", json={"queries": "a", "documents": ["b", "c", "d"]})
     assert answer.status_code == 400
     assert line("/score", answer).startswith("the server's budget is spent: 1 of the pairs")
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_a_message_is_bounded(client: TestClient, path: str) -> None:
+    answer = client.post(path, json={"query": "a", NAMES[path]: ["b"], "method": "z" * 64})
+    assert len(line(path, answer)) <= 500
 
 
 @pytest.mark.parametrize("path", NAMES)

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rankprompt.api.reranker import Reranker
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, JournalError, ModelError
 from rankprompt.service.app import make_app
 from rankprompt.service.settings import ServiceSettings
 from tests.limits import full_disk
@@ -167,7 +167,30 @@ def test_a_model_that_refuses_is_a_bad_gateway(started: Start) -> None:
         answer = client.post("/v1/rerank", json=BODY)
         assert answer.status_code == 502
         assert "mill" not in answer.text
+        assert "the model's server" in answer.json()["detail"]
+        assert "http" not in answer.text
         assert "maximum allowed batch size 0" in answer.json()["detail"]
+
+
+def test_clients_are_not_told_what_the_owner_can_do(
+    started: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = (
+        "all answers are equal. No run is written, and the journal is kept; `keep_going` goes on"
+    )
+
+    class Failing(Reranker):
+        async def arank(self, query: str, *_: object, **__: object) -> object:  # type: ignore[override]
+            raise JournalError("/srv/a.journal: full") if query == "j" else ModelError(words)
+
+    with held_server() as held, Failing("rerank:m", base_url=held.server.url) as reranker:
+        client = started(reranker)
+        answer = client.post("/v2/rerank", json=BODY)
+        assert answer.json() == {"message": "all are equal"}
+        with caplog.at_level(logging.INFO, "rankprompt"):
+            answer = client.post("/v2/rerank", json={**BODY, "query": "j"})
+        assert "/srv" not in answer.text
+        assert "/srv/a.journal: full" in caplog.text
 
 
 def test_a_journal_that_cannot_be_written_is_no_fault_of_the_request(
@@ -180,7 +203,7 @@ def test_a_journal_that_cannot_be_written_is_no_fault_of_the_request(
             texts = [f"text {number}" for number in range(300)]
             answer = client.post("/v2/rerank", json={"query": "a", "documents": texts})
     assert answer.status_code == 503
-    assert "the journal failed" in answer.json()["message"]
+    assert answer.json()["message"] == "the journal failed; the server's log says why"
 
 
 def test_an_unexpected_error_shows_no_text(
