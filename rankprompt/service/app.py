@@ -66,11 +66,13 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
-        dependencies=[Depends(HTTPBearer(auto_error=False))] if settings.keys else [],
+        redirect_slashes=False,  # to a path that has another form of errors
     )
     app.state.service, app.state.metrics = state, metrics
+    key = [Depends(HTTPBearer(auto_error=False))] if settings.keys else []
     for module in (rerank_endpoints, score_endpoint, status_endpoints):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=key)
+    app.include_router(status_endpoints.probes)
     app.include_router(page_router())
     app.add_middleware(
         Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, late, log_failure

@@ -16,6 +16,9 @@ __all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request", "log_u
 
 log = logging.getLogger("rankprompt.service")
 
+# What asks these every few seconds would fill the log.
+_PROBES = frozenset({"/health", "/ready", "/metrics"})
+
 # In the guard's warnings: an answer of the model as an example, which may repeat a passage.
 _EXAMPLE = re.compile(r", as in ['\"].*['\"](?= \()")
 
@@ -55,7 +58,8 @@ def log_request(record: RequestRecord) -> None:
             "documents": record.documents,
             **_counts(record.usage),
             "ms": round(1000 * record.seconds, 1),
-        }
+        },
+        logging.DEBUG if record.status == 200 and record.endpoint in _PROBES else logging.INFO,
     )
 
 
@@ -68,9 +72,9 @@ def _counts(usage: Usage) -> dict[str, int]:
     return {"questions": usage.questions, "prompts": usage.prompts, "tokens": usage.tokens}
 
 
-def _log_fields(fields: Mapping[str, object]) -> None:
+def _log_fields(fields: Mapping[str, object], level: int = logging.INFO) -> None:
     text = " ".join(f"{name}={value}" for name, value in fields.items())
-    log.info("%s", text, extra={"fields": fields})
+    log.log(level, "%s", text, extra={"fields": fields})
 
 
 def log_failure(record: RequestRecord, error: Exception) -> None:

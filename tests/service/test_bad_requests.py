@@ -133,6 +133,8 @@ def test_unknown_fields_are_ignored(client: TestClient) -> None:
 
 def test_a_path_or_a_way_that_there_is_not(client: TestClient) -> None:
     assert client.get("/v3/rerank").json()["detail"] == "Not Found"
+    answer = client.post("/rerank/", json={}, follow_redirects=False)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "Not Found")
     answer = client.get("/rerank")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert line("/rerank", answer) == "Method Not Allowed"

@@ -50,6 +50,28 @@ def wait_for(condition: object, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+def test_probes_are_no_lines_of_the_log(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "rankprompt"):
+        for path in ("/health", "/ready", "/metrics"):
+            assert client.get(path).status_code == 200
+            if path != "/metrics":
+                answer = client.head(path)
+                assert (answer.status_code, answer.content) == (200, b"")
+        assert client.head("/").status_code == 200
+    assert [one.getMessage().split()[1] for one in caplog.records] == ["endpoint=/"]
+
+
+def test_only_what_needs_a_key_is_described_with_one(started: Start, reranker: Reranker) -> None:
+    description = started(reranker, keys=("k",)).get("/openapi.json").json()
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            assert ("security" in operation) == (path not in ("/health", "/ready"))
+            assert {"401", "4XX"} & set(operation["responses"]) or "security" not in operation
+    assert "503" in description["paths"]["/ready"]["get"]["responses"]
+
+
 def test_a_key_is_needed_but_for_the_probes(started: Start, reranker: Reranker) -> None:
     client = started(reranker, keys=("first", "second-key"))
     for path in ("/health", "/ready", "/", "/openapi.json"):
@@ -186,7 +208,7 @@ def test_clients_are_not_told_what_the_owner_can_do(
     with held_server() as held, Failing("rerank:m", base_url=held.server.url) as reranker:
         client = started(reranker)
         answer = client.post("/v2/rerank", json=BODY)
-        assert answer.json() == {"message": "all are equal"}
+        assert answer.json() == {"message": "all answers are equal"}
         with caplog.at_level(logging.INFO, "rankprompt"):
             answer = client.post("/v2/rerank", json={**BODY, "query": "j"})
         assert "/srv" not in answer.text
