@@ -1,5 +1,6 @@
 """Each request that cannot be served has a status, and a line in the shape of its endpoint."""
 
+import gzip
 import json
 import time
 from typing import Any
@@ -123,6 +124,31 @@ def test_a_form_is_no_json(client: TestClient) -> None:
     answer = client.post("/v1/rerank", content=b"{}", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
     assert line("/v1/rerank", answer).endswith("with the header Content-Type: application/json")
+
+
+def test_other_encodings_are_refused(client: TestClient) -> None:
+    text = json.dumps(GOOD)
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        answer = client.post("/v2/rerank", content=text.encode(encoding), headers=JSON)
+        assert answer.status_code == 400
+        assert line("/v2/rerank", answer) == "the body is not JSON in UTF-8"
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    answer = client.post("/v2/rerank", content=gzip.compress(text.encode()), headers=headers)
+    assert answer.status_code == 415
+    assert "Content-Encoding" in line("/v2/rerank", answer)
+    headers["Content-Encoding"] = "identity"
+    assert client.post("/v2/rerank", content=text, headers=headers).status_code == 200
+
+
+def test_other_names_of_the_server(started: Start, reranker: Reranker) -> None:
+    client = started(reranker, hosts=("testserver", "localhost", "::1"))
+    for host, status in {
+        "localhost:80": 200,
+        "[::1]:80": 200,
+        "LOCALHOST": 200,
+        "a.b": 400,
+    }.items():
+        assert client.post("/v2/rerank", json=GOOD, headers={"Host": host}).status_code == status
 
 
 def test_unknown_fields_are_ignored(client: TestClient) -> None:
