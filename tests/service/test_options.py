@@ -36,7 +36,7 @@ def test_an_object_is_judged_by_the_fields_of_passages(started: Start, reranker:
         {"text": " ", "title": "boats", "id": 1}, {"text": "", "title": None},
     ]  # fmt: skip
     for options, prompts in (({}, 2), ({"fields": "text"}, 1)):
-        client = started(reranker.with_options(**options))  # type: ignore[arg-type]
+        client = started(reranker.with_options(**options))
         answer = client.post("/v1/rerank", json={"query": "boats", "documents": documents})
         assert answer.status_code == 200, answer.text
         assert len(answer.json()["results"]) == 5
