@@ -31,7 +31,8 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
     """The application that ranks by a reranker.
 
     It loads the model when it starts, and answers meanwhile that it is not ready. Closing the
-    reranker is left to the caller. ``app.state.service`` is its ``ServiceState``.
+    reranker is left to the caller. ``app.state.service`` is its ``ServiceState``, and ``app.state.queue``
+    its ``Queue``.
 
     Args:
         reranker: ranks all requests, which share the model's batches.
@@ -68,7 +69,7 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
         redoc_url=None,
         redirect_slashes=False,  # to a path that has another form of errors
     )
-    app.state.service, app.state.metrics = state, metrics
+    app.state.service, app.state.metrics, app.state.queue = state, metrics, queue
     key = [Depends(HTTPBearer(auto_error=False))] if settings.keys else []
     for module in (rerank_endpoints, score_endpoint, status_endpoints):
         app.include_router(module.router, dependencies=key)
