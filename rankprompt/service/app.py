@@ -31,8 +31,8 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
     """The application that ranks by a reranker.
 
     It loads the model when it starts, and answers meanwhile that it is not ready. Closing the
-    reranker is left to the caller. ``app.state.service`` is its ``ServiceState``, and ``app.state.queue``
-    its ``Queue``.
+    reranker is left to the caller. ``app.state.service`` is its ``ServiceState``, and
+    ``app.state.queue`` its ``Queue``.
 
     Args:
         reranker: ranks all requests, which share the model's batches.
