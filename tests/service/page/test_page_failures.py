@@ -64,7 +64,8 @@ def test_a_busy_and_a_stopped_service_are_told_in_plain_words(
     with serving(reranker, max_queue=1) as (address, server):
         page = visit(address)
         fill(page)
-        server.config.app.state.queue.enter()  # the only place
+        app: Any = server.config.app
+        app.state.queue.enter()  # the only place
         page.locator("#rank").click()
         page.locator("#error:not(:empty)").wait_for()
         busy = page.get_by_role("alert").text_content()
