@@ -1,13 +1,14 @@
 """Ranks candidates by the models that a reranker keeps open, for many callers at a time."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from rankprompt.api.results import JudgedQuestion, Usage
+from rankprompt.journal.costs import Costs
 from rankprompt.llm.model_thread import Call
 from rankprompt.llm.rerankers.language import check_language
 from rankprompt.pipeline.execution import Execution
@@ -44,6 +45,7 @@ def rank_candidates(
     models: SharedModels,
     *,
     call: Call,
+    spent: Callable[[Usage], None],
     explain: bool = False,
 ) -> Ranked:
     """Ranks queries in lock-step, beside other calls that share the models.
@@ -53,6 +55,7 @@ def rank_candidates(
         candidates: queries with their documents, best first.
         models: the open models.
         call: the call, which may be cancelled.
+        spent: is called with what it has cost, also where it fails or is cancelled.
         explain: keep the questions and their answers.
 
     Raises:
@@ -80,14 +83,17 @@ def rank_candidates(
         first = [first_of(query, job.config.data.depth) for query in candidates]
         if cascade and job.source != "teacher":
             first = cascade(first)
-        for result in execution.rerank(first, lambda _: None):
-            totals.add(result)
-            rankings |= result.rankings
-            scores |= result.scores
-        execution.finish()
-        usage = _usage(job, execution, totals)
-    seconds = time.perf_counter() - started
-    return Ranked(rankings, scores, judged if explain else {}, replace(usage, seconds=seconds))
+        try:
+            for result in execution.rerank(first, lambda _: None):
+                totals.add(result)
+                rankings |= result.rankings
+                scores |= result.scores
+            execution.finish()
+        finally:
+            usage = _usage(job, execution, totals)
+            usage = replace(usage, seconds=time.perf_counter() - started)
+            spent(usage)
+    return Ranked(rankings, scores, judged if explain else {}, usage)
 
 
 def _observe(
@@ -116,11 +122,15 @@ def _observe(
 
 
 def _usage(job: RerankJob, execution: Execution, totals: Totals) -> Usage:
-    if isinstance(execution, StagedExecution):
-        cost = sum(one.job.budget.price(one.execution.costs) for one in execution.stages)
-    else:
-        cost = job.budget.price(execution.costs)
-    costs = execution.costs
+    # Stages are added up here, since the sum of an execution that failed is not there.
+    parts = (
+        [(one.job, one.execution) for one in execution.stages]
+        if isinstance(execution, StagedExecution)
+        else [(job, execution)]
+    )
+    costs = Costs()
+    for _, part in parts:
+        costs.merge(part.costs)
     return Usage(
         questions=totals.asked + totals.cache_hits + totals.repeated,
         unasked=totals.unasked,
@@ -128,5 +138,5 @@ def _usage(job: RerankJob, execution: Execution, totals: Totals) -> Usage:
         prompts_from_journal=costs.prompts_from_journal,
         tokens=costs.tokens,
         written_tokens=costs.written,
-        cost=cost,
+        cost=sum(one.budget.price(part.costs) for one, part in parts),
     )

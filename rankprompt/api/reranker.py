@@ -1,7 +1,7 @@
 """``Reranker``: ranks texts for a query, with any model and any method, in a few lines."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -200,10 +200,15 @@ class Reranker:
         top_k: int | None = None,
         threshold: float | None = None,
         explain: bool = False,
+        spent: Callable[[Usage], None] | None = None,
     ) -> Ranking:
-        """As ``rank``, without blocking the event loop; a cancelled task asks nothing more."""
+        """As ``rank``, without blocking the event loop; a cancelled task asks nothing more.
+
+        ``spent`` is called from another thread with what the call has cost, also where it fails,
+        and where it is cancelled when what was asked has been answered.
+        """
         rankings = await self.arank_many(
-            [query], [documents], top_k=top_k, threshold=threshold, explain=explain
+            [query], [documents], top_k=top_k, threshold=threshold, explain=explain, spent=spent
         )
         return rankings[0]
 
@@ -215,12 +220,13 @@ class Reranker:
         top_k: int | None = None,
         threshold: float | None = None,
         explain: bool = False,
+        spent: Callable[[Usage], None] | None = None,
     ) -> list[Ranking]:
-        """As ``rank_many``, without blocking the event loop."""
+        """As ``rank_many``, without blocking the event loop; ``spent`` as in ``arank``."""
         check_explanation(self.job, explain)
         session, call = self._session, Call()
         tasks = session.tasks(queries, documents, top_k, threshold)
-        work = partial(session.rank, tasks, explain, call)
+        work = partial(session.rank, tasks, explain, call, spent)
         try:
             return await asyncio.get_running_loop().run_in_executor(session.executor, work)
         except RuntimeError as error:

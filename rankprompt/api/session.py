@@ -1,7 +1,7 @@
 """What a reranker keeps open: its job, the models that calls share, and threads for the calls."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -71,8 +71,20 @@ class Session:
             raise InputError("the reranker was closed")
         return make_tasks(self.job, queries, documents, top_k, threshold)
 
-    def rank(self, tasks: Sequence[Task], explain: bool, call: Call) -> list[Ranking]:
+    def rank(
+        self,
+        tasks: Sequence[Task],
+        explain: bool,
+        call: Call,
+        spent: Callable[[Usage], None] | None = None,
+    ) -> list[Ranking]:
         """Ranks the documents of some queries in lock-step.
+
+        Args:
+            tasks: the queries and their documents.
+            explain: keep the questions and their answers.
+            call: the call, which may be cancelled.
+            spent: is called with what it has cost, also where it fails or is cancelled.
 
         Raises:
             CancelledError: the call was cancelled.
@@ -81,14 +93,21 @@ class Session:
         asked = [task.candidates for task in tasks if task.candidates and task.top_k != 0]
         if not asked:
             return [task.ranking(self.job, None, Usage()) for task in tasks]
+
+        def note(usage: Usage) -> None:
+            with self._usage_lock:
+                self.usage += usage
+            if spent:
+                spent(usage)
+
         try:
-            ranked = rank_candidates(self.job, asked, self.models, call=call, explain=explain)
+            ranked = rank_candidates(
+                self.job, asked, self.models, call=call, spent=note, explain=explain
+            )
         except CancelledError as error:
             if call.cancelled:
                 raise
             raise InputError("the reranker was closed") from error
-        with self._usage_lock:
-            self.usage += ranked.usage
         return [task.ranking(self.job, ranked, ranked.usage) for task in tasks]
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ _WITHOUT = frozenset(
     }
 )  # fmt: skip
 _ALL = 1_000_000
+_LAST_PORT = 65_535
 _FORMATS = ("text", "json")
 _PANEL = "Service"
 
@@ -106,6 +107,8 @@ def serve(
         raise UnknownNameError("log format", log_format, _FORMATS)
     if config.model.name.startswith(ORACLE):
         raise InputError("`model` oracle: judges queries by their ids, and requests have none")
+    if not 0 <= port <= _LAST_PORT:
+        raise InputError(f"`port` must be from 0 to {_LAST_PORT}, not {port}")
     settings = ServiceSettings.from_environment(
         max_queue=max_queue,
         timeout=timeout,
@@ -116,7 +119,7 @@ def serve(
     set_up_service_log(as_json=log_format == "json")
     config = replace(
         config,
-        data=replace(config.data, depth=depth or _ALL),
+        data=replace(config.data, depth=_ALL if depth is None else depth),
         output=replace(config.output, journal=journal or config.output.journal),
     )
     if config.ray.address:

@@ -8,10 +8,11 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from rankprompt.api.reranker import Reranker
+from rankprompt.api.results import Usage
 from rankprompt.service import rerank_endpoints, score_endpoint, status_endpoints
 from rankprompt.service.error_handlers import handle_errors
 from rankprompt.service.gate import Gate, Queue
-from rankprompt.service.logs import log_failure, log_request
+from rankprompt.service.logs import log_failure, log_request, log_usage
 from rankprompt.service.metrics import Metrics
 from rankprompt.service.page import page_router
 from rankprompt.service.record import RequestRecord
@@ -30,7 +31,8 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
     """The application that ranks by a reranker.
 
     It loads the model when it starts, and answers meanwhile that it is not ready. Closing the
-    reranker is left to the caller. ``app.state.service`` is its ``ServiceState``.
+    reranker is left to the caller. ``app.state.service`` is its ``ServiceState``, and
+    ``app.state.queue`` its ``Queue``.
 
     Args:
         reranker: ranks all requests, which share the model's batches.
@@ -54,6 +56,10 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
         metrics.note(record)
         log_request(record)
 
+    def late(record: RequestRecord, usage: Usage) -> None:
+        metrics.add_usage(usage)
+        log_usage(record, usage)
+
     app = FastAPI(
         title="rankprompt",
         version=VERSION,
@@ -61,12 +67,16 @@ def make_app(reranker: Reranker, settings: ServiceSettings | None = None) -> Fas
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
-        dependencies=[Depends(HTTPBearer(auto_error=False))] if settings.keys else [],
+        redirect_slashes=False,  # to a path that has another form of errors
     )
-    app.state.service, app.state.metrics = state, metrics
+    app.state.service, app.state.metrics, app.state.queue = state, metrics, queue
+    key = [Depends(HTTPBearer(auto_error=False))] if settings.keys else []
     for module in (rerank_endpoints, score_endpoint, status_endpoints):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=key)
+    app.include_router(status_endpoints.probes)
     app.include_router(page_router())
-    app.add_middleware(Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, log_failure)
+    app.add_middleware(
+        Gate, settings, queue, _QUEUED, _QUEUED | _OTHER, finished, late, log_failure
+    )
     handle_errors(app)
     return app

@@ -10,7 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rankprompt.errors import RankpromptError
-from rankprompt.service.errors import RequestError, error_response, invalid, status_of
+from rankprompt.service.errors import (
+    RequestError,
+    error_response,
+    invalid,
+    status_of,
+    words_for_clients,
+)
+from rankprompt.service.schemas import TOO_MANY
 
 __all__ = ["handle_errors"]
 
@@ -20,6 +27,7 @@ _PROBLEMS: Mapping[str, str] = {
     "missing": "is missing",
     "string_type": "must be a text",
     "string_pattern_mismatch": "must not be blank",
+    "string_too_long": "is too long",
     "string_too_short": "must not be blank",
     "string_unicode": "must be a text whose surrogates are paired",
     "too_short": "must not be empty",
@@ -42,7 +50,7 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RankpromptError)
     async def failed(request: Request, error: RankpromptError) -> Response:
         path = request.url.path
-        return error_response(path, status_of(path, error), " ".join(str(error).split()))
+        return error_response(path, status_of(path, error), words_for_clients(error))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
@@ -60,6 +68,9 @@ def handle_errors(app: FastAPI) -> None:
         if errors[0]["type"] == "json_invalid":
             told = f"the body is not JSON: {errors[0]['ctx']['error']}"
             return error_response(path, 400, told)
+        for one in errors:
+            if one["type"] == TOO_MANY:
+                return error_response(path, 413, one["msg"])
         return error_response(path, invalid(path), _describe(errors))
 
 
@@ -71,6 +82,8 @@ def _describe(errors: Sequence[Mapping[str, Any]]) -> str:
         return "the body must be a JSON object"
     # Names of types, such as Document and list[str], stand between the fields.
     path = [str(one) for one in place if isinstance(one, int) or _FIELD.fullmatch(one)]
+    if error["type"] == "string_pattern_mismatch" and path[-1] == "method":
+        return "method must be the names of methods, joined by commas"
     problem = _PROBLEMS.get(error["type"]) or error["msg"]
     if error["type"] == "string_type" and any(one["loc"][-1] == "Document" for one in errors):
         problem += ", or an object with a text"

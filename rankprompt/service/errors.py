@@ -1,13 +1,15 @@
 """What a request gets that cannot be answered: a status, and one line in its endpoint's shape."""
 
+import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
 
-from rankprompt.errors import InputError, ModelError, RankpromptError
+from rankprompt.errors import InputError, JournalError, ModelError, RankpromptError
 
-__all__ = ["RequestError", "error_response", "invalid", "status_of"]
+__all__ = ["RequestError", "error_response", "invalid", "status_of", "words_for_clients"]
 
 _TEI = "/rerank"
 _COHERE = "/v2/rerank"
@@ -30,6 +32,13 @@ _KINDS = {
     504: "timeout_error",
 }
 _INVALID = {_TEI: 422}
+_LONGEST = 500  # characters of a message
+
+_ADDRESS = re.compile(r"https?://[^\s'\")]*[^\s'\"):,.;]")
+# What the command line's users can do, and clients cannot.
+_ADVICE = re.compile(r"(\. No run is written|\. Name another `model`|; `keep_going`).*")
+
+log = logging.getLogger("rankprompt.service")
 
 
 class RequestError(Exception):
@@ -53,6 +62,15 @@ def status_of(path: str, error: RankpromptError) -> int:
     return 502 if isinstance(error, ModelError) else 503
 
 
+def words_for_clients(error: RankpromptError) -> str:
+    """An error of the library in one line, without what concerns the server's owner alone."""
+    words = " ".join(str(error).split())
+    if isinstance(error, JournalError):
+        log.error("%s", words)
+        return "the journal failed; the server's log says why"
+    return _ADVICE.sub("", _ADDRESS.sub("the model's server", words))
+
+
 def invalid(path: str) -> int:
     """The status that an endpoint has for a request that it understands and cannot serve."""
     return _INVALID.get(path, 400)
@@ -66,6 +84,8 @@ def error_response(
     TEI's have ``error`` and ``error_type``, and Cohere's have ``message``. Jina's clients read
     ``detail``, and those of vLLM, OpenAI and LiteLLM read ``error``; one answer has both.
     """
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - 3].rstrip()}..."
     body: dict[str, Any]
     if path == _TEI:
         body = {"error": message, "error_type": _TEI_KINDS.get(status, "Validation")}

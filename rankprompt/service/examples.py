@@ -3,7 +3,7 @@
 from typing import Any
 
 __all__ = ["COHERE_EXAMPLES", "ERRORS", "RERANK_EXAMPLES", "SCORE_EXAMPLES", "TEI_ERRORS",
-           "TEI_EXAMPLES"]  # fmt: skip
+           "TEI_EXAMPLES", "UNAUTHORIZED", "UNREADY"]  # fmt: skip
 
 _QUERY = "where do bees live"
 _TEXTS = ["The mill by the river is old.", "Bees live in hives, or in hollow trees."]
@@ -17,7 +17,8 @@ def _examples(**examples: Any) -> dict[str, Any]:
 def _errors(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     content = {"application/json": {"schema": schema}}
     return {
-        "4XX": {"description": "The request cannot be served; the message says why.",
+        "4XX": {"description": "The request cannot be served, or its key is missing or wrong "
+                "(401); the message says why.",
                 "content": content},
         "5XX": {"description": "The model cannot answer (502), the server is not ready (503), or "
                 "the time is over (504).", "content": content},
@@ -49,11 +50,19 @@ SCORE_EXAMPLES = _examples(
     pairs={"text_1": [_QUERY, "mill"], "text_2": _TEXTS[::-1]},
 )
 
-ERRORS = _errors(
-    _object(
-        message=_TEXT,
-        detail=_TEXT,
-        error=_object(message=_TEXT, type=_TEXT, code={"type": "integer"}),
-    )
+_ERROR = _object(
+    message=_TEXT,
+    detail=_TEXT,
+    error=_object(message=_TEXT, type=_TEXT, code={"type": "integer"}),
 )
+ERRORS = _errors(_ERROR)
 TEI_ERRORS = _errors(_object(error=_TEXT, error_type=_TEXT))
+
+
+def _described(status: int, description: str) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"schema": _ERROR}}
+    return {status: {"description": description, "content": content}}
+
+
+UNAUTHORIZED = _described(401, "The key is missing or wrong, where the server has keys.")
+UNREADY = _described(503, "The model is being loaded, or the server ends.")

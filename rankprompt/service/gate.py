@@ -3,14 +3,17 @@
 import asyncio
 import hmac
 import math
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rankprompt.api.results import Usage
 from rankprompt.service.errors import RequestError, error_response
 from rankprompt.service.record import RequestRecord
+from rankprompt.service.schemas import MAX_DOCUMENTS
 from rankprompt.service.settings import ServiceSettings
 
 __all__ = ["Gate", "Queue"]
@@ -38,6 +41,15 @@ class Queue:
         Raises:
             RequestError: there is none.
         """
+        self.check()
+        self.length += 1
+
+    def check(self) -> None:
+        """Checks that there is a place.
+
+        Raises:
+            RequestError: there is none.
+        """
         if self.length >= self._bound:
             mean = sum(self._recent) / len(self._recent) if self._recent else 1.0
             raise RequestError(
@@ -45,7 +57,6 @@ class Queue:
                 f"{self.length:,} requests wait, as many as this server takes; try again later",
                 {"Retry-After": str(min(60, max(1, math.ceil(mean))))},
             )
-        self.length += 1
 
     def leave(self, seconds: float) -> None:
         """Gives the place back, after a time in seconds."""
@@ -61,7 +72,9 @@ class Gate:
         settings: the limits and keys.
         queue: counts the requests.
         queued: the paths whose requests take a place in the queue.
+        known: the paths that have a name in metrics.
         finished: is called with the record of each request when it is answered.
+        late: is called with what one has cost where that is known only later.
         failed: is called with an error that no handler took.
     """
 
@@ -73,11 +86,12 @@ class Gate:
         queued: frozenset[str],
         known: frozenset[str],
         finished: Callable[[RequestRecord], None],
+        late: Callable[[RequestRecord, Usage], None],
         failed: Callable[[RequestRecord, Exception], None],
     ) -> None:
         self._app, self._settings, self._queue = app, settings, queue
         self._queued, self._known = queued, known
-        self._finished, self._failed = finished, failed
+        self._finished, self._late, self._failed = finished, late, failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it with an error."""
@@ -85,21 +99,28 @@ class Gate:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        record = RequestRecord(path if path in self._known else "other")
+        record = RequestRecord(path if path in self._known else "other", late=self._late)
         scope["state"] = {**scope.get("state", {}), "record": record}
+        MAX_DOCUMENTS.set(self._settings.max_documents)
         connection = _Connection(receive, send, record, self._settings.max_body)
         try:
             await self._pass(scope, connection, record)
         finally:
+            record.finish()
             self._finished(record)
 
     async def _pass(self, scope: Scope, connection: "_Connection", record: RequestRecord) -> None:
         path, entered = scope["path"], False
         try:
             self._check_key(path, scope)
-            connection.check_length(scope)
+            _check_headers(_headers(scope), self._settings)
             if path in self._queued and scope["method"] == "POST":
-                self._queue.enter()
+                self._queue.check()
+                await self._upload(connection)
+                if connection.gone:
+                    record.status = _GONE
+                    return
+                self._queue.enter()  # now, since a slow upload would keep others out
                 entered = True
             await self._answer(scope, connection, record)
         except RequestError as error:
@@ -111,13 +132,26 @@ class Gate:
             if entered:
                 self._queue.leave(record.seconds)
 
+    async def _upload(self, connection: "_Connection") -> None:
+        try:
+            await asyncio.wait_for(connection.read_body(), self._settings.timeout)
+        except TimeoutError:
+            raise self._too_late() from None
+
+    def _too_late(self) -> RequestError:
+        return RequestError(
+            504, f"no answer within the {self._settings.timeout:g} s of this server"
+        )
+
     async def _answer(self, scope: Scope, connection: "_Connection", record: RequestRecord) -> None:
         work = asyncio.ensure_future(self._app(scope, connection.receive, connection.send))
         gone = asyncio.ensure_future(connection.wait_until_gone())
         try:
             await asyncio.wait(
                 {work, gone},
-                timeout=self._settings.timeout if record.endpoint in self._queued else None,
+                timeout=max(0, self._settings.timeout - record.seconds)
+                if record.endpoint in self._queued
+                else None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if work.done():
@@ -125,9 +159,7 @@ class Gate:
             elif gone.done():
                 record.status = _GONE
             else:
-                raise RequestError(
-                    504, f"no answer within the {self._settings.timeout:g} s of this server"
-                )
+                raise self._too_late()
         finally:
             unfinished = [task for task in (work, gone) if not task.done()]
             for task in unfinished:
@@ -157,29 +189,40 @@ class _Connection:
 
     def __init__(self, receive: Receive, send: Send, record: RequestRecord, most: int) -> None:
         self._receive, self._send, self._record, self._most = receive, send, record, most
-        self._read = 0
+        self._read, self._first = 0, b""
+        self._parts: deque[Message] = deque()
         self._complete = asyncio.Event()
         self._started = False
         self.gone = False
 
-    def check_length(self, scope: Scope) -> None:
-        """Refuses a body whose declared length is too large, without reading it."""
-        declared = _headers(scope).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared[:20]) > self._most:
-            raise RequestError(413, self._too_large())
+    async def read_body(self) -> None:
+        """Reads the body, which ``receive`` then gives.
+
+        Raises:
+            RequestError: it is too large, or no text in UTF-8.
+        """
+        messages: deque[Message] = deque()
+        while not self._complete.is_set() and not self.gone:
+            messages.append(await self.receive())
+        self._parts = messages
 
     async def receive(self) -> Message:
         """The next part of the body."""
+        if self._parts:
+            return self._parts.popleft()
         if self._complete.is_set():
             await asyncio.Event().wait()  # what follows is for wait_until_gone
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self.gone = True
         else:
-            self._read += len(message.get("body", b""))
+            part = message.get("body", b"")
+            self._first = (self._first + part[:4])[:4]
+            self._read += len(part)
             if self._read > self._most:
-                # FastAPI passes this one on where it reads a body.
-                raise HTTPException(413, self._too_large(), {"Connection": "close"})
+                raise RequestError(413, _too_large(self._most))
+            if b"\0" in self._first or self._first[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+                raise RequestError(400, "the body is not JSON in UTF-8")
             if not message.get("more_body"):
                 self._complete.set()
         return message
@@ -208,8 +251,22 @@ class _Connection:
             response = error_response(scope["path"], error.status, error.message, headers)
             await response(scope, self.receive, self.send)
 
-    def _too_large(self) -> str:
-        return f"the body has more than the {self._most:,} bytes that this server takes"
+
+def _check_headers(headers: Mapping[bytes, bytes], settings: ServiceSettings) -> None:
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    name = re.sub(r":\d*$", "", host).strip("[]")
+    if settings.hosts and host and name not in settings.hosts:
+        # A page of another site, whose name was made that of this machine, could ask otherwise.
+        raise RequestError(400, "the header Host names another server")
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:20]) > settings.max_body:
+        raise RequestError(413, _too_large(settings.max_body))
+    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
+        raise RequestError(415, "the body must not be compressed: leave out Content-Encoding")
+
+
+def _too_large(most: int) -> str:
+    return f"the body has more than the {most:,} bytes that this server takes"
 
 
 def _headers(scope: Scope) -> Mapping[bytes, bytes]:

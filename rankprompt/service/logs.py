@@ -4,14 +4,20 @@ import json
 import logging
 import re
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rankprompt.api.results import Usage
 from rankprompt.service.record import RequestRecord
 
-__all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request", "set_up_service_log"]
+__all__ = ["JsonFormatter", "hide_answers", "log_failure", "log_request", "log_usage",
+           "set_up_service_log"]  # fmt: skip
 
 log = logging.getLogger("rankprompt.service")
+
+# What asks these every few seconds would fill the log.
+_PROBES = frozenset({"/health", "/ready", "/metrics"})
 
 # In the guard's warnings: an answer of the model as an example, which may repeat a passage.
 _EXAMPLE = re.compile(r", as in ['\"].*['\"](?= \()")
@@ -44,19 +50,31 @@ def set_up_service_log(*, as_json: bool) -> None:
 
 def log_request(record: RequestRecord) -> None:
     """Writes the line of a request that was answered."""
-    usage = record.usage
-    fields = {
-        "id": record.id,
-        "endpoint": record.endpoint,
-        "status": record.status,
-        "documents": record.documents,
-        "questions": usage.questions,
-        "prompts": usage.prompts,
-        "tokens": usage.tokens,
-        "ms": round(1000 * record.seconds, 1),
-    }
+    _log_fields(
+        {
+            "id": record.id,
+            "endpoint": record.endpoint,
+            "status": record.status,
+            "documents": record.documents,
+            **_counts(record.usage),
+            "ms": round(1000 * record.seconds, 1),
+        },
+        logging.DEBUG if record.status == 200 and record.endpoint in _PROBES else logging.INFO,
+    )
+
+
+def log_usage(record: RequestRecord, usage: Usage) -> None:
+    """Writes what a request has cost whose line was written before that was known."""
+    _log_fields({"id": record.id, "after": record.status, **_counts(usage)})
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    return {"questions": usage.questions, "prompts": usage.prompts, "tokens": usage.tokens}
+
+
+def _log_fields(fields: Mapping[str, object], level: int = logging.INFO) -> None:
     text = " ".join(f"{name}={value}" for name, value in fields.items())
-    log.info("%s", text, extra={"fields": fields})
+    log.log(level, "%s", text, extra={"fields": fields})
 
 
 def log_failure(record: RequestRecord, error: Exception) -> None:

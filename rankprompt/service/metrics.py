@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition
 from prometheus_client.registry import Collector
 
+from rankprompt.api.results import Usage
 from rankprompt.service.record import RequestRecord
 
 __all__ = ["Metrics"]
@@ -57,8 +58,12 @@ class Metrics:
         self._requests.labels(record.endpoint, str(record.status)).inc()
         self._seconds.labels(record.endpoint).observe(record.seconds)
         usage = record.usage
-        if usage.seconds:
+        if record.status == 200:
             self._usage["documents"].inc(record.documents)
+        self.add_usage(usage)
+
+    def add_usage(self, usage: Usage) -> None:
+        """Counts what a request has cost."""
         for name in ("questions", "prompts", "prompts_from_journal", "tokens", "cost"):
             self._usage[name].inc(getattr(usage, name))
 

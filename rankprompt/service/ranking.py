@@ -1,21 +1,17 @@
 """Ranks the documents of a request, and says what that cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from starlette.requests import Request
 
 from rankprompt.api.results import JudgedQuestion, Ranking, Usage
-from rankprompt.service.errors import RequestError
 from rankprompt.service.record import RequestRecord
 from rankprompt.service.schemas import AskedQuestion, Cost, Document, Options
 from rankprompt.service.state import ServiceState
 
-__all__ = ["asked", "check_count", "cost_of", "rank", "state_of"]
-
-# Fields of a document that would be taken for its id: ids of a request may be equal.
-_IDS = frozenset({"id", "_id", "docno", "doc_id", "docid"})
+__all__ = ["asked", "cost_of", "rank", "state_of"]
 
 
 def state_of(request: Request) -> ServiceState:
@@ -34,42 +30,27 @@ async def rank(
     """Ranks the documents of a request.
 
     Raises:
-        RequestError: the server is not ready, or there are too many documents.
+        RequestError: the server is not ready.
         RankpromptError: as ``Reranker.rank``.
     """
     state = state_of(request)
     record: RequestRecord = request.state.record
     record.documents = len(documents)
     state.check_loaded()
-    check_count(state, len(documents))
     reranker = state.variants.get(options, len(documents))
-    given = [_given(document) for document in documents]
-    ranking = await reranker.arank(
-        query, given, top_k=top_k, threshold=options.threshold, explain=bool(options.explain)
-    )
-    record.usage = ranking.usage
-    return ranking
+    fields = {*reranker.job.fields, "text"}
+    given = [_given(document, fields) for document in documents]
+    return await reranker.arank(
+        query, given, top_k=top_k, threshold=options.threshold, explain=bool(options.explain),
+        spent=record.spend,
+    )  # fmt: skip
 
 
-def check_count(state: ServiceState, documents: int) -> None:
-    """Checks the number of documents of a request.
-
-    Raises:
-        RequestError: there are more than the server takes.
-    """
-    limit = state.settings.max_documents
-    if documents > limit:
-        raise RequestError(
-            413, f"{documents:,} documents are more than the {limit:,} that this server takes"
-        )
-
-
-def _given(document: str | Document) -> str | dict[str, Any]:
+def _given(document: str | Document, fields: Collection[str]) -> str | dict[str, Any]:
     if isinstance(document, str):
         return document
-    return {
-        name: value for name, value in document.model_dump().items() if name not in _IDS and value
-    } or {"text": ""}
+    # Others, such as an id, which may be that of another, are for the client alone.
+    return {name: value for name, value in document.model_dump().items() if name in fields}
 
 
 def cost_of(usage: Usage) -> Cost:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -22,7 +22,7 @@ from prometheus_client import Counter
 
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.reranker import Reranker
-from rankprompt.api.results import Ranking
+from rankprompt.api.results import Ranking, Usage
 from rankprompt.errors import PIP_LINES, InputError, ModelError, RankpromptError
 from rankprompt.pipeline.config import RayConfig, RerankConfig
 from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line, waiting
@@ -34,6 +34,7 @@ __all__ = ["RayReranker", "reranker_on_ray"]
 log = logging.getLogger("rankprompt")
 
 _DEATHS = 3  # after so many workers have died over a request, the request is taken for the cause
+_UNLOADED = 40  # answers of workers without a model, after which a request fails
 _PULSE = 0.5  # seconds between two looks at workers that start
 _PATIENCE = 30.0  # seconds without a worker, after which the log says what is waited for
 _DEPLOYMENT = "workers"
@@ -49,6 +50,9 @@ class _Workers:
         self._resources = resources
         self._name = f"rankprompt-{uuid4().hex[:8]}"
         self._handle: Any = None
+        # Of the errors of Ray Serve, the others are not those of a single worker.
+        unavailable = getattr(serve.exceptions, "ReplicaUnavailableError", ray.exceptions.RayError)
+        self._deadly = (ray.exceptions.RayError, unavailable)
         self._ended = threading.Event()
         self._batches: dict[str, tuple[int, int]] = {}
         self.answers = Counter(
@@ -89,9 +93,10 @@ class _Workers:
                 warned = True
                 log.warning("%s", waiting(self._ray, self._resources))
 
-    async def ask(self, *given: Any) -> list[Ranking]:
+    async def ask(self, spent: Callable[[Usage], None] | None, *given: Any) -> list[Ranking]:
         """Sends a request to a worker; where that one dies, to another."""
-        for _ in range(_DEATHS):
+        deaths = unloaded = 0
+        while deaths < _DEATHS:
             response = self._handle.rank.remote(*given)
             try:
                 answer: Answer = await response
@@ -100,12 +105,24 @@ class _Workers:
                 raise
             except self._ray.exceptions.RayTaskError:
                 raise  # an error that is not ours, hence a broken system
-            except (self._ray.exceptions.RayError, self._serve.exceptions.RayServeException):
+            except self._deadly:
                 log.warning("a worker died; another answers in its place")
+                deaths += 1
+                await asyncio.sleep(_PULSE)
+                continue
+            except self._serve.exceptions.RayServeException as error:
+                raise ModelError(f"the workers take no requests: {last_line(error)}") from error
+            if not answer.loaded and unloaded < _UNLOADED:
+                # It answers at once, so that it seems the least busy until Ray Serve replaces it.
+                if not unloaded:
+                    log.warning("a worker cannot load the model: %s", answer.outcome)
+                unloaded += 1
                 await asyncio.sleep(_PULSE)
                 continue
             self.answers.labels(answer.worker).inc()
             self._batches[answer.worker] = answer.batches
+            if spent:
+                spent(answer.usage)
             if isinstance(answer.outcome, RankpromptError):
                 raise answer.outcome
             return answer.outcome
@@ -156,10 +173,15 @@ class RayReranker(Reranker):
         return asyncio.run(self.arank_many(queries, documents, **more))
 
     async def arank_many(
-        self, queries: Sequence[str], documents: Sequence[Sequence[DocumentLike]], **more: Any
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[DocumentLike]],
+        *,
+        spent: Callable[[Usage], None] | None = None,
+        **more: Any,
     ) -> list[Ranking]:
-        """As that of ``Reranker``."""
-        return await self.workers.ask(self._options, queries, documents, more)
+        """As that of ``Reranker``; what a call cost that was cancelled stays unknown."""
+        return await self.workers.ask(spent, self._options, queries, documents, more)
 
     def warm_up(self) -> None:
         """Starts the workers, which load the model."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rankprompt.api.documents import DocumentLike
 from rankprompt.api.reranker import Reranker
-from rankprompt.api.results import Ranking
+from rankprompt.api.results import Ranking, Usage
 from rankprompt.errors import RankpromptError, naming_extras
 from rankprompt.pipeline.config import RerankConfig
 
@@ -22,11 +22,15 @@ class Answer(NamedTuple):
     Attributes:
         worker: its id.
         batches: how many the worker's model has answered so far, and of how many prompts.
+        usage: what the request has cost this worker.
+        loaded: whether the worker has a model; without one, another is to be asked.
         outcome: the rankings, or an error of ours: Ray adds a traceback to one that is raised.
     """
 
     worker: str
     batches: tuple[int, int]
+    usage: Usage
+    loaded: bool
     outcome: list[Ranking] | RankpromptError
 
 
@@ -44,6 +48,7 @@ class Worker:
             os.chdir(folder)
         self._id = import_module("ray.serve").get_replica_context().replica_id.unique_id
         self._failure: RankpromptError | None = None
+        self._told = False
         self._variant = lru_cache(variants)(self._with_options)
         try:
             self._reranker = Reranker.from_config(config)
@@ -57,7 +62,17 @@ class Worker:
 
     def failure(self) -> RankpromptError | None:
         """Why the model cannot be loaded."""
+        self._told = True
         return self._failure
+
+    def check_health(self) -> None:
+        """Lets Ray Serve start another worker in place of one without a model, once that is known.
+
+        Raises:
+            RankpromptError: the model cannot be loaded.
+        """
+        if self._failure and self._told:
+            raise self._failure
 
     async def rank(
         self,
@@ -68,13 +83,17 @@ class Worker:
     ) -> Answer:
         """As ``Reranker.arank_many``, with options for ``Reranker.with_options``."""
         if self._failure:
-            return Answer(self._id, (0, 0), self._failure)
+            self._told = True
+            return Answer(self._id, (0, 0), Usage(), False, self._failure)
         outcome: list[Ranking] | RankpromptError
+        costs = [Usage()]
         try:
-            outcome = await self._variant(options).arank_many(queries, documents, **more)
+            outcome = await self._variant(options).arank_many(
+                queries, documents, spent=costs.append, **more
+            )
         except RankpromptError as error:
             outcome = error
-        return Answer(self._id, self._reranker.batches, outcome)
+        return Answer(self._id, self._reranker.batches, costs[-1], True, outcome)
 
     def __del__(self) -> None:
         """Closes the reranker; Ray Serve calls this before it ends the process."""

@@ -1,7 +1,9 @@
 """What is noted of a request, for the log and the metrics: numbers, and no texts."""
 
+import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rankprompt.api.results import Usage
@@ -19,7 +21,9 @@ class RequestRecord:
         started: when it came, by ``time.perf_counter``.
         status: of the answer; 499 where the client went away.
         documents: how many it has.
-        usage: what it cost.
+        usage: what it cost until it was answered.
+        late: is called with what it cost where that is known after it was answered, because its
+            time was over or its client went away.
     """
 
     endpoint: str
@@ -28,6 +32,22 @@ class RequestRecord:
     status: int = 500
     documents: int = 0
     usage: Usage = field(default_factory=Usage)
+    late: Callable[["RequestRecord", Usage], None] = lambda *_: None
+    _answered: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def spend(self, usage: Usage) -> None:
+        """Notes what it cost, from any thread."""
+        with self._lock:
+            if not self._answered:
+                self.usage = usage
+                return
+        self.late(self, usage)
+
+    def finish(self) -> None:
+        """Notes that it was answered."""
+        with self._lock:
+            self._answered = True
 
     @property
     def seconds(self) -> float:

@@ -1,7 +1,8 @@
 """The bodies of requests and answers, as the protocols' clients write and read them."""
 
 import json
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from contextvars import ContextVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "MAX_DOCUMENTS",
+    "TOO_MANY",
     "CohereAnswer",
     "CohereRequest",
     "Document",
@@ -26,6 +29,12 @@ __all__ = [
     "TeiRank",
     "TeiRequest",
 ]
+
+MAX_DOCUMENTS: ContextVar[int] = ContextVar("max_documents", default=10_000)
+"""The most elements of a list in a body; longer ones are refused before their elements are read."""
+
+TOO_MANY = "too_many"
+"""The type of the error of a list that is longer."""
 
 
 def _check_characters(text: str) -> str:
@@ -41,9 +50,27 @@ def _to_whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+def _check_number(given: object) -> object:
+    if isinstance(given, list) and len(given) > (limit := MAX_DOCUMENTS.get()):
+        told = f"{len(given):,} documents are more than the {limit:,} that this server takes"
+        raise PydanticCustomError(TOO_MANY, "{told}", {"told": told})
+    return given
+
+
 AnyText: TypeAlias = Annotated[str, AfterValidator(_check_characters)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+# Names of methods, joined by commas, with the number that each stage reranks.
+Methods: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9,@_-]+$")
+]
+Instruction: TypeAlias = Annotated[Text, StringConstraints(max_length=10_000)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_to_whole), Field(ge=1, le=10**9)]
+
+_Item = TypeVar("_Item")
+# Each wrong element would have an error of its own, which take far more time and memory than they
+# are worth: the first is enough.
+_List: TypeAlias = Annotated[list[_Item], Field(min_length=1, fail_fast=True)]
+Several: TypeAlias = Annotated[_List[_Item], BeforeValidator(_check_number)]
 
 
 class _Body(BaseModel):
@@ -73,10 +100,10 @@ class Document(_Body):
 class Options(_Body):
     """What rankprompt adds to a request, all of it optional and within the server's limits."""
 
-    instruction: Text | None = Field(
+    instruction: Instruction | None = Field(
         None, description="The task, for models and prompts that read one."
     )
-    method: Text | None = Field(
+    method: Methods | None = Field(
         None,
         description="The ranking method, such as `pointwise`, `heapsort` or `bradley-terry`, in "
         "place of the server's.",
@@ -99,7 +126,7 @@ class RerankRequest(Options):
 
     model: str | None = Field(None, description="Ignored: a server has one model.")
     query: Text
-    documents: list[AnyText | Document] = Field(min_length=1)
+    documents: Several[AnyText | Document]
     top_n: Count | None = Field(None, description="The most results; all where it is left out.")
     return_documents: bool | None = Field(None, description="Give the documents' texts back.")
 
@@ -109,7 +136,7 @@ class CohereRequest(Options):
 
     model: str | None = Field(None, description="Ignored: a server has one model.")
     query: Text
-    documents: list[AnyText] = Field(min_length=1)
+    documents: Several[AnyText]
     top_n: Count | None = Field(None, description="The most results; all where it is left out.")
     max_tokens_per_doc: Count | None = Field(
         None, description="Ignored: a passage is cut to what the model reads."
@@ -120,7 +147,7 @@ class TeiRequest(Options):
     """A request in the form of Text Embeddings Inference."""
 
     query: Text
-    texts: list[AnyText] = Field(min_length=1)
+    texts: Several[AnyText]
     raw_scores: bool = Field(
         False, description="Give the model's own numbers in place of scores from 0 to 1."
     )
@@ -130,7 +157,7 @@ class TeiRequest(Options):
     )
 
 
-Texts: TypeAlias = Text | Annotated[list[Text], Field(min_length=1)]
+Texts: TypeAlias = Annotated[Text | _List[Text], BeforeValidator(_check_number)]
 
 
 class ScoreRequest(_Body):

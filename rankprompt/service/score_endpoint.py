@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from rankprompt.errors import InputError
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.service.examples import ERRORS, SCORE_EXAMPLES
-from rankprompt.service.ranking import check_count, cost_of, state_of
+from rankprompt.service.ranking import cost_of, state_of
 from rankprompt.service.record import RequestRecord
 from rankprompt.service.schemas import Score, ScoreAnswer, ScoreRequest
 from rankprompt.types import PointwiseQuestion
@@ -26,7 +26,6 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
     queries, documents = _pairs(body)
     record.documents = len(documents)
     state.check_loaded()
-    check_count(state, len(documents))
     reranker = state.variants.get(None, len(documents))
     if not _is_pointwise(reranker.job):
         method = reranker.config.ranker.method
@@ -35,9 +34,15 @@ async def score(request: Request, body: ScoreRequest) -> ScoreAnswer:
             "use /v1/rerank, or serve a pointwise method"
         )
     # Each pair is a ranking of its own: in one ranking, equal scores would be told apart.
-    rankings = await reranker.arank_many(queries, [[one] for one in documents], threshold=0)
+    rankings = await reranker.arank_many(
+        queries, [[one] for one in documents], threshold=0, spent=record.spend
+    )
     usage = rankings[0].usage
-    record.usage = usage
+    if usage.unasked:
+        raise InputError(
+            f"the server's budget is spent: {usage.unasked:,} of the pairs were not asked about; "
+            "send fewer"
+        )
     return ScoreAnswer(
         id=record.id,
         created=int(time.time()),

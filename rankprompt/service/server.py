@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from types import FrameType
 
@@ -20,6 +21,11 @@ __all__ = ["run_server"]
 
 log = logging.getLogger("rankprompt")
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HEADERS = 65_536  # bytes
+# Connections beyond these are refused; there are more than places in the queue, since some are idle
+# and others send their bodies.
+_CONNECTIONS, _SPARE = 4, 100
 _GRACE = 5  # seconds for the answers to what was given up when its time was over
 
 
@@ -43,6 +49,8 @@ def run_server(
         InputError: the address cannot be used.
         RankpromptError: the model cannot be loaded.
     """
+    if not settings.keys and _is_loopback(host):
+        settings = replace(settings, hosts=tuple({*_LOOPBACK, host.lower()}))
     with _listen(host, port) as listening:
         app = make_app(reranker, settings)
         prepare(app)
@@ -53,6 +61,9 @@ def run_server(
             access_log=False,
             server_header=False,
             lifespan="on",
+            http="h11",  # the one that bounds headers
+            h11_max_incomplete_event_size=_HEADERS,
+            limit_concurrency=_CONNECTIONS * settings.max_queue + _SPARE,
             timeout_graceful_shutdown=int(settings.timeout) + _GRACE,
         )
         server = _Server(config, state)

@@ -23,6 +23,7 @@ class ServiceSettings:
         max_documents: the most documents of a request; more get 413.
         max_questions: the most questions that a request may be expected to need.
         variants: how many combinations of options of requests are kept at a time.
+        hosts: the names of this server that requests may have in their header Host; empty for any.
         keys: what clients must send, one of them; empty where anyone may ask.
     """
 
@@ -32,6 +33,7 @@ class ServiceSettings:
     max_documents: int = 10_000
     max_questions: int = 20_000
     variants: int = 32
+    hosts: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -6,22 +6,28 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from rankprompt.service.examples import UNAUTHORIZED, UNREADY
 from rankprompt.service.ranking import state_of
 from rankprompt.version import VERSION
 
-__all__ = ["router"]
+__all__ = ["probes", "router"]
 
 router = APIRouter(tags=["server"])
+probes = APIRouter(tags=["server"])
+"""Those that ask for no key."""
+
 _STARTED = int(time.time())
 
 
-@router.get("/health")
+@probes.head("/health", include_in_schema=False)
+@probes.get("/health")
 async def health() -> dict[str, str]:
     """Whether the process is alive."""
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@probes.head("/ready", include_in_schema=False)
+@probes.get("/ready", responses=UNREADY)
 async def ready(request: Request) -> dict[str, str]:
     """Whether the model is loaded and takes requests; 503 where not."""
     state = state_of(request)
@@ -29,7 +35,7 @@ async def ready(request: Request) -> dict[str, str]:
     return {"status": "ready", "model": state.model}
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", responses=UNAUTHORIZED)
 async def models(request: Request) -> dict[str, Any]:
     """The model of this server, in the form of OpenAI."""
     name = state_of(request).model
@@ -37,7 +43,7 @@ async def models(request: Request) -> dict[str, Any]:
     return {"object": "list", "data": [model]}
 
 
-@router.get("/info")
+@router.get("/info", responses=UNAUTHORIZED)
 async def info(request: Request) -> dict[str, Any]:
     """The model of this server and its limits, in the form of Text Embeddings Inference."""
     state = state_of(request)
@@ -54,7 +60,7 @@ async def info(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=UNAUTHORIZED)
 async def metrics(request: Request) -> Response:
     """Counts and times, in the form of Prometheus."""
     return Response(*request.app.state.metrics.page())

@@ -18,6 +18,9 @@ NOWHERE = ("--model", "rerank:m", "--base-url", "http://127.0.0.1:9/v1")
     [
         (("--log-format", "xml"), "unknown log format 'xml'"),
         (("--model", "oracle:qrels.trec"), "--model oracle: judges queries by their ids"),
+        (("--depth", 0), "--depth must be at least 1, not 0"),
+        (("--port", 65536), "--port must be from 0 to 65535, not 65536"),
+        (("--port", -1), "--port must be from 0 to 65535, not -1"),
         (("--timeout", 0), "--timeout must be above 0, not 0"),
         (("--model", "/no/folder"), "/no/folder: no such file or folder"),
         ((*NOWHERE, "--instruction", "find"), "--instruction plays no part"),

@@ -16,9 +16,16 @@ __all__ = ["serving"]
 
 
 @contextmanager
-def serving(reranker: Reranker, settings: ServiceSettings) -> Iterator[str]:
-    """Serves a reranker, whose model is loaded, from a thread; gives the server's URL."""
+def serving(
+    reranker: Reranker, settings: ServiceSettings, *, held_places: int = 0
+) -> Iterator[str]:
+    """Serves a reranker, whose model is loaded, from a thread; gives the server's URL.
+
+    Places that are held in the queue are never given back.
+    """
     app = make_app(reranker, settings)
+    for _ in range(held_places):
+        app.state.queue.enter()
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -1,6 +1,8 @@
 """Each request that cannot be served has a status, and a line in the shape of its endpoint."""
 
+import gzip
 import json
+import time
 from typing import Any
 
 import pytest
@@ -51,6 +53,10 @@ def line(path: str, answer: Any) -> str:
         ({"k": "3"}, "k must be a whole number"),
         ({"threshold": 2}, "threshold "),
         ({"method": "best"}, "unknown method 'best'"),
+        ({"method": "a" * 65}, "method is too long"),
+        ({"method": "'; drop"}, "method must be the names of methods, joined by commas"),
+        ({"method": ""}, "method must not be blank"),
+        ({"instruction": "a" * 10_001}, "instruction is too long"),
         ({"method": "cascade"}, "this server ranks by pointwise"),
         ({"instruction": "find"}, "`instruction` plays no part"),
         ({"max_prompts": 0}, "max_prompts "),
@@ -120,6 +126,31 @@ def test_a_form_is_no_json(client: TestClient) -> None:
     assert line("/v1/rerank", answer).endswith("with the header Content-Type: application/json")
 
 
+def test_other_encodings_are_refused(client: TestClient) -> None:
+    text = json.dumps(GOOD)
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        answer = client.post("/v2/rerank", content=text.encode(encoding), headers=JSON)
+        assert answer.status_code == 400
+        assert line("/v2/rerank", answer) == "the body is not JSON in UTF-8"
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    answer = client.post("/v2/rerank", content=gzip.compress(text.encode()), headers=headers)
+    assert answer.status_code == 415
+    assert "Content-Encoding" in line("/v2/rerank", answer)
+    headers["Content-Encoding"] = "identity"
+    assert client.post("/v2/rerank", content=text, headers=headers).status_code == 200
+
+
+def test_other_names_of_the_server(started: Start, reranker: Reranker) -> None:
+    client = started(reranker, hosts=("testserver", "localhost", "::1"))
+    for host, status in {
+        "localhost:80": 200,
+        "[::1]:80": 200,
+        "LOCALHOST": 200,
+        "a.b": 400,
+    }.items():
+        assert client.post("/v2/rerank", json=GOOD, headers={"Host": host}).status_code == status
+
+
 def test_unknown_fields_are_ignored(client: TestClient) -> None:
     for path, name in NAMES.items():
         body = {"query": "boats", name: ["mill"], "rank_fields": ["text"], "user": {"a": [1]}}
@@ -128,6 +159,8 @@ def test_unknown_fields_are_ignored(client: TestClient) -> None:
 
 def test_a_path_or_a_way_that_there_is_not(client: TestClient) -> None:
     assert client.get("/v3/rerank").json()["detail"] == "Not Found"
+    answer = client.post("/rerank/", json={}, follow_redirects=False)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "Not Found")
     answer = client.get("/rerank")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert line("/rerank", answer) == "Method Not Allowed"
@@ -148,6 +181,20 @@ def test_texts_that_make_no_pairs(client: TestClient, body: Any, problem: str) -
     assert line("/score", answer).startswith(problem)
 
 
+def test_pairs_beyond_the_budget_have_no_scores(started: Start, reranker: Reranker) -> None:
+    client = started(reranker.with_options(max_prompts=2))
+    assert client.post("/score", json={"queries": "a", "documents": ["b", "c"]}).status_code == 200
+    answer = client.post("/score", json={"queries": "a", "documents": ["b", "c", "d"]})
+    assert answer.status_code == 400
+    assert line("/score", answer).startswith("the server's budget is spent: 1 of the pairs")
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_a_message_is_bounded(client: TestClient, path: str) -> None:
+    answer = client.post(path, json={"query": "a", NAMES[path]: ["b"], "method": "z" * 64})
+    assert len(line(path, answer)) <= 500
+
+
 @pytest.mark.parametrize("path", NAMES)
 def test_too_many_documents(started: Start, reranker: Reranker, path: str) -> None:
     client = started(reranker, max_documents=3)
@@ -155,6 +202,25 @@ def test_too_many_documents(started: Start, reranker: Reranker, path: str) -> No
     answer = client.post(path, json={"query": "a", NAMES[path]: ["b"] * 4})
     assert answer.status_code == 413
     assert "4 documents are more than the 3" in line(path, answer)
+
+
+@pytest.mark.parametrize("path", [*NAMES, "/score"])
+def test_many_wrong_elements_cost_little(client: TestClient, path: str) -> None:
+    name = NAMES.get(path, "documents")
+    started = time.process_time()
+    for element in ("0", "{}"):
+        elements = ",".join([element] * 9_999)
+        content = f'{{"query": "a", "queries": "a", "{name}": [{elements}]}}'
+        answer = client.post(path, content=content, headers=JSON)
+        assert answer.status_code == (422 if path == "/rerank" else 400)
+        assert line(path, answer).startswith(f"{name}.0")
+    content = f'{{"query": "a", "queries": "a", "{name}": [{"0," * 200_000}0]}}'
+    answer = client.post(path, content=content, headers=JSON)
+    assert answer.status_code == 413
+    assert line(path, answer) == (
+        "200,001 documents are more than the 10,000 that this server takes"
+    )
+    assert time.process_time() - started < 1
 
 
 def test_ten_thousand_documents_are_ranked(client: TestClient) -> None:

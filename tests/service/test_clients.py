@@ -2,7 +2,6 @@
 
 import gc
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -87,14 +86,9 @@ def locked(reranker: Reranker) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def full(reranker: Reranker) -> Iterator[str]:
-    """A server whose queue is full: a client holds its only place, and sends no body."""
-    with serving(reranker, ServiceSettings(max_queue=1)) as url:
-        port = int(url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            head = "POST /rerank HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
-            connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
-            assert connection.recv(100).startswith(b"HTTP/1.1 100")  # the place is taken
-            yield url
+    """A server whose queue is full."""
+    with serving(reranker, ServiceSettings(max_queue=1), held_places=1) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rankprompt.api.reranker import Reranker
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, JournalError, ModelError
 from rankprompt.service.app import make_app
 from rankprompt.service.settings import ServiceSettings
 from tests.limits import full_disk
@@ -47,6 +48,28 @@ def wait_for(condition: object, seconds: float = 20) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_probes_are_no_lines_of_the_log(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "rankprompt"):
+        for path in ("/health", "/ready", "/metrics"):
+            assert client.get(path).status_code == 200
+            if path != "/metrics":
+                answer = client.head(path)
+                assert (answer.status_code, answer.content) == (200, b"")
+        assert client.head("/").status_code == 200
+    assert [one.getMessage().split()[1] for one in caplog.records] == ["endpoint=/"]
+
+
+def test_only_what_needs_a_key_is_described_with_one(started: Start, reranker: Reranker) -> None:
+    description = started(reranker, keys=("k",)).get("/openapi.json").json()
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            assert ("security" in operation) == (path not in ("/health", "/ready"))
+            assert {"401", "4XX"} & set(operation["responses"]) or "security" not in operation
+    assert "503" in description["paths"]["/ready"]["get"]["responses"]
 
 
 def test_a_key_is_needed_but_for_the_probes(started: Start, reranker: Reranker) -> None:
@@ -108,6 +131,40 @@ def test_a_request_that_takes_too_long_is_given_up(started: Start) -> None:
         assert client.post("/v2/rerank", json=BODY).status_code == 200
 
 
+def test_what_a_failed_request_has_cost_is_counted(
+    started: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls, held, answers = 0, True, Answers()
+
+    async def wait() -> None:
+        nonlocal calls
+        calls += 1
+        while held and calls > 2:  # one for the model's start, and one of the request's
+            await asyncio.sleep(0.005)
+
+    body = {"query": "boats", "documents": [f"text {number}" for number in range(3000)]}
+    with (
+        ProtocolServer(answers, latency=lambda _: wait()) as server,
+        Reranker("rerank:m", base_url=server.url, concurrency=1) as reranker,
+        caplog.at_level(logging.INFO, "rankprompt"),
+    ):
+        client = started(reranker, timeout=1)
+        assert client.post("/v2/rerank", json=body).status_code == 504
+        # It is in a line of its own where it is known only after the answer.
+        wait_for(lambda: any(_prompts(504, caplog)))
+        held, first = False, sum(_prompts(504, caplog))
+        assert 0 < first < 3000
+        assert f"rankprompt_prompts_total {first}.0" in client.get("/metrics").text
+        assert reranker.usage.prompts == first + 2
+        calls, answers.most = 0, 0
+        assert client.post("/v2/rerank", json=body).status_code == 502
+        assert _prompts(502, caplog) == [0]
+
+
+def _prompts(status: int, caplog: pytest.LogCaptureFixture) -> list[int]:
+    return [int(one) for one in re.findall(rf"={status} .*prompts=(\d+)", caplog.text)]
+
+
 def test_a_server_whose_model_is_not_there_yet_says_so() -> None:
     with held_server() as held, Reranker("rerank:m", base_url=held.server.url) as reranker:
         held.held = True
@@ -132,7 +189,30 @@ def test_a_model_that_refuses_is_a_bad_gateway(started: Start) -> None:
         answer = client.post("/v1/rerank", json=BODY)
         assert answer.status_code == 502
         assert "mill" not in answer.text
+        assert "the model's server" in answer.json()["detail"]
+        assert "http" not in answer.text
         assert "maximum allowed batch size 0" in answer.json()["detail"]
+
+
+def test_clients_are_not_told_what_the_owner_can_do(
+    started: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = (
+        "all answers are equal. No run is written, and the journal is kept; `keep_going` goes on"
+    )
+
+    class Failing(Reranker):
+        async def arank(self, query: str, *_: object, **__: object) -> object:  # type: ignore[override]
+            raise JournalError("/srv/a.journal: full") if query == "j" else ModelError(words)
+
+    with held_server() as held, Failing("rerank:m", base_url=held.server.url) as reranker:
+        client = started(reranker)
+        answer = client.post("/v2/rerank", json=BODY)
+        assert answer.json() == {"message": "all answers are equal"}
+        with caplog.at_level(logging.INFO, "rankprompt"):
+            answer = client.post("/v2/rerank", json={**BODY, "query": "j"})
+        assert "/srv" not in answer.text
+        assert "/srv/a.journal: full" in caplog.text
 
 
 def test_a_journal_that_cannot_be_written_is_no_fault_of_the_request(
@@ -145,7 +225,7 @@ def test_a_journal_that_cannot_be_written_is_no_fault_of_the_request(
             texts = [f"text {number}" for number in range(300)]
             answer = client.post("/v2/rerank", json={"query": "a", "documents": texts})
     assert answer.status_code == 503
-    assert "the journal failed" in answer.json()["message"]
+    assert answer.json()["message"] == "the journal failed; the server's log says why"
 
 
 def test_an_unexpected_error_shows_no_text(

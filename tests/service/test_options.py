@@ -30,6 +30,19 @@ def test_a_request_may_name_a_method(started: Start, pairwise: Reranker) -> None
     assert first["answer"] < 0.5
 
 
+def test_an_object_is_judged_by_the_fields_of_passages(started: Start, reranker: Reranker) -> None:
+    documents = [
+        {"text": "", "content": "hidden"}, {"text": "", "url": "x"}, {"text": "mill", "id": 1},
+        {"text": " ", "title": "boats", "id": 1}, {"text": "", "title": None},
+    ]  # fmt: skip
+    for options, prompts in (({}, 2), ({"fields": "text"}, 1)):
+        client = started(reranker.with_options(**options))
+        answer = client.post("/v1/rerank", json={"query": "boats", "documents": documents})
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["results"]) == 5
+        assert answer.json()["usage"]["prompts"] == prompts
+
+
 def test_the_smaller_budget_holds(started: Start, pairwise: Reranker) -> None:
     client = started(pairwise)  # whose reranker asks at most 40 prompts
     many = {"documents": [chr(97 + n) for n in range(8)], "method": "allpair"}

@@ -124,6 +124,25 @@ def test_a_large_body_is_not_read_to_its_end(server: Running) -> None:
     wait_for(lambda: '"status": 413' in server.log)
 
 
+def test_half_a_body_takes_no_place_in_the_queue(server: Running) -> None:
+    head = (
+        f"POST /rerank HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 90\r\n\r\n{"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        time.sleep(0.2)
+        page = httpx.get(f"{server.url}/metrics", headers=HEADERS).text
+        assert "rankprompt_queue_length 0.0" in page
+    wait_for(lambda: '"status": 499, "documents": 0' in server.log)
+
+
+def test_long_headers_are_refused(server: Running) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nX: " + b"a" * 100_000)
+        assert b" 400 " in connection.recv(1000)
+
+
 def test_the_work_of_a_client_that_goes_away_is_dropped(server: Running, held: HeldServer) -> None:
     texts = [f"text {number}" for number in range(3000)]
     held.held = True

@@ -1,5 +1,6 @@
 """Several workers behind the service, on a real Ray cluster of this machine."""
 
+import asyncio
 import os
 import re
 import signal
@@ -8,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
 from rankprompt.api.reranker import Reranker
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, RankpromptError
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.service.settings import ServiceSettings
@@ -164,6 +166,24 @@ def test_it_ends_when_the_requests_under_way_are_answered(cluster: Cluster, jour
     assert cluster.log.splitlines()[-1] == "rankprompt: ended; what was under way is finished"
     assert "Traceback" not in cluster.log
     wait_for(lambda: not any(Path(f"/proc/{one}").exists() for one in below), 20)
+
+
+def test_a_worker_without_a_model_is_unhealthy_once_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    serve = pytest.importorskip("ray.serve")
+    from rankprompt.service.ray_worker import Worker
+
+    monkeypatch.chdir(tmp_path)  # which the worker changes
+    context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="w"))
+    monkeypatch.setattr(serve, "get_replica_context", lambda: context)
+    config = config_from_options(RerankConfig(), {"model": "cross-encoder:/no/folder"})
+    worker = Worker(config, str(tmp_path), 1)
+    worker.check_health()
+    answer = asyncio.run(worker.rank((), ["a"], [["b"]], {}))
+    assert not answer.loaded
+    with pytest.raises(RankpromptError, match="/no/folder"):
+        worker.check_health()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def page_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
     for name in _TYPES:
         path = "/" if name == "index.html" else f"/page/{name}"
-        router.add_api_route(path, _serve(name), methods=["GET"], response_class=Response)
+        router.add_api_route(path, _serve(name), methods=["GET", "HEAD"], response_class=Response)
     return router
 
 

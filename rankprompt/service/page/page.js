@@ -21,6 +21,10 @@ function passages() {
 
 function headers() {
   const key = fields.key.value.trim();
+  // A header holds no other characters; fetch would fail as if the service were away.
+  if (/[^\x20-\x7e]/.test(key)) {
+    throw new Mistake("An API key has only plain letters, digits and signs.", fields.key);
+  }
   return { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) };
 }
 
@@ -79,8 +83,9 @@ async function mistake(response) {
 /** Asks the service; what comes of it is JSON, or a Mistake is thrown. */
 async function ask(path, options = {}) {
   let response;
+  const sent = headers();
   try {
-    response = await fetch(address(path), { headers: headers(), cache: "no-store", ...options });
+    response = await fetch(address(path), { headers: sent, cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Mistake("The service does not answer. It may have been stopped, or the network is away.");

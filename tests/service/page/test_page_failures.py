@@ -1,7 +1,6 @@
 """When things go wrong: a request is cancelled, a key is missing, the service is busy or away."""
 
 import re
-import socket
 import time
 from typing import Any
 
@@ -9,6 +8,11 @@ from rankprompt import Reranker
 from tests.service.page.conftest import Open, fill, focused, ranked, serving
 
 KEY = "a-key-of-this-test"
+KEYS_TOLD = {
+    "": "wants an API key",
+    "wrong": "does not accept this API key",
+    "κλειδί": "has only plain letters",
+}
 
 
 def test_cancelling_gives_the_focus_back(visit: Open) -> None:
@@ -36,7 +40,7 @@ def test_a_key_is_asked_for_and_kept_out_of_what_is_copied(visit: Open, reranker
         page.wait_for_selector("#key-field:not([hidden])")
         assert page.get_by_role("alert").text_content() == ""
         fill(page)
-        for key, words in (("", "wants an API key"), ("wrong", "does not accept this API key")):
+        for key, words in KEYS_TOLD.items():
             page.get_by_label("API key").fill(key)
             page.locator("#passages").press("Control+Enter")
             page.locator("#error", has_text=words).wait_for()
@@ -60,14 +64,11 @@ def test_a_busy_and_a_stopped_service_are_told_in_plain_words(
     with serving(reranker, max_queue=1) as (address, server):
         page = visit(address)
         fill(page)
-        port = int(address.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as slow:
-            # Takes the only place, for its body never comes.
-            slow.sendall(b"POST /v1/rerank HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-            time.sleep(0.2)
-            page.locator("#rank").click()
-            page.locator("#error:not(:empty)").wait_for()
-            busy = page.get_by_role("alert").text_content()
+        app: Any = server.config.app
+        app.state.queue.enter()  # the only place
+        page.locator("#rank").click()
+        page.locator("#error:not(:empty)").wait_for()
+        busy = page.get_by_role("alert").text_content()
         assert re.fullmatch(r"The service is busy\. Try again in \d+ seconds?\.", busy)
         server.should_exit = True
         while server.started and any(one.is_serving() for one in server.servers):
