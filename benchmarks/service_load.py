@@ -1,7 +1,8 @@
 """``rankprompt serve`` under many clients at a time, against the same requests one at a time.
 
 A real server process ranks passages of the sample collection with an embedded model. Each request
-has a query of its own, by a number at its end, so that no prompt comes twice; there is no journal.
+has a query of its own, by a number at its end, so that no prompt comes twice, unless the workload
+is of popular questions; there is no journal.
 Requests one at a time come before and after those of the clients together, so that a machine whose
 speed changes harms both.
 """
@@ -36,41 +37,51 @@ SAMPLE = files("rankprompt.datasets") / "sample" / "en"
 
 
 class Workload(NamedTuple):
-    """What is served, and how many passages each request has."""
+    """What is served, how many passages each request has, and whether requests come again."""
 
     name: str
     passages: int
     options: tuple[str, ...]
+    repeats: bool = False
 
 
 WORKLOADS = {
     one.name: one
     for one in (
+        Workload("one passage", 1, ()),
         Workload("pointwise", 8, ()),
         Workload(
             "heapsort", 4, ("--model", "smollm2-135m", "--method", "heapsort", "--timeout", "600")
         ),
         Workload(
-            "allpair", 3, ("--model", "smollm2-135m", "--method", "allpair", "--timeout", "600")
+            "popular questions",
+            4,
+            ("--model", "smollm2-135m", "--method", "heapsort", "--timeout", "600"),
+            repeats=True,
         ),
     )
 }
 
 
 class Requests:
-    """Bodies of requests, none like another; may be asked by several threads."""
+    """Bodies of requests, none like another unless they repeat; for several threads."""
 
-    def __init__(self, passages: int) -> None:
+    def __init__(self, passages: int, repeats: bool) -> None:
         lines = (SAMPLE / "docs.jsonl").read_text("utf-8").splitlines()
         self._texts = [json.loads(line)["text"] for line in lines]
         rows = (SAMPLE / "queries.tsv").read_text("utf-8").splitlines()
         self._queries = [row.split("\t")[1] for row in rows]
         self._passages, self._random, self._lock = passages, random.Random(0), threading.Lock()
-        self._numbers = itertools.count(1)
+        self._numbers, self._repeats = itertools.count(1), repeats
 
     def next(self) -> bytes:
         with self._lock:
-            query = f"{self._random.choice(self._queries)} {next(self._numbers)}"
+            query = self._random.choice(self._queries)
+            if self._repeats:
+                first = self._queries.index(query) * self._passages
+                documents = self._texts[first : first + self._passages]
+                return json.dumps({"query": query, "documents": documents}).encode()
+            query = f"{query} {next(self._numbers)}"
             documents = self._random.sample(self._texts, self._passages)
         return json.dumps({"query": query, "documents": documents}).encode()
 
@@ -205,7 +216,7 @@ class Outcome(NamedTuple):
 
 
 def run(workload: Workload, options: argparse.Namespace, cores: set[int]) -> Outcome:
-    requests = Requests(workload.passages)
+    requests = Requests(workload.passages, workload.repeats)
     with (
         tempfile.TemporaryDirectory() as folder,
         Server(workload.options, cores, Path(folder)) as server,
@@ -255,8 +266,10 @@ def report(options: argparse.Namespace, outcomes: Sequence[Outcome], cores: set[
     return f"""{table(columns, rows)}
 
 {options.seconds:g} s of {options.clients} clients, each a request after the other, between two
-halves of {options.alone:g} s of one client. The default model pointwise, and SmolLM2-135M by
-heapsort and by allpair.
+halves of {options.alone:g} s of one client. The default model with one passage and with eight, and
+SmolLM2-135M by heapsort. Requests are all different, but for the popular questions: each client
+asks one of the sample's 24 questions, each with passages of its own, and what several clients ask
+at the same time is asked once. There is no journal.
 
 Made by `make bench-service` on {datetime.now(UTC):%Y-%m-%d}: the server on {len(cores)} of
 {os.cpu_count()} cores, which it shares with the clients, load {os.getloadavg()[1]:.1f}, Python

@@ -1,8 +1,6 @@
 """``Reranker``: ranks texts for a query, with any model and any method, in a few lines."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -12,7 +10,6 @@ from rankprompt.api.rankings import check_explanation
 from rankprompt.api.results import Ranking, Usage
 from rankprompt.api.secrets import refuse_secrets
 from rankprompt.api.session import Session
-from rankprompt.errors import InputError
 from rankprompt.llm.model_thread import Call
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config import RerankConfig
@@ -224,17 +221,8 @@ class Reranker:
     ) -> list[Ranking]:
         """As ``rank_many``, without blocking the event loop; ``spent`` as in ``arank``."""
         check_explanation(self.job, explain)
-        session, call = self._session, Call()
-        tasks = session.tasks(queries, documents, top_k, threshold)
-        work = partial(session.rank, tasks, explain, call, spent)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(session.executor, work)
-        except RuntimeError as error:
-            if session.models.closed:
-                raise InputError("the reranker was closed") from error
-            raise
-        finally:
-            call.cancel()
+        tasks = self._session.tasks(queries, documents, top_k, threshold)
+        return await self._session.rank_in_thread(tasks, explain, spent)
 
     def plan(
         self,

@@ -1,9 +1,11 @@
 """What a reranker keeps open: its job, the models that calls share, and threads for the calls."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rankprompt.api.documents import DocumentLike
@@ -109,6 +111,21 @@ class Session:
                 raise
             raise InputError("the reranker was closed") from error
         return [task.ranking(self.job, ranked, ranked.usage) for task in tasks]
+
+    async def rank_in_thread(
+        self, tasks: Sequence[Task], explain: bool, spent: Callable[[Usage], None] | None
+    ) -> list[Ranking]:
+        """As ``rank``, without blocking the event loop; a task that is cancelled ends its call."""
+        call = Call()
+        work = partial(self.rank, tasks, explain, call, spent)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+        except RuntimeError as error:
+            if self.models.closed:
+                raise InputError("the reranker was closed") from error
+            raise
+        finally:
+            call.cancel()
 
     def close(self) -> None:
         """Closes the models; calls that are under way fail."""
