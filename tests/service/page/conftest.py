@@ -75,7 +75,8 @@ def address(reranker: Reranker) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="session")
+# Not of the session: while Playwright runs, so does an event loop, and tests could run no other.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with browsing() as browser:
         yield browser
