@@ -66,7 +66,7 @@ WORKLOADS = {
 class Requests:
     """Bodies of requests, none like another unless they repeat; for several threads."""
 
-    def __init__(self, passages: int, repeats: bool) -> None:
+    def __init__(self, passages: int, repeats: bool = False) -> None:
         lines = (SAMPLE / "docs.jsonl").read_text("utf-8").splitlines()
         self._texts = [json.loads(line)["text"] for line in lines]
         rows = (SAMPLE / "queries.tsv").read_text("utf-8").splitlines()
