@@ -7,7 +7,7 @@ from typing import Protocol
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
 from rankprompt.llm.base import Request
-from rankprompt.llm.longest_prefix import longest_prefix
+from rankprompt.llm.longest_prefix import cut_to_fit
 from rankprompt.llm.openai.tokenize_endpoint import SAMPLE, TokenizeEndpoint
 from rankprompt.llm.special_tokens import LIKELY, escape
 
@@ -238,7 +238,7 @@ class ServerTokenizer:
                     return before < tokens
             return len(self._endpoint.read(text[:end]).ids) <= tokens
 
-        return longest_prefix(text, fits)
+        return cut_to_fit(text, tokens, fits)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that nothing in it looks like a special token."""
