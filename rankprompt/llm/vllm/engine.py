@@ -1,6 +1,7 @@
 """vLLM's engine in this process; the only module that imports vllm, when an engine starts."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,7 +97,8 @@ class VllmEngine:
         if adapter:
             options |= {"enable_lora": True, "max_lora_rank": lora_rank(adapter)}
         try:
-            with naming_extras():
+            with naming_extras(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 import vllm
                 from vllm.platforms import current_platform
 

@@ -55,6 +55,7 @@ class VllmModel:
 
     Attributes:
         dtype: number format of the weights, such as "bfloat16".
+        engine: vLLM's engine; None before it is started.
         fingerprint: changes with the weights, the tokenizer, the chat template, the number format,
             the adapter, and the engine's options but for those of pace and memory.
     """
@@ -74,7 +75,7 @@ class VllmModel:
         self._tokenizing = make_shareable(tokenizer)
         self._tokenizer, self._start = tokenizer, start
         self._starting = Lock()
-        self._engine: Engine | None = None
+        self.engine: Engine | None = None
         self._special = special_token_pattern(special_tokens(tokenizer))
         self._reader = TextReader(tokenizer, list(ends))
         self._encoded: dict[Request, EncodedRequest] = {}
@@ -139,9 +140,9 @@ class VllmModel:
 
     def _started(self) -> Engine:
         with self._starting:
-            if self._engine is None:
-                self._engine = self._start()
-        return self._engine
+            if self.engine is None:
+                self.engine = self._start()
+            return self.engine
 
     def _encode(self, request: Request) -> EncodedRequest:
         with self._tokenizing:

@@ -46,7 +46,9 @@ class ModelFolder:
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        self.path, self._name = path, name
+        self.path = path
+        if not (path / "config.json").is_file():
+            raise ModelError(f"cannot load the model {name!r}: {path} has no config.json")
         try:
             check_config(str(path))
         except Exception as error:  # a damaged file makes transformers raise all kinds
