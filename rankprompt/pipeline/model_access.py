@@ -11,6 +11,7 @@ from rankprompt.cascade.teachers import ModelTeacher
 from rankprompt.journal.cached_model import Runner
 from rankprompt.journal.store import Journal
 from rankprompt.llm import AsyncLanguageModel, LanguageModel, load_model
+from rankprompt.pipeline.engine_fields import engine_settings
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade
 from rankprompt.pipeline.server_fields import connect
@@ -63,6 +64,8 @@ def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
         batch_tokens=model.batch_tokens,
         trust_remote_code=model.trust_remote_code,
         threads=model.threads,
+        adapter=model.adapter,
+        engine=engine_settings(model),
     )
 
 

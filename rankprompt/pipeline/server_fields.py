@@ -11,6 +11,7 @@ from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.llm.rerankers.server_forms import FORMS
 from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.engine_fields import ENGINE_FIELDS
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = ["LOCAL_FIELDS", "SERVER_FIELDS", "check_key", "check_server_fields", "connect"]
@@ -22,7 +23,9 @@ SERVER_FIELDS = (
 )  # fmt: skip
 """What plays no part where no server answers."""
 
-LOCAL_FIELDS = ("dtype", "device", "batch_tokens", "threads", "trust_remote_code")
+LOCAL_FIELDS = (
+    "dtype", "device", "batch_tokens", "threads", "trust_remote_code", *ENGINE_FIELDS,
+)  # fmt: skip
 """What plays no part where a server answers: it says how a model runs in this process."""
 
 
