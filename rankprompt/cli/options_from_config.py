@@ -131,13 +131,24 @@ def _options_of(group: type, panel: str | None, without: set[str]) -> Iterable[i
             yield _parameter(name, hints[field.name], flags, described, panel)
 
 
+def _number_or_word(text: str) -> int | str:
+    """Parses a whole number; any other text is left for validation."""
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
 def _with_default(about: Option, default: Any) -> Option:
     text = about.default
     if isinstance(default, bool):
         text = "off"
     elif default not in (None, ()):
         text = str(default)
-    return Option(about.help, text, choices=about.choices, suggestions=about.suggestions)
+    return Option(
+        about.help,
+        text,
+        choices=about.choices,
+        words=about.words,
+        suggestions=about.suggestions,
+    )
 
 
 def _parameter(
@@ -156,6 +167,8 @@ def _parameter(
 
     settings = typer.Option(
         *flags,
+        parser=_number_or_word if about.words else None,
+        metavar=f"<int|{'|'.join(about.words)}>" if about.words else None,
         help=" ".join(parts),
         rich_help_panel=panel,
         show_default=False,
@@ -166,5 +179,7 @@ def _parameter(
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         # Typer repeats an option for a list, and takes a tuple for an option of several values.
-        annotation=Annotated[(list[str] if kind == tuple[str, ...] else kind) | None, settings],
+        annotation=Annotated[
+            (list[str] if kind == tuple[str, ...] else str if about.words else kind) | None, settings
+        ],
     )

@@ -6,7 +6,7 @@ back end in ``load_model`` (or to cross-encoders, where a folder holds one), and
 OpenAI-compatible servers in ``load_server``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -124,7 +124,7 @@ def load_model(
 def load_server(
     name: str,
     *,
-    base_url: str,
+    base_url: str | Sequence[str],
     tokenizer: str | None = None,
     settings: ServerSettings | None = None,
 ) -> AsyncLanguageModel:
@@ -132,7 +132,8 @@ def load_server(
 
     Args:
         name: the model's name at the server.
-        base_url: such as ``http://localhost:8080/v1``.
+        base_url: such as ``http://localhost:8080/v1``; or those of several servers with the same
+            model, which share its calls.
         tokenizer: the model's own, as a folder; None for the server's ``/tokenize`` or an estimate.
         settings: how it is called; None for the defaults.
 

@@ -116,6 +116,7 @@ class ModelConfig:
     trust_remote_code: bool = option(
         False, "Run Python code that comes with the model. Such code may do anything."
     )
+<<<<<<< HEAD
     adapter: str | None = option(
         None, "The folder of a LoRA adapter (PEFT) for a model in vLLM.", otherwise="none"
     )
@@ -130,8 +131,13 @@ class ModelConfig:
     )
     base_url: str | None = option(
         None,
+=======
+    base_url: tuple[str, ...] = option(
+        (),
+>>>>>>> client
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
-        "reranker's. Its key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+        "reranker's; repeat the option for more servers with the same model, which share its "
+        "calls. The key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(
@@ -140,8 +146,25 @@ class ModelConfig:
         "cuts texts as a local model does.",
         otherwise="the server's /tokenize, or an estimate",
     )
-    concurrency: int = option(
-        16, "The most calls to a server in flight at a time.", minimum=1, maximum=10_000
+    concurrency: int | str = option(
+        16,
+        "The most calls to a server in flight at a time; auto finds out how many it answers "
+        "faster than fewer.",
+        minimum=1,
+        maximum=10_000,
+        words=("auto",),
+    )
+    timeout: float | None = option(
+        None,
+        "The most seconds for a call to a server; then it is repeated.",
+        otherwise="60, or 300 for a reranker",
+        minimum=0.1,
+    )
+    retries: int = option(
+        6,
+        "How often a call that a server fails to answer is repeated.",
+        minimum=0,
+        maximum=1000,
     )
     model_id: str | None = option(
         None,

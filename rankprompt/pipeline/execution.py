@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 from rankprompt.files import read_qrels
 from rankprompt.journal.budget import Budget
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Runner
+from rankprompt.journal.call_limit import most_calls
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
@@ -52,11 +53,8 @@ def open_server(
     Returns:
         What runs the calls, and the model behind the journal and the job's budget.
     """
-    runner, model, slots = models.server(job, stack)
-    concurrency = job.config.model.concurrency
-    return runner, ConcurrentCachedModel(
-        model, journal, job.budget, concurrency=concurrency, slots=slots
-    )
+    runner, model, calls = models.server(job, stack)
+    return runner, ConcurrentCachedModel(model, journal, job.budget, concurrency=calls)
 
 
 def make_guard(job: RerankJob) -> AnswerGuard:
@@ -200,7 +198,7 @@ class ServerExecution(Execution):
             self._job, self._models, self._open_journal(stack), stack
         )
         self._cached = self._count(cached)
-        self.model = server_card(cached.model)
+        self.model = server_card(cached)
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
@@ -217,10 +215,10 @@ class ServerExecution(Execution):
             input_order=config.ranker.input_order,
             seed=config.seed,
             probability=probability_of(job, judge),
-            concurrency=2 * config.model.concurrency,
+            concurrency=2 * most_calls(config.model.concurrency),
         )
         result = judged_by(judge, self._runner.run(ranking))
-        self.model = server_card(self._cached.model)  # how it answers is found out by asking
+        self.model = server_card(self._cached)  # how it answers is found out by asking
         yield result
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from rankprompt.cascade import Cascade
 from rankprompt.cascade.teachers import ModelTeacher
 from rankprompt.journal.cached_model import Runner
+from rankprompt.journal.call_limit import CallLimit
 from rankprompt.journal.store import Journal
 from rankprompt.llm import AsyncLanguageModel, LanguageModel, load_model
 from rankprompt.pipeline.engine_fields import engine_settings
@@ -25,12 +26,12 @@ class Server(NamedTuple):
     Attributes:
         runner: runs the calls.
         model: the model.
-        slots: limits the calls in flight, where several rerankings share the connection.
+        calls: limits the calls in flight, of all rerankings that share the connection.
     """
 
     runner: Runner
     model: AsyncLanguageModel
-    slots: asyncio.Semaphore | None = None
+    calls: CallLimit
 
 
 class ModelAccess(Protocol):
@@ -89,7 +90,7 @@ class OwnModels:
         model = connect(job)
         stack.callback(lambda: runner.run(model.close()))
         runner.run(model.open())
-        return Server(runner, model)
+        return Server(runner, model, CallLimit(job.config.model.concurrency))
 
     def cascade(self, job: RerankJob) -> Cascade | None:
         """As ``ModelAccess.cascade``."""

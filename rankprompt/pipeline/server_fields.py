@@ -20,6 +20,7 @@ _OPENAI = "https://api.openai.com/v1"
 
 SERVER_FIELDS = (
     "base_url", "tokenizer", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
+    "timeout", "retries",
 )  # fmt: skip
 """What plays no part where no server answers."""
 
@@ -60,9 +61,10 @@ def check_server_fields(
             )
     if not model:
         raise InputError("`model` openai:MODEL needs the model's name at the server")
-    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
+    named = os.environ.get("OPENAI_BASE_URL")
+    base_url = config.model.base_url or ((named,) if named else ())
     if not base_url and config.model.name.startswith(SERVER):
-        base_url = _OPENAI
+        base_url = (_OPENAI,)
     if not base_url:
         raise InputError(f"`model` {prefix}:MODEL needs `base_url` (or OPENAI_BASE_URL)")
     if config.model.model_id is not None and not config.model.model_id.strip():
@@ -76,7 +78,7 @@ def connect(job: RerankJob) -> AsyncLanguageModel:
     model = job.config.model
     return load_server(
         job.model,
-        base_url=model.base_url or "",
+        base_url=model.base_url,
         tokenizer=model.tokenizer,
         settings=_settings(model),
     )
@@ -91,7 +93,7 @@ def check_key(config: RerankConfig) -> None:
     Raises:
         InputError: there is no key.
     """
-    if not (config.model.base_url or "").startswith(_OPENAI):
+    if not any(url.startswith(_OPENAI) for url in config.model.base_url):
         return
     headers = {name.lower() for name in parse_headers(config.model.header)}
     if "authorization" not in headers and not read_key()[0]:
@@ -121,4 +123,6 @@ def _settings(model: ModelConfig) -> ServerSettings:
         parse_extra_body(model.extra_body),
         parse_headers(model.header),
         model.model_id,
+        model.timeout,
+        model.retries,
     )
