@@ -116,7 +116,6 @@ class ModelConfig:
     trust_remote_code: bool = option(
         False, "Run Python code that comes with the model. Such code may do anything."
     )
-<<<<<<< HEAD
     adapter: str | None = option(
         None, "The folder of a LoRA adapter (PEFT) for a model in vLLM.", otherwise="none"
     )
@@ -129,12 +128,8 @@ class ModelConfig:
         '{"gpu_memory_utilization": 0.5, "max_model_len": 8192}.',
         otherwise="none",
     )
-    base_url: str | None = option(
-        None,
-=======
     base_url: tuple[str, ...] = option(
         (),
->>>>>>> client
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
         "reranker's; repeat the option for more servers with the same model, which share its "
         "calls. The key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
