@@ -11,6 +11,7 @@ from rankprompt.cli.options_from_config import takes_rerank_config
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable, write_atomically
 from rankprompt.pipeline.config import RerankConfig
+from rankprompt.pipeline.job import BATCH_PRICE
 from rankprompt.planning.config import Plan, PlanConfig
 
 __all__ = ["plan", "show_plan"]
@@ -21,6 +22,9 @@ _WITHOUT = (
     "judge_model", "max_prompts", "max_tokens", "max_cost", "ray", "workers", "gpus_per_worker",
     "teacher", "aggregate",
 )  # fmt: skip
+
+# Batches, one after another, that a user may wait for without being told of better methods.
+_FEW_WAITS = 5
 
 
 @takes_rerank_config(without=_WITHOUT)
@@ -146,6 +150,7 @@ def _print(made: Plan) -> None:
         ("rounds", "rounds", "{:,}".format),
         ("tokens", "tokens", "{:,}".format),
         ("seconds", "time", _duration),
+        ("waits", "at most", _days),
         ("cost", "cost", "{:,.4f}".format),
     ]
     shown = [column for column in shown if getattr(whole, column[0]) is not None]
@@ -222,6 +227,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:,.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
 
 
+def _days(waits: int) -> str:
+    """The longest wait for batches of a day each, one after another."""
+    return f"{waits:,} days" if waits != 1 else "1 day"
+
+
 def _notes(made: Plan) -> list[str]:
     notes = [
         f"{made.queries:,} queries, {made.documents:,} candidates; their first stage has "
@@ -265,7 +275,8 @@ def _notes(made: Plan) -> list[str]:
             )
     elif len(prompts) > 1:
         notes.append(f"each method is priced with a prompt of its kind: {', '.join(prompts)}")
-    if speed := made.calibration:
+    notes += _batch_notes(made)
+    if (speed := made.calibration) and made.methods[0].seconds is not None:
         notes.append(
             f"the time is an estimate from {speed.prompts:,} prompts at "
             f"{speed.tokens_per_second:,.0f} tokens a second, without loading the model"
@@ -276,4 +287,22 @@ def _notes(made: Plan) -> list[str]:
         notes.append(f"{made.unjudged_queries:,} queries without grades are left out of nDCG@10")
     if made.skipped_documents:
         notes.append(f"{made.skipped_documents:,} candidates without text left in place")
+    return notes
+
+
+def _batch_notes(made: Plan) -> list[str]:
+    """What the batch API costs, and how long a plan's methods may wait for it."""
+    waiting = [row for row in made.methods if row.waits is not None]
+    if not waiting:
+        return []
+    notes = [
+        f"--batch-api: costs are at {BATCH_PRICE:.0%} of the prices given, as OpenAI's; each round "
+        "waits for a batch, which may take 24 hours"
+    ]
+    slow = [row.method for row in waiting if (row.waits or 0) > _FEW_WAITS]
+    if slow:
+        notes.append(
+            f"more than {_FEW_WAITS} batches, one after another: {', '.join(slow)}; allpair and "
+            "pointwise ask everything in one round"
+        )
     return notes

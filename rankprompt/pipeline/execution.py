@@ -43,6 +43,9 @@ OnJudged: TypeAlias = Callable[[int], None]
 Observe: TypeAlias = Callable[[Sequence[Question], Sequence[Judgment]], None]
 M = TypeVar("M", CachedModel, ConcurrentCachedModel)
 
+# Requests in batches at a time: two full batches, in about 2 GB of memory.
+_MOST_IN_BATCHES = 100_000
+
 
 def open_server(
     job: RerankJob, models: ModelAccess, journal: Journal, stack: ExitStack
@@ -53,7 +56,8 @@ def open_server(
         What runs the calls, and the model behind the journal and the job's budget.
     """
     runner, model, slots = models.server(job, stack)
-    concurrency = job.config.model.concurrency
+    batch_api = job.config.model.batch_api
+    concurrency = _MOST_IN_BATCHES if batch_api else job.config.model.concurrency
     return runner, ConcurrentCachedModel(
         model, journal, job.budget, concurrency=concurrency, slots=slots
     )
@@ -208,6 +212,9 @@ class ServerExecution(Execution):
         """Reranks all candidates concurrently, and gives one result."""
         job, config = self._job, self._job.config
         judge = _judge(job, self._cached, self.guard, on_judged)
+        queries = 2 * config.model.concurrency
+        if config.model.batch_api:  # the rounds of all queries share batches
+            judge.chunk, queries = _MOST_IN_BATCHES, len(candidates)
         ranking = rerank_concurrently(
             candidates,
             judge.ask_concurrently,
@@ -217,7 +224,7 @@ class ServerExecution(Execution):
             input_order=config.ranker.input_order,
             seed=config.seed,
             probability=probability_of(job, judge),
-            concurrency=2 * config.model.concurrency,
+            concurrency=queries,
         )
         result = judged_by(judge, self._runner.run(ranking))
         self.model = server_card(self._cached.model)  # how it answers is found out by asking
