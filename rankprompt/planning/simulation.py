@@ -46,8 +46,8 @@ class MethodPlan(NamedTuple):
     ``comparisons`` counts questions of the method's kind, ``prompts`` those that the journal would
     not answer, ``rounds`` those of the query with the most. ``tokens``, ``seconds`` and ``cost``
     are None where they are not known. ``waits`` counts the batches that wait for one another where
-    the batch API is asked, and is None elsewhere; ``seconds`` is None there. ``quality`` and ``deviation`` are by judge: the share of
-    wrong answers, or "simulated".
+    the batch API is asked, and is None elsewhere; ``seconds`` is None there. ``quality`` and
+    ``deviation`` are by judge: the share of wrong answers, or "simulated".
     """
 
     method: str

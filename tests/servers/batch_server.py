@@ -71,10 +71,10 @@ class BatchServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-            def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
+            def do_GET(self) -> None:
                 outer._handle(self, "GET", b"")
 
-            def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
+            def do_POST(self) -> None:
                 length = int(self.headers.get("content-length", 0))
                 outer._handle(self, "POST", self.rfile.read(length))
 
@@ -89,6 +89,12 @@ class BatchServer:
             server.shutdown()
             server.server_close()
             thread.join(10)
+
+    def end_all(self) -> None:
+        """Lets the batches that run come to their end."""
+        with self._lock:
+            for batch in self.batches.values():
+                batch["at"] = 0.0
 
     def _handle(self, handler: BaseHTTPRequestHandler, method: str, body: bytes) -> None:
         path = handler.path.removeprefix("/v1")
@@ -189,16 +195,17 @@ class BatchServer:
         status, without = self._end(batch["number"])
         batch["status"] = status
         if status == "failed":
-            told = {"code": "invalid_json_line", "message": "not JSON", "line": 2}
-            batch["errors"] = {"data": [told]}
+            reason = {"code": "invalid_json_line", "message": "not JSON", "line": 2}
+            batch["errors"] = {"data": [reason]}
             return
-        output, errors = [], []
+        output: list[Body] = []
+        errors: list[Body] = []
         for line in map(json.loads, self.files[batch["input_file_id"]].splitlines()):
             name = line["custom_id"]
             result: Body = {"id": f"r-{name}", "custom_id": name, "response": None, "error": None}
             if uniform(batch["number"], name) < without:
-                code = {"expired": "batch_expired", "cancelled": "batch_cancelled"}
-                told = code.get(status, "request_timeout")
+                codes = {"expired": "batch_expired", "cancelled": "batch_cancelled"}
+                told = codes.get(status, "request_timeout")
                 errors.append(result | {"error": {"code": told, "message": "not executed"}})
                 continue
             self.asked[name] += 1
@@ -207,8 +214,8 @@ class BatchServer:
             (output if code == 200 else errors).append(result)
         for kind, lines in (("output", output), ("error", errors)):
             if lines:
-                content = "".join(json.dumps(one) + "\n" for one in reversed(lines))
-                batch[f"{kind}_file_id"] = self._keep(content.encode())
+                text = "".join(json.dumps(one) + "\n" for one in reversed(lines))
+                batch[f"{kind}_file_id"] = self._keep(text.encode())
         batch["request_counts"] |= {"completed": len(output), "failed": len(errors)}
 
 

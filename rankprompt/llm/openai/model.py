@@ -270,8 +270,8 @@ class OpenAIModel:
     async def _post(
         self, request: Request, path: str, body: JsonObject, read: Read
     ) -> tuple[Answer, list[JsonObject], int]:
-        """Sends the body of a request, as ``RetryingClient.post``; the batch API sends it later."""
-        del request
+        """Sends the body of a request, as ``RetryingClient.post``."""
+        del request  # the batch API names it
         return await self._client.post(path, body, read)
 
     def _adapt(self, sent: JsonObject, refused: RefusedError) -> bool:

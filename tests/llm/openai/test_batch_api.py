@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rankprompt.errors import InputError, ModelError, RankpromptError
 from rankprompt.llm.base import Answer, Request
 from rankprompt.llm.openai.batches.lines import Result, parse_result, request_line, split
 from rankprompt.llm.openai.batches.model import BatchModel
-from rankprompt.llm.openai.batches.queue import polling_pause
+from rankprompt.llm.openai.batches.waiting import polling_pause
 from tests.servers.batch_server import BatchServer, Body
 
 KEY = "sk-a-secret-of-the-user"
@@ -39,19 +40,18 @@ def echo(path: str, body: Body) -> Body:
     return {"choices": [choice], "usage": {"prompt_tokens": 2, "completion_tokens": 1}}
 
 
+def make(server: BatchServer, folder: Path) -> BatchModel:
+    records = folder / "run.batches"
+    return BatchModel("m", base_url=server.url, records=records, pause=lambda _: 0.01)
+
+
 def ask(
-    server: BatchServer, folder: Path, asked: Sequence[Request], **settings: Any
+    server: BatchServer, folder: Path, asked: Sequence[Request]
 ) -> list[Answer | RankpromptError]:
     """The answers, or the errors in their place."""
 
     async def go() -> list[Any]:
-        model = BatchModel(
-            "m",
-            base_url=server.url,
-            records=folder / "run.batches",
-            pause=lambda _: 0.01,
-            **settings,
-        )
+        model = make(server, folder)
         try:
             await model.open()
             answers = await asyncio.gather(
@@ -93,7 +93,7 @@ def test_a_field_that_the_server_refuses_is_left_out_before_any_batch(tmp_path: 
 
 
 def test_a_refused_key_is_told_at_once(tmp_path: Path) -> None:
-    def respond(path: str, body: Body) -> Body:
+    def respond(*_: object) -> Body:
         raise ValueError("no such model")
 
     with BatchServer(respond).serve() as server:
@@ -169,9 +169,7 @@ def interrupt(server: BatchServer, folder: Path, asked: Sequence[Request]) -> No
     """Asks, and goes away while the batch runs."""
 
     async def go() -> None:
-        model = BatchModel(
-            "m", base_url=server.url, records=folder / "run.batches", pause=lambda _: 0.01
-        )
+        model = make(server, folder)
         await model.open()
         tasks = [asyncio.create_task(model.answer(request)) for request in asked]
         while not server.calls["GET /batches/ID"]:
@@ -207,9 +205,7 @@ def test_results_of_an_earlier_batch_wait_for_who_asks_later(tmp_path: Path) -> 
         interrupt(server, tmp_path, requests(6))
 
         async def go() -> list[Answer]:
-            model = BatchModel(
-                "m", base_url=server.url, records=tmp_path / "run.batches", pause=lambda _: 0.01
-            )
+            model = make(server, tmp_path)
             await model.open()
             found = [(await model.answer(request))[0] for request in requests(5, 1)]
             await model.close()
@@ -261,8 +257,8 @@ def test_another_models_batches_are_left_alone(tmp_path: Path) -> None:
         lambda text: text[:50],
         lambda text: text.replace("batch-0", "../models"),
         lambda text: text.replace("rankprompt batches 1", "rankprompt batches 9"),
-        lambda text: '{"form": "rankprompt batches 1"}',
-        lambda text: "[]",
+        lambda _: '{"form": "rankprompt batches 1"}',
+        lambda _: "[]",
     ],
 )
 def test_a_damaged_file_of_batches_is_refused_before_anything_is_asked(
@@ -323,7 +319,7 @@ def test_a_split_keeps_to_both_limits_and_loses_nothing(
     for part in parts:
         assert len(part) <= most_requests
         assert len(part) == 1 or sum(map(len, part.values())) <= most_bytes
-    for part, after in zip(parts, parts[1:], strict=False):  # no batch could hold one more
+    for part, after in pairwise(parts):  # no batch could hold one more
         first = next(iter(after.values()))
         size = sum(map(len, part.values()))
         assert len(part) == most_requests or size + len(first) > most_bytes

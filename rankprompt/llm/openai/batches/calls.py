@@ -19,7 +19,7 @@ from rankprompt.errors import ModelError
 from rankprompt.llm.openai.batches.records import ServerId
 from rankprompt.llm.openai.bounded_json import parse_json
 from rankprompt.llm.openai.call_errors import FilteredError, RefusedError, UnusableError
-from rankprompt.llm.openai.retrying_client import RetryingClient
+from rankprompt.llm.openai.endpoint import Endpoint
 from rankprompt.llm.openai.schema import checked, one_line
 
 __all__ = ["BatchCalls", "BatchStatus"]
@@ -33,8 +33,6 @@ M = TypeVar("M", bound=BaseModel)
 _PATIENCE = 3600.0
 _JSON = "application/json"
 _MOST_REASONS = 3
-# Bytes of a description, and of a file of results: 50,000 lists of the likeliest tokens.
-_MOST_JSON, _MOST_RESULTS = 1 << 20, 4 << 30
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -112,17 +110,17 @@ class BatchCalls:
     repeated, the server's list is searched for the batch with that file.
 
     Args:
-        client: of the server.
+        server: the server.
         pause: returns the seconds to wait before a retry, given how many came before it.
     """
 
-    def __init__(self, client: RetryingClient, pause: Callable[[int], float]) -> None:
-        self._client, self._pause = client, pause
+    def __init__(self, server: Endpoint, pause: Callable[[int], float]) -> None:
+        self._server, self._pause = server, pause
 
     @property
     def address(self) -> str:
         """The server's base URL."""
-        return self._client.base_url
+        return self._server.base_url
 
     async def upload(self, content: bytes) -> str:
         """Uploads the lines of requests.
@@ -201,7 +199,7 @@ class BatchCalls:
         async def get() -> IO[bytes]:
             copy.seek(0)
             copy.truncate()
-            await self._client.transfer("GET", path, b"", _JSON, copy, _MOST_RESULTS)
+            await self._server.transfer("GET", path, b"", _JSON, copy)
             copy.seek(0)
             return copy
 
@@ -229,7 +227,7 @@ class BatchCalls:
         self, schema: type[M], method: str, path: str, body: bytes = b"", content_type: str = _JSON
     ) -> M:
         reply = BytesIO()
-        await self._client.transfer(method, path, body, content_type, reply, _MOST_JSON)
+        await self._server.transfer(method, path, body, content_type, reply)
         try:
             return checked(schema, parse_json(reply.getvalue()))
         except ValueError:
@@ -259,19 +257,19 @@ class BatchCalls:
             except UnusableError as problem:
                 if time.monotonic() - began > _PATIENCE:
                     raise ModelError(
-                        f"{self._client.base_url}: {problem}; that has gone on for an hour: start "
+                        f"{self._server.base_url}: {problem}; that has gone on for an hour: start "
                         "the same command again later, its batches go on at the server"
                     ) from None
                 if not tries:
-                    log.warning("%s: %s; trying again", self._client.base_url, problem)
+                    log.warning("%s: %s; trying again", self._server.base_url, problem)
                 await asyncio.sleep(self._pause(tries))
                 tries += 1
 
     def refusal(self, refused: RefusedError) -> ModelError:
         """What the refusal of a call means, and what to do."""
-        client, status = self._client, refused.status
+        server, status = self._server, refused.status
         if status == 401:
-            source = client.key_source or " or ".join(client.address.keys)
+            source = server.key_source or " or ".join(server.address.keys)
             reason = f"the key is refused (401); see {source}"
         elif status in (404, 405, 501):
             reason = (
@@ -279,4 +277,4 @@ class BatchCalls:
             )
         else:
             reason = f"the batch API refuses a call ({status}: {refused.message})"
-        return ModelError(f"{client.base_url}: {reason}")
+        return ModelError(f"{server.base_url}: {reason}")

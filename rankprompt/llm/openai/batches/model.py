@@ -69,7 +69,7 @@ class BatchModel(OpenAIModel):
             InputError: the file of the batches cannot be read.
         """
         await super().open()
-        calls = BatchCalls(self._client, self._polling_pause)
+        calls = BatchCalls(self._client.servers[0], self._polling_pause)
         self._queue = BatchQueue(calls, self._records, self.fingerprint, self._polling_pause)
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
