@@ -147,7 +147,7 @@ def _print(made: Plan) -> None:
         ("rounds", "rounds", "{:,}".format),
         ("tokens", "tokens", "{:,}".format),
         ("seconds", "time", _duration),
-        ("waits", "at most", _days),
+        ("waits", "waits up to", _days),
         ("cost", "cost", "{:,.4f}".format),
     ]
     shown = [column for column in shown if getattr(whole, column[0]) is not None]

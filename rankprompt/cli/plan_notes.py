@@ -1,12 +1,10 @@
 """What ``rankprompt plan`` says below its table."""
 
+from rankprompt.pipeline.batch_rounds import FEW_BATCHES
 from rankprompt.pipeline.job import BATCH_PRICE
 from rankprompt.planning.config import Plan
 
 __all__ = ["plan_notes"]
-
-# Batches, one after another, that a user may wait for without being told of better methods.
-_FEW_WAITS = 5
 
 
 def plan_notes(made: Plan) -> list[str]:
@@ -77,10 +75,10 @@ def _batch_notes(made: Plan) -> list[str]:
         f"--batch-api: costs are at {BATCH_PRICE:.0%} of the prices given, as OpenAI's; each round "
         "waits for a batch, which may take 24 hours"
     ]
-    slow = [row.method for row in waiting if (row.waits or 0) > _FEW_WAITS]
-    if slow:
+    few = [row.method for row in waiting if (row.waits or 0) <= FEW_BATCHES]
+    if not made.staged:
         notes.append(
-            f"more than {_FEW_WAITS} batches, one after another: {', '.join(slow)}; allpair and "
-            "pointwise ask everything in one round"
+            f"at most {FEW_BATCHES} batches, one after another: {', '.join(few) or 'no method'}; "
+            "the others wait longer"
         )
     return notes

@@ -21,7 +21,7 @@ from tests.servers.batch_server import BatchServer
 from tests.servers.runs import KEY, prefer
 from tests.servers.speaker import Speaker
 
-QUERIES, DEPTH = 4, 7
+QUERIES, DEPTH = 3, 6
 
 
 @pytest.fixture
