@@ -188,6 +188,13 @@ class ModelConfig:
         otherwise="none",
         hide=hide_header,
     )
+    batch_api: bool = option(
+        False,
+        "Send the questions of each round through the server's batch API (/v1/batches), which "
+        "answers within 24 hours: at OpenAI, at half the price, as plans and costs then count. "
+        "What was sent is not sent again by a run that is started again. `rankprompt plan` shows "
+        "how many rounds a method waits for.",
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rankprompt.llm import AsyncLanguageModel, LanguageModel, load_model
 from rankprompt.pipeline.engine_fields import engine_settings
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade
-from rankprompt.pipeline.server_fields import connect
+from rankprompt.pipeline.server_fields import connect, connect_batches
 
 __all__ = ["ModelAccess", "OwnModels", "Server", "load_local"]
 
@@ -87,7 +87,7 @@ class OwnModels:
     def server(self, job: RerankJob, stack: ExitStack) -> Server:
         """As ``ModelAccess.server``."""
         runner = stack.enter_context(asyncio.Runner())
-        model = connect(job)
+        model = connect_batches(job) if job.config.model.batch_api else connect(job)
         stack.callback(lambda: runner.run(model.close()))
         runner.run(model.open())
         return Server(runner, model, CallLimit(job.config.model.concurrency))

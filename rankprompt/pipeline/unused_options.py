@@ -23,7 +23,7 @@ _NOT_FOR_CROSS_ENCODERS = (
 )  # fmt: skip
 # Where no window may be without a score, none may be refused.
 _NOT_FOR_SERVED_TEACHERS = (
-    "model", "instruction", *LOCAL_FIELDS, "reasoning_effort", "skip_refused",
+    "model", "instruction", *LOCAL_FIELDS, "reasoning_effort", "skip_refused", "batch_api",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def unused_options(config: RerankConfig) -> set[str]:
     if source != "oracle":
         unused |= {"noise", "judge_model"}
     if source == "oracle" or is_reranker(config.model.name):
-        unused |= {"mode"}
+        unused |= {"mode", "batch_api"}
     if method(config.ranker.method or "").question is not PairwiseQuestion:
         unused |= {"prior", "decide", "order"}
     return unused
