@@ -87,8 +87,8 @@ class RayModel(Pool[_Work]):
         self._again: deque[_Work] = deque()
         self._number = 0
         self._chunk: list[Any] = []
-        # By request of the latest chunk: its index, and the number of its batch.
-        self._places: dict[Request, tuple[int, int]] = {}
+        # By request of the latest chunk: the number of its batch, its place there, its index.
+        self._places: dict[Request, tuple[int, int, int]] = {}
         self.truncate = lru_cache(_KEPT)(self._truncate)
 
     @property
@@ -116,9 +116,9 @@ class RayModel(Pool[_Work]):
         work = [_Work("plan", (self._number, self._chunk)) for _ in self._idle or [0]]
         batches: list[list[int]] = self._do(work)[0]
         self._places = {
-            requests[index]: (index, number)
+            requests[index]: (number, place, index)
             for number, batch in enumerate(batches)
-            for index in batch
+            for place, index in enumerate(batch)
         }
         size = _BATCHES * self._cluster.workers
         return [
@@ -134,22 +134,24 @@ class RayModel(Pool[_Work]):
         """
         if not all(request in self._places for request in requests):
             self.plan(requests)
-        places = sorted(
-            (self._places[request][::-1], position) for position, request in enumerate(requests)
-        )
-        batches = [list(batch) for _, batch in groupby(places, key=lambda place: place[0][0])]
+        positions = sorted(range(len(requests)), key=lambda place: self._places[requests[place]])
+        batches = [
+            list(batch)
+            for _, batch in groupby(positions, key=lambda place: self._places[requests[place]][0])
+        ]
         done = self._do(
             [
-                _Work("answer", (self._number, self._chunk, [index for (_, index), _ in batch]))
+                _Work("answer", (self._number, self._chunk, [
+                    self._places[requests[place]][2] for place in batch
+                ]))
                 for batch in batches
             ]
-        )
+        )  # fmt: skip
         answers: dict[int, Answer] = {}
         for batch, (answered, _) in zip(batches, done, strict=True):
-            positions = (position for _, position in batch)
-            answers |= zip(positions, answered, strict=True)
+            answers |= zip(batch, answered, strict=True)
         usage = Usage(*map(sum, zip(*(one for _, one in done), strict=True)))
-        return [answers[position] for position in range(len(requests))], usage
+        return [answers[place] for place in range(len(requests))], usage
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""

@@ -17,7 +17,7 @@ from rankprompt.journal.store import Entry, Journal
 from rankprompt.llm.base import Answer, LanguageModel
 from rankprompt.pipeline.execution import make_guard, rerank_locally
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard
+from rankprompt.pipeline.results import BlockResult, ModelCard, model_card
 from rankprompt.types import Candidates
 
 __all__ = [
@@ -173,8 +173,8 @@ class ModelHolder:
                 f"a worker cannot load {self._config.job.model}: {error}; install the same "
                 "packages on every machine of the cluster"
             ) from error
-        weights = getattr(model, "weights", None)
-        return ModelCard(model.name, model.fingerprint, model.context_length, weights=weights)
+        # Each worker would count the queries that it cuts.
+        return model_card(model)._replace(queries_cut=None)
 
 
 class Worker(ModelHolder):
