@@ -235,6 +235,14 @@ class RayConfig:
         otherwise="1 where the cluster has any",
         minimum=0,
     )
+    together: int | None = option(
+        None,
+        "Queries that a worker reranks at a time, at the most: their questions are asked together, "
+        "which fills batches though a sort asks one after the other.",
+        otherwise="8 on a CPU, 64 on a GPU",
+        minimum=1,
+        maximum=10_000,
+    )
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,7 @@ class OpenAIModel:
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
         self.name, self._context_length = name, context_length
         self._counter, self._exact = counter or ByteEstimate(), exact
-        self._structured = structured
-        self._api = api
+        self._structured, self._api = structured, api
         self._settings = settings or ServerSettings()
         self._body_completer = BodyCompleter(name, self._settings)
         self._client = RetryingClient(
@@ -118,7 +117,7 @@ class OpenAIModel:
             self.fingerprint += f" of {digest}"
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
-        """Answers one request; ``Answer.tokens`` is 1 for each of several options.
+        """Answers one request; ``Answer.tokens`` is 1 for each of several options that is listed.
 
         Raises:
             ModelError: the server cannot be reached, refuses, or cannot answer this kind.
@@ -167,6 +166,11 @@ class OpenAIModel:
         if self._structured and self._structured.used:
             return "structured answers"
         return "the likeliest tokens, or text"
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The tokens that the server listed at the last choice; none where it was exact."""
+        return self._reader.listed
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens, or estimates them rather too high."""
