@@ -223,14 +223,14 @@ def test_openai_itself_is_asked_where_no_server_is_named_and_needs_a_key(
     for changed in (config, change(config, header=("Authorization:Bearer x",))):
         if changed is config:
             monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-        assert validate(changed).config.model.base_url == "https://api.openai.com/v1"
+        assert validate(changed).config.model.base_url == ("https://api.openai.com/v1",)
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     # Where nothing is asked, or a journal may have all answers, no key is needed.
     assert validate(config, asks=False)
     collection.output.with_suffix(".journal").write_bytes(b"")
     assert validate(config)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
-    assert validate(config).config.model.base_url == "http://localhost:1/v1"
+    assert validate(config).config.model.base_url == ("http://localhost:1/v1",)
 
 
 def test_a_plan_that_asks_nothing_needs_no_key(

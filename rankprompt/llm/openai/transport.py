@@ -1,6 +1,5 @@
 """Calls over HTTP by aiohttp: connections that are used again, and a bound for time and size."""
 
-import asyncio
 import io
 from collections.abc import Mapping
 from typing import NamedTuple
