@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
+BENCHES := bench-default bench-install bench-engine bench-servers bench-client bench-rankers bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
@@ -90,6 +90,9 @@ bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive
 
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
+
+bench-client: $(VENV)/.installed-dev ## Measure calls a second to a server that answers at once (3 minutes)
+	$(BIN)/python -m benchmarks.client
 
 bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
 	$(BIN)/python -m benchmarks.cascade

@@ -267,7 +267,9 @@ class OpenAIModel:
                     reason = replies.explain_refusal(
                         refused, self._client, self.name, path, len(request.options)
                     )
-                    raise ModelError(f"{refused.base_url or self._client.base_url}: {reason}") from None
+                    raise ModelError(
+                        f"{refused.base_url or self._client.base_url}: {reason}"
+                    ) from None
                 adapted += 1
             else:
                 return content, replies.usage_of(received, estimate, retries + adapted)
