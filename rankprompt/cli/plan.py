@@ -20,7 +20,7 @@ __all__ = ["plan", "show_plan"]
 _WITHOUT = (
     "output", "journal", "scores", "threshold", "calibration", "decide", "prior", "noise",
     "judge_model", "max_prompts", "max_tokens", "max_cost", "ray", "workers", "gpus_per_worker",
-    "teacher", "aggregate",
+    "together", "teacher", "aggregate",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.llm.rerankers.server_forms import FORMS
 from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.engine_fields import ENGINE_FIELDS
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = [
@@ -23,11 +24,13 @@ _OPENAI = "https://api.openai.com/v1"
 
 SERVER_FIELDS = (
     "base_url", "tokenizer", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
-    "batch_api",
+    "timeout", "retries", "batch_api",
 )  # fmt: skip
 """What plays no part where no server answers."""
 
-LOCAL_FIELDS = ("dtype", "device", "batch_tokens", "threads", "trust_remote_code")
+LOCAL_FIELDS = (
+    "dtype", "device", "batch_tokens", "threads", "trust_remote_code", *ENGINE_FIELDS,
+)  # fmt: skip
 """What plays no part where a server answers: it says how a model runs in this process."""
 
 
@@ -62,9 +65,10 @@ def check_server_fields(
             )
     if not model:
         raise InputError("`model` openai:MODEL needs the model's name at the server")
-    base_url = config.model.base_url or os.environ.get("OPENAI_BASE_URL")
+    named = os.environ.get("OPENAI_BASE_URL")
+    base_url = config.model.base_url or ((named,) if named else ())
     if not base_url and config.model.name.startswith(SERVER):
-        base_url = _OPENAI
+        base_url = (_OPENAI,)
     if not base_url:
         raise InputError(f"`model` {prefix}:MODEL needs `base_url` (or OPENAI_BASE_URL)")
     if config.model.model_id is not None and not config.model.model_id.strip():
@@ -80,7 +84,7 @@ def connect(job: RerankJob) -> AsyncLanguageModel:
     model = job.config.model
     return load_server(
         job.model,
-        base_url=model.base_url or "",
+        base_url=model.base_url,
         tokenizer=model.tokenizer,
         settings=_settings(model),
     )
@@ -94,7 +98,7 @@ def connect_batches(job: RerankJob) -> AsyncLanguageModel:
     assert journal is not None, "a run has a journal"
     return load_batches(
         job.model,
-        base_url=model.base_url or "",
+        base_url=model.base_url[0],
         records=batches_path(journal),
         tokenizer=model.tokenizer,
         settings=_settings(model),
@@ -115,7 +119,7 @@ def check_key(config: RerankConfig) -> None:
     Raises:
         InputError: there is no key.
     """
-    if not (config.model.base_url or "").startswith(_OPENAI):
+    if not any(url.startswith(_OPENAI) for url in config.model.base_url):
         return
     headers = {name.lower() for name in parse_headers(config.model.header)}
     if "authorization" not in headers and not read_key()[0]:
@@ -148,6 +152,8 @@ def _check_batch_api(config: RerankConfig) -> None:
             "`batch_api` answers after hours, which no call waits for: rerank a run with it "
             "(`rankprompt rerank`, rerank_run)"
         )
+    if len(config.model.base_url) > 1:
+        raise InputError("`batch_api` goes with one `base_url`: a batch is at one server")
     if config.model.concurrency != ModelConfig().concurrency:
         raise InputError(
             "`concurrency` plays no part with `batch_api`: all questions of a round "
@@ -169,4 +175,6 @@ def _settings(model: ModelConfig) -> ServerSettings:
         parse_extra_body(model.extra_body),
         parse_headers(model.header),
         model.model_id,
+        model.timeout,
+        model.retries,
     )

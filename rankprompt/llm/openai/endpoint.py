@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import IO
 
-from rankprompt.llm.openai.address import call_headers, parse_address, read_key
+from rankprompt.llm.openai.address import Address, call_headers, read_key
 from rankprompt.llm.openai.bounded_json import parse_json
 from rankprompt.llm.openai.call_errors import (
     BusyError,
@@ -46,7 +46,7 @@ class Endpoint:
     are not followed.
 
     Args:
-        base_url: such as ``http://localhost:8080/v1``; its query is sent with each call.
+        address: its query is sent with each call.
         transport: makes the calls.
         headers: to send with each call; their values are secrets.
         pause: returns the seconds to wait before a retry, given how many came before it.
@@ -55,7 +55,7 @@ class Endpoint:
             None where no list is a reply.
 
     Attributes:
-        address: of the server.
+        address: as given.
         base_url: in its normal form, without its query.
         key_source: the environment variable that the key came from; None without a key.
         pace: how fast it may be asked.
@@ -64,12 +64,12 @@ class Endpoint:
         checked: whether it was found to have the model that is meant, since it last failed.
 
     Raises:
-        ModelError: the address, the key or the environment's proxy cannot be used.
+        ModelError: the key or the environment's proxy cannot be used.
     """
 
     def __init__(
         self,
-        base_url: str,
+        address: Address,
         transport: Transport,
         *,
         headers: Mapping[str, str] | None,
@@ -77,8 +77,7 @@ class Endpoint:
         patience: float,
         list_name: str | None = None,
     ) -> None:
-        self.address = parse_address(base_url)
-        self.base_url = self.address.base
+        self.address, self.base_url = address, address.base
         self.key_source, key = read_key(self.address.keys)
         self.pace = Pace(pause, patience=patience)
         self.in_flight = self.calls = 0

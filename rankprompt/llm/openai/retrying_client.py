@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.openai.address import KEYS
+from rankprompt.llm.openai.address import KEYS, parse_addresses
 from rankprompt.llm.openai.call_errors import (
     BusyError,
     FilteredError,
@@ -59,8 +59,7 @@ class RetryingClient:
             nothing is to be checked.
 
     Raises:
-        ModelError: an address or a key cannot be used; or the servers are of several providers,
-            whose keys differ.
+        ModelError: as ``parse_addresses``; or a key or a proxy cannot be used.
     """
 
     def __init__(
@@ -75,16 +74,14 @@ class RetryingClient:
         check: Callable[[Sequence[JsonObject]], None] = check_replies,
         list_name: str | None = None,
     ) -> None:
-        urls = [base_url] if isinstance(base_url, str) else base_url
         self._transport = Transport(timeout)
         self.servers = tuple(
             Endpoint(
-                url, self._transport,
+                address, self._transport,
                 headers=headers, pause=pause, patience=patience, list_name=list_name,
             )
-            for url in urls
+            for address in parse_addresses(base_url)
         )  # fmt: skip
-        _check_servers(self.servers)
         first = self.servers[0]
         self.base_url, self.address, self.key_source = (
             first.base_url, first.address, first.key_source,
@@ -92,6 +89,11 @@ class RetryingClient:
         self.without_key = first.without_key
         self._retries, self._pause, self._check = retries, pause, check
         self.check_server: Callable[[Endpoint], Awaitable[None]] | None = None
+
+    @property
+    def description(self) -> str:
+        """The addresses of all servers, in an order of their own, for a fingerprint."""
+        return " ".join(sorted(str(server.address) for server in self.servers))
 
     async def post(
         self, path: str, body: Mapping[str, object], read: Callable[[JsonObject], T]
@@ -177,13 +179,3 @@ class RetryingClient:
         if server.leave_out():
             log.warning("%s: %s; it is left out until it answers again", server.base_url, problem)
         return any(one.is_ready for one in self.servers if one is not server)
-
-
-def _check_servers(servers: Sequence[Endpoint]) -> None:
-    addresses = [server.address for server in servers]
-    if len(set(addresses)) < len(addresses):
-        raise ModelError("a base URL is given twice")
-    if len({address.keys for address in addresses}) > 1:
-        raise ModelError(
-            "the base URLs are of several providers, each with a key of its own: give those of one"
-        )
