@@ -13,6 +13,7 @@ from rankprompt.llm.model_thread import Call
 from rankprompt.llm.registry import is_reranker, split_prefix
 from rankprompt.llm.tokenizer_offsets import Offsets, word_offsets
 from rankprompt.pipeline.config import ORACLE, RerankConfig
+from rankprompt.pipeline.engine_fields import check_engine_fields
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import load_local
 from rankprompt.pipeline.model_names import check_model_name
@@ -40,6 +41,7 @@ def model_job(config: EvolveConfig) -> RerankJob:
     """
     name, budget = config.model.name, config.budget
     check_model_name(name)
+    check_engine_fields(config.model)
     source, model = source_of(name)
     if source == "oracle" or is_reranker(name):
         kind = "an oracle" if name.startswith(ORACLE) else "a reranker"
