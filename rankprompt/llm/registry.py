@@ -37,7 +37,7 @@ BACK_ENDS = {
     "local": BackEnd("rankprompt.llm.local.lazy"),
     "vllm": BackEnd("rankprompt.llm.vllm.model"),
     "cross-encoder": BackEnd("rankprompt.llm.rerankers.cross_encoder", reranker=True),
-    "openai": BackEnd("rankprompt.llm.openai.model", server=True),
+    "openai": BackEnd("rankprompt.llm.openai.loading", server=True),
     "rerank": BackEnd("rankprompt.llm.rerankers.server", server=True, reranker=True),
 }
 

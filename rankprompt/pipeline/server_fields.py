@@ -92,7 +92,7 @@ def connect(job: RerankJob) -> AsyncLanguageModel:
 
 def connect_batches(job: RerankJob) -> AsyncLanguageModel:
     """As ``connect``, where the job's server is asked through its batch API."""
-    from rankprompt.llm.openai.batches.model import load_batches
+    from rankprompt.llm.openai.loading import load_batches
 
     model, journal = job.config.model, job.config.output.journal
     assert journal is not None, "a run has a journal"
