@@ -1,12 +1,12 @@
 """The model of an evolution: in this process, behind a server, or on workers of a cluster."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeAlias
 
 from rankprompt.errors import InputError
+from rankprompt.journal.call_limit import most_calls
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.llm import LanguageModel
 from rankprompt.llm.model_thread import Call
@@ -79,9 +79,8 @@ def open_model(job: RerankJob, stack: ExitStack, load: Load = load_for_search) -
         shared = stack.enter_context(SharedModels())
         # Its event loop has a thread of its own: a notebook runs another in this one.
         server = stack.enter_context(shared.calling(Call())).server(job, stack)
-        concurrency = job.config.model.concurrency
-        slots = server.slots or asyncio.Semaphore(concurrency)
-        return ServedModel(server.model, server.runner, slots, concurrency)
+        concurrency = most_calls(job.config.model.concurrency)
+        return ServedModel(server.model, server.runner, server.calls, concurrency)
     if job.config.ray.address:
         from rankprompt.pipeline.ray import RayModel, WorkerConfig, cluster_of
 

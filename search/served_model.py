@@ -1,9 +1,9 @@
 """A model behind a server as a search asks it: in batches, as a model on this machine."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from rankprompt.journal.cached_model import Runner
+from rankprompt.journal.call_limit import CallLimit
 from rankprompt.journal.costs import Costs
 from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
 from rankprompt.rankers.driver import gather_or_cancel
@@ -21,8 +21,8 @@ class ServedModel:
     Args:
         model: behind the server, opened.
         runner: runs the calls.
-        slots: limits the calls in flight.
-        concurrency: how many these are.
+        calls: limits the calls in flight.
+        concurrency: the most of them.
 
     Attributes:
         record: called with the costs of each batch, once it is answered.
@@ -32,10 +32,10 @@ class ServedModel:
         self,
         model: AsyncLanguageModel,
         runner: Runner,
-        slots: asyncio.Semaphore,
+        calls: CallLimit,
         concurrency: int,
     ) -> None:
-        self._model, self._runner, self._slots = model, runner, slots
+        self._model, self._runner, self._calls = model, runner, calls
         self._size = _CALLS * concurrency
         self.record: Callable[[Costs], None] = lambda _: None
         self.length, self.truncate, self.escape = model.length, model.truncate, model.escape
@@ -81,5 +81,5 @@ class ServedModel:
         return [answer for answer, _ in done], usage
 
     async def _ask(self, request: Request) -> tuple[Answer, Usage]:
-        async with self._slots:
+        async with self._calls.turn():
             return await self._model.answer(request)

@@ -140,13 +140,24 @@ def _parameters(
             yield _parameter(name, hints[field.name], flags, about, panel)
 
 
+def _number_or_word(text: str) -> int | str:
+    """Parses a whole number; any other text is left for validation."""
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
 def _with_default(about: Option, default: Any) -> Option:
     text = about.default
     if isinstance(default, bool):
         text = "off"
     elif default not in (None, ()):
         text = str(default)
-    return Option(about.help, text, choices=about.choices, suggestions=about.suggestions)
+    return Option(
+        about.help,
+        text,
+        choices=about.choices,
+        words=about.words,
+        suggestions=about.suggestions,
+    )
 
 
 def _parameter(
@@ -165,6 +176,8 @@ def _parameter(
 
     settings = typer.Option(
         *flags,
+        parser=_number_or_word if about.words else None,
+        metavar=f"<int|{'|'.join(about.words)}>" if about.words else None,
         help=" ".join(parts),
         rich_help_panel=panel,
         show_default=False,
@@ -175,7 +188,9 @@ def _parameter(
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         # Typer repeats an option for a list, and takes a tuple for an option of several values.
-        annotation=Annotated[(list[str] if kind == tuple[str, ...] else kind) | None, settings],
+        annotation=Annotated[
+            (list[str] if kind == tuple[str, ...] else str if about.words else kind) | None, settings
+        ],
     )
 
 

@@ -100,8 +100,8 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
     Args:
         name: of the option, for messages.
         value: what was given.
-        hint: the type: one of bool, int, float, str and Path, with or without None, or a tuple of
-            one of them, for which a list or a single value may stand.
+        hint: the type: one of bool, int, float, str and Path, with or without None, a number or a
+            text, or a tuple of one of them, for which a list or a single value may stand.
 
     Raises:
         InputError: a value of another type, an empty path, or a number that no option can mean.
@@ -112,7 +112,9 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
     kinds = get_args(hint) or (hint,)
     if value is None and NoneType in kinds:
         return None
-    (kind,) = (kind for kind in kinds if kind is not NoneType)
+    # A text beside a number is a word for one, such as "auto"; which, is checked with the bounds.
+    word = isinstance(value, str) and str in kinds
+    kind: Any = str if word else next(kind for kind in kinds if kind is not NoneType)
     if kind is Path and isinstance(value, str | os.PathLike):
         if not os.fspath(value):  # which would be the current folder
             raise InputError(f"`{name}` is empty; leave it out")

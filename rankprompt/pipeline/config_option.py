@@ -31,6 +31,7 @@ class Option:
         minimum: the least value of a number.
         maximum: the largest value of a number.
         choices: the only values of a text.
+        words: the texts that may stand for a number.
         suggestions: values of a text that the shell completes; others are possible.
         hide: shows a value of a list without its secret.
     """
@@ -41,6 +42,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     suggestions: Callable[[], Iterable[str]] = tuple
     hide: Callable[[str], str] | None = None
 
@@ -103,6 +105,11 @@ def check_values(config: Any) -> None:
             raise InputError(f"`{name}` must hold no NUL character, as in {str(value)[:80]!r}")
         if about.choices and value not in about.choices:
             raise UnknownNameError(name.replace("_", " "), value, about.choices)
+        if about.words and isinstance(value, str):
+            if value in about.words:
+                continue
+            known = " or ".join(about.words)
+            raise InputError(f"`{name}` must be a whole number or {known}, not {value[:40]!r}")
         check_number(name, value)
         low, high = about.minimum, about.maximum
         if low is not None and high is not None and not low <= value <= high:

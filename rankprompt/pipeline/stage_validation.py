@@ -188,13 +188,13 @@ def _value(name: str, text: str) -> Any:
     kind = _TYPES[name]
     plain = text.isascii() and "_" not in text
     try:
-        if kind in (int, int | None) and plain:
+        if kind in (int, int | None, int | str) and plain:
             return int(text)
         if kind in (float, float | None) and plain:
             return float(text)
     except ValueError:
         pass
-    if kind in (str, str | None):
+    if kind in (str, str | None, int | str):
         return text
     if kind is bool and text in ("true", "false"):
         return text == "true"

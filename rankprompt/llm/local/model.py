@@ -20,11 +20,11 @@ from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cac
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.local.runner import Runner, Ways
 from rankprompt.llm.local.saved_tokenizer import tokenizer_text
-from rankprompt.llm.local.texts import Reading, TextReader
+from rankprompt.llm.local.texts import Reading, TextReader, write_texts
 from rankprompt.llm.local.trials import changing_length, heeds_padding, trial, writes_space
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
-__all__ = ["REASONING_TOKENS", "LocalModel", "load"]
+__all__ = ["LocalModel", "load"]
 
 log = logging.getLogger("rankprompt")
 
@@ -34,8 +34,6 @@ _BATCH_TOKENS_ACCELERATOR = 32768
 # On a CPU, a forward pass costs as much as some 25 tokens, because it reads all weights. So a batch
 # may end where the next request is shorter; twice 25, since rows are cheaper together.
 _MAX_PADDING = {"cpu": 50}
-# Room for the reasoning of a model that reasons although it is told not to, beside its answer.
-REASONING_TOKENS = 1024
 
 
 class LocalModel:
@@ -215,24 +213,11 @@ class LocalModel:
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]
     ) -> tuple[list[Answer], Usage]:
-        limits = [request.max_tokens for request in requests]
-        readings, usage = self._write(encoded, limits)
-        # Greedily, the same reasoning is written again, and then all of it.
-        rooms = [
-            min(limit + REASONING_TOKENS, self.context_length - len(one.context))
-            for limit, one in zip(limits, encoded, strict=True)
-        ]
-        unended = [
-            index
-            for index, (answer, _, reasoned) in enumerate(readings)
-            if reasoned and answer.problem in ("thinking", "cut") and rooms[index] > limits[index]
-        ]
-        if unended:
-            again, more = self._write([encoded[i] for i in unended], [rooms[i] for i in unended])
-            usage = Usage(*map(sum, zip(usage, more, strict=True)))
-            for index, reading in zip(unended, again, strict=True):
-                readings[index] = reading
-        return [reading.answer for reading in readings], usage
+        def write(indices: Sequence[int], limits: Sequence[int]) -> tuple[list[Reading], Usage]:
+            return self._write([encoded[index] for index in indices], limits)
+
+        spaces = [self.context_length - len(one.context) for one in encoded]
+        return write_texts(write, [request.max_tokens for request in requests], spaces)
 
     def _write(
         self, encoded: Sequence[EncodedRequest], limits: Sequence[int]
