@@ -13,6 +13,7 @@ from rankprompt.llm.model_thread import Call
 from rankprompt.llm.registry import is_reranker, split_prefix
 from rankprompt.llm.tokenizer_offsets import Offsets, word_offsets
 from rankprompt.pipeline.config import ORACLE, RerankConfig
+from rankprompt.pipeline.engine_fields import check_engine_fields
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import load_local
 from rankprompt.pipeline.model_names import check_model_name
@@ -53,6 +54,7 @@ def model_job(config: EvolveConfig) -> RerankJob:
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     asked = RerankConfig(model=config.model, budget=budget, ray=config.ray)
     asked = check_server_fields(asked, model if source == "server" else None)
+    check_engine_fields(config.model)
     if source == "server" and not (config.output / "answers.journal").exists():
         check_key(asked)
     return RerankJob(asked, source, model, None, ErrorModel())

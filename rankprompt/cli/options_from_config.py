@@ -189,7 +189,8 @@ def _parameter(
         default=None,
         # Typer repeats an option for a list, and takes a tuple for an option of several values.
         annotation=Annotated[
-            (list[str] if kind == tuple[str, ...] else str if about.words else kind) | None, settings
+            (list[str] if kind == tuple[str, ...] else str if about.words else kind) | None,
+            settings,
         ],
     )
 
