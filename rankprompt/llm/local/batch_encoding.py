@@ -1,18 +1,16 @@
-"""Encodes many requests at once: each prompt once, and its options on its last words alone.
+"""Encodes many requests at once, and reads what their prompts have in common once.
 
 ``encode`` reads a prompt once more for each option, because a tokenizer may merge the end of the
-prompt with the start of an option. But most tokenizers split a text into words before they look for
-tokens, so that an option can change the prompt's last words only. The text after the last safe
-place between two words, the tail, is the same in most prompts of a run: the options are read after
-each tail once. The results are those of ``encode``.
+prompt with the start of an option. But most tokenizers split a text into words first
+(``text_pieces``), so that an option can change the last words only; and the prompts of a run are
+made of the same lines. So each line is read once, and the options once after each last piece. The
+results are those of ``encode``.
 """
 
 import logging
-import re
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
-from itertools import takewhile
-from threading import Lock
+from collections.abc import Collection, Sequence
+from itertools import accumulate, chain, pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rankprompt.llm.base import Request
@@ -28,6 +26,8 @@ from rankprompt.llm.local.encoding import (
     shared_length,
     start_token,
 )
+from rankprompt.llm.local.kept import Kept
+from rankprompt.llm.local.text_pieces import cut, splits_words, tokens_before
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -37,59 +37,46 @@ __all__ = ["Encoder"]
 
 log = logging.getLogger("rankprompt")
 
-# Where words end whatever stands after them: before a space that a letter follows, and after the
-# end of a line.
-_PLACE = re.compile(r"(?<=\S) (?=[A-Za-z])|(?<=\n)(?=\S)")
-# How far before a prompt's end a place is looked for, in characters.
-_REACH = 256
-# So many tails are tried: the first prompt with each is also read by ``encode``. A tokenizer that
-# looks further than words would differ, and then reads whole prompts.
+# So much of the next piece is read with a piece, in characters.
+_NEXT = 12
+# So many results are compared with those of ``encode``, each with a last piece of its own. A
+# tokenizer that looks further than it says would differ, and then reads whole prompts.
 _TRIED = 16
-_MOST_TAILS = 4096
-# The tokens of the prompts that are kept: some two thousand prompts about pairs, 20 MB.
-_KEPT_TOKENS = 1 << 19
+# What is kept, in tokens: the encodings of some two thousand prompts about pairs, and the pieces of
+# as many passages; 20 MB each.
+_KEPT = 1 << 19
 
 
 class _Text(NamedTuple):
-    """A prompt or its tail, the options after it, and whether it gets a text's special tokens."""
+    """A text, the options after it, and whether it gets the special tokens of a whole text."""
 
     text: str
     options: tuple[str, ...]
     special: bool
 
 
-class _Tail(NamedTuple):
-    """The tokens of a tail and of the options after it.
+class _Piece(NamedTuple):
+    """A piece's tokens, where each one ends, and how long the piece is, in characters.
 
-    ``tokens`` are those of the tail alone, and all options go on after the first ``shared`` of
-    them; ``counts`` and ``rows`` are those of an ``EncodedRequest``.
+    Tokens that the tokenizer adds at the end of a text have no ends.
     """
 
-    tokens: tuple[int, ...]
+    ids: tuple[int, ...]
+    ends: tuple[int, ...]
+    length: int
+
+
+class _Tail(NamedTuple):
+    """A last piece and the options after it.
+
+    All options go on after the first ``shared`` tokens of ``piece``; ``counts`` and ``rows`` are
+    those of an ``EncodedRequest``.
+    """
+
+    piece: _Piece
     shared: int
     counts: tuple[int, ...]
     rows: tuple[Row, ...]
-
-
-class _Prompt(NamedTuple):
-    """A prompt that was read.
-
-    ``before`` is the number of tokens before its ``tail``, which is None where the whole prompt
-    must be read with each option.
-    """
-
-    text: _Text
-    encoding: "Encoding"
-    ids: tuple[int, ...]
-    before: int
-    tail: _Text | None
-
-    def fits(self, tail: _Tail | None, ending: tuple[int, ...]) -> bool:
-        """Whether the tail read alone has the same tokens as at the end of the prompt."""
-        if not tail or not self.tail:
-            return False
-        end = len(self.ids) - len(ending) * self.tail.special
-        return self.ids[self.before : end] == tail.tokens
 
 
 class Encoder:
@@ -113,22 +100,22 @@ class Encoder:
         self._tokenizer: Any = tokenizer
         self._chat, self._shortest_start = chat, shortest_start
         self._encoder_decoder = encoder_decoder
-        self._lock = Lock()
-        self._kept: dict[Request, EncodedRequest] = {}
-        self._kept_tokens = 0
-        self._in_batches = self._splits_words = is_plain(tokenizer)
-        self._tails: dict[_Text, _Tail] = {}
+        self._encoded: Kept[Request, EncodedRequest] = Kept(_KEPT)
+        self._pieces: Kept[tuple[str, str], _Piece | None] = Kept(_KEPT)
+        self._tails: Kept[_Text, _Tail] = Kept(_KEPT)
         self._untried = _TRIED
-        # The tokens that the tokenizer adds at the end of a text.
-        self._ending: tuple[int, ...] = ()
-        self._shortest_tail = 1
+        self._in_batches, self._in_pieces = is_plain(tokenizer), False
         if self._in_batches:
+            self._in_pieces = splits_words(self._tokenizer.backend_tokenizer)
             (one,) = self._read([("A", True)])
-            ending = sum(takewhile(bool, reversed(one.special_tokens_mask)))
-            self._ending = tuple(one.ids[len(one.ids) - ending :])
-            # No added token may reach from before a tail into an option.
+            special = one.special_tokens_mask
+            # What the tokenizer adds to a text.
+            self._beginning = tuple(one.ids[: sum(takewhile(bool, special))])
+            ending = sum(takewhile(bool, reversed(special)))
+            self._ending = tuple(one.ids[len(special) - ending :])
+            # No added token may reach from before a piece over what is read of it.
             added = tokenizer.added_tokens_decoder.values()
-            self._shortest_tail = max((len(str(token)) for token in added), default=1)
+            self._next = max([_NEXT, *(len(str(token)) for token in added)])
 
     def __call__(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         """Encodes requests, in the same order.
@@ -136,122 +123,125 @@ class Encoder:
         Raises:
             ModelError: as ``encode``.
         """
-        with self._lock:
-            found = {request: self._kept[request] for request in requests if request in self._kept}
+        found = self._encoded.find(requests)
         new = [request for request in dict.fromkeys(requests) if request not in found]
         if new:
             made = dict(zip(new, self._encode(new), strict=True))
+            self._encoded.keep(made, {name: len(one.context) for name, one in made.items()})
             found |= made
-            self._keep(made)
         return [found[request] for request in requests]
-
-    def _keep(self, made: Mapping[Request, EncodedRequest]) -> None:
-        with self._lock:
-            for request, encoded in made.items():
-                if request not in self._kept:
-                    self._kept[request] = encoded
-                    self._kept_tokens += len(encoded.context)
-            while self._kept_tokens > _KEPT_TOKENS:
-                oldest = next(iter(self._kept))
-                self._kept_tokens -= len(self._kept.pop(oldest).context)
 
     def _encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         if not self._in_batches:
             return [self._encode_alone(request) for request in requests]
         texts = [_Text(*put(self._tokenizer, request, self._chat)) for request in requests]
-        encodings = self._read([(one.text, one.special) for one in texts])
-        prompts = list(map(self._cut, texts, encodings))
-        known = self._tails  # another thread may replace it meanwhile
-        tails: dict[_Text | None, _Tail] = {
-            one.tail: known[one.tail] for one in prompts if one.tail in known
-        }
-        new = {one.tail for one in prompts if one.tail}.difference(known)
-        tails |= self._read_tails(new)
-        whole = {one.text for one in prompts if not one.fits(tails.get(one.tail), self._ending)}
-        wholes = self._read_tails(whole, whole=True)
-        found = [
-            self._assemble(request, one, 0, wholes[one.text])
-            if one.text in wholes
-            else self._assemble(request, one, one.before, tails[one.tail])
-            for request, one in zip(requests, prompts, strict=True)
-        ]
-        if self._untried and new and not self._agrees(requests, prompts, found, new):
-            return [self._encode_alone(request) for request in requests]
-        if new:
-            known = {} if len(known) > _MOST_TAILS else known
-            self._tails = known | {text: tails[text] for text in new}
+        split = [self._split(text) for text in texts]
+        pieces = self._find_pieces({key for keys, _ in split for key in keys})
+        parted = [bool(keys) and all(map(pieces.get, keys)) for keys, _ in split]
+        lasts = {last for (_, last), in_parts in zip(split, parted, strict=True) if in_parts}
+        tails = self._tails.find(lasts)
+        new = lasts - tails.keys()
+        tails |= self._read_options(new, whole=False)
+        wholes = self._read_options(
+            {text for text, in_parts in zip(texts, parted, strict=True) if not in_parts}, whole=True
+        )
+        found: list[EncodedRequest] = []
+        for request, text, (keys, last), in_parts in zip(
+            requests, texts, split, parted, strict=True
+        ):
+            if not in_parts:
+                found.append(self._join(request, text, (), wholes[text]))
+                continue
+            parts = [piece for piece in map(pieces.get, keys) if piece]
+            found.append(self._join(request, text, parts, tails[last]))
+            if self._untried and last in new:
+                self._untried -= 1
+                new.discard(last)
+                if found[-1] != self._encode_alone(request):
+                    log.debug("this tokenizer looks further than it says: it reads whole prompts")
+                    self._in_pieces = False
+                    return self._encode(requests)
+        self._tails.keep(tails, {last: len(tail.piece.ids) for last, tail in tails.items()})
         return found
 
-    def _cut(self, text: _Text, encoding: "Encoding") -> _Prompt:
-        """Finds the tail of a prompt that was read."""
-        prompt = _Prompt(text, encoding, tuple(encoding.ids), 0, None)
-        if self._encoder_decoder or not text.options:
-            # The decoder has a sequence of its own.
-            return prompt._replace(before=len(prompt.ids), tail=_Text("", text.options, False))
-        last = len(text.text) - self._shortest_tail
-        places = [match.start() for match in _PLACE.finditer(text.text, max(0, last - _REACH))]
-        for place in reversed(places if self._splits_words else ()):
-            if 0 < place <= last and (before := _tokens_before(encoding, text.text, place)):
-                tail = _Text(text.text[place:], text.options, text.special)
-                return prompt._replace(before=before, tail=tail)
-        return prompt
+    def _split(self, text: _Text) -> tuple[list[tuple[str, str]], _Text]:
+        """Cuts a text: all pieces but the last, each with what is next to it, and the last one."""
+        if not self._in_pieces:
+            return [], text
+        *bounds, (last, _) = pairwise([0, *cut(text.text, self._next)])
+        keys = [(text.text[start:end], text.text[end : end + self._next]) for start, end in bounds]
+        return keys, text._replace(text=text.text[last:])
 
-    def _read_tails(self, texts: Collection[_Text], *, whole: bool = False) -> dict[_Text, _Tail]:
-        """Reads tails and the options after them; prompts too, which are ``whole`` texts."""
-        pieces = [
-            (one.text + option, whole and one.special)
-            for one in texts
-            for option in ("", *one.options)
-        ]
-        remaining = iter(self._read(pieces))
+    def _find_pieces(
+        self, keys: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], _Piece | None]:
+        """Reads pieces; None for one that is not read alone as before what is next to it."""
+        found = self._pieces.find(keys)
+        new = [key for key in keys if key not in found]
+        nexts = list({after for _, after in new})
+        read = self._read([("".join(key), False) for key in new] + [(one, False) for one in nexts])
+        alone = dict(zip(nexts, read[len(new) :], strict=True))
+        made: dict[tuple[str, str], _Piece | None] = {}
+        for (piece, after), encoding in zip(new, read, strict=False):
+            size = tokens_before(encoding, piece + after, len(piece))
+            ids = tuple(encoding.ids)
+            made[piece, after] = None
+            if size and ids[size:] == tuple(alone[after].ids):
+                ends = tuple(end for _, end in encoding.offsets[:size])
+                made[piece, after] = _Piece(ids[:size], ends, len(piece))
+        self._pieces.keep(made, {key: len(one.ids) if one else 1 for key, one in made.items()})
+        return found | made
+
+    def _read_options(self, texts: Collection[_Text], *, whole: bool) -> dict[_Text, _Tail]:
+        """Reads last pieces, or whole texts, with the options after them."""
+        pieces: list[tuple[str, bool]] = []
+        for text, options, special in texts:
+            pieces.append((text, whole and special))
+            if self._encoder_decoder:  # the decoder has a sequence of its own
+                pieces += [(option, False) for option in options]
+            else:
+                pieces += [(text + option, whole and special) for option in options]
+        read = iter(self._read(pieces))
         tails = {}
-        for one in texts:
-            tokens, *sequences = (tuple(next(remaining).ids) for _ in range(1 + len(one.options)))
-            ending = self._ending if one.special and not whole else ()
-            sequences = [(*sequence, *ending) for sequence in sequences]
-            shared = shared_length([(*tokens, *ending), *sequences])
-            counts, rows = option_rows(one.options, [one[shared:] for one in sequences])
-            tails[one] = _Tail(tokens, shared, counts, rows)
+        for text in texts:
+            encoding = next(read)
+            ending = self._ending if text.special and not whole else ()
+            ends = tuple(end for _, end in encoding.offsets)
+            if whole and text.special:
+                ends = ends[: len(ends) - len(self._ending)]
+            piece = _Piece((*encoding.ids, *ending), ends, len(text.text))
+            sequences = [tuple(next(read).ids) for _ in text.options]
+            shared = len(piece.ids)
+            if not self._encoder_decoder:
+                sequences = [(*sequence, *ending) for sequence in sequences]
+                shared = shared_length([piece.ids, *sequences])
+                sequences = [sequence[shared:] for sequence in sequences]
+            tails[text] = _Tail(piece, shared, *option_rows(text.options, sequences))
         return tails
 
-    def _assemble(
-        self, request: Request, prompt: _Prompt, before: int, tail: _Tail
+    def _join(
+        self, request: Request, text: _Text, parts: Sequence[_Piece], tail: _Tail
     ) -> EncodedRequest:
-        context = prompt.ids[: before + tail.shared] or start_token(self._tokenizer)
+        """Puts together what was read: the parts and the tail, or a tail that is the whole text."""
+        before = self._beginning if text.special and parts else ()
+        last = tail.piece.ids[: tail.shared]
+        context = (*before, *chain.from_iterable(piece.ids for piece in parts), *last)
+        context = context or start_token(self._tokenizer)
         bounds: tuple[int, ...] = ()
-        moved = prompt.text.text.find(request.prompt)
+        moved = text.text.find(request.prompt)
         if self._shortest_start and request.breaks and moved >= 0:
-
-            def end(token: int) -> int:
-                span = prompt.encoding.token_to_chars(token)
-                return span[1] if span else 0
-
             # At least one token of the context is left to run, because its logits are read.
-            tokens = range(len(context) - 1)
-            bounds = bounds_at(
-                (bisect_right(tokens, moved + offset, key=end) for offset in request.breaks),
-                self._shortest_start,
-            )
+            most = len(context) - 1
+            starts = [*accumulate((piece.length for piece in parts), initial=0)]
+            tokens = [*accumulate((len(piece.ids) for piece in parts), initial=len(before))]
+            pieces = [*parts, tail.piece]
+            found = []
+            for offset in request.breaks:
+                place = bisect_right(starts, moved + offset) - 1
+                inside = bisect_right(pieces[place].ends, moved + offset - starts[place])
+                found.append(min(tokens[place] + inside, most))
+            bounds = bounds_at(found, self._shortest_start)
         return EncodedRequest(context, tail.counts, tail.rows, bounds)
-
-    def _agrees(
-        self,
-        requests: Sequence[Request],
-        prompts: Sequence[_Prompt],
-        found: Sequence[EncodedRequest],
-        new: set[_Text],
-    ) -> bool:
-        """Compares the first results on new tails with those of ``encode``."""
-        firsts = {one.tail: place for place, one in reversed(list(enumerate(prompts)))}
-        for tail in new:
-            if self._untried:
-                self._untried -= 1
-                place = firsts[tail]
-                if found[place] != self._encode_alone(requests[place]):
-                    log.debug("this tokenizer looks further than words: prompts are read whole")
-                    self._splits_words, self._untried = False, 0
-                    return False
-        return True
 
     def _encode_alone(self, request: Request) -> EncodedRequest:
         return encode(
@@ -276,13 +266,3 @@ class Encoder:
                 )
                 found |= zip(places, read.encodings, strict=True)
         return [found[place] for place in range(len(texts))]
-
-
-def _tokens_before(encoding: "Encoding", text: str, place: int) -> int | None:
-    """Counts the tokens before a place in a text; None where it is not between two words."""
-    # Some tokenizers count a space to the word after it, and others to none.
-    token = encoding.char_to_token(place + text[place].isspace())
-    if not token or encoding.token_to_word(token) == encoding.token_to_word(token - 1):
-        return None
-    start, before = encoding.token_to_chars(token), encoding.token_to_chars(token - 1)
-    return token if start and before and before[1] <= place <= start[0] else None

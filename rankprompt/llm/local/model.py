@@ -9,9 +9,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local import preparation
+from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.batches import plan_batches
 from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.local.encoding import EncodedRequest, encode, make_shareable, truncate
+from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
@@ -103,10 +104,16 @@ class LocalModel:
         self._packed: set[Request] = set()
         self._runner = Runner(model, pad, generation, ways, self.prefix_cache)
         self._reader = TextReader(tokenizer, generation.get("eos_token_id"))
+        self._encoder = Encoder(
+            tokenizer,
+            chat=self._chat,
+            encoder_decoder=self._encoder_decoder,
+            shortest_start=SHORTEST if self.prefix_cache else None,
+        )
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of similar length, longest first; deterministic."""
-        self._encoded = {request: self._encode(request) for request in requests}
+        self._encoded = dict(zip(requests, self._encode(requests), strict=True))
         packed: list[list[int]] = []
         others = list(range(len(requests)))
         if self._packer:
@@ -127,7 +134,9 @@ class LocalModel:
         Raises:
             ModelError: a request exceeds the context length, or scoring and generation are mixed.
         """
-        encoded = [self._encoded.get(request) or self._encode(request) for request in requests]
+        unplanned = [request for request in requests if request not in self._encoded]
+        again = dict(zip(unplanned, self._encode(unplanned), strict=True))
+        encoded = [again.get(request) or self._encoded[request] for request in requests]
         longest = max(
             tokens.length + request.max_tokens
             for tokens, request in zip(encoded, requests, strict=True)
@@ -191,7 +200,7 @@ class LocalModel:
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""
-        return self._encode(request).size(request.max_tokens)
+        return self._encode([request])[0].size(request.max_tokens)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
@@ -202,15 +211,9 @@ class LocalModel:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""
         return escape(text, self._special)
 
-    def _encode(self, request: Request) -> EncodedRequest:
+    def _encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         with self._tokenizing:
-            return encode(
-                self._tokenizer,
-                request,
-                chat=self._chat,
-                encoder_decoder=self._encoder_decoder,
-                shortest_start=SHORTEST if self.prefix_cache else None,
-            )
+            return self._encoder(requests)
 
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]

@@ -1,7 +1,6 @@
 """Requests encoded together are encoded as each alone is."""
 
 from functools import cache
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ from tests.llm.tiny import SENTENCES, TEMPLATE
 ENDS = [
     "", " ", "\n", "\n\n", " \n", ":", " Answer:", "\nQuery:", "\n\nOutput Passage A or Passage B:",
     " Pass", " the Pass", "\nOutput Pass", " 1", "it'", " more", " Passage A", "<s>assistant:\n",
-    "<s>", " <mask>", " e", " 段落", "？\n答案：", " Passage", "   ", " which of", " relevant\u0301",
+    "<s>", " <mask>", " e", " 段落", "？\n答案：", " Passage", "   ", " which of",
+    " relevant\u0301",
 ]  # fmt: skip
 OPTIONS = [
     " A", " B", " Passage A", " Passage B", "age", "ed", "1", "10", "s", "'s", " ", "\n", "\u0301",
@@ -65,7 +65,9 @@ def test_together_as_alone(kind: str, requests: list[Request], encoder_decoder: 
     how: dict[str, Any] = {"encoder_decoder": encoder_decoder, "shortest_start": 2}
     expected = [alone(words, request, **how) for request in requests]
     encoder = Encoder(words, **how)
-    good = [one for one, found in zip(requests, expected, strict=True) if not isinstance(found, str)]
+    good = [
+        one for one, found in zip(requests, expected, strict=True) if not isinstance(found, str)
+    ]
     assert encoder(good) == [one for one in expected if not isinstance(one, str)]
     # And once more, of which some are kept, and after what cannot be encoded.
     for request, found in zip(requests, expected, strict=True):

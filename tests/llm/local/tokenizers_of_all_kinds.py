@@ -28,9 +28,7 @@ _BEHIND = Regex(r"(?<=Passage) \w+| ?\w+|\s+|[^\w\s]+")
 _AHEAD = Regex(r"[^?]+\?|\w+|\s+|[^\w\s]+")
 
 
-def _byte_level(
-    pre_tokenizer: Any = None, *, normalizer: Any = None, size: int = 400
-) -> Tokenizer:
+def _byte_level(pre_tokenizer: Any = None, *, normalizer: Any = None, size: int = 400) -> Tokenizer:
     words = Tokenizer(models.BPE())
     words.pre_tokenizer = pre_tokenizer or pre_tokenizers.ByteLevel(add_prefix_space=False)
     if normalizer:
