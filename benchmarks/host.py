@@ -1,9 +1,9 @@
 """Everything but the model: the whole stack before a model that answers at once.
 
 The same rankings are made by the code of an earlier commit and by this one, in processes that take
-turns. Rendering, encoding, planning, the journal's file and the rankings are real, with the embedded
-model's tokenizer; the answers are drawn by the prompt. What is counted is the processor's time, so
-that other processes matter little; texts and imports are read before.
+turns. Rendering, encoding, planning, the journal's file and the rankings are real, with the
+embedded model's tokenizer; the answers are drawn by the prompt. What is counted is the processor's
+time, so that other processes matter little; texts and imports are read before.
 """
 
 import argparse
@@ -28,11 +28,11 @@ WRITER = "benchmarks/host.py"
 PASSAGE_TOKENS = 64
 # Method, prompt, queries, depth.
 SETTINGS = [
-    ("allpair", "prp", 4, 20),
-    ("heapsort", "prp", 20, 20),
-    ("sliding", "prp", 20, 20),
+    ("allpair", "prp", 3, 20),
+    ("heapsort", "prp", 8, 20),
+    ("sliding", "prp", 8, 20),
     ("pointwise", "query-likelihood-demonstrations", 20, 50),
-    ("setwise-heapsort", "setwise", 20, 20),
+    ("setwise-heapsort", "setwise", 12, 20),
 ]
 
 

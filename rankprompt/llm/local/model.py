@@ -8,17 +8,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.local import preparation
+from rankprompt.llm.local import preparation, processor
 from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.batches import plan_batches
 from rankprompt.llm.local.chat_template import ChatTemplate
+from rankprompt.llm.local.encodes_ahead import EncodesAhead
 from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
+from rankprompt.llm.local.machine import available_cores
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 from rankprompt.llm.local.packed_rows import row_packer_for
 from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cache_for
-from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.local.runner import Runner, Ways
 from rankprompt.llm.local.saved_tokenizer import tokenizer_text
 from rankprompt.llm.local.texts import Reading, TextReader
@@ -29,8 +30,6 @@ __all__ = ["REASONING_TOKENS", "LocalModel", "load"]
 
 log = logging.getLogger("rankprompt")
 
-# A few sequences keep a CPU fully busy; larger batches only add padding.
-_BATCH_TOKENS = {"cpu": 4096}
 _BATCH_TOKENS_ACCELERATOR = 32768
 # On a CPU, a forward pass costs as much as some 25 tokens, because it reads all weights. So a batch
 # may end where the next request is shorter; twice 25, since rows are cheaper together.
@@ -74,8 +73,9 @@ class LocalModel:
         self._tokenizing = make_shareable(tokenizer)
         self._model, self._tokenizer, self._device = model, tokenizer, model.device
         self.dtype = str(model.dtype).removeprefix("torch.")
-        self.batch_tokens = batch_tokens or _BATCH_TOKENS.get(
-            self._device.type, _BATCH_TOKENS_ACCELERATOR
+        on_cpu = self._device.type == "cpu"
+        self.batch_tokens = batch_tokens or (
+            processor.batch_tokens() if on_cpu else _BATCH_TOKENS_ACCELERATOR
         )
         self._encoder_decoder: bool = model.config.is_encoder_decoder
         self._chat = ChatTemplate(tokenizer, name) if tokenizer.chat_template else None
@@ -110,9 +110,19 @@ class LocalModel:
             encoder_decoder=self._encoder_decoder,
             shortest_start=SHORTEST if self.prefix_cache else None,
         )
+        # A CPU without a free core would only be disturbed.
+        free = not on_cpu or available_cores() > torch.get_num_threads()
+        self._ahead = EncodesAhead(self._encode) if free else None
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """Begins to encode what will be planned next, while the model runs; changes no answer."""
+        if self._ahead:
+            self._ahead.begin(requests)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of similar length, longest first; deterministic."""
+        if self._ahead:
+            self._ahead.wait()
         self._encoded = dict(zip(requests, self._encode(requests), strict=True))
         packed: list[list[int]] = []
         others = list(range(len(requests)))
@@ -272,7 +282,7 @@ def load(
     """
     where = resolve_device(device)
     if where.type == "cpu":
-        use_threads(threads)
+        processor.use_threads(threads)
     code = trust_remote_code
     pair = load_pair(name, dtype=resolve_dtype(dtype, where), device=where, trust_remote_code=code)
     return LocalModel(

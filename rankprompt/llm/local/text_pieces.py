@@ -18,8 +18,8 @@ __all__ = ["cut", "splits_words", "tokens_before"]
 # Lines that begin with a letter; and of a text's last line also its last words.
 _LINE = re.compile(r"(?<=\n)(?=[^\W\d_])")
 _PLACE = re.compile(r"(?<=\S) (?=[A-Za-z])|(?<=\n)(?=\S)")
-# How far before a text's end its last piece may begin, in characters.
-_REACH = 256
+# How far before a text's end its last piece may begin, in characters; it most often is near.
+_REACHES = 48, 256
 _SPLITTERS = {
     "BertPreTokenizer", "ByteLevel", "CharDelimiterSplit", "Digits", "Metaspace", "Punctuation",
     "Sequence", "Split", "Whitespace", "WhitespaceSplit",
@@ -77,8 +77,11 @@ def cut(text: str, shortest: int) -> list[int]:
         shortest: the fewest characters of the last piece.
     """
     limit = len(text) - shortest
-    places = _PLACE.finditer(text, max(0, limit - _REACH))
-    last = max((match.start() for match in places if match.start() <= limit), default=0)
+    last = 0
+    for reach in _REACHES:
+        places = _PLACE.finditer(text, max(0, limit - reach), max(0, limit + 2))
+        if last := max((match.start() for match in places if match.start() <= limit), default=0):
+            break
     ends = [match.start() for match in _LINE.finditer(text, 1, max(1, last))]
     return [*ends, *([last] if last else []), len(text)]
 
