@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from rankprompt.errors import naming_extras, require
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
+from rankprompt.llm.local.variant import Variant
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
 
@@ -23,8 +24,9 @@ class BackEnd(NamedTuple):
 
     A reranker answers requests that hold a passage; other models do not.
 
-    The module's ``load`` takes the arguments of ``load_model`` and ``shown_as``, the name to show,
-    and returns a LanguageModel; for a server, those of ``load_server``, and an AsyncLanguageModel.
+    The module's ``load`` takes the arguments of ``load_model``, the last five as a ``Variant``, and
+    ``shown_as``, the name to show, and returns a LanguageModel; for a server, those of
+    ``load_server``, and an AsyncLanguageModel.
     """
 
     module: str
@@ -67,6 +69,11 @@ def load_model(
     trust_remote_code: bool = False,
     threads: int | None = None,
     starts_end: bool = False,
+    revision: str | None = None,
+    adapter: str | None = None,
+    tokenizer: str | None = None,
+    quantize: str | None = None,
+    attention: str | None = None,
 ) -> LanguageModel:
     """Loads a model that runs in this process.
 
@@ -77,16 +84,22 @@ def load_model(
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
             ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` and one of these.
         dtype: "auto", "float32", "bfloat16" or "float16".
-        device: "auto", or a torch device such as "cpu" or "cuda:0".
+        device: "auto", or a torch device such as "cpu" or "cuda:0". A model that is too large for
+            one card is spread over all where no card is named ("auto" or "cuda").
         batch_tokens: maximum padded tokens of a batch; None for the device's default.
         trust_remote_code: run code that comes with the model; never the default.
         threads: CPU threads; None for as many as this process may use.
         starts_end: prompts that are planned together share no prefix with later prompts.
+        revision: a branch, tag or commit of a hub model.
+        adapter: a LoRA adapter in PEFT's form, as a folder or hub id.
+        tokenizer: another tokenizer than the model's own, as a folder or hub id.
+        quantize: "4bit" or "8bit" weights, by bitsandbytes on a CUDA device.
+        attention: "sdpa", "flash_attention_2" or "eager"; None for the model's default.
 
     Raises:
         ModelError: the model cannot be loaded; the message says what to install or to check.
-        MissingPackageError: this installation runs no models.
-        InputError: no such device or dtype.
+        MissingPackageError: this installation runs no models, or lacks what an argument needs.
+        InputError: no such device or dtype, or an argument that plays no part with the model.
     """
     from rankprompt.llm.embedded import resolve
 
@@ -104,6 +117,7 @@ def load_model(
             shown_as=name,
             threads=threads,
             starts_end=starts_end,
+            variant=Variant(revision, adapter, tokenizer, quantize, attention),
         )
     return model
 

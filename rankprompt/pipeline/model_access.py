@@ -63,6 +63,11 @@ def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
         batch_tokens=model.batch_tokens,
         trust_remote_code=model.trust_remote_code,
         threads=model.threads,
+        revision=model.revision,
+        adapter=model.adapter,
+        tokenizer=model.tokenizer,
+        quantize=model.quantize,
+        attention=model.attention,
     )
 
 

@@ -22,6 +22,7 @@ from rankprompt.llm.local.runner import Runner, Ways
 from rankprompt.llm.local.saved_tokenizer import tokenizer_text
 from rankprompt.llm.local.texts import Reading, TextReader
 from rankprompt.llm.local.trials import changing_length, heeds_padding, trial, writes_space
+from rankprompt.llm.local.variant import PLAIN, Variant
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
 __all__ = ["REASONING_TOKENS", "LocalModel", "load"]
@@ -258,6 +259,7 @@ def load(
     prefix_bytes: int = PREFIX_BYTES,
     threads: int | None = None,
     starts_end: bool = False,
+    variant: Variant = PLAIN,
 ) -> LocalModel:
     """Loads a local model from a folder, a ``.gguf`` file or a hub id.
 
@@ -265,13 +267,19 @@ def load(
 
     Raises:
         ModelError: the model cannot be loaded.
-        InputError: no such device or dtype.
+        InputError: no such device or dtype, or a variant that the model cannot have.
+        MissingPackageError: what the variant needs is not installed.
     """
     where = resolve_device(device)
     if where.type == "cpu":
         use_threads(threads)
-    code = trust_remote_code
-    pair = load_pair(name, dtype=resolve_dtype(dtype, where), device=where, trust_remote_code=code)
+    pair = load_pair(
+        name,
+        dtype=resolve_dtype(dtype, where),
+        device=where,
+        trust_remote_code=trust_remote_code,
+        variant=variant,
+    )
     return LocalModel(
         *pair,
         name=shown_as or name,
