@@ -92,7 +92,8 @@ def test_both_orders_are_concluded_as_suits_the_prompt(files: dict[str, Path]) -
 
 LOCAL = {
     "dtype": "float16", "device": "cpu", "batch_tokens": 10, "threads": 1,
-    "trust_remote_code": True,
+    "trust_remote_code": True, "revision": "main", "adapter": "folder", "quantize": "4bit",
+    "attention": "eager",
 }  # fmt: skip
 
 
@@ -122,7 +123,9 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         ({"model": "cross-encoder:rerank:x"}, "cross-encoder:rerank:x has two prefixes"),
         ({"model": "local:openai:x"}, "`model` local:openai:x has two prefixes; write openai:x"),
         ({"model": "cross-encoder:smollm2-135m"}, "smollm2-135m is a language model, and no class"),
-        ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
+        ({"tokenizer": "folder"}, "`tokenizer` goes with a language model, local or openai:MODEL"),
+        ({"adapter": "folder"}, "`adapter` goes with a language model, and `model` ms-marco-"),
+        ({"attention": "flash"}, "unknown attention 'flash'"),
     ):
         with pytest.raises(InputError, match=problem) as raised:
             validate(change(configure(**files), **options))

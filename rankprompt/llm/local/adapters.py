@@ -1,6 +1,7 @@
 """LoRA adapters in PEFT's form, put onto a loaded model."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +82,18 @@ def with_adapter(
         from peft import PeftConfig, PeftModel
 
     try:
-        config = PeftConfig.from_pretrained(str(folder))
-        wrapped: Any = PeftModel(model, config, autocast_adapter_dtype=False)
-        found = wrapped.load_adapter(
-            str(folder), "default", torch_device=str(model.device), autocast_adapter_dtype=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of PEFT's own use of transformers
+            config = PeftConfig.from_pretrained(str(folder))
+            wrapped: Any = PeftModel(model, config, autocast_adapter_dtype=False)
+            found = wrapped.load_adapter(
+                str(folder), "default", torch_device=str(model.device), autocast_adapter_dtype=False
+            )
         # Without its weights an adapter changes nothing, which nobody would notice.
-        lost = [*found.missing_keys, *found.unexpected_keys]
-        if lost:
+        if lost := [*found.missing_keys, *found.unexpected_keys]:
             raise ValueError(f"{lost[0]} has no counterpart")
-        model.eval()
-        if not merge:
-            return model
-        merged: PreTrainedModel = wrapped.merge_and_unload(safe_merge=True).eval()
-        return merged
+        adapted: PreTrainedModel = wrapped.merge_and_unload(safe_merge=True) if merge else model
+        return adapted.eval()
     except Exception as error:  # of torch, of safetensors, of whatever PEFT checks
         raise ModelError(
             f"`adapter` {name} does not fit the model, was it trained with another one? "
