@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 __all__ = ["DeviceLimits", "device_limits"]
 
-# Not measured yet (`make bench-gpu` does): a card may run 50,000 tokens a second through 4B weights,
-# more through fewer, and transformers starts a pass in 30 ms. High, so that prefixes are shared
-# where a batch repeats them many times, as all pairs do, and not where it might not pay.
+# Not measured yet (`make bench-gpu` does): a card may run 50,000 tokens a second through weights of
+# 4B, more through fewer, and transformers starts a pass in 30 ms. High, so that prefixes are
+# shared where a batch repeats them many times, as all pairs do, and not where it might not pay.
 _LAUNCH_TOKENS = 16_384
 
 
