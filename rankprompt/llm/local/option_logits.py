@@ -70,21 +70,25 @@ def _values(
         stopped: (index into ``places``, tokens).
         slice_size: as in ``read_options``.
     """
-    at = torch.tensor(places, device=flat.device)
+    at = torch.tensor(places, dtype=torch.long, device=flat.device)
     count = max(1, slice_size // flat.shape[1])
     norms = torch.cat([part.logsumexp(-1) for part in _slices(flat, places, at, count)])
-    where, tokens = torch.tensor(picked, device=flat.device).view(-1, 2).unbind(1)
+    where, tokens = _pairs(picked, flat.device)
     found = [flat[at[where], tokens].float() - norms[where]]
     for begin in range(0, len(stopped), count):
         some = stopped[begin : begin + count]
         index = torch.tensor([place for place, _ in some], device=flat.device)
         pairs = [(row, token) for row, (_, others) in enumerate(some) for token in others]
-        row, token = torch.tensor(pairs, device=flat.device).view(-1, 2).unbind(1)
+        row, token = _pairs(pairs, flat.device)
         # Not 1 minus the others' share, which is rounded away where they have nearly all.
         left = flat[at[index]].float().index_put((row, token), flat.new_tensor(-torch.inf).float())
         found.append(left.logsumexp(-1) - norms[index])
     values: list[float] = torch.cat(found).tolist()
     return values
+
+
+def _pairs(pairs: Sequence[tuple[int, int]], device: torch.device) -> tuple[torch.Tensor, ...]:
+    return torch.tensor(pairs, dtype=torch.long, device=device).view(-1, 2).unbind(1)
 
 
 def _slices(
