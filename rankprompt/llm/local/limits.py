@@ -1,6 +1,8 @@
-"""What a batch may take on a device, by rules that need no device."""
+"""What a batch may take on a device."""
 
 from typing import NamedTuple
+
+from rankprompt.llm.local import processor
 
 __all__ = ["DeviceLimits", "device_limits"]
 
@@ -42,10 +44,10 @@ def device_limits(kind: str, free: int | None) -> DeviceLimits:
         10
     """
     if kind == "cpu":
-        # A few sequences keep a CPU fully busy; larger batches only add padding. A forward pass
-        # costs as much as some 25 tokens, because it reads all weights. So a batch may end where
-        # the next request is shorter; twice 25, since rows are cheaper together.
-        return DeviceLimits(4096, 50, 1 << 30, 1 << 29, None)
+        # On a CPU, a forward pass costs as much as some 25 tokens, because it reads all weights. So
+        # a batch may end where the next request is shorter; twice 25, since rows are cheaper
+        # together.
+        return DeviceLimits(processor.batch_tokens(), 50, 1 << 30, 1 << 29, None)
     if free is None:
         return DeviceLimits(32768, None, 1 << 30, 1 << 29, _LAUNCH_TOKENS)
     # Keys and values are copied once while a layer adds to them; half stays for all else.
