@@ -15,7 +15,7 @@ __all__ = ["serve"]
 _WITHOUT = frozenset(
     {
         "run", "queries", "docs", "dataset", "split", "depth", "limit", "skip_missing",
-        "output", "journal", "scores", "noise", "judge_model", "timeout",
+        "output", "journal", "scores", "noise", "judge_model", "timeout", "batch_api", "together",
     }
 )  # fmt: skip
 _ALL = 1_000_000

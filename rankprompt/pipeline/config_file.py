@@ -14,7 +14,7 @@ from rankprompt.files.json_schema import parse_as, parse_json, read_text
 from rankprompt.files.manifest import FORMS, describe_file
 from rankprompt.files.toml import read_toml
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.config_option import iterate_options, option_name
 from rankprompt.pipeline.server_fields import LOCAL_FIELDS
 from rankprompt.pipeline.unused_options import source_of
 from rankprompt.rankers import method
@@ -142,7 +142,7 @@ def replace_options(config: C, options: Mapping[str, Any]) -> C:
         value = getattr(config, field.name)
         if is_dataclass(value):
             changes[field.name] = replace_options(value, options)
-        elif (name := field.metadata["option"].flag or field.name) in options:
+        elif (name := option_name(field)) in options:
             changes[field.name] = options[name]
     return replace(config, **changes)  # type: ignore[type-var]
 

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import IO
 
 from rankprompt.llm.openai.address import Address, call_headers, read_key
 from rankprompt.llm.openai.bounded_json import parse_json
@@ -155,10 +156,40 @@ class Endpoint:
         self._unreachable, self._failures, self._back = False, 0, 0.0
         return reply
 
-    async def _send(self, method: str, path: str, body: bytes) -> JsonObject:
+    async def transfer(
+        self, method: str, path: str, body: bytes, content_type: str, into: IO[bytes]
+    ) -> None:
+        """Makes one call whose body or reply may be large, as ``send``.
+
+        Args:
+            method: GET or POST.
+            path: below the base URL.
+            body: what is sent.
+            content_type: of the body.
+            into: receives the reply.
+
+        Raises:
+            RefusedError, FilteredError, BusyError, UnusableError: as ``send``.
+        """
+        headers = {**self._headers, "content-type": content_type}
+        await self._call(method, path, body, headers, into)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        into: IO[bytes] | None = None,
+    ) -> HttpReply:
         try:
             reply = await self._transport.call(
-                method, self.address.url(path), body, self._headers, self._proxy
+                method,
+                self.address.url(path),
+                body,
+                headers,
+                self._proxy,
+                into=into,
             )
         except UnreachableError as error:
             reason = self.one_line(str(error))
@@ -166,6 +197,10 @@ class Endpoint:
         self._reached = True
         if not reply.is_success:
             self._raise_for_status(reply)
+        return reply
+
+    async def _send(self, method: str, path: str, body: bytes) -> JsonObject:
+        reply = await self._call(method, path, body, self._headers)
         self.pace.rest(exhausted_wait(reply.headers))
         try:
             content = parse_json(reply.content)

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import aiohttp
 
@@ -18,6 +18,9 @@ _CONNECT = 10.0
 _IDLE = 4.0
 # Bytes that are read of a reply, and of an error; of a header.
 _MAX_REPLY, _MAX_ERROR, _MAX_HEADER = 64 << 20, 1 << 20, 64 << 10
+_MAX_FILE = 4 << 30
+# Seconds without a byte, after which a large transfer has failed: a server may check a file first.
+_STILL = 300.0
 # Bytes of a body from which on aiohttp wants a file, which it sends in parts.
 _LARGE = 1 << 20
 
@@ -56,10 +59,20 @@ class Transport:
     def __init__(self, timeout: float) -> None:
         self._seconds = timeout
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT))
+        self._patient = aiohttp.ClientTimeout(
+            total=None, sock_connect=min(timeout, _CONNECT), sock_read=max(timeout, _STILL)
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def call(
-        self, method: str, url: str, body: bytes, headers: Mapping[str, str], proxy: str | None
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        proxy: str | None,
+        *,
+        into: IO[bytes] | None = None,
     ) -> HttpReply:
         """Makes a call, and reads its reply.
 
@@ -69,6 +82,8 @@ class Transport:
             body: what is sent.
             headers: sent with it.
             proxy: the URL of the proxy that is asked; None for the server itself.
+            into: receives the reply's content unless it is an error, up to 4 GiB of it: a large
+                body or reply may then take long, but must not stand still.
 
         Raises:
             UnreachableError: the server cannot be reached.
@@ -83,9 +98,12 @@ class Transport:
                 headers=headers,
                 proxy=proxy,
                 allow_redirects=False,
+                timeout=self._patient if into else self._timeout,
             )
-            limit = _MAX_REPLY if response.ok else _MAX_ERROR
-            content = await _read(response, limit)
+            limit = _MAX_ERROR
+            if response.ok:
+                limit = _MAX_FILE if into else _MAX_REPLY
+            content = await _read(response, limit, into if response.ok else None)
         except aiohttp.ConnectionTimeoutError:
             raise UnreachableError("cannot be reached: no answer") from None
         except aiohttp.ClientConnectorError as error:
@@ -96,7 +114,8 @@ class Transport:
             raise UnusableError(f"no answer within {self._seconds:g} seconds") from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnusableError(f"the connection broke ({type(error).__name__})") from None
-        if len(content) > limit and response.ok:
+        size = into.tell() if into and response.ok else len(content)
+        if size > limit and response.ok:
             raise UnusableError(f"a reply of more than {limit >> 20} MiB", doubtful=True)
         return HttpReply(response.status, response.reason or "", response.headers, content)
 
@@ -121,13 +140,19 @@ class Transport:
         return self._session
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Reads a body, and stops soon after ``limit`` bytes."""
-    content = bytearray()
+async def _read(
+    response: aiohttp.ClientResponse, limit: int, into: IO[bytes] | None = None
+) -> bytes:
+    """Reads a body, or writes it into a file, and stops soon after ``limit`` bytes."""
+    content, size = bytearray(), 0
     try:
         while part := await response.content.readany():
-            content += part
-            if len(content) > limit:
+            size += len(part)
+            if into:
+                into.write(part)
+            else:
+                content += part
+            if size > limit:
                 response.close()
                 break
     except BaseException:
