@@ -203,17 +203,16 @@ class BatchQueue:
 
     async def _send_and_read(self, batch: _Batch) -> None:
         """Sends a batch, unless it was sent, waits until it has ended, and hands over results."""
-        is_new = batch.record is None
+        may_exist = batch.record is not None
         record = batch.record or await self._upload(batch)
         if record.batch is None:
             try:
-                may_exist = not is_new
                 created = await self._calls.create(
                     record.file, record.endpoint, may_exist=may_exist
                 )
             except RefusedError as refused:
                 self._records.remove(record)
-                if is_new:
+                if not may_exist:
                     raise self._calls.refusal(refused) from None
                 self._ask_again(batch)  # what was uploaded is gone
                 return
