@@ -23,9 +23,10 @@ class ModelCard(NamedTuple):
     """What a model is known by in a manifest.
 
     ``context_length`` is None for a teacher, ``dtype`` for all but a local model,
-    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server. ``weights``
-    says which weights a name of several stands for, and ``queries_cut`` counts the queries that a
-    reranker truncated; both are None for other models.
+    ``tokens_counted_by``, ``choices_read_from`` and ``served_by`` (the server's program and
+    version) for all but a model behind a server. ``weights`` says which weights a name of several
+    stands for, and ``queries_cut`` counts the queries that a reranker truncated; both are None for
+    other models.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ModelCard(NamedTuple):
     dtype: str | None = None
     tokens_counted_by: str | None = None
     choices_read_from: str | None = None
+    served_by: str | None = None
     weights: str | None = None
     queries_cut: int | None = None
 
@@ -58,6 +60,7 @@ def server_card(model: AsyncLanguageModel) -> ModelCard:
         model.context_length,
         tokens_counted_by=getattr(model, "tokens_counted_by", None),
         choices_read_from=getattr(model, "choices_read_from", None),
+        served_by=getattr(model, "served_by", None),
     )
 
 

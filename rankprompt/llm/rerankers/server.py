@@ -13,7 +13,7 @@ from rankprompt.llm.openai.retrying_client import RetryingClient, full_jitter
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
 from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
-from rankprompt.llm.openai.weights import fetch_weights
+from rankprompt.llm.openai.weights import fetch_models, weights_digest
 from rankprompt.llm.rerankers.server_forms import parse_form
 from rankprompt.llm.rerankers.server_replies import (
     explain,
@@ -112,7 +112,8 @@ class RerankServer:
         if self._model_id:
             return
         path = self._form.description_path
-        if digest := await fetch_weights(self._client, self.name, path):
+        models = await fetch_models(self._client, path)
+        if digest := weights_digest(models, self.name):
             self.fingerprint += f" of {digest}"
 
     @property
