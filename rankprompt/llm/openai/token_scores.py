@@ -15,7 +15,7 @@ _MARK = "token_id:"
 _TOPS = 20
 # By how much a log-probability of 16-bit weights may vary with the batch, generously.
 _NOISE = 0.3
-# Below which the rest of a probability is rounding.
+# What rounding may leave of a probability.
 _LEAST = 1e-3
 
 
@@ -89,14 +89,15 @@ async def ask_allowed(
         )
         return found
 
-    if not await ask(tokens):
+    listed = await ask(tokens)
+    if not listed:
         return None
     if not sure():
-        least = min(scores.logprobs, key=scores.logprobs.__getitem__)
-        logprob = scores.logprobs[least]
-        alone = (await ask([least])).get(least, math.inf)
-        # A server whose probabilities are those after its restrictions has 1 for a single token.
-        if abs(alone - logprob) > _NOISE or (len(tokens) == 1 and logprob > -_LEAST):
+        # Alone, a token has its own log-probability, if it is the model's: 0 says nothing.
+        unlisted = [one for one in tokens if one not in listed]
+        shown = unlisted[0] if unlisted else min(tokens, key=listed.__getitem__)
+        most = min(listed.get(shown, min(listed.values())) + _NOISE, -_LEAST)
+        if (await ask([shown])).get(shown, math.inf) > most:
             return None
     for token in tokens:
         if token not in scores.logprobs and not await ask([token]):
@@ -108,13 +109,16 @@ async def ask_sglang(
     client: RetryingClient, body: JsonObject, tokens: Sequence[int], sure: Callable[[], bool]
 ) -> TokenScores | None:
     """Asks SGLang's own ``/generate`` (``token_ids_logprob``), with the prompt as tokens."""
-    sent = {
+    sent: JsonObject = {
         "input_ids": body["prompt"],
         "sampling_params": {"max_new_tokens": 1, "temperature": 0},
         "return_logprob": True,
         "token_ids_logprob": list(tokens),
         "stream": False,
     }
+    # An adapter is named after the base model in the other calls.
+    if adapter := str(body.get("model")).partition(":")[2]:
+        sent["lora_path"] = adapter
 
     def read(reply: JsonObject) -> dict[int, float] | None:
         listed = {token: value for value, token in checked(_Generated, reply).pairs}
