@@ -73,8 +73,8 @@ def report() -> str:
 {table(columns, rows)}
 
 The numbers under a card are prompts of {PROMPT:,} tokens that it holds at a time, with keys and
-values of 16 bits, at the widest of the weights' formats with which it holds at least one; where that
-is not 16 bits, it is named. Calculated by `python -m benchmarks.gpu_memory`.
+values of 16 bits, at the widest of the weights' formats with which it holds at least one; where
+that is not 16 bits, it is named. Calculated by `python -m benchmarks.gpu_memory`.
 """
 
 
