@@ -112,7 +112,7 @@ def test_prompts_in_order_find_more_of_their_prefix_in_the_cache(url: str) -> No
 
     # As given, a passage comes first again when it has been forgotten.
     given = [(first, second) for second in range(3) for first in range(6) if first != second]
-    rates = []
+    rates: list[float] = []
     for order in (given, sorted(given)):
         before = _cache(url)
         # Other passages each time: nothing is left of the time before.

@@ -113,8 +113,9 @@ class SmallServer:
         if self._model is not None:
             chat = "messages" in body
             logprobs = self._logprobs(self._render(body) if chat else body["prompt"])
-            asked = body.get("logprob_token_ids", ())
-            generated = max(body.get("allowed_token_ids", asked), key=logprobs.__getitem__)
+            asked: Sequence[int] = body.get("logprob_token_ids", ())
+            allowed: Sequence[int] = body.get("allowed_token_ids") or asked
+            generated = max(allowed, key=logprobs.__getitem__)
             if self._form == "vllm, likeliest":
                 asked = sorted(range(len(logprobs)), key=lambda one: -logprobs[one])[:3]
             entries = [(f"token_id:{one}", logprobs[one]) for one in (generated, *asked)]
