@@ -1,6 +1,7 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
+BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
+	bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
@@ -85,11 +86,20 @@ bench-install: $(VENV)/.installed-dev ## Measure what the core alone takes: size
 bench-default: $(VENV)/.installed-dev ## Compare models and stages for the default (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.default_model
 
-bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
+bench-engine: $(VENV)/.installed-dev ## Measure the local engine against plain transformers
 	$(BIN)/python -m benchmarks.engine
+
+bench-encoding: $(VENV)/.installed-dev ## Measure encoding prompts together against each alone
+	$(BIN)/python -m benchmarks.encoding
+
+bench-host: $(VENV)/.installed-dev ## Measure everything but the model, before and now
+	$(BIN)/python -m benchmarks.host
 
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
+
+bench-client: $(VENV)/.installed-dev ## Measure calls a second to a server that answers at once (3 minutes)
+	$(BIN)/python -m benchmarks.client
 
 bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
 	$(BIN)/python -m benchmarks.cascade
@@ -120,7 +130,8 @@ $(VLLM)/.installed: tests/servers/install_vllm.sh
 	touch $@
 
 test-vllm: $(VENV)/.installed-dev $(if $(RANKPROMPT_VLLM),,$(VLLM)/.installed) ## Compare rankings through a real vLLM with local ones (RANKPROMPT_VLLM=path of a Python that has it)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py tests/servers/test_vllm_forms.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py tests/servers/test_vllm_forms.py \
+		tests/llm/vllm
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import NamedTuple
 
+from rankprompt.journal.cached_model import ConcurrentCachedModel
 from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
-from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
+from rankprompt.llm.base import LanguageModel
 from rankprompt.rankers.reranking import Reranked
 from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import Candidates
@@ -26,7 +27,7 @@ class ModelCard(NamedTuple):
     ``tokens_counted_by``, ``choices_read_from`` and ``served_by`` (the server's program and
     version) for all but a model behind a server. ``weights`` says which weights a name of several
     stands for, and ``queries_cut`` counts the queries that a reranker truncated; both are None for
-    other models.
+    other models. ``calls_in_flight`` is what ``concurrency`` auto has come to; None for a number.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelCard(NamedTuple):
     served_by: str | None = None
     weights: str | None = None
     queries_cut: int | None = None
+    calls_in_flight: int | None = None
 
 
 def model_card(model: LanguageModel) -> ModelCard:
@@ -52,8 +54,9 @@ def model_card(model: LanguageModel) -> ModelCard:
     )
 
 
-def server_card(model: AsyncLanguageModel) -> ModelCard:
+def server_card(cached: ConcurrentCachedModel) -> ModelCard:
     """The card of a model behind a server, as far as is known by now."""
+    model = cached.model
     return ModelCard(
         model.name,
         model.fingerprint,
@@ -61,6 +64,7 @@ def server_card(model: AsyncLanguageModel) -> ModelCard:
         tokens_counted_by=getattr(model, "tokens_counted_by", None),
         choices_read_from=getattr(model, "choices_read_from", None),
         served_by=getattr(model, "served_by", None),
+        calls_in_flight=cached.calls.reached,
     )
 
 

@@ -4,6 +4,7 @@ from rankprompt.cascade.teachers import MINILM, is_served, llm_of
 from rankprompt.llm.registry import BACK_ENDS, is_reranker
 from rankprompt.pipeline.config import ORACLE, SERVER, RerankConfig
 from rankprompt.pipeline.config_methods import CASCADE
+from rankprompt.pipeline.engine_fields import ENGINE_FIELDS, is_vllm
 from rankprompt.pipeline.job import JudgeSource
 from rankprompt.pipeline.server_fields import LOCAL_FIELDS, SERVER_FIELDS
 from rankprompt.rankers import method
@@ -15,14 +16,14 @@ __all__ = ["source_of", "unused_options"]
 _NOT_FOR_TEACHERS = (
     "prior", "passage_tokens", "ray", "mode", "order", "decide", "comparisons", "early_exit",
     "passes", "noise", "judge_model", "input_order", "set_size", "step", "tournaments", "thinking",
-    *SERVER_FIELDS,
+    *SERVER_FIELDS, *ENGINE_FIELDS,
 )  # fmt: skip
 _NOT_FOR_CROSS_ENCODERS = (
     "model", "prompt", "instruction", *LOCAL_FIELDS, "max_prompts", "max_tokens", "max_cost",
 )  # fmt: skip
 # Where no window may be without a score, none may be refused.
 _NOT_FOR_SERVED_TEACHERS = (
-    "model", "instruction", *LOCAL_FIELDS, "reasoning_effort", "skip_refused",
+    "model", "instruction", *LOCAL_FIELDS, "reasoning_effort", "skip_refused", "batch_api",
 )  # fmt: skip
 
 
@@ -58,10 +59,12 @@ def unused_options(config: RerankConfig) -> set[str]:
         unused |= {"thinking", *SERVER_FIELDS}
     else:
         unused |= {*LOCAL_FIELDS}
+    if not is_vllm(config.model.name):
+        unused |= {*ENGINE_FIELDS}
     if source != "oracle":
         unused |= {"noise", "judge_model"}
     if source == "oracle" or is_reranker(config.model.name):
-        unused |= {"mode"}
+        unused |= {"mode", "batch_api"}
     if method(config.ranker.method or "").question is not PairwiseQuestion:
         unused |= {"prior", "decide", "order"}
     return unused

@@ -92,7 +92,7 @@ def test_both_orders_are_concluded_as_suits_the_prompt(files: dict[str, Path]) -
 
 LOCAL = {
     "dtype": "float16", "device": "cpu", "batch_tokens": 10, "threads": 1,
-    "trust_remote_code": True,
+    "trust_remote_code": True, "adapter": "lora", "tensor_parallel": 2, "engine_options": "{}",
 }  # fmt: skip
 
 
@@ -123,6 +123,14 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         ({"model": "local:openai:x"}, "`model` local:openai:x has two prefixes; write openai:x"),
         ({"model": "cross-encoder:smollm2-135m"}, "smollm2-135m is a language model, and no class"),
         ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
+        ({"tensor_parallel": 2}, "`tensor_parallel` goes with `model` vllm:ID"),
+        ({"adapter": "lora", "model": "a/b"}, "`adapter` goes with `model` vllm:ID"),
+        ({"engine_options": "{}", "model": "oracle:q"}, "`engine_options` goes with"),
+        ({"engine_options": "[]", "model": "vllm:a/b"}, "`engine_options` is a JSON object"),
+        ({"threads": 2, "model": "vllm:a/b"}, "`threads` plays no part in `model` vllm:ID"),
+        ({"model": "vllm:"}, "`model` vllm:: write a folder or a hub id after the colon"),
+        ({"model": "vllm:m.gguf"}, "`model` vllm:m.gguf: vLLM reads folders and hub ids"),
+        ({"model": "vllm:no/such/folder"}, "no such file or folder"),
     ):
         with pytest.raises(InputError, match=problem) as raised:
             validate(change(configure(**files), **options))

@@ -63,6 +63,11 @@ class LazyModel:
         """As ``LocalModel.plan``; loads the weights."""
         return self._loaded().plan(requests)
 
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """As ``LocalModel.prepare``; does not load the weights."""
+        if self._model:
+            self._model.prepare(requests)
+
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         """As ``LocalModel.answer``; loads the weights.
 

@@ -8,34 +8,32 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.local import preparation
+from rankprompt.llm.local import preparation, processor
+from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.batches import plan_batches
 from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.local.encoding import EncodedRequest, encode, make_shareable, truncate
+from rankprompt.llm.local.encodes_ahead import EncodesAhead
+from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
+from rankprompt.llm.local.machine import available_cores
 from rankprompt.llm.local.onednn_linear import prepack, trial_outputs
 from rankprompt.llm.local.packed_rows import row_packer_for
 from rankprompt.llm.local.prefix_cache import PREFIX_BYTES, SHORTEST, prefix_cache_for
-from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.local.runner import Runner, Ways
 from rankprompt.llm.local.saved_tokenizer import tokenizer_text
-from rankprompt.llm.local.texts import Reading, TextReader
+from rankprompt.llm.local.texts import Reading, TextReader, write_texts
 from rankprompt.llm.local.trials import changing_length, heeds_padding, trial, writes_space
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
-__all__ = ["REASONING_TOKENS", "LocalModel", "load"]
+__all__ = ["LocalModel", "load"]
 
 log = logging.getLogger("rankprompt")
 
-# A few sequences keep a CPU fully busy; larger batches only add padding.
-_BATCH_TOKENS = {"cpu": 4096}
 _BATCH_TOKENS_ACCELERATOR = 32768
 # On a CPU, a forward pass costs as much as some 25 tokens, because it reads all weights. So a batch
 # may end where the next request is shorter; twice 25, since rows are cheaper together.
 _MAX_PADDING = {"cpu": 50}
-# Room for the reasoning of a model that reasons although it is told not to, beside its answer.
-REASONING_TOKENS = 1024
 
 
 class LocalModel:
@@ -73,8 +71,9 @@ class LocalModel:
         self._tokenizing = make_shareable(tokenizer)
         self._model, self._tokenizer, self._device = model, tokenizer, model.device
         self.dtype = str(model.dtype).removeprefix("torch.")
-        self.batch_tokens = batch_tokens or _BATCH_TOKENS.get(
-            self._device.type, _BATCH_TOKENS_ACCELERATOR
+        on_cpu = self._device.type == "cpu"
+        self.batch_tokens = batch_tokens or (
+            processor.batch_tokens() if on_cpu else _BATCH_TOKENS_ACCELERATOR
         )
         self._encoder_decoder: bool = model.config.is_encoder_decoder
         self._chat = ChatTemplate(tokenizer, name) if tokenizer.chat_template else None
@@ -103,10 +102,26 @@ class LocalModel:
         self._packed: set[Request] = set()
         self._runner = Runner(model, pad, generation, ways, self.prefix_cache)
         self._reader = TextReader(tokenizer, generation.get("eos_token_id"))
+        self._encoder = Encoder(
+            tokenizer,
+            chat=self._chat,
+            encoder_decoder=self._encoder_decoder,
+            shortest_start=SHORTEST if self.prefix_cache else None,
+        )
+        # A CPU without a free core would only be disturbed.
+        free = not on_cpu or available_cores() > torch.get_num_threads()
+        self._ahead = EncodesAhead(self._encode) if free else None
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """Begins to encode what will be planned next, while the model runs; changes no answer."""
+        if self._ahead:
+            self._ahead.begin(requests)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of similar length, longest first; deterministic."""
-        self._encoded = {request: self._encode(request) for request in requests}
+        if self._ahead:
+            self._ahead.wait()
+        self._encoded = dict(zip(requests, self._encode(requests), strict=True))
         packed: list[list[int]] = []
         others = list(range(len(requests)))
         if self._packer:
@@ -127,7 +142,9 @@ class LocalModel:
         Raises:
             ModelError: a request exceeds the context length, or scoring and generation are mixed.
         """
-        encoded = [self._encoded.get(request) or self._encode(request) for request in requests]
+        unplanned = [request for request in requests if request not in self._encoded]
+        again = dict(zip(unplanned, self._encode(unplanned), strict=True))
+        encoded = [again.get(request) or self._encoded[request] for request in requests]
         longest = max(
             tokens.length + request.max_tokens
             for tokens, request in zip(encoded, requests, strict=True)
@@ -191,7 +208,7 @@ class LocalModel:
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""
-        return self._encode(request).size(request.max_tokens)
+        return self._encode([request])[0].size(request.max_tokens)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
@@ -202,37 +219,18 @@ class LocalModel:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""
         return escape(text, self._special)
 
-    def _encode(self, request: Request) -> EncodedRequest:
+    def _encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         with self._tokenizing:
-            return encode(
-                self._tokenizer,
-                request,
-                chat=self._chat,
-                encoder_decoder=self._encoder_decoder,
-                shortest_start=SHORTEST if self.prefix_cache else None,
-            )
+            return self._encoder(requests)
 
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]
     ) -> tuple[list[Answer], Usage]:
-        limits = [request.max_tokens for request in requests]
-        readings, usage = self._write(encoded, limits)
-        # Greedily, the same reasoning is written again, and then all of it.
-        rooms = [
-            min(limit + REASONING_TOKENS, self.context_length - len(one.context))
-            for limit, one in zip(limits, encoded, strict=True)
-        ]
-        unended = [
-            index
-            for index, (answer, _, reasoned) in enumerate(readings)
-            if reasoned and answer.problem in ("thinking", "cut") and rooms[index] > limits[index]
-        ]
-        if unended:
-            again, more = self._write([encoded[i] for i in unended], [rooms[i] for i in unended])
-            usage = Usage(*map(sum, zip(usage, more, strict=True)))
-            for index, reading in zip(unended, again, strict=True):
-                readings[index] = reading
-        return [reading.answer for reading in readings], usage
+        def write(indices: Sequence[int], limits: Sequence[int]) -> tuple[list[Reading], Usage]:
+            return self._write([encoded[index] for index in indices], limits)
+
+        spaces = [self.context_length - len(one.context) for one in encoded]
+        return write_texts(write, [request.max_tokens for request in requests], spaces)
 
     def _write(
         self, encoded: Sequence[EncodedRequest], limits: Sequence[int]
@@ -269,7 +267,7 @@ def load(
     """
     where = resolve_device(device)
     if where.type == "cpu":
-        use_threads(threads)
+        processor.use_threads(threads)
     code = trust_remote_code
     pair = load_pair(name, dtype=resolve_dtype(dtype, where), device=where, trust_remote_code=code)
     return LocalModel(
