@@ -13,7 +13,7 @@ from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.batches import plan_batches
 from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encodes_ahead import EncodesAhead
-from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
+from rankprompt.llm.local.encoding import EncodedRequest, make_shareable
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
 from rankprompt.llm.local.machine import available_cores
@@ -215,7 +215,7 @@ class LocalModel:
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
         with self._tokenizing:
-            return truncate(self._tokenizer, text, tokens)
+            return self._encoder.truncate(text, tokens)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""
