@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-rankers bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service
+BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
+	bench-cascade bench-cascade-training \
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
@@ -97,6 +98,9 @@ bench-host: $(VENV)/.installed-dev ## Measure everything but the model, before a
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
 
+bench-client: $(VENV)/.installed-dev ## Measure calls a second to a server that answers at once (3 minutes)
+	$(BIN)/python -m benchmarks.client
+
 bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
 	$(BIN)/python -m benchmarks.cascade
 
@@ -115,6 +119,9 @@ bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL1
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers
 
+bench-gpu: $(VENV)/.installed-dev ## Measure the local engine and vLLM on a GPU (at most 10 minutes; a trial without one)
+	$(BIN)/python -m benchmarks.gpu $(if $(RANKPROMPT_VLLM),--vllm $(RANKPROMPT_VLLM))
+
 bench-service: $(VENV)/.installed-dev ## Measure the service under 64 clients (10 minutes)
 	$(BIN)/python -m benchmarks.service_load
 
@@ -126,7 +133,7 @@ $(VLLM)/.installed: tests/servers/install_vllm.sh
 	touch $@
 
 test-vllm: $(VENV)/.installed-dev $(if $(RANKPROMPT_VLLM),,$(VLLM)/.installed) ## Compare rankings through a real vLLM with local ones (RANKPROMPT_VLLM=path of a Python that has it)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py tests/llm/vllm
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from rankprompt.journal.budget import NO_LIMIT, Budget
+from rankprompt.journal.call_limit import CallLimit
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Entry, chunk_name, key
 from rankprompt.llm.base import (
@@ -195,11 +196,11 @@ class ConcurrentCachedModel:
             with the same prompt together.
         journal: stores all answers.
         budget: the most to spend.
-        concurrency: the most calls in flight.
-        slots: limits the calls in flight in place of ``concurrency``, where several share a server.
+        concurrency: the most calls in flight; or what limits them, where several share a server.
 
     Attributes:
         costs: the costs of asking the model so far.
+        calls: limits the calls in flight.
     """
 
     def __init__(
@@ -208,15 +209,14 @@ class ConcurrentCachedModel:
         journal: AnswerStore,
         budget: Budget = NO_LIMIT,
         *,
-        concurrency: int = 16,
-        slots: asyncio.Semaphore | None = None,
+        concurrency: int | CallLimit = 16,
     ) -> None:
         self.model, self.budget = model, budget
         self.costs = Costs()
         self._memory = _Memory(journal)
         batches = hasattr(model, "answer_together")
         self._batches = cast(AsyncBatchModel, model) if batches else None
-        self._slots = slots or asyncio.Semaphore(concurrency)
+        self.calls = CallLimit(concurrency) if isinstance(concurrency, int) else concurrency
         self._in_flight: dict[bytes, asyncio.Task[dict[bytes, Answer]]] = {}
         self._prompts_in_flight = 0
 
@@ -269,7 +269,7 @@ class ConcurrentCachedModel:
 
     async def _ask(self, call: Mapping[bytes, Request]) -> dict[bytes, Answer]:
         """Answers the requests of one call, as many as the budget allows."""
-        async with self._slots:
+        async with self.calls.turn():
             if self.budget.spent(self.costs, self._prompts_in_flight):
                 return {}
             names = list(call)

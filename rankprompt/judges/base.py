@@ -60,6 +60,8 @@ class LLMJudge(ABC, Generic[Q, A]):
         on_judged: called with the number of questions judged, after each chunk of questions.
 
     Attributes:
+        chunk: the most questions rendered at a time; a model whose answers take hours is better
+            asked all questions of a round at once.
         truncated: the (query id, document id) of passages that were truncated to fit.
         escaped: the (query id,) and (query id, document id) of texts that contain special tokens;
             these are escaped, so that the model reads them as plain text.
@@ -88,6 +90,7 @@ class LLMJudge(ABC, Generic[Q, A]):
         self._cached, self._model, self._parser = model, model.model, parser
         self.guard = guard or AnswerGuard()
         self._passage_tokens, self._on_judged = passage_tokens, on_judged
+        self.chunk = CHUNK
         # A sort shows a passage many times; its tokens are counted once.
         self._truncate = lru_cache(maxsize=1 << 16)(self._model.truncate)
         self._escape = lru_cache(maxsize=1 << 16)(self._model.escape)
@@ -136,8 +139,8 @@ class LLMJudge(ABC, Generic[Q, A]):
         return answers
 
     def _render_chunks(self, questions: Sequence[Q]) -> Iterator[_Chunk[Q]]:
-        for start in range(0, len(questions), CHUNK):
-            chunk = questions[start : start + CHUNK]
+        for start in range(0, len(questions), self.chunk):
+            chunk = questions[start : start + self.chunk]
             rendered = [self._render(question) for question in chunk]
             groups = [
                 (question, order)

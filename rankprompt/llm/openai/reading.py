@@ -1,7 +1,7 @@
 """Makes answers of a server's replies; what is no answer says why."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from rankprompt.llm.base import Answer, Problem
@@ -27,6 +27,9 @@ class Reader:
 
     Args:
         name: the model's name.
+
+    Attributes:
+        listed: the tokens that were listed where the last choice began.
     """
 
     def __init__(self, name: str) -> None:
@@ -34,6 +37,7 @@ class Reader:
         self._check = PromptCheck(name)
         # Whether the server has listed log-probabilities before.
         self._listed = False
+        self.listed: tuple[str, ...] = ()
 
     def generated(self, prompt: str) -> Read:
         """Returns what reads the text that was generated after a prompt."""
@@ -62,8 +66,11 @@ class Reader:
         """
         wordless = _wordless_reader()
 
-        def answer(logprobs: tuple[float, ...], problem: Problem) -> Answer:
-            return Answer(logprobs, (1,) * len(logprobs), problem=problem)
+        def answer(
+            logprobs: tuple[float, ...], problem: Problem, unlisted: Collection[int] = ()
+        ) -> Answer:
+            tokens = tuple(int(option not in unlisted) for option in range(len(logprobs)))
+            return Answer(logprobs, tokens, problem=problem)
 
         def read(reply: JsonObject) -> Answer:
             unreadable = (math.nan,) * len(options.rests)
@@ -79,6 +86,7 @@ class Reader:
                     replies.no_logprobs(self._name, "none listed"), doubtful=not self._listed
                 )
             self._listed = True
+            self.listed = tuple(token.decode("utf-8", "replace") for token, _ in positions[0].tops)
             if not chat:
                 logprobs = read_next(options, positions)
             else:
@@ -90,7 +98,7 @@ class Reader:
                 if not (math.isnan(logprobs[0]) or replies.is_listed(stream, choice)):
                     raise UnusableError("log-probabilities of another text", doubtful=True)
             if not math.isnan(logprobs[0]):
-                return answer(logprobs, "")
+                return answer(logprobs, "", options.unlisted(positions))
             silent = chat and _is_silent(choice)
             return answer(logprobs, wordless(choice, reply) if silent else "unlisted")
 

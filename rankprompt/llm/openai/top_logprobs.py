@@ -171,6 +171,19 @@ class Options:
 
         return sum_by_option(positions, len(rests), match, ended=False)
 
+    def unlisted(self, positions: Sequence[Position]) -> set[int]:
+        """The options that no listed token begins, at none of the positions."""
+        listed = {
+            token.lstrip(_MARKUP.encode() + b" \n\t")
+            for position in positions
+            for token, _ in position.tops
+        }
+        return {
+            option
+            for option, spelling in enumerate(self.bare)
+            if not any(spelling.match(token) for token in listed)
+        }
+
 
 @lru_cache(maxsize=256)
 def parse_options(options: tuple[str, ...]) -> Options:

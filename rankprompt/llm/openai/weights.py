@@ -4,10 +4,15 @@ import json
 import logging
 from hashlib import blake2b
 
-from rankprompt.llm.openai.call_errors import FilteredError, RefusedError, UnusableError
+from rankprompt.llm.openai.call_errors import (
+    FilteredError,
+    JsonObject,
+    RefusedError,
+    UnusableError,
+)
 from rankprompt.llm.openai.retrying_client import RetryingClient
 
-__all__ = ["fetch_weights"]
+__all__ = ["fetch_weights", "weights_digest"]
 
 log = logging.getLogger("rankprompt")
 
@@ -43,6 +48,11 @@ async def fetch_weights(client: RetryingClient, name: str, path: str = "/models"
                 error,
             )
         return ""
+    return weights_digest(reply, name)
+
+
+def weights_digest(reply: JsonObject, name: str) -> str:
+    """Digests what a list of models tells of the weights of one; "" if it tells nothing."""
     listed = reply.get("data")
     models = [
         one for one in (listed if isinstance(listed, list) else [reply]) if isinstance(one, dict)
