@@ -125,7 +125,8 @@ class Planner:
         limits = BatchLimits(
             self.batch_tokens,
             prefix_tokens=self._cache.capacity // 2 if self._cache else None,
-            padding=self._limits.padding,
+            # Where a pass is slow to start, padding costs less than another pass.
+            padding=None if self._levels else self._limits.padding,
             logits=self._limits.logit_bytes // (4 * self._vocabulary),
         )
         if not (self._levels and self._cache):

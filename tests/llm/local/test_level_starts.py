@@ -98,7 +98,7 @@ def cost(encoded: Sequence[EncodedRequest], levels: Sequence[int], launch: int) 
     """The tokens of a trie, counted by hand, and a launch for each level."""
     nodes: dict[tuple[int, ...], int] = {}
     for one in encoded:
-        bounds = (0, *with_levels(one, levels).bounds)
+        bounds: tuple[int, ...] = (0, *with_levels(one, levels).bounds)
         for parent, bound in pairwise(bounds):
             nodes[one.context[:bound]] = bound - parent
     beyond = sum(len(one.context) - len(with_levels(one, levels).start) for one in encoded)
@@ -160,7 +160,7 @@ def test_out_of_memory_sets_the_batch_size_once(
         return plain(**inputs)
 
     monkeypatch.setattr(network, "forward", crowded)
-    found = {}
+    found: dict[Request, Answer] = {}
     for batch in batches:
         found |= zip(batch, model.answer(batch)[0], strict=True)
     close([found[one] for one in requests], expected)
