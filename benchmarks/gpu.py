@@ -254,7 +254,8 @@ def main() -> None:
           f"costs {start * pace:,.0f} tokens", file=sys.stderr)  # fmt: skip
     # Each line may take the twelfth part of the time, and has no more than 20 queries' pairs.
     length = SHARED + 2 * PASSAGE + QUESTION
-    count = int(max(40, min(380 * 20, 5 * arguments.minutes * pace / length)))
+    most = 160 if size == "tiny" else 380 * 20
+    count = int(max(40, min(most, 5 * arguments.minutes * pace / length)))
     asked = {name: prompts(name, count) for name in ("all pairs", "a round of heapsort")}
     measured: list[Measured] = []
     tokens = (1024, 4096) if size == "tiny" else (8192, 32768, 65536)

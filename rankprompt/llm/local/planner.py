@@ -86,7 +86,8 @@ class Planner:
         """
         by_request = dict(zip(requests, encoded, strict=True))
         parts = [list(range(len(requests)))]
-        if self.batch_tokens < padded_tokens(requests, encoded):
+        too_large = self.batch_tokens < padded_tokens(requests, encoded)
+        if too_large and not self.is_packed(requests):
             parts = self._split(requests, by_request)
         answers: dict[int, Answer] = {}
         total = Usage(0, 0)
