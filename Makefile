@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service
+BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
+	bench-cascade bench-cascade-training \
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
@@ -85,11 +86,20 @@ bench-install: $(VENV)/.installed-dev ## Measure what the core alone takes: size
 bench-default: $(VENV)/.installed-dev ## Compare models and stages for the default (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.default_model
 
-bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
+bench-engine: $(VENV)/.installed-dev ## Measure the local engine against plain transformers
 	$(BIN)/python -m benchmarks.engine
+
+bench-encoding: $(VENV)/.installed-dev ## Measure encoding prompts together against each alone
+	$(BIN)/python -m benchmarks.encoding
+
+bench-host: $(VENV)/.installed-dev ## Measure everything but the model, before and now
+	$(BIN)/python -m benchmarks.host
 
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
+
+bench-client: $(VENV)/.installed-dev ## Measure calls a second to a server that answers at once (3 minutes)
+	$(BIN)/python -m benchmarks.client
 
 bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
 	$(BIN)/python -m benchmarks.cascade
@@ -108,6 +118,9 @@ bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL1
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers
+
+bench-gpu: $(VENV)/.installed-dev ## Measure the local engine and vLLM on a GPU (at most 10 minutes; a trial without one)
+	$(BIN)/python -m benchmarks.gpu $(if $(RANKPROMPT_VLLM),--vllm $(RANKPROMPT_VLLM))
 
 bench-service: $(VENV)/.installed-dev ## Measure the service under 64 clients (10 minutes)
 	$(BIN)/python -m benchmarks.service_load

@@ -212,9 +212,10 @@ def report(options: argparse.Namespace, found: dict[int, dict[str, Timed]]) -> s
         "in flight", "way", "calls a second", "processor s, 1,000 calls", "times httpx2",
         "times httpx2, processor",
     ]  # fmt: skip
-    return f"""{options.calls:,} calls of about {len(bodies(1)[0]) / 1000:.1f} kB each way to a server in a
-process of its own, which answers each at once with the same {len(answer()) / 1000:.1f} kB. The whole stack
-is `ConcurrentCachedModel` with a journal on disk, `OpenAIModel` and its client; the streams parse no
+    sent, received = len(bodies(1)[0]) / 1000, len(answer()) / 1000
+    return f"""{options.calls:,} calls of {sent:.1f} kB each way to a server in a process of its
+own, which answers each at once with the same {received:.1f} kB. The whole stack is
+`ConcurrentCachedModel` with a journal on disk, `OpenAIModel` and its client; the streams parse no
 reply. Each way had {options.turns} turns, and its best is shown.
 
 {table(columns, rows)}

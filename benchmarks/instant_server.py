@@ -38,10 +38,8 @@ class _Instant(asyncio.Protocol):
 def reply_of(content: object, status: str = "200 OK") -> bytes:
     """A whole reply, with its head, whose body is JSON."""
     body = json.dumps(content).encode()
-    head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 _NOT_FOUND = reply_of({"detail": "Not Found"}, "404 Not Found")

@@ -41,6 +41,7 @@ def model_job(config: EvolveConfig) -> RerankJob:
     """
     name, budget = config.model.name, config.budget
     check_model_name(name)
+    check_engine_fields(config.model)
     source, model = source_of(name)
     if source == "oracle" or is_reranker(name):
         kind = "an oracle" if name.startswith(ORACLE) else "a reranker"

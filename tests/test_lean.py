@@ -75,8 +75,8 @@ def test_the_core_depends_on_nothing_that_an_extra_installs() -> None:
     core = {plain(one) for one in PROJECT["dependencies"]}
     assert not core & ABSENT
     assert core == {
-        "bm25s", "httpx2", "ir_datasets", "jinja2", "numpy", "platformdirs", "pydantic",
-        "pystemmer", "rich", "scipy", "typer",
+        "aiohttp", "bm25s", "certifi", "ir_datasets", "jinja2", "numpy", "platformdirs", "pydantic",
+        "pystemmer", "rich", "scipy", "truststore", "typer", "urllib3",
     }  # fmt: skip
 
 

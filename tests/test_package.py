@@ -14,9 +14,9 @@ import rankprompt
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {
-    "accelerate", "bm25s", "deap", "gguf", "httpx2", "huggingface_hub", "ir_datasets", "jinja2",
+    "accelerate", "aiohttp", "bm25s", "deap", "gguf", "huggingface_hub", "ir_datasets", "jinja2",
     "matplotlib", "numba", "numpy", "onnxruntime", "pandas", "ranx", "ray", "rich", "safetensors",
-    "scipy", "tokenizers", "torch", "transformers",
+    "scipy", "tokenizers", "torch", "transformers", "urllib3",
 }  # fmt: skip
 
 

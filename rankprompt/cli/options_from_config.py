@@ -183,15 +183,14 @@ def _parameter(
         show_default=False,
         autocompletion=complete if known is not tuple else None,
     )
+    # Typer repeats an option for a list, and takes a tuple for an option of several values.
+    if kind == tuple[str, ...]:
+        kind = list[str]
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        # Typer repeats an option for a list, and takes a tuple for an option of several values.
-        annotation=Annotated[
-            (list[str] if kind == tuple[str, ...] else str if about.words else kind) | None,
-            settings,
-        ],
+        annotation=Annotated[(str if about.words else kind) | None, settings],
     )
 
 

@@ -165,6 +165,10 @@ def test_a_list_of_models_that_fails_is_told_and_does_not_end_the_run(
         ({"extra_body": '{"max_tokens": 1}'}, "--extra-body must not hold max_tokens"),
         ({"thinking": "of"}, "did you mean 'off'?"),
         ({"model_id": " "}, "--model-id is empty"),
+        ({"concurrency": "many"}, "--concurrency must be a whole number or auto, not 'many'"),
+        ({"concurrency": "0"}, "--concurrency must be from 1 to 10000, not 0"),
+        ({"timeout": "0"}, "--timeout must be at least 0.1, not 0"),
+        ({"retries": "-1"}, "--retries must be from 0 to 1000, not -1"),
     ],
 )
 def test_what_cannot_be_sent_is_told(
@@ -185,6 +189,8 @@ def test_what_cannot_be_sent_is_told(
         {"model_id": "x"},
         {"reasoning_effort": "low"},
         {"thinking": "on"},
+        {"timeout": "9"},
+        {"retries": "9"},
     ],
 )
 def test_what_goes_with_a_server_is_refused_elsewhere(
@@ -223,14 +229,14 @@ def test_openai_itself_is_asked_where_no_server_is_named_and_needs_a_key(
     for changed in (config, change(config, header=("Authorization:Bearer x",))):
         if changed is config:
             monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-        assert validate(changed).config.model.base_url == "https://api.openai.com/v1"
+        assert validate(changed).config.model.base_url == ("https://api.openai.com/v1",)
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     # Where nothing is asked, or a journal may have all answers, no key is needed.
     assert validate(config, asks=False)
     collection.output.with_suffix(".journal").write_bytes(b"")
     assert validate(config)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
-    assert validate(config).config.model.base_url == "http://localhost:1/v1"
+    assert validate(config).config.model.base_url == ("http://localhost:1/v1",)
 
 
 def test_a_plan_that_asks_nothing_needs_no_key(
@@ -270,3 +276,43 @@ def test_stages_have_a_server_each_and_no_secret_is_written(
     for path in collection.folder.iterdir():
         assert SECRET.encode() not in path.read_bytes()
     assert SECRET not in ran.out + ran.err
+
+
+def test_servers_share_a_run_and_its_journal_is_theirs_in_any_order(
+    command: Command, collection: Collection
+) -> None:
+    with ProtocolServer(respond) as one, ProtocolServer(respond) as two:
+        alone = command(*collection.rerank(model="openai:m", base_url=one.url))
+        assert alone.code == 0, alone.err
+        ranking, alone_calls = collection.output.read_bytes(), one.calls
+        for path in collection.folder.glob(f"{collection.output.stem}.*"):
+            path.unlink()
+        urls = ("--base-url", one.url, "--base-url", two.url)
+        ran = command(*collection.rerank(*urls, model="openai:m", concurrency="auto"))
+        assert ran.code == 0, ran.err
+        assert two.calls > 0
+        assert one.calls - alone_calls + two.calls == alone_calls
+        assert collection.output.read_bytes() == ranking
+        manifest = json.loads(collection.output.with_suffix(".json").read_text())
+        assert manifest["config"]["model"]["base_url"] == [one.url, two.url]
+        assert manifest["config"]["model"]["concurrency"] == "auto"
+        assert manifest["model"]["calls_in_flight"] == 16
+        calls = one.calls + two.calls
+        turned = ("--base-url", two.url, "--base-url", one.url)
+        assert command(*collection.rerank(*turned, model="openai:m")).code == 0
+        again = command("rerank", "--from", collection.output.with_suffix(".json"))
+        assert again.code == 0, again.err
+        assert one.calls + two.calls == calls
+
+
+def test_the_time_and_the_retries_of_a_call_are_options(
+    command: Command, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
+    with ProtocolServer(respond, latency=2.0) as server:
+        words = {"model": "openai:m", "base_url": server.url, "timeout": "0.2", "retries": "1"}
+        refused(command(*collection.rerank(**words)), r"no answer within 0.2 seconds \(tried 2 times")
+        stage = f"heapsort:openai:m@2 base_url={server.url} timeout=0.2 retries=0"
+        at = collection.rerank().index("--model")
+        staged = collection.rerank("--stage", stage)
+        refused(command(*staged[:at], *staged[at + 2 :]), r"no answer within 0.2 seconds \(tried once")

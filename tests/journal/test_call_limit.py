@@ -143,7 +143,7 @@ def test_places_are_given_back_where_calls_fail_or_are_cancelled() -> None:
                 raise ValueError
 
         for _ in range(5):
-            with pytest.raises(ValueError, match="^$"):
+            with pytest.raises(ValueError, match=r"^$"):
                 await fail()
         waiting = [asyncio.create_task(hold(limit)) for _ in range(6)]
         await asyncio.sleep(0.01)

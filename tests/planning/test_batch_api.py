@@ -17,8 +17,8 @@ def served(english: RerankConfig, monkeypatch: pytest.MonkeyPatch) -> RerankConf
     """A run by a model behind a server, which nobody asks."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     return change(
-        english, model="openai:m", base_url="http://127.0.0.1:1/v1", price_in=10.0, price_out=30.0,
-        depth=10, limit=2,
+        english, model="openai:m", base_url=("http://127.0.0.1:1/v1",), depth=10, limit=2,
+        price_in=10.0, price_out=30.0,
     )  # fmt: skip
 
 

@@ -37,9 +37,7 @@ class BlockingClient:
 
     def __init__(self, addresses: Sequence[Address], headers: Mapping[str, str] | None) -> None:
         self._addresses, self._place = addresses, 0
-        self._headers = [
-            call_headers(one, read_key(one.keys)[1], headers) for one in addresses
-        ]
+        self._headers = [call_headers(one, read_key(one.keys)[1], headers) for one in addresses]
         self._managers: dict[int, urllib3.PoolManager] = {}
 
     def post(self, path: str, body: bytes) -> bytes:

@@ -34,9 +34,9 @@ _PERMANENT = re.compile(r"not support|unsupported|only .{0,20}support|not implem
 _SPENT = re.compile(r"insufficient_quota|billing_(hard_limit|not_active)|request too large", re.I)
 # Seconds of a pause that a server asks for where it fails.
 _MAX_REST = 120.0
-# Seconds for which a server that fails is left out where there are others, and the failures in a
-# row that leave one out: of calls that fail at once, it would otherwise get most.
-_LEFT_OUT, _MOST_FAILURES = 30.0, 3
+# Failures in a row after which a server is left out where there are others: one whose calls fail at
+# once would otherwise get most.
+_MOST_FAILURES = 3
 
 
 class Endpoint:
@@ -51,6 +51,7 @@ class Endpoint:
         headers: to send with each call; their values are secrets.
         pause: returns the seconds to wait before a retry, given how many came before it.
         patience: the seconds without a success for which a busy server is asked.
+        left_out: the seconds for which it gets no calls once it fails, where there are others.
         list_name: where a reply is a list, it is read as an object with the list by this name;
             None where no list is a reply.
 
@@ -75,7 +76,8 @@ class Endpoint:
         headers: Mapping[str, str] | None,
         pause: Callable[[int], float],
         patience: float,
-        list_name: str | None = None,
+        left_out: float,
+        list_name: str | None,
     ) -> None:
         self.address, self.base_url = address, address.base
         self.key_source, key = read_key(self.address.keys)
@@ -83,6 +85,7 @@ class Endpoint:
         self.in_flight = self.calls = 0
         self.checked = False
         self._transport, self._pause, self._list_name = transport, pause, list_name
+        self._left_out = left_out
         self._headers = call_headers(self.address, key, headers)
         self._proxy = proxy_for(self.base_url)
         # A header may hold a scheme before the key, as in "Bearer KEY".
@@ -108,7 +111,7 @@ class Endpoint:
     def leave_out(self) -> bool:
         """Gives no call to it for a while; returns whether it had any until now."""
         had = not self._back
-        self._back, self.checked = time.monotonic() + _LEFT_OUT, False
+        self._back, self.checked = time.monotonic() + self._left_out, False
         return had
 
     @asynccontextmanager

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rankprompt.errors import InputError, ModelError
-from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
+from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.openai import replies
-from rankprompt.llm.openai.address import parse_addresses
 from rankprompt.llm.openai.call_errors import FilteredError
 from rankprompt.llm.openai.exact_choices import ExactChoices
 from rankprompt.llm.openai.reading import Read, Reader
@@ -23,18 +22,19 @@ from rankprompt.llm.openai.retrying_client import (
 from rankprompt.llm.openai.same_model import require_same_model
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.structured_choices import StructuredChoices
-from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
-from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
+from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import parse_options
 from rankprompt.llm.openai.weights import fetch_weights, weights_digest
 
-__all__ = ["OpenAIModel", "load"]
+__all__ = ["TIMEOUT", "OpenAIModel"]
 
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
 _FORM = 3
-_TIMEOUT = 60.0
 # Words that a chat model may write before it names an option, in tokens.
 _PREAMBLE = 5
+
+TIMEOUT = 60.0
+"""Seconds that a call may take in all, where nothing else is said."""
 
 
 class OpenAIModel:
@@ -82,7 +82,7 @@ class OpenAIModel:
         *,
         base_url: str | Sequence[str],
         api: str = "auto",
-        timeout: float = _TIMEOUT,
+        timeout: float = TIMEOUT,
         retries: int = 6,
         context_length: int = 8192,
         counter: TokenCounter | None = None,
@@ -267,7 +267,9 @@ class OpenAIModel:
                     reason = replies.explain_refusal(
                         refused, self._client, self.name, path, len(request.options)
                     )
-                    raise ModelError(f"{refused.base_url or self._client.base_url}: {reason}") from None
+                    raise ModelError(
+                        f"{refused.base_url or self._client.base_url}: {reason}"
+                    ) from None
                 adapted += 1
             else:
                 return content, replies.usage_of(received, estimate, retries + adapted)
@@ -286,25 +288,3 @@ class OpenAIModel:
             or bool(self._structured and self._structured.drop(sent, refused))
             or self._body_completer.drop_refused_switch(sent, refused)
         )
-
-
-def load(
-    name: str,
-    *,
-    base_url: str | Sequence[str],
-    tokenizer: str | None = None,
-    settings: ServerSettings | None = None,
-) -> AsyncLanguageModel:
-    """Returns a model behind a server, as ``load_server`` does."""
-    settings = settings or ServerSettings()
-    endpoint = TokenizeEndpoint(parse_addresses(base_url), name, headers=settings.headers)
-    return OpenAIModel(
-        name,
-        base_url=base_url,
-        timeout=settings.timeout or _TIMEOUT,
-        retries=settings.retries,
-        counter=count_by(tokenizer, endpoint),
-        exact=ExactChoices(endpoint),
-        structured=StructuredChoices(endpoint),
-        settings=settings,
-    )

@@ -46,6 +46,7 @@ class RetryingClient:
         headers: to send with each call; their values are secrets.
         pause: returns the seconds to wait before a retry, given how many came before it.
         patience: the seconds without a success for which a busy server is asked.
+        left_out: the seconds for which a server that fails gets no calls, where there are others.
         check: raises what a reply of status 200 says of an error, as ``check_replies`` does.
         list_name: where a reply is a list, it is read as an object with the list by this name;
             None where no list is a reply.
@@ -71,6 +72,7 @@ class RetryingClient:
         headers: Mapping[str, str] | None = None,
         pause: Callable[[int], float] = full_jitter,
         patience: float = 900.0,
+        left_out: float = 30.0,
         check: Callable[[Sequence[JsonObject]], None] = check_replies,
         list_name: str | None = None,
     ) -> None:
@@ -78,7 +80,8 @@ class RetryingClient:
         self.servers = tuple(
             Endpoint(
                 address, self._transport,
-                headers=headers, pause=pause, patience=patience, list_name=list_name,
+                headers=headers, pause=pause, patience=patience, left_out=left_out,
+                list_name=list_name,
             )
             for address in parse_addresses(base_url)
         )  # fmt: skip

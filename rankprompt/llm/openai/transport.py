@@ -19,6 +19,8 @@ _IDLE = 4.0
 # Bytes that are read of a reply, and of an error; of a header.
 _MAX_REPLY, _MAX_ERROR, _MAX_HEADER = 64 << 20, 1 << 20, 64 << 10
 _MAX_FILE = 4 << 30
+# Seconds without a byte, after which a large transfer has failed: a server may check a file first.
+_STILL = 300.0
 # Bytes of a body from which on aiohttp wants a file, which it sends in parts.
 _LARGE = 1 << 20
 
@@ -58,7 +60,7 @@ class Transport:
         self._seconds = timeout
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT))
         self._patient = aiohttp.ClientTimeout(
-            total=None, sock_connect=min(timeout, _CONNECT), sock_read=timeout
+            total=None, sock_connect=min(timeout, _CONNECT), sock_read=max(timeout, _STILL)
         )
         self._session: aiohttp.ClientSession | None = None
 

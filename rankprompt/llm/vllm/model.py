@@ -52,6 +52,8 @@ class VllmModel:
         context_length: the maximum length of prompt and continuation together, in tokens.
         ends: the tokens that end a generated text.
         identity: what else answers depend on: the files, the engine's options.
+        adapted: whether the engine has an adapter: vLLM then fails at the log-probabilities of a
+            prompt's own tokens, or leaves the adapter out (its issues 29955 and 51594).
 
     Attributes:
         dtype: number format of the weights, such as "bfloat16".
@@ -70,10 +72,11 @@ class VllmModel:
         context_length: int,
         ends: Sequence[int],
         identity: str,
+        adapted: bool = False,
     ) -> None:
         self.name, self.dtype, self.context_length = name, dtype, context_length
         self._tokenizing = make_shareable(tokenizer)
-        self._tokenizer, self._start = tokenizer, start
+        self._tokenizer, self._start, self._adapted = tokenizer, start, adapted
         self._starting = Lock()
         self.engine: Engine | None = None
         self._special = special_token_pattern(special_tokens(tokenizer))
@@ -149,7 +152,7 @@ class VllmModel:
             return encode(self._tokenizer, request, chat=self._chat)
 
     def _score(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Answer], Usage]:
-        prompts = [scoring_prompts(one) for one in encoded]
+        prompts = [scoring_prompts(one, lists_prompts=not self._adapted) for one in encoded]
         flat = [prompt for some in prompts for prompt in some]
         outputs = self._started().generate(flat)
         remaining = iter(outputs)
@@ -279,4 +282,5 @@ def load(
         context_length=length,
         ends=ends,
         identity=json.dumps(identity, sort_keys=True),
+        adapted=lora is not None,
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rankprompt.llm.base import Request
-from rankprompt.llm.openai.model import load
+from rankprompt.llm.openai.loading import load
 from tests.servers.protocol import ProtocolServer, Reply, reply
 
 WRITE = Request("Which?", max_tokens=8, chat=True, choices=("Passage A", "Passage B"))

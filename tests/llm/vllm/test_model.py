@@ -196,3 +196,13 @@ def test_other_settings_play_no_part_here(llama: Path) -> None:
         in_vllm(llama, threads=2)
     with pytest.raises(UnknownNameError, match="float8"):
         in_vllm(llama, dtype="float8")
+
+
+@pytest.mark.usefixtures("started")
+def test_with_an_adapter_no_prompt_is_listed(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+    requests = [Request("The harbour is quiet", (" in the morning, and the boats are asleep",))]
+    (plain,), usage = in_vllm(llama).answer(requests)
+    (adapted,), more = in_vllm(llama, adapter=str(tmp_path)).answer(requests)  # the fake has none
+    assert adapted.loglikelihoods == pytest.approx(plain.loglikelihoods, abs=1e-4)
+    assert more.tokens > usage.tokens

@@ -8,20 +8,18 @@ from pathlib import Path
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.openai.address import parse_address
 from rankprompt.llm.openai.batches.calls import BatchCalls
 from rankprompt.llm.openai.batches.queue import BatchQueue
 from rankprompt.llm.openai.batches.records import BatchRecords
 from rankprompt.llm.openai.batches.waiting import polling_pause
 from rankprompt.llm.openai.call_errors import FilteredError, JsonObject, UnusableError
-from rankprompt.llm.openai.model import OpenAIModel
+from rankprompt.llm.openai.model import TIMEOUT, OpenAIModel
 from rankprompt.llm.openai.reading import Read
 from rankprompt.llm.openai.refusals import check_replies
 from rankprompt.llm.openai.settings import ServerSettings
-from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
-from rankprompt.llm.openai.tokens import TokenCounter, count_by
+from rankprompt.llm.openai.tokens import TokenCounter
 
-__all__ = ["BatchModel", "load_batches"]
+__all__ = ["BatchModel"]
 
 # Batches in which a request is asked again whose reply cannot be used.
 _RETRIES = 2
@@ -38,6 +36,8 @@ class BatchModel(OpenAIModel):
         name: as in ``OpenAIModel``.
         base_url: as in ``OpenAIModel``.
         records: the file that keeps the batches that run.
+        timeout: seconds that a request at once may take; a batch has none.
+        retries: how often a request at once may be retried.
         counter: as in ``OpenAIModel``.
         settings: as in ``OpenAIModel``.
         pause: returns the seconds until a batch is asked for again, given how often it was.
@@ -52,11 +52,20 @@ class BatchModel(OpenAIModel):
         *,
         base_url: str,
         records: Path,
+        timeout: float = TIMEOUT,
+        retries: int = 6,
         counter: TokenCounter | None = None,
         settings: ServerSettings | None = None,
         pause: Callable[[int], float] = polling_pause,
     ) -> None:
-        super().__init__(name, base_url=base_url, counter=counter, settings=settings)
+        super().__init__(
+            name,
+            base_url=base_url,
+            timeout=timeout,
+            retries=retries,
+            counter=counter,
+            settings=settings,
+        )
         self._records, self._polling_pause = BatchRecords(records), pause
         self._queue: BatchQueue | None = None
         self._tried: set[object] = set()
@@ -135,34 +144,3 @@ class BatchModel(OpenAIModel):
         """The name of a request in a batch: a digest of all that its answer depends on."""
         content = json.dumps([self.fingerprint, *request._replace(breaks=())])
         return blake2b(content.encode(), digest_size=16).hexdigest()
-
-
-def load_batches(
-    name: str,
-    *,
-    base_url: str,
-    records: Path,
-    tokenizer: str | None = None,
-    settings: ServerSettings | None = None,
-) -> BatchModel:
-    """Returns a model behind a server that is asked through the batch API; ``open`` connects.
-
-    Args:
-        name: the model's name at the server.
-        base_url: such as ``https://api.openai.com/v1``.
-        records: the file that keeps the batches that run.
-        tokenizer: as in ``rankprompt.llm.load_server``.
-        settings: how it is called; None for the defaults.
-
-    Raises:
-        ModelError: the address, the key or the tokenizer cannot be used.
-    """
-    headers = settings.headers if settings else None
-    endpoint = TokenizeEndpoint(parse_address(base_url), name, headers=headers)
-    return BatchModel(
-        name,
-        base_url=base_url,
-        records=records,
-        counter=count_by(tokenizer, endpoint),
-        settings=settings,
-    )

@@ -139,9 +139,10 @@ class BatchQueue:
         await asyncio.gather(*tasks, return_exceptions=True)
         if running:
             log.warning(
-                "%d requests go on in %d batches at the server (%s): the same command, started "
-                "again, reads their answers",
-                sum(len(record.requests) for record in running), len(running), self._records.path,
+                "at the server, %s with %d requests: the same command, started again, reads the "
+                "answers (%s)",
+                "a batch goes on" if len(running) == 1 else f"{len(running)} batches go on",
+                sum(len(record.requests) for record in running), self._records.path,
             )  # fmt: skip
 
     def _wait(self, asked: Mapping[str, _Asked]) -> None:
