@@ -32,16 +32,18 @@ __all__ = ["rows_of"]
 PAGE = Path("docs/scale.md")
 WRITER = "benchmarks/scale.py"
 QUERIES = 1_000_000
+# What a last stage may ask about the best of the candidates, and how many these are.
+LAST, BEST = ("setwise-heapsort", "heapsort", "allpair"), 10
 ANSWERS = 20_000  # of the journal whose bytes an answer are taken
 
 
-def plan_sample(options: argparse.Namespace) -> Plan:
+def plan_sample(options: argparse.Namespace, depth: int) -> Plan:
     """Plans some queries with pairs as published; nothing is asked."""
     data = options.data
     config = RerankConfig(
         data=DataConfig(
             data / "run.bm25.trec", data / "queries.tsv", data / "docs.jsonl",
-            depth=options.depth, limit=options.sample,
+            depth=depth, limit=options.sample,
         ),
         model=ModelConfig(name=EMBEDDED),
         judge=JudgeConfig(prompt="prp", order="both"),
@@ -76,6 +78,7 @@ def rows_of(
         hours = times * method.tokens / tokens_a_second / 3600
         prompts = times * method.prompts
         rows.append([
+            f"{plan.documents / plan.queries:,.0f}",
             f"`{method.method}`",
             f"`{method.prompt}`",
             rounded(prompts),
@@ -94,20 +97,36 @@ def bytes_an_answer() -> float:
     return measured.bytes / measured.answers
 
 
-def report(options: argparse.Namespace, plan: Plan) -> str:
+def report(options: argparse.Namespace) -> str:
     stored = bytes_an_answer()
-    rows = rows_of(
-        plan,
-        queries=options.queries,
-        tokens_a_second=options.tokens_a_second,
-        bytes_an_answer=stored,
-    )
-    columns = ["method", "prompt", "prompts", "tokens", "GPU hours", "money", "journal, GB"]
+    plan, last = plan_sample(options, options.depth), plan_sample(options, BEST)
+    last.methods[:] = [one for one in last.methods if one.method in LAST]
+    rows = [
+        row
+        for one in (plan, last)
+        for row in rows_of(
+            one,
+            queries=options.queries,
+            tokens_a_second=options.tokens_a_second,
+            bytes_an_answer=stored,
+        )
+    ]
+    columns = [
+        "candidates",
+        "method",
+        "prompt",
+        "prompts",
+        "tokens",
+        "GPU hours",
+        "money",
+        "journal, GB",
+    ]
     return f"""{table(columns, rows)}
 
-{options.queries:,} queries of {options.depth} candidates, by the plan of {plan.queries} queries of
-{options.data.name} (`prp` for pairs, in both orders; tokens by the tokenizer of {EMBEDDED}, the
-whole of each prompt). GPU hours are at {options.tokens_a_second:,.0f} tokens a second, money at
+{options.queries:,} queries; {BEST} candidates are what a last stage reads. By the plans of
+{plan.queries} queries of {options.data.name} (`prp` for pairs, in both orders; tokens by the
+tokenizer of {EMBEDDED}, the whole of each prompt). GPU hours are at
+{options.tokens_a_second:,.0f} tokens a second, which is no measurement, and money at
 {options.price_in:g} and {options.price_out:g} for a million tokens read and written: put in your
 own (`--tokens-a-second`, `--price-in`, `--price-out`). The journal has {stored:.0f} bytes for each
 answer about a pair. Calculated by `make bench-scale` on {datetime.now(UTC):%Y-%m-%d}.
@@ -117,7 +136,7 @@ answer about a pair. Calculated by `make bench-scale` on {datetime.now(UTC):%Y-%
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/dl19"))
-    parser.add_argument("--sample", type=int, default=10, help="queries that are planned")
+    parser.add_argument("--sample", type=int, default=8, help="queries that are planned")
     parser.add_argument("--depth", type=int, default=100)
     parser.add_argument("--queries", type=int, default=QUERIES)
     parser.add_argument("--tokens-a-second", type=float, default=20_000, help="of one GPU")
@@ -127,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.data.is_dir():
         sys.exit(f"{options.data} is absent; give DL19's folder with --data")
-    text = report(options, plan_sample(options))
+    text = report(options)
     print(text)
     if not options.dry:
         replace_part(PAGE, WRITER, text)

@@ -52,8 +52,8 @@ def test_a_row_is_the_plan_times_the_queries() -> None:
     )  # fmt: skip
     rows = scale.rows_of(plan, queries=1_000_000, tokens_a_second=20_000, bytes_an_answer=100)
     assert rows == [
-        ["`heapsort`", "`prp`", "200 million", "72 billion", "1,000", "50,000", "20"],
-        ["`allpair`", "`prp`", "9.9 billion", "3.6 trillion", "50,000", "50,000", "990"],
+        ["100", "`heapsort`", "`prp`", "200 million", "72 billion", "1,000", "50,000", "20"],
+        ["100", "`allpair`", "`prp`", "9.9 billion", "3.6 trillion", "50,000", "50,000", "990"],
     ]
 
 
