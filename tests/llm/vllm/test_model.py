@@ -190,6 +190,8 @@ def test_settings_of_vllm_play_no_part_elsewhere(llama: Path) -> None:
 
 @pytest.mark.usefixtures("started")
 def test_other_settings_play_no_part_here(llama: Path) -> None:
+    with pytest.raises(InputError, match="`quantize` plays no part in `model` vllm:"):
+        load_model(f"vllm:{llama}", quantize="4bit")
     with pytest.raises(InputError, match="`threads` plays no part"):
         in_vllm(llama, threads=2)
     with pytest.raises(InputError, match="`quantize` plays no part"):
