@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
 	bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
@@ -118,6 +118,9 @@ bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL1
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers
+
+bench-gpu: $(VENV)/.installed-dev ## Measure the local engine and vLLM on a GPU (at most 10 minutes; a trial without one)
+	$(BIN)/python -m benchmarks.gpu $(if $(RANKPROMPT_VLLM),--vllm $(RANKPROMPT_VLLM))
 
 bench-service: $(VENV)/.installed-dev ## Measure the service under 64 clients (10 minutes)
 	$(BIN)/python -m benchmarks.service_load

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rankprompt.datasets.passages import FIELDS
 from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.llm.local.variant import ATTENTION, QUANTIZE
 from rankprompt.llm.openai.settings import EFFORTS, THINKING, hide_header
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config_methods import (
@@ -100,7 +101,33 @@ class ModelConfig:
         "The number format of a local model's weights.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    device: str = option("auto", "The torch device of a local model, such as cpu or cuda:0.")
+    device: str = option(
+        "auto",
+        "The torch device of a local model, such as cpu or cuda:0. Where no card is named, as in "
+        "auto or cuda, a model that is too large for one is spread over all.",
+    )
+    revision: str | None = option(
+        None, "A branch, tag or commit of a model of the hub.", otherwise="its main branch"
+    )
+    adapter: str | None = option(
+        None,
+        "A LoRA adapter of a language model, local or in vLLM, in PEFT's form: a folder or (local) "
+        "a hub id.",
+        otherwise="none",
+    )
+    quantize: str | None = option(
+        None,
+        "Keep the weights of a local language model in 4 or 8 bits, by bitsandbytes on a CUDA "
+        "device.",
+        otherwise="as they come",
+        choices=QUANTIZE,
+    )
+    attention: str | None = option(
+        None,
+        "How a local language model computes attention.",
+        otherwise="as transformers chooses",
+        choices=ATTENTION,
+    )
     batch_tokens: int | None = option(
         None,
         "The most tokens of a model batch, padding included.",
@@ -116,9 +143,6 @@ class ModelConfig:
     )
     trust_remote_code: bool = option(
         False, "Run Python code that comes with the model. Such code may do anything."
-    )
-    adapter: str | None = option(
-        None, "The folder of a LoRA adapter (PEFT) for a model in vLLM.", otherwise="none"
     )
     tensor_parallel: int = option(
         1, "GPUs over which vLLM splits a model.", minimum=1, maximum=1024
@@ -139,8 +163,9 @@ class ModelConfig:
     tokenizer: str | None = option(
         None,
         "A folder with the tokenizer of the model behind the server, or smollm2-135m: counts and "
-        "cuts texts as a local model does.",
-        otherwise="the server's /tokenize, or an estimate",
+        "cuts texts as a local model does. For a local language model, a folder or a hub id with "
+        "another tokenizer than its own.",
+        otherwise="the server's /tokenize, or an estimate; a local model's own",
     )
     concurrency: int | str = option(
         16,

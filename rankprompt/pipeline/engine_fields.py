@@ -4,10 +4,15 @@ from rankprompt.errors import InputError
 from rankprompt.llm.vllm.settings import EngineSettings, parse_engine_options
 from rankprompt.pipeline.config import VLLM, ModelConfig
 
-__all__ = ["ENGINE_FIELDS", "check_engine_fields", "engine_settings", "is_vllm"]
+__all__ = [
+    "ENGINE_FIELDS", "NOT_FOR_VLLM", "check_engine_fields", "engine_settings", "is_vllm",
+]  # fmt: skip
 
-ENGINE_FIELDS = ("adapter", "tensor_parallel", "engine_options")
+ENGINE_FIELDS = ("tensor_parallel", "engine_options")
 """What plays no part where vLLM does not run the model."""
+
+NOT_FOR_VLLM = ("tokenizer", "quantize", "attention")
+"""What plays no part where vLLM runs the model."""
 
 
 def is_vllm(name: str) -> bool:
@@ -28,6 +33,12 @@ def check_engine_fields(model: ModelConfig) -> None:
                 raise InputError(f"`{name}` goes with `model` vllm:ID")
         return
     parse_engine_options(model.engine_options)
+    for name in NOT_FOR_VLLM:
+        if getattr(model, name) is not None:
+            raise InputError(
+                f"`{name}` plays no part in `model` vllm:ID; leave it out, or see what "
+                "`engine_options` can say"
+            )
     if model.threads is not None:
         raise InputError("`threads` plays no part in `model` vllm:ID; set OMP_NUM_THREADS")
 

@@ -71,7 +71,11 @@ def load_local(
         trust_remote_code=model.trust_remote_code,
         threads=model.threads,
         starts_end=starts_end,
+        revision=model.revision,
         adapter=model.adapter,
+        tokenizer=model.tokenizer,
+        quantize=model.quantize,
+        attention=model.attention,
         engine=engine_settings(model),
     )
 

@@ -8,7 +8,7 @@ from rankprompt.errors import InputError
 from rankprompt.llm import AsyncLanguageModel, load_server
 from rankprompt.llm.openai.address import KEYS, read_key
 from rankprompt.llm.openai.settings import ServerSettings, parse_extra_body, parse_headers
-from rankprompt.llm.registry import BACK_ENDS
+from rankprompt.llm.registry import BACK_ENDS, is_reranker
 from rankprompt.llm.rerankers.server_forms import FORMS
 from rankprompt.pipeline.config import SERVER, ModelConfig, RerankConfig
 from rankprompt.pipeline.config_option import iterate_options
@@ -16,20 +16,24 @@ from rankprompt.pipeline.engine_fields import ENGINE_FIELDS
 from rankprompt.pipeline.job import RerankJob
 
 __all__ = [
-    "LOCAL_FIELDS", "SERVER_FIELDS", "batches_path", "check_key", "check_server_fields", "connect",
-    "connect_batches",
+    "LANGUAGE_MODEL_FIELDS", "LOCAL_FIELDS", "SERVER_FIELDS", "batches_path", "check_key",
+    "check_server_fields", "connect", "connect_batches",
 ]  # fmt: skip
 
 _OPENAI = "https://api.openai.com/v1"
 
 SERVER_FIELDS = (
-    "base_url", "tokenizer", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
+    "base_url", "model_id", "reasoning_effort", "extra_body", "header", "skip_refused",
     "timeout", "retries", "batch_api",
 )  # fmt: skip
 """What plays no part where no server answers."""
 
+LANGUAGE_MODEL_FIELDS = ("adapter", "quantize", "attention")
+"""What only a language model in this process has; as for ``tokenizer``, one at a server, too."""
+
 LOCAL_FIELDS = (
-    "dtype", "device", "batch_tokens", "threads", "trust_remote_code", *ENGINE_FIELDS,
+    "dtype", "device", "batch_tokens", "threads", "trust_remote_code", "revision",
+    *LANGUAGE_MODEL_FIELDS, *ENGINE_FIELDS,
 )  # fmt: skip
 """What plays no part where a server answers: it says how a model runs in this process."""
 
@@ -54,6 +58,15 @@ def check_server_fields(
         for name, value, default, _ in iterate_options(config):
             if name in SERVER_FIELDS and value != default:
                 raise InputError(f"`{name}` goes with `model` openai:MODEL or rerank:MODEL")
+        if config.model.tokenizer and (is_reranker(config.model.name) or prefix == "oracle"):
+            raise InputError("`tokenizer` goes with a language model, local or openai:MODEL")
+        if is_reranker(config.model.name):
+            for name in LANGUAGE_MODEL_FIELDS:
+                if getattr(config.model, name) is not None:
+                    raise InputError(
+                        f"`{name}` goes with a language model, and `{field}` {config.model.name} "
+                        "is a reranker"
+                    )
         if config.model.thinking == "on":
             raise InputError("`thinking` on goes with `model` openai:MODEL; no other reasons yet")
         return config

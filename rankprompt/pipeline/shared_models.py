@@ -166,7 +166,8 @@ class _CallAccess:
         model = job.config.model
         key = (
             "local", model.name, model.dtype, model.device, model.batch_tokens, model.threads,
-            model.trust_remote_code, model.adapter, model.tensor_parallel, model.engine_options,
+            model.trust_remote_code, model.revision, model.adapter, model.tokenizer,
+            model.quantize, model.attention, model.tensor_parallel, model.engine_options,
         )  # fmt: skip
         thread = self._models.shared(key, lambda own: _thread(job, own))
         return stack.enter_context(thread.calling(self._call))

@@ -1,5 +1,6 @@
 """The site, built once for all tests that read it."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -31,8 +32,14 @@ def _run(arguments: list[str], **environment: str) -> "subprocess.CompletedProce
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the site; tests only read it."""
-    folder = tmp_path_factory.mktemp("site")
-    completed = build(folder)
-    assert completed.returncode == 0, completed.stderr
+    """The folder of the site, the same one in all processes of a run; tests only read it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, beside = shared / "site", shared / "site-building"
+    with (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            completed = build(beside)
+            assert completed.returncode == 0, completed.stderr
+            beside.rename(folder)
     return folder

@@ -54,7 +54,7 @@ def sections() -> dict[str, Section]:
     found = {}
     for name, text in texts.items():
         blocks = re.findall(
-            r'^```\w+ title="([^"]+)"(?: after="([^"]+)")?\n(.*?)^```', text, re.M | re.S
+            r'^```\w+ title="([^",]+)(?:, after: ([^"]+))?"\n(.*?)^```', text, re.M | re.S
         )
         if blocks:
             (file, _, content), (table, after, line), (run, _, commands) = blocks

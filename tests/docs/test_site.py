@@ -95,3 +95,16 @@ def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
     completed = build(tmp_path / "site", tmp_path / "mkdocs.yml")
     assert completed.returncode != 0
     assert "index.md#none" in completed.stderr
+
+
+def test_no_block_of_code_is_left_as_text(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        assert "```" not in page.read_text("utf-8"), page
+
+
+def test_code_that_scrolls_takes_the_focus_and_signatures_do_not(site: Path) -> None:
+    scrolls = '<pre><span></span><code><span class="scrolls" tabindex="0">'
+    page = (site / "tutorial.html").read_text("utf-8")
+    assert page.count(scrolls) == page.count("<pre>") > 3
+    page = (site / "api" / "rankprompt.types.html").read_text("utf-8")
+    assert 0 < page.count(scrolls) < page.count("<pre>") / 2

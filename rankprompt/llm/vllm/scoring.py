@@ -61,8 +61,14 @@ class RequestOutput(Protocol):
         """How many tokens of the prompt the prefix cache had."""
 
 
-def scoring_prompts(encoded: EncodedRequest) -> list[Prompt]:
-    """Returns the prompts that score the options of a request, none of them twice."""
+def scoring_prompts(encoded: EncodedRequest, *, lists_prompts: bool = True) -> list[Prompt]:
+    """Returns the prompts that score the options of a request, none of them twice.
+
+    Args:
+        encoded: the request.
+        lists_prompts: whether the log-probabilities of a prompt's own tokens can be had; else each
+            token before an option's last takes a prompt.
+    """
     scored: dict[Tokens, dict[int, None]] = {}
     listed: list[Tokens] = []
 
@@ -73,7 +79,7 @@ def scoring_prompts(encoded: EncodedRequest) -> list[Prompt]:
         score(stem, [token for _, token in lasts])
         for _, length, tokens in stops:
             score(stem[:length], tokens)
-        if len(stem) > _SHORT_STEM:
+        if lists_prompts and len(stem) > _SHORT_STEM:
             listed.append(stem)
         else:
             for place, token in enumerate(stem):

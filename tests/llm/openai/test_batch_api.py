@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rankprompt.errors import InputError, ModelError, RankpromptError
 from rankprompt.llm.base import Answer, Request
+from rankprompt.llm.openai.batches.calls import BatchStatus
 from rankprompt.llm.openai.batches.lines import Result, parse_result, request_line, split
 from rankprompt.llm.openai.batches.model import BatchModel
 from rankprompt.llm.openai.batches.waiting import polling_pause
@@ -187,7 +188,7 @@ def test_a_batch_of_an_earlier_run_is_read_and_not_sent_again(
 ) -> None:
     with BatchServer(echo, seconds=lambda number: 0.5 * (number == 0)).serve() as server:
         interrupt(server, tmp_path, requests(10))
-        assert "9 requests go on in 1 batches at the server" in caplog.text
+        assert "at the server, a batch goes on with 9 requests" in caplog.text
         kept = (tmp_path / "run.batches").read_text()
         assert "batch-0" in kept
         assert KEY not in kept
@@ -336,6 +337,26 @@ def test_a_request_is_one_line_of_ascii(text: str) -> None:
     line = request_line("a" * 32, "/v1/chat/completions", {"prompt": text})
     assert line.count(b"\n") == 1
     assert json.loads(line)["body"] == {"prompt": text}
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ("queue is gone", "queue is gone"),
+        ({"data": [{"code": "x", "message": "y", "line": 3}, {"code": "z"}]}, "line 3: y; z"),
+        ({"data": "?"}, "no reason is given"),
+        (None, "no reason is given"),
+    ],
+)
+def test_compatible_servers_say_why_in_their_way(errors: object, told: str) -> None:
+    described = {"id": "b", "status": "FAILED", "errors": errors, "output_file_id": ""}
+    status = BatchStatus.model_validate({**described, "request_counts": "none"})
+    assert (status.has_ended, status.reasons, status.answered) == (True, told, 0)
+
+
+def test_an_id_that_leads_elsewhere_is_none() -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        BatchStatus.model_validate({"id": "../models", "status": "completed"})
 
 
 def test_results_are_read_as_documented() -> None:

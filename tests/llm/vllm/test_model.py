@@ -185,14 +185,26 @@ def test_without_vllm_its_pip_line_is_told(llama: Path) -> None:
 
 def test_settings_of_vllm_play_no_part_elsewhere(llama: Path) -> None:
     with pytest.raises(InputError, match="go with a model vllm:ID"):
-        load_model(str(llama), adapter="folder")
-    with pytest.raises(InputError, match="go with a model vllm:ID"):
         load_model(str(llama), engine=EngineSettings(2))
 
 
 @pytest.mark.usefixtures("started")
 def test_other_settings_play_no_part_here(llama: Path) -> None:
+    with pytest.raises(InputError, match="`quantize` plays no part in `model` vllm:"):
+        load_model(f"vllm:{llama}", quantize="4bit")
     with pytest.raises(InputError, match="`threads` plays no part"):
         in_vllm(llama, threads=2)
+    with pytest.raises(InputError, match="`quantize` plays no part"):
+        in_vllm(llama, quantize="4bit")
     with pytest.raises(UnknownNameError, match="float8"):
         in_vllm(llama, dtype="float8")
+
+
+@pytest.mark.usefixtures("started")
+def test_with_an_adapter_no_prompt_is_listed(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+    requests = [Request("The harbour is quiet", (" in the morning, and the boats are asleep",))]
+    (plain,), usage = in_vllm(llama).answer(requests)
+    (adapted,), more = in_vllm(llama, adapter=str(tmp_path)).answer(requests)  # the fake has none
+    assert adapted.loglikelihoods == pytest.approx(plain.loglikelihoods, abs=1e-4)
+    assert more.tokens > usage.tokens

@@ -61,13 +61,14 @@ def expected(encoded: EncodedRequest, tails: Sequence[Sequence[int]]) -> list[fl
 OPTION = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map("".join)
 
 
-@given(st.lists(OPTION, min_size=1, max_size=6, unique=True))
-def test_options_are_scored_token_by_token(options: list[str]) -> None:
+@given(st.lists(OPTION, min_size=1, max_size=6, unique=True), st.booleans())
+def test_options_are_scored_token_by_token(options: list[str], lists_prompts: bool) -> None:
     # A space between the letters keeps each a token of its own.
     texts = tuple("".join(f" {letter}" for letter in option) for option in options)
     encoded = encode(WORDS, Request("The mill:", texts))
-    prompts = scoring_prompts(encoded)
+    prompts = scoring_prompts(encoded, lists_prompts=lists_prompts)
     assert len({prompt.tokens for prompt in prompts}) == len(prompts)
+    assert lists_prompts or not any(prompt.lists_prompt for prompt in prompts)
     answer = read_options(encoded, prompts, [output(one) for one in prompts])
     context = len(encoded.context)
     tails = [list(WORDS(f"The mill:{text}").input_ids)[context:] for text in texts]

@@ -11,9 +11,9 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from io import BytesIO
-from typing import IO, Annotated, TypeVar
+from typing import IO, Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, StringConstraints
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.openai.batches.records import ServerId
@@ -33,23 +33,7 @@ M = TypeVar("M", bound=BaseModel)
 _PATIENCE = 3600.0
 _JSON = "application/json"
 _MOST_REASONS = 3
-_Count = Annotated[int, Field(ge=0)]
-
-
-class _Counts(BaseModel):
-    total: _Count = 0
-    completed: _Count = 0
-    failed: _Count = 0
-
-
-class _Error(BaseModel):
-    code: str | None = None
-    message: str | None = None
-    line: int | None = None
-
-
-class _Errors(BaseModel):
-    data: list[_Error] | None = None
+_FileId = ServerId | Literal[""] | None
 
 
 class _File(BaseModel):
@@ -57,15 +41,25 @@ class _File(BaseModel):
 
 
 class BatchStatus(BaseModel):
-    """A batch as its server describes it."""
+    """A batch as its server describes it; compatible servers write counts and errors in their way.
+
+    Attributes:
+        id: of the batch.
+        status: one of OpenAI's, in small letters.
+        input_file_id: the requests.
+        output_file_id: their results; "" or None where there are none, as below.
+        error_file_id: the results of requests that failed.
+        request_counts: of the requests that were answered, by what became of them.
+        errors: why the batch failed.
+    """
 
     id: ServerId
-    status: str
+    status: Annotated[str, StringConstraints(to_lower=True)]
     input_file_id: str | None = None
-    output_file_id: ServerId | None = None
-    error_file_id: ServerId | None = None
-    request_counts: _Counts | None = None
-    errors: _Errors | None = None
+    output_file_id: _FileId = None
+    error_file_id: _FileId = None
+    request_counts: object = None
+    errors: object = None
 
     @property
     def has_ended(self) -> bool:
@@ -76,27 +70,31 @@ class BatchStatus(BaseModel):
     def found_queue_full(self) -> bool:
         """Whether it failed because more tokens would have waited than the account may queue."""
         return self.status == "failed" and any(
-            one.code == "token_limit_exceeded" for one in self._errors
+            one.get("code") == "token_limit_exceeded" for one in self._errors
         )
 
     @property
     def reasons(self) -> str:
         """Why it failed, as one line."""
         told = [
-            (f"line {one.line}: " if one.line else "") + (one.message or one.code or "")
+            (f"line {one['line']}: " if one.get("line") else "")
+            + str(one.get("message") or one.get("code") or "")
             for one in self._errors[:_MOST_REASONS]
         ]
-        return one_line("; ".join(filter(None, told))) or "no reason is given"
+        other = self.errors if isinstance(self.errors, str) else ""
+        return one_line("; ".join(filter(None, told)) or other) or "no reason is given"
 
     @property
     def answered(self) -> int:
-        """The number of requests that have a result."""
-        counts = self.request_counts
-        return counts.completed + counts.failed if counts else 0
+        """The number of requests that have a result, as far as the server says."""
+        counts = self.request_counts if isinstance(self.request_counts, dict) else {}
+        numbers = (counts.get(name) for name in ("completed", "failed"))
+        return sum(one for one in numbers if isinstance(one, int))
 
     @property
-    def _errors(self) -> list[_Error]:
-        return (self.errors and self.errors.data) or []
+    def _errors(self) -> list[dict[str, object]]:
+        data = self.errors.get("data") if isinstance(self.errors, dict) else None
+        return [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
 
 
 class _List(BaseModel):

@@ -80,7 +80,8 @@ class LLM:
     ) -> list[RequestOutput]:
         """Answers prompts."""
         assert not use_tqdm
-        assert lora_request is None or lora_request.lora_path
+        if lora_request:  # vLLM fails as well
+            assert all(one.prompt_logprobs is None for one in parameters)
         if self._dies:
             raise RuntimeError(self._dies)
         return [
