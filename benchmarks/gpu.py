@@ -156,7 +156,7 @@ def pass_costs(network: Any, tokens: int, device: torch.device) -> tuple[float, 
 
 def operations(config: Qwen3Config, tokens: int, rows: int, length: int) -> float:
     """The operations of products and attention for tokens run, and of the head for rows read."""
-    heads = config.num_attention_heads + 2 * config.num_key_value_heads
+    heads = config.num_attention_heads + 2 * (config.num_key_value_heads or 0)
     dim = config.head_dim or 0
     size = dim * config.num_attention_heads
     layer = config.hidden_size * (dim * heads + size + 3 * config.intermediate_size)
