@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -196,17 +197,20 @@ def run_vllm(
             "longest": max(len(prompt) for prompts in ids.values() for prompt in prompts),
         }  # fmt: skip
         script = Path(__file__).with_name("gpu_vllm.py")
+        # A session of its own, since vLLM starts processes that outlive their parent.
+        child = subprocess.Popen(
+            [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run(
-                [python, str(script)], input=json.dumps(content), capture_output=True, text=True,
-                timeout=max(1.0, left), check=True,
-            )  # fmt: skip
+            output, errors = child.communicate(json.dumps(content), timeout=max(1.0, left))
         except subprocess.TimeoutExpired:
-            return "vLLM took longer than the time that was left", []
-        except subprocess.CalledProcessError as error:
-            lines = [line for line in error.stderr.splitlines() if line.strip()]
-            return f"vLLM failed: {lines[-1] if lines else error}", []
-    reply = json.loads(done.stdout.splitlines()[-1])
+            os.killpg(child.pid, signal.SIGKILL)
+            return "vLLM took longer than the time that was left.", []
+        if child.returncode:
+            lines = [line for line in errors.splitlines() if line.strip()]
+            return f"vLLM failed: {lines[-1] if lines else child.returncode}", []
+    reply = json.loads(output.splitlines()[-1])
     found = []
     for name, one in reply["found"].items():
         tokens = sum(map(len, ids[name])) - one["cached"]
