@@ -102,7 +102,8 @@ def run_evolution(
         spent = cached.costs
         if isinstance(model, ServedModel):
             spending = stack.enter_context(Spending(config.output))
-            spending.add(checked)
+            if checked.prompts:
+                spending.add(checked)
             model.record, spent = spending.add, spending.costs
         state = _search(config, folder, problem, cached, listener, partial(job.budget.spent, spent))
         if not state.history:

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rankprompt.api.evolver import Evolver
+from rankprompt.pipeline.ray.cluster import connected
 from tests.llm import tiny
+from tests.pipeline.ray_runs import NO_RAY, TWO
 from tests.search.worlds import write_task
 
 SMALL: dict[str, Any] = {
@@ -24,9 +27,20 @@ def files(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in ("history.jsonl", "prompt.toml")}
 
 
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Of a real cluster on this machine, which this process is connected to."""
+    pytest.importorskip("ray", reason=NO_RAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        with connected(TWO) as ray:
+            yield ray.get_runtime_context().gcs_address
+
+
 @pytest.mark.model
-@pytest.mark.usefixtures("ray")
-def test_two_workers_evolve_as_one_process_and_go_on_after_kill_9(tmp_path: Path) -> None:
+def test_two_workers_evolve_as_one_process_and_go_on_after_kill_9(
+    tmp_path: Path, address: str
+) -> None:
     model = tiny.llama(max_position_embeddings=512)
     options = {**SMALL, "model": str(tiny.save(tmp_path / "model", model, tiny.tokenizer()))}
     task = write_task(tmp_path)
@@ -37,7 +51,7 @@ def test_two_workers_evolve_as_one_process_and_go_on_after_kill_9(tmp_path: Path
     output = tmp_path / "far"
     process = subprocess.Popen(
         [sys.executable, "-m", "rankprompt", "evolve", "run", str(task), f"--output={output}",
-         "--ray=local", "--workers=2", *words],
+         f"--ray={address}", "--workers=2", *words],
         stderr=subprocess.PIPE,
     )  # fmt: skip
     history = output / "history.jsonl"
@@ -49,13 +63,8 @@ def test_two_workers_evolve_as_one_process_and_go_on_after_kill_9(tmp_path: Path
     before = history.read_bytes()
     assert not (output / "result.json").exists()
 
-    far = Evolver(task, output, ray="local", workers=2, **options).run()
+    far = Evolver(task, output, ray=address, workers=2, **options).run()
     assert files(output) == files(tmp_path / "near")
     assert history.read_bytes().startswith(before)
     assert far.scores == near.scores
     assert far.result["fingerprint"] == near.result["fingerprint"]
-
-
-@pytest.fixture
-def ray() -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'rankprompt[ray]'")

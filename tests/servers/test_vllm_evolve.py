@@ -52,11 +52,12 @@ def test_subj_is_evolved_by_vllm_and_goes_on_after_kill_9(data: Path, tmp_path: 
         words = [
             f"--{name.replace('_', '-')}={value}" for name, value in (OPTIONS | server).items()
         ]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rankprompt", "evolve", "run", str(task), f"--output={output}",
-             *words],
-            stderr=(tmp_path / "killed.log").open("wb"),
-        )  # fmt: skip
+        with (tmp_path / "killed.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rankprompt", "evolve", "run", str(task),
+                 f"--output={output}", *words],
+                stderr=log,
+            )  # fmt: skip
         history = output / "history.jsonl"
         while not (history.exists() and history.read_bytes().count(b"\n") >= 3):
             assert process.poll() is None, (tmp_path / "killed.log").read_text()

@@ -150,8 +150,9 @@ def connected(cluster: RayCluster) -> Iterator[Any]:
     try:
         _knock(cluster.address)
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR", **own)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones, as where a node takes too long to start
         hint = "" if own else "; for a cluster with tokens, set RAY_AUTH_MODE=token"
+        ray.shutdown()  # what it had started
         said = f"{last_line(error)}{hint}"
         raise InputError(f"cannot use Ray at {cluster.address}: {said}") from error
     # That a worker died, Ray prints on stdout, which is for results; there is no setting for it.

@@ -194,6 +194,8 @@ def test_other_settings_play_no_part_here(llama: Path) -> None:
         load_model(f"vllm:{llama}", quantize="4bit")
     with pytest.raises(InputError, match="`threads` plays no part"):
         in_vllm(llama, threads=2)
+    with pytest.raises(InputError, match="`quantize` plays no part"):
+        in_vllm(llama, quantize="4bit")
     with pytest.raises(UnknownNameError, match="float8"):
         in_vllm(llama, dtype="float8")
 
