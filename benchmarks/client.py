@@ -14,12 +14,12 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -41,7 +41,7 @@ PASSAGE = "words of a passage that somebody has written about the subject of the
 ROUND = 20
 LEVELS = (16, 64, 256, 1024)
 
-Way = Callable[[str, int, int], Awaitable[None]]
+Way = Callable[[str, int, int], Coroutine[Any, Any, None]]
 
 
 class Timed(NamedTuple):

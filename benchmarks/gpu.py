@@ -78,13 +78,13 @@ def configure(size: str) -> Qwen3Config:
 
 def words_of(vocabulary: int) -> PreTrainedTokenizerFast:
     """A tokenizer whose tokens are words: w0, w1 and so on; A and B are the last two."""
-    names = {f"w{number}": number for number in range(vocabulary - 2)}
-    names |= {"A": vocabulary - 2, "B": vocabulary - 1}
+    names = {f"w{number}": number for number in range(3, vocabulary - 2)}
+    names |= {"<pad>": 0, "<s>": 1, "</s>": 2, "A": vocabulary - 2, "B": vocabulary - 1}
     words = Tokenizer(WordLevel(names, unk_token="w3"))
     words.pre_tokenizer = WhitespaceSplit()
     make: Any = PreTrainedTokenizerFast
     found: PreTrainedTokenizerFast = make(
-        tokenizer_object=words, pad_token="w0", bos_token="w1", eos_token="w2"
+        tokenizer_object=words, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
     )
     return found
 
@@ -157,8 +157,9 @@ def pass_costs(network: Any, tokens: int, device: torch.device) -> tuple[float, 
 def operations(config: Qwen3Config, tokens: int, rows: int, length: int) -> float:
     """The operations of products and attention for tokens run, and of the head for rows read."""
     heads = config.num_attention_heads + 2 * config.num_key_value_heads
-    size = config.head_dim * config.num_attention_heads
-    layer = config.hidden_size * (config.head_dim * heads + size + 3 * config.intermediate_size)
+    dim = config.head_dim or 0
+    size = dim * config.num_attention_heads
+    layer = config.hidden_size * (dim * heads + size + 3 * config.intermediate_size)
     attention = 2 * size * length  # each token sees half of a row, twice: scores and sums
     head = config.hidden_size * config.vocab_size
     return 2.0 * (tokens * config.num_hidden_layers * (layer + attention / 2) + rows * head)
@@ -253,7 +254,8 @@ def main() -> None:
           f"costs {start * pace:,.0f} tokens", file=sys.stderr)  # fmt: skip
     # Each line may take the twelfth part of the time, and has no more than 20 queries' pairs.
     length = SHARED + 2 * PASSAGE + QUESTION
-    count = int(max(40, min(380 * 20, 5 * arguments.minutes * pace / length)))
+    most = 160 if size == "tiny" else 380 * 20
+    count = int(max(40, min(most, 5 * arguments.minutes * pace / length)))
     asked = {name: prompts(name, count) for name in ("all pairs", "a round of heapsort")}
     measured: list[Measured] = []
     tokens = (1024, 4096) if size == "tiny" else (8192, 32768, 65536)

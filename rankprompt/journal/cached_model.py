@@ -254,9 +254,10 @@ class ConcurrentCachedModel:
         ]
 
     def _calls(self, requests: Mapping[bytes, Request]) -> Iterator[dict[bytes, Request]]:
-        """Splits requests into those of one call each."""
+        """Splits requests into those of one call each, those that begin alike one after another."""
         by_prompt: dict[object, list[bytes]] = {}
-        for name, request in requests.items():
+        # What prompts begin with alike, a server computes once while its prefix cache holds it.
+        for name, request in sorted(requests.items(), key=lambda item: item[1].prompt):
             by_prompt.setdefault(request.prompt if self._batches else name, []).append(name)
         size = self._batches.requests_per_call if self._batches else 1
         for names in by_prompt.values():

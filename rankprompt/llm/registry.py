@@ -95,7 +95,7 @@ def load_model(
         threads: CPU threads; None for as many as this process may use.
         starts_end: prompts that are planned together share no prefix with later prompts.
         revision: a branch, tag or commit of a hub model.
-        adapter: a LoRA adapter in PEFT's form, as a folder or, for a local model, a hub id.
+        adapter: a LoRA adapter in PEFT's form, as a folder or a hub id.
         tokenizer: another tokenizer than a local model's own, as a folder or hub id.
         quantize: "4bit" or "8bit" weights of a local model, by bitsandbytes on a CUDA device.
         attention: "sdpa", "flash_attention_2" or "eager"; None for a local model's default.
@@ -113,8 +113,8 @@ def load_model(
     variant = Variant(revision, adapter, tokenizer, quantize, attention)
     own: dict[str, Any] = {"variant": variant}
     if split_prefix(name)[0] == "vllm:":
-        variant.refuse_others(name, "adapter")
-        own = {"adapter": adapter, "engine": engine}
+        variant.refuse_others(name, "revision", "adapter")
+        own = {"revision": revision, "adapter": adapter, "engine": engine}
     elif engine:
         raise InputError("settings of an engine go with a model vllm:ID")
     elif default == "local":

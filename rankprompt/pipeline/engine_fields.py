@@ -11,8 +11,8 @@ __all__ = [
 ENGINE_FIELDS = ("tensor_parallel", "engine_options")
 """What plays no part where vLLM does not run the model."""
 
-NOT_FOR_VLLM = ("revision", "tokenizer", "quantize", "attention")
-"""What plays no part where vLLM runs the model: its own arguments say it."""
+NOT_FOR_VLLM = ("tokenizer", "quantize", "attention")
+"""What plays no part where vLLM runs the model."""
 
 
 def is_vllm(name: str) -> bool:
@@ -36,8 +36,8 @@ def check_engine_fields(model: ModelConfig) -> None:
     for name in NOT_FOR_VLLM:
         if getattr(model, name) is not None:
             raise InputError(
-                f"`{name}` plays no part in `model` vllm:ID; `engine_options` takes vLLM's own "
-                "arguments"
+                f"`{name}` plays no part in `model` vllm:ID; leave it out, or see what "
+                "`engine_options` can say"
             )
     if model.threads is not None:
         raise InputError("`threads` plays no part in `model` vllm:ID; set OMP_NUM_THREADS")

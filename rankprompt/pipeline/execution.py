@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 from rankprompt.files import read_qrels
 from rankprompt.journal.budget import Budget
@@ -27,6 +27,9 @@ from rankprompt.pipeline.results import (
 from rankprompt.pipeline.scoring import check_calibration, probability_of
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, Judgment, PairwiseQuestion, Question
+
+if TYPE_CHECKING:
+    from rankprompt.llm.openai.batches.model import BatchModel
 
 __all__ = [
     "Execution",
@@ -228,6 +231,12 @@ class ServerExecution(Execution):
         result = judged_by(judge, self._runner.run(ranking))
         self.model = server_card(self._cached)  # how it answers is found out by asking
         yield result
+
+    def finish(self) -> None:
+        """As ``Execution.finish``; a whole run has no use for batches that it did not ask for."""
+        super().finish()
+        if self._job.config.model.batch_api and not self._job.budget.limited:
+            cast("BatchModel", self._cached.model).forget_unread()
 
 
 def _judge(

@@ -311,8 +311,12 @@ def test_the_time_and_the_retries_of_a_call_are_options(
     monkeypatch.setattr("random.uniform", lambda low, _: low)
     with ProtocolServer(respond, latency=2.0) as server:
         words = {"model": "openai:m", "base_url": server.url, "timeout": "0.2", "retries": "1"}
-        refused(command(*collection.rerank(**words)), r"no answer within 0.2 seconds \(tried 2 times")
+        refused(
+            command(*collection.rerank(**words)), r"no answer within 0.2 seconds \(tried 2 times"
+        )
         stage = f"heapsort:openai:m@2 base_url={server.url} timeout=0.2 retries=0"
         at = collection.rerank().index("--model")
         staged = collection.rerank("--stage", stage)
-        refused(command(*staged[:at], *staged[at + 2 :]), r"no answer within 0.2 seconds \(tried once")
+        refused(
+            command(*staged[:at], *staged[at + 2 :]), r"no answer within 0.2 seconds \(tried once"
+        )

@@ -1,5 +1,6 @@
 """Whole reranking runs through the batch API of a server that speaks the documented protocol."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 
 from rankprompt import Reranker
 from rankprompt.errors import InputError
+from rankprompt.llm.base import Request
+from rankprompt.llm.openai.batches.model import BatchModel
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.rerank import run_rerank
 from tests.configs import configure
@@ -184,3 +187,28 @@ def test_stages_share_the_file_of_batches(folder: Path) -> None:
         assert set(server.asked.values()) == {1}
         assert server.at_once == 2
     assert not list(folder.glob("*.batches"))
+
+
+def test_a_whole_run_forgets_batches_of_which_it_asked_nothing(folder: Path) -> None:
+    path = folder / "found.batches"
+
+    async def send(url: str) -> None:
+        model = BatchModel("m", base_url=url, records=path, pause=lambda _: 0.01)
+        await model.open()
+        asked = [Request(f"Passage A: {n}\nPassage B: b", max_tokens=3, chat=True) for n in "xyz"]
+        task = asyncio.gather(*map(model.answer, asked))
+        while not server.calls["GET /batches/ID"]:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await model.close()
+
+    with BatchServer(
+        Speaker(prefer), seconds=lambda number: 600.0 * (number == 0)
+    ).serve() as server:
+        asyncio.run(send(server.url))
+        assert path.exists()
+        rerank(folder, server, "found", batch_api=True, max_prompts=5)
+        assert path.exists()  # a run of a larger budget may ask for more
+        rerank(folder, server, "found", batch_api=True)
+        assert not path.exists()

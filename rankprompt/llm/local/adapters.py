@@ -93,7 +93,8 @@ def with_adapter(
         if lost := [*found.missing_keys, *found.unexpected_keys]:
             raise ValueError(f"{lost[0]} has no counterpart")
         adapted: PreTrainedModel = wrapped.merge_and_unload(safe_merge=True) if merge else model
-        return adapted.eval()
+        adapted.eval()
+        return adapted
     except Exception as error:  # of torch, of safetensors, of whatever PEFT checks
         raise ModelError(
             f"`adapter` {name} does not fit the model, was it trained with another one? "

@@ -10,6 +10,7 @@ results are those of ``encode``.
 import logging
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import accumulate, chain, pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,9 +26,11 @@ from rankprompt.llm.local.encoding import (
     put,
     shared_length,
     start_token,
+    truncate,
 )
 from rankprompt.llm.local.kept import Kept
-from rankprompt.llm.local.text_pieces import cut, splits_words, tokens_before
+from rankprompt.llm.local.text_pieces import PrefixCounter, cut, splits_words, tokens_before
+from rankprompt.llm.longest_prefix import cut_to_fit
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -42,9 +45,11 @@ _NEXT = 12
 # So many results are compared with those of ``encode``, each with a last piece of its own. A
 # tokenizer that looks further than it says would differ, and then reads whole prompts.
 _TRIED = 16
-# What is kept, in tokens: the encodings of some two thousand prompts about pairs, and the pieces of
-# as many passages; 20 MB each.
-_KEPT = 1 << 19
+# Words that are read together and apart.
+_WORDS = "A Passage", "A", " Passage"
+# What is kept, in tokens: the encodings of two chunks of common prompts, and the pieces of some
+# thousand passages; 10 MB each.
+_KEPT = 1 << 18
 
 
 class _Text(NamedTuple):
@@ -105,6 +110,7 @@ class Encoder:
         self._tails: Kept[_Text, _Tail] = Kept(_KEPT)
         self._untried = _TRIED
         self._in_batches, self._in_pieces = is_plain(tokenizer), False
+        self._counts_words = False
         if self._in_batches:
             self._in_pieces = splits_words(self._tokenizer.backend_tokenizer)
             (one,) = self._read([("A", True)])
@@ -116,6 +122,8 @@ class Encoder:
             # No added token may reach from before a piece over what is read of it.
             added = tokenizer.added_tokens_decoder.values()
             self._next = max([_NEXT, *(len(str(token)) for token in added)])
+            words = [tuple(one.ids) for one in self._read([(text, False) for text in _WORDS])]
+            self._counts_words = self._in_pieces and words[0] == words[1] + words[2]
 
     def __call__(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         """Encodes requests, in the same order.
@@ -130,6 +138,15 @@ class Encoder:
             self._encoded.keep(made, {name: len(one.context) for name, one in made.items()})
             found |= made
         return [found[request] for request in requests]
+
+    def truncate(self, text: str, tokens: int) -> str:
+        """As the function of this name."""
+        if not self._counts_words:
+            return truncate(self._tokenizer, text, tokens)
+        # Without what transformers does around it, which takes longer than a word does.
+        read = partial(self._tokenizer.backend_tokenizer.encode, add_special_tokens=False)
+        count = PrefixCounter(read, text)
+        return cut_to_fit(text, tokens, lambda end: count(end) <= tokens)
 
     def _encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         if not self._in_batches:

@@ -11,7 +11,7 @@ from rankprompt.llm.local import preparation, processor
 from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encodes_ahead import EncodesAhead
-from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
+from rankprompt.llm.local.encoding import EncodedRequest, make_shareable
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.level_starts import LevelStarts
 from rankprompt.llm.local.limits import device_limits
@@ -196,7 +196,7 @@ class LocalModel:
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
         with self._tokenizing:
-            return truncate(self._tokenizer, text, tokens)
+            return self._encoder.truncate(text, tokens)
 
     def escape(self, text: str) -> str:
         """Rewrites untrusted text so that the tokenizer reads no special token in it."""

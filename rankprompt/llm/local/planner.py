@@ -86,7 +86,8 @@ class Planner:
         """
         by_request = dict(zip(requests, encoded, strict=True))
         parts = [list(range(len(requests)))]
-        if self.batch_tokens < padded_tokens(requests, encoded):
+        too_large = self.batch_tokens < padded_tokens(requests, encoded)
+        if too_large and not self.is_packed(requests):
             parts = self._split(requests, by_request)
         answers: dict[int, Answer] = {}
         total = Usage(0, 0)
@@ -125,7 +126,8 @@ class Planner:
         limits = BatchLimits(
             self.batch_tokens,
             prefix_tokens=self._cache.capacity // 2 if self._cache else None,
-            padding=self._limits.padding,
+            # Where a pass is slow to start, padding costs less than another pass.
+            padding=None if self._levels else self._limits.padding,
             logits=self._limits.logit_bytes // (4 * self._vocabulary),
         )
         if not (self._levels and self._cache):

@@ -7,16 +7,18 @@ it stands.
 
 import json
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-__all__ = ["cut", "splits_words", "tokens_before"]
+__all__ = ["PrefixCounter", "cut", "splits_words", "tokens_before"]
 
 # Lines that begin with a letter; and of a text's last line also its last words.
 _LINE = re.compile(r"(?<=\n)(?=[^\W\d_])")
+_WORD = re.compile(r"(?<=\S) (?=[A-Za-z])")
 _PLACE = re.compile(r"(?<=\S) (?=[A-Za-z])|(?<=\n)(?=\S)")
 # How far before a text's end its last piece may begin, in characters; it most often is near.
 _REACHES = 48, 256
@@ -94,3 +96,31 @@ def tokens_before(encoding: "Encoding", text: str, place: int) -> int | None:
         return None
     start, before = encoding.token_to_chars(token), encoding.token_to_chars(token - 1)
     return token if start and before and before[1] <= place <= start[0] else None
+
+
+class PrefixCounter:
+    """Counts the tokens of prefixes of a text: of all words but the last one once.
+
+    Args:
+        read: encodes a text, without special tokens.
+        text: the text.
+    """
+
+    def __init__(self, read: "Callable[[str], Encoding]", text: str) -> None:
+        self._read, self._text = read, text
+        self._encoding: Encoding | None = None
+        self._places: list[int] = []
+        self._read_to = 0
+
+    def __call__(self, end: int) -> int:
+        """Counts the tokens of the text's first ``end`` characters."""
+        if self._encoding is None or end > self._read_to:
+            self._encoding = self._read(self._text[:end])
+            self._read_to = end
+            self._places = [match.start() for match in _WORD.finditer(self._text, 0, end)]
+            return len(self._encoding)
+        # The letter after the space still stands in the prefix, so that a word begins there.
+        for place in reversed(self._places[: bisect_right(self._places, end - 2)]):
+            if before := tokens_before(self._encoding, self._text, place):
+                return before + len(self._read(self._text[place:end]))
+        return len(self._read(self._text[:end]))

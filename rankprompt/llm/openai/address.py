@@ -49,8 +49,11 @@ class Address(NamedTuple):
         return KEYS
 
     def url(self, path: str) -> str:
-        """The URL of a path below the base URL."""
-        return f"{self.base}{path}{'?' if self.query else ''}{self.query}"
+        """The URL of a path below the base URL; ``../version`` is beside the base URL's /v1."""
+        base = self.base
+        if path.startswith("../"):
+            base, path = base.removesuffix("/v1"), path[2:]
+        return f"{base}{path}{'?' if self.query else ''}{self.query}"
 
 
 def parse_address(base_url: str) -> Address:

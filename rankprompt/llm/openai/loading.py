@@ -32,7 +32,7 @@ def load(
         retries=settings.retries,
         counter=count_by(tokenizer, endpoint),
         exact=ExactChoices(endpoint),
-        structured=StructuredChoices(endpoint),
+        structured=StructuredChoices(endpoint, own=settings.extra_body),
         settings=settings,
     )
 

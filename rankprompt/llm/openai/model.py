@@ -7,24 +7,20 @@ from functools import partial
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.openai import replies
-from rankprompt.llm.openai.call_errors import FilteredError
+from rankprompt.llm.openai.call_errors import FilteredError, JsonObject, RefusedError
 from rankprompt.llm.openai.exact_choices import ExactChoices
 from rankprompt.llm.openai.reading import Read, Reader
 from rankprompt.llm.openai.replies import TokenEstimate
 from rankprompt.llm.openai.request_body import BodyCompleter
 from rankprompt.llm.openai.request_form import RequestForm
-from rankprompt.llm.openai.retrying_client import (
-    JsonObject,
-    RefusedError,
-    RetryingClient,
-    full_jitter,
-)
+from rankprompt.llm.openai.retrying_client import RetryingClient, full_jitter
 from rankprompt.llm.openai.same_model import require_same_model
+from rankprompt.llm.openai.server_kind import KnownServer
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.structured_choices import StructuredChoices
 from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import parse_options
-from rankprompt.llm.openai.weights import fetch_weights, weights_digest
+from rankprompt.llm.openai.weights import weights_digest
 
 __all__ = ["TIMEOUT", "OpenAIModel"]
 
@@ -47,8 +43,8 @@ class OpenAIModel:
       the answer. (If the chat template opens the reasoning and the server does not separate it from
       the answer, reasoning that the token limit cut off looks like a cut answer: start the server
       with its reasoning parser, or raise the prompt's ``max_tokens``.)
-    * Several, in chat: where the server lists the tokens that it is asked for (vLLM), the options'
-      log-likelihoods are exact (``ExactChoices`` says how). Elsewhere the model writes a few words,
+    * Several, in chat: where the server tells the log-probabilities of given tokens (vLLM, SGLang),
+      the options' are exact (``ExactChoices`` says how). Elsewhere the model writes a few words,
       and they are those of the tokens listed at the position where the options differ
       (``read_options`` says how).
     * Several, without chat: what the options share is put at the prompt's end, and the next token
@@ -107,13 +103,14 @@ class OpenAIModel:
             self.fingerprint += f" as {digest}"
         self._form = RequestForm(name, own_temperature="temperature" in self._settings.extra_body)
         self._reader = Reader(name)
+        self._server = KnownServer(self._client, name)
 
     async def open(self) -> None:
         """Asks the server which weights it has, for the fingerprint; not with a model id."""
         if self._settings.model_id:
             return
         await require_same_model(self._client, "/models", partial(weights_digest, name=self.name))
-        if digest := await fetch_weights(self._client, self.name):
+        if digest := await self._server.ask():
             self.fingerprint += f" of {digest}"
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
@@ -122,6 +119,7 @@ class OpenAIModel:
         Raises:
             ModelError: the server cannot be reached, refuses, or cannot answer this kind.
         """
+        await self._server.ask()
         was_off = self._body_completer.thinking_is_off
         try:
             answer, usage = await self._answer(request)
@@ -157,6 +155,11 @@ class OpenAIModel:
     def tokens_counted_by(self) -> str:
         """What counts tokens, for the manifest: "tokenizer FOLDER", "server" or "estimate"."""
         return self._counter.description
+
+    @property
+    def served_by(self) -> str | None:
+        """The server's program and version, for the manifest; None before it was asked."""
+        return str(self._server.kind) if self._server.kind else None
 
     @property
     def choices_read_from(self) -> str:
@@ -202,7 +205,9 @@ class OpenAIModel:
 
         def body() -> JsonObject:
             nonlocal restricted
-            more = structured.fields(request.choices) if structured and chat else {}
+            more = {}
+            if structured and chat:
+                more = structured.fields(request.choices, self._server.kind)
             restricted = bool(more)
             return self._form.body(request.prompt, request.max_tokens, chat=chat) | more
 
@@ -217,17 +222,18 @@ class OpenAIModel:
         return answer._replace(text=self._client.without_key(answer.text)), usage
 
     async def _choose(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
-        if chat and self._exact:
+        # A model that is to reason does so before it chooses.
+        if chat and self._exact and not self._body_completer.room:
             one_token = self._body_completer.complete(self._form.body(request.prompt, 1, chat=True))
-            if scored := await self._exact.score(self._client, one_token, request.options):
+            if scored := await self._exact.score(
+                self._client, one_token, request.options, self._server.kind
+            ):
                 return scored
         options = parse_options(request.options)
         prompt = request.prompt if chat else request.prompt + options.stem
         rests = options if chat else parse_options(options.rests)
-        # Digits may come with a token for the space before them; of options that begin others, the
-        # next token tells which one was meant.
-        plain = not rests.same_letters and rests.prefix[0].isalpha() and not rests.nested
-        limit = 1 if plain and not chat else _PREAMBLE + estimate_tokens(rests.prefix)
+        one_token_tells = rests.plain and not chat
+        limit = 1 if one_token_tells else _PREAMBLE + estimate_tokens(rests.prefix)
 
         def body() -> JsonObject:
             return self._form.body(prompt, limit, chat=chat) | self._form.listing(chat=chat)
@@ -240,7 +246,7 @@ class OpenAIModel:
 
         def body() -> JsonObject:
             # One token is generated and not read: some servers take 0 for no limit.
-            return self._form.body(text, 1, chat=False) | {"echo": True, "logprobs": 1}
+            return self._form.body(text, 1, chat=False) | self._form.echo(self._server.kind)
 
         read = self._reader.echoed(text, len(request.prompt))
         return await self._call(request, body, read, TokenEstimate(estimate_tokens(text), 1))

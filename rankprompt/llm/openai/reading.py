@@ -10,7 +10,13 @@ from rankprompt.llm.openai.echo import read_echo
 from rankprompt.llm.openai.listing import read_positions
 from rankprompt.llm.openai.prompt_check import PromptCheck
 from rankprompt.llm.openai.retrying_client import JsonObject, UnusableError
-from rankprompt.llm.openai.schema import Choice, count_in, first_choice, listing_of
+from rankprompt.llm.openai.schema import (
+    Choice,
+    count_in,
+    first_choice,
+    listing_of,
+    prompt_listing_of,
+)
 from rankprompt.llm.openai.top_logprobs import Options, read_next, read_options
 from rankprompt.llm.reasoning import strip_reasoning
 
@@ -110,7 +116,8 @@ class Reader:
         def read(reply: JsonObject) -> Answer:
             if problem := self._problem(reply, text):
                 return Answer((math.nan,), (0,), problem=problem)
-            listing = listing_of(first_choice(reply))
+            choice = first_choice(reply)
+            listing = prompt_listing_of(choice) or listing_of(choice)
             if listing is None or not listing.tokens:
                 raise UnusableError(replies.no_echo("none echoed"), doubtful=not self._listed)
             echo = read_echo(listing, text, begin)

@@ -96,9 +96,9 @@ class TokenizeEndpoint:
             ValueError: the server does not say.
         """
         try:
-            return parse_text(
-                self._ask("/detokenize", {"model": self._name, "tokens": list(ids)}, 0)
-            )
+            # SGLang leaves special tokens out unless it is told not to.
+            body = {"model": self._name, "tokens": list(ids), "skip_special_tokens": False}
+            return parse_text(self._ask("/detokenize", body, 0))
         except CallError as error:
             raise ValueError(_reason(error)) from error
 

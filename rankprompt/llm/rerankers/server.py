@@ -15,7 +15,7 @@ from rankprompt.llm.openai.same_model import require_same_model
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
 from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
-from rankprompt.llm.openai.weights import fetch_weights, weights_digest
+from rankprompt.llm.openai.weights import fetch_models, weights_digest
 from rankprompt.llm.rerankers.server_forms import parse_forms
 from rankprompt.llm.rerankers.server_replies import (
     explain,
@@ -118,7 +118,8 @@ class RerankServer:
             return
         path = self._form.description_path
         await require_same_model(self._client, path, partial(weights_digest, name=self.name))
-        if digest := await fetch_weights(self._client, self.name, path):
+        models = await fetch_models(self._client, path)
+        if digest := weights_digest(models, self.name):
             self.fingerprint += f" of {digest}"
 
     @property

@@ -8,10 +8,12 @@ from threading import Lock
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rankprompt.errors import InputError, ModelError, UnknownNameError, require
-from rankprompt.files.home import expand
 from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.local.adapters import check_no_adapter, find_adapter
+from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.local.encoding import EncodedRequest, encode, make_shareable, truncate
+from rankprompt.llm.local.encodes_ahead import EncodesAhead
+from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
 from rankprompt.llm.local.loading import DTYPES
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.local.preparation import special_tokens
@@ -81,13 +83,18 @@ class VllmModel:
         self.engine: Engine | None = None
         self._special = special_token_pattern(special_tokens(tokenizer))
         self._reader = TextReader(tokenizer, list(ends))
-        self._encoded: dict[Request, EncodedRequest] = {}
-        self._chat = ChatTemplate(tokenizer, name) if tokenizer.chat_template else None
-        if self._chat:
-            self._chat.settle_lead(self._writes_space)
-        put = self._chat.signature if self._chat else ""
+        chat = ChatTemplate(tokenizer, name) if tokenizer.chat_template else None
+        if chat:
+            chat.settle_lead(self._writes_space)
+        put = chat.signature if chat else ""
+        self._encoder = Encoder(tokenizer, chat=chat)
+        self._ahead = EncodesAhead(self._encode)
         digest = blake2b(json.dumps([identity, dtype, put]).encode(), digest_size=16)
         self.fingerprint = f"vllm {digest.hexdigest()}"
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """Begins to encode what will be planned next, while vLLM runs; changes no answer."""
+        self._ahead.begin(requests)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches, in which those that begin alike are neighbours.
@@ -95,8 +102,8 @@ class VllmModel:
         vLLM schedules a batch by itself, in this order, so that its prefix cache has what the
         neighbour before began with. Deterministic.
         """
-        self._encoded = {request: self._encode(request) for request in requests}
-        contexts = [self._encoded[request].context for request in requests]
+        self._ahead.wait()
+        contexts = [encoded.context for encoded in self._encode(requests)]
         batches: list[list[int]] = []
         for scored in (True, False):
             indices = [i for i, request in enumerate(requests) if bool(request.options) == scored]
@@ -112,7 +119,7 @@ class VllmModel:
             ModelError: a request exceeds the context length, scoring and generation are mixed, or
                 vLLM cannot be started or stopped.
         """
-        encoded = [self._encoded.get(request) or self._encode(request) for request in requests]
+        encoded = self._encode(requests)
         longest = max(
             one.size(request.max_tokens) for one, request in zip(encoded, requests, strict=True)
         )
@@ -130,7 +137,7 @@ class VllmModel:
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""
-        return self._encode(request).size(request.max_tokens)
+        return self._encode([request])[0].size(request.max_tokens)
 
     def truncate(self, text: str, tokens: int) -> str:
         """Returns the longest prefix of whole characters with at most ``tokens`` tokens."""
@@ -147,9 +154,10 @@ class VllmModel:
                 self.engine = self._start()
             return self.engine
 
-    def _encode(self, request: Request) -> EncodedRequest:
+    def _encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
+        """Encodes requests; what was encoded lately is kept."""
         with self._tokenizing:
-            return encode(self._tokenizer, request, chat=self._chat)
+            return self._encoder(requests)
 
     def _score(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Answer], Usage]:
         prompts = [scoring_prompts(one, lists_prompts=not self._adapted) for one in encoded]
@@ -207,6 +215,7 @@ def load(
     batch_tokens: int | None = None,
     trust_remote_code: bool = False,
     shown_as: str | None = None,
+    revision: str | None = None,
     adapter: str | None = None,
     engine: EngineSettings | None = None,
     threads: int | None = None,
@@ -221,7 +230,8 @@ def load(
         batch_tokens: the most tokens of a step; None for vLLM's default.
         trust_remote_code: run code that comes with the model.
         shown_as: the name to show.
-        adapter: the folder of a LoRA adapter; None for none.
+        revision: a branch, tag or commit of a hub model.
+        adapter: a LoRA adapter, as a folder or a hub id; None for none.
         engine: settings of vLLM's engine; None for the defaults.
         threads: refused; OMP_NUM_THREADS says it to vLLM.
         starts_end: changes nothing here; vLLM's prefix cache finds out by itself.
@@ -242,8 +252,9 @@ def load(
             f"`device` {device}: vLLM takes the GPUs that CUDA_VISIBLE_DEVICES names; leave it out"
         )
     shown, settings = shown_as or name, engine or EngineSettings()
-    folder = ModelFolder(find_folder(name, code=trust_remote_code), name)
-    lora = expand(adapter) if adapter else None
+    check_no_adapter(name)
+    folder = ModelFolder(find_folder(name, code=trust_remote_code, revision=revision), name)
+    lora = find_adapter(adapter) if adapter else None
     if lora:
         lora_rank(lora)
     quieten_transformers()

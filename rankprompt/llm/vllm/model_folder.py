@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from rankprompt.errors import ModelError
+from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.local.hub_folders import hub_folder
 from rankprompt.llm.local.model_files import check_config, first_line, locate
 from rankprompt.llm.model_folders import read_settings
@@ -122,20 +122,26 @@ class ModelFolder:
         return "lm_head" in (settings.get("ignore") or ())
 
 
-def find_folder(name: str, *, code: bool = False) -> Path:
+def find_folder(name: str, *, code: bool = False, revision: str | None = None) -> Path:
     """Returns the folder of a model, downloaded where ``name`` is a hub id.
 
     Args:
         name: a folder or a hub id.
         code: whether to download the code that comes with the model.
+        revision: a branch, tag or commit of a hub model; None for the main branch.
 
     Raises:
         ModelError: there is no such model, or it is a GGUF file.
+        InputError: a folder has no revisions.
     """
     source, gguf = locate(name)
     if gguf:
         raise ModelError(f"vLLM reads folders and hub ids; name {name} without `vllm:`")
-    return Path(source) if Path(source).is_dir() else hub_folder(name, code=code)
+    if not Path(source).is_dir():
+        return hub_folder(name, code=code, revision=revision)
+    if revision:
+        raise InputError(f"`revision` goes with a model of the hub, and {name} is a folder")
+    return Path(source)
 
 
 def digest_folder(folder: Path) -> str:
@@ -169,14 +175,12 @@ def digest_folder(folder: Path) -> str:
 
 
 def lora_rank(adapter: Path) -> int:
-    """Returns the rank that vLLM keeps room for, for a LoRA adapter of PEFT's.
+    """Returns the rank that vLLM keeps room for, for the folder of a LoRA adapter.
 
     Raises:
-        ModelError: the folder holds no LoRA adapter, or one of too high a rank.
+        ModelError: its rank is too high, or missing.
     """
     settings = read_settings(adapter / "adapter_config.json")
-    if settings.get("peft_type") != "LORA":
-        raise ModelError(f"`adapter` {adapter}: no LoRA adapter of PEFT's (adapter_config.json)")
     patterns = settings.get("rank_pattern")
     ranks = [settings.get("r"), *(patterns.values() if isinstance(patterns, dict) else ())]
     highest = max((rank for rank in ranks if isinstance(rank, int)), default=0)

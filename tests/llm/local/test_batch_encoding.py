@@ -1,5 +1,6 @@
 """Requests encoded together are encoded as each alone is."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Request
 from rankprompt.llm.local.batch_encoding import Encoder
-from rankprompt.llm.local.encoding import EncodedRequest, encode, make_shareable
+from rankprompt.llm.local.encoding import EncodedRequest, encode, make_shareable, truncate
 from tests.llm.local.tokenizers_of_all_kinds import KINDS, make
 from tests.llm.tiny import SENTENCES, TEMPLATE
 
@@ -59,7 +60,7 @@ def alone(words: Any, request: Request, **how: Any) -> EncodedRequest | str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(requests=st.lists(asked, max_size=8), encoder_decoder=st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_together_as_alone(kind: str, requests: list[Request], encoder_decoder: bool) -> None:
     words = tokenizer(kind)
     how: dict[str, Any] = {"encoder_decoder": encoder_decoder, "shortest_start": 2}
@@ -77,3 +78,34 @@ def test_together_as_alone(kind: str, requests: list[Request], encoder_decoder: 
             assert str(raised.value) == found
         else:
             assert encoder([request]) == [found]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=prompts, tokens=st.integers(0, 30))
+@settings(max_examples=30)
+def test_texts_are_cut_alike(kind: str, text: str, tokens: int) -> None:
+    words = tokenizer(kind)
+    assert Encoder(words).truncate(text, tokens) == truncate(words, text, tokens)
+
+
+def test_a_prompt_that_is_asked_again_is_not_read_again() -> None:
+    words = tokenizer("byte level")
+    encoder = Encoder(words, shortest_start=2)
+    request = Request("The harbour is quiet.\nWhich passage?", (" A", " B"), breaks=(22,))
+    (first,) = encoder([request])
+    assert encoder([request, request]) == [first, first]
+    assert encoder([request])[0] is first
+
+
+def test_requests_of_several_threads_are_encoded_alike() -> None:
+    words = tokenizer("start and end")
+    encoder = Encoder(words, shortest_start=2)
+    requests = [
+        Request(f"{SENTENCES[number % 5]}\nPassage {number}:", (" A", " B"), breaks=(9, 40))
+        for number in range(200)
+    ]
+    expected = [encode(words, request, shortest_start=2) for request in requests]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(encoder, [requests[start:] for start in range(0, 40, 5)]))
+    for start, encoded in zip(range(0, 40, 5), found, strict=True):
+        assert encoded == expected[start:]

@@ -1,5 +1,6 @@
 """Shared prefixes that are run together, level by level, as on an accelerator."""
 
+import random
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,14 @@ from rankprompt.llm.local.encoding import EncodedRequest, Row
 from rankprompt.llm.local.level_starts import choose_levels, with_levels
 from rankprompt.llm.local.limits import device_limits
 from tests.llm import tiny
-from tests.llm.local.test_prefix_cache import answered, long_llama, model_of, pairs, written
+from tests.llm.local.test_prefix_cache import (
+    WORDS,
+    answered,
+    long_llama,
+    model_of,
+    pairs,
+    written,
+)
 
 
 def close(found: Sequence[Answer], expected: Sequence[Answer]) -> None:
@@ -50,15 +58,34 @@ def counting(network: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return rows
 
 
-def test_a_batch_costs_a_pass_a_level(monkeypatch: pytest.MonkeyPatch) -> None:
+def tree() -> list[Request]:
+    """Four questions about each of five first passages of two queries, all of similar length."""
+    draw = random.Random(1)
+    queries, passages = ([" ".join(draw.choices(WORDS, k=24)) for _ in range(n)] for n in (2, 9))
+    return [
+        Request(
+            f"{query} {first} {second}",
+            (" A", " B"),
+            breaks=(len(query), len(query) + 1 + len(first)),
+        )
+        for query in queries
+        for first in passages[:5]
+        for second in passages[5:]
+    ]
+
+
+@pytest.mark.parametrize(("launch", "expected"), [(0, [2, 10, 40]), (1000, [10, 40])])
+def test_a_batch_costs_a_pass_a_level(
+    monkeypatch: pytest.MonkeyPatch, launch: int, expected: list[int]
+) -> None:
     network = long_llama()
-    model = model_of(lambda: network, launch_tokens=100, batch_tokens=32768)
-    requests = pairs("prp")
+    model = model_of(lambda: network, launch_tokens=launch, batch_tokens=32768)
+    requests = tree()
     rows = counting(network, monkeypatch)
     (batch,) = model.plan(requests)
     model.answer([requests[index] for index in batch])
-    # Two queries with five first passages each; the query's own text is not worth a pass.
-    assert rows == [10, 40]
+    # Two queries with five first passages each; the queries' own texts save few tokens.
+    assert rows == expected
     assert model.prefix_cache is not None
     assert model.prefix_cache.held == 0
 
@@ -98,7 +125,7 @@ def cost(encoded: Sequence[EncodedRequest], levels: Sequence[int], launch: int) 
     """The tokens of a trie, counted by hand, and a launch for each level."""
     nodes: dict[tuple[int, ...], int] = {}
     for one in encoded:
-        bounds = (0, *with_levels(one, levels).bounds)
+        bounds: tuple[int, ...] = (0, *with_levels(one, levels).bounds)
         for parent, bound in pairwise(bounds):
             nodes[one.context[:bound]] = bound - parent
     beyond = sum(len(one.context) - len(with_levels(one, levels).start) for one in encoded)
@@ -154,13 +181,13 @@ def test_out_of_memory_sets_the_batch_size_once(
     plain, failed = network.forward, []
 
     def crowded(**inputs: Any) -> Any:
-        if inputs["input_ids"].numel() > 2000:
+        if inputs["input_ids"].numel() > 1000:
             failed.append(inputs["input_ids"].numel())
             raise torch.OutOfMemoryError("no room")
         return plain(**inputs)
 
     monkeypatch.setattr(network, "forward", crowded)
-    found = {}
+    found: dict[Request, Answer] = {}
     for batch in batches:
         found |= zip(batch, model.answer(batch)[0], strict=True)
     close([found[one] for one in requests], expected)

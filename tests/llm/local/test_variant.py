@@ -29,11 +29,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANKPROMPT_CACHE", str(tmp_path / "cache"))
 
 
-def load(folder: Path, **how: Any) -> Any:
+def load(folder: Path | str, **how: Any) -> Any:
     return load_model(str(folder), **{"dtype": "float32", "device": "cpu", "threads": 1, **how})
 
 
-def refused(folder: Path, kind: type[Exception] = ModelError, **how: Any) -> str:
+def refused(folder: Path | str, kind: type[Exception] = ModelError, **how: Any) -> str:
     with pytest.raises(kind) as caught:
         load(folder, **how)
     assert "\n" not in str(caught.value)
@@ -173,12 +173,12 @@ def test_a_revision_of_a_hub_model_is_loaded(
         tiny.save(base / "snapshots" / commit, tiny.llama(seed))
         (base / "refs" / name).write_text(commit)
         fingerprints[name] = load(base / "snapshots" / commit).fingerprint
-    name: Any = "org/tiny"
-    assert load(name).fingerprint == fingerprints["main"]
-    assert load(name, revision="trained").fingerprint == fingerprints["trained"]
-    assert isinstance(load(name, revision="trained"), LazyModel)
-    assert load(name, revision="trained").fingerprint == fingerprints["trained"]
-    assert "cannot be reached; its local cache lacks" in refused(name, revision="absent")
+    model = "org/tiny"
+    assert load(model).fingerprint == fingerprints["main"]
+    assert load(model, revision="trained").fingerprint == fingerprints["trained"]
+    assert isinstance(load(model, revision="trained"), LazyModel)
+    assert load(model, revision="trained").fingerprint == fingerprints["trained"]
+    assert "cannot be reached; its local cache lacks" in refused(model, revision="absent")
     absent = FactsFile("org/tiny", {}, Variant(revision="absent"))
     assert absent.read() is None
 
@@ -186,4 +186,4 @@ def test_a_revision_of_a_hub_model_is_loaded(
 def test_a_reranker_has_no_adapter() -> None:
     for name in ("adapter", "tokenizer", "quantize", "attention"):
         with pytest.raises(InputError, match=f"`{name}` plays no part"):
-            load_model("cross-encoder:org/model", **{name: "x"})
+            load("cross-encoder:org/model", **{name: "x"})

@@ -358,7 +358,7 @@ def test_a_certificate_counts_where_it_is_trusted_and_nowhere_else(
     certificate: Sequence[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(certificate[0], certificate[1])
     certificates.cache_clear()
     try:
         with raw(tls=context) as server:

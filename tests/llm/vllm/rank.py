@@ -63,7 +63,7 @@ def main() -> None:
     models, found = OneModel(), {}
     for name, options in json.loads(configurations.read_text("utf-8")).items():
         found[name] = rank(options, models)
-    engine = models.model and models.model.engine
+    engine = getattr(models.model, "engine", None)
     counters = engine.llm.get_metrics() if engine else ()
     metrics = {one.name: one.value for one in counters if hasattr(one, "value")}
     results.write_text(json.dumps({"results": found, "metrics": metrics}), "utf-8")

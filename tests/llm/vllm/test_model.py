@@ -185,15 +185,17 @@ def test_without_vllm_its_pip_line_is_told(llama: Path) -> None:
 
 def test_settings_of_vllm_play_no_part_elsewhere(llama: Path) -> None:
     with pytest.raises(InputError, match="go with a model vllm:ID"):
-        load_model(str(llama), adapter="folder")
-    with pytest.raises(InputError, match="go with a model vllm:ID"):
         load_model(str(llama), engine=EngineSettings(2))
 
 
 @pytest.mark.usefixtures("started")
 def test_other_settings_play_no_part_here(llama: Path) -> None:
+    with pytest.raises(InputError, match="`quantize` plays no part in `model` vllm:"):
+        load_model(f"vllm:{llama}", quantize="4bit")
     with pytest.raises(InputError, match="`threads` plays no part"):
         in_vllm(llama, threads=2)
+    with pytest.raises(InputError, match="`quantize` plays no part"):
+        in_vllm(llama, quantize="4bit")
     with pytest.raises(UnknownNameError, match="float8"):
         in_vllm(llama, dtype="float8")
 

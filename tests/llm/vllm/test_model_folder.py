@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rankprompt.errors import ModelError
+from rankprompt.errors import InputError, ModelError
 from rankprompt.llm import load_model
 from rankprompt.llm.vllm.model_folder import (
     ModelFolder,
@@ -142,9 +142,21 @@ def adapter(path: Path, **settings: Any) -> Path:
 def test_an_adapter_is_given_room_for_its_rank(tmp_path: Path) -> None:
     assert lora_rank(adapter(tmp_path, r=8)) == 8
     assert lora_rank(adapter(tmp_path, r=8, rank_pattern={"q_proj": 24})) == 32
-    for wrong in ({"r": 1000}, {"r": 8, "peft_type": "IA3"}, {}):
+    for wrong in ({"r": 1000}, {}):
         with pytest.raises(ModelError, match="`adapter`"):
             lora_rank(adapter(tmp_path, **wrong))
+
+
+def test_what_is_no_adapter_is_refused(started: list[Fields], llama: Path, tmp_path: Path) -> None:
+    other = str(adapter(tmp_path, r=8, peft_type="IA3"))
+    for wrong in (other, str(tmp_path / "missing")):
+        with pytest.raises(ModelError, match="`adapter`"):
+            load_model(f"vllm:{llama}", adapter=wrong)
+    with pytest.raises(ModelError, match="holds an adapter alone: give it as `adapter`"):
+        load_model(f"vllm:{tmp_path}")
+    with pytest.raises(InputError, match="`revision` goes with a model of the hub"):
+        load_model(f"vllm:{llama}", revision="main")
+    assert not started
 
 
 def test_the_fingerprint_tells_what_changes_answers(

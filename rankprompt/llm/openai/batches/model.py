@@ -94,6 +94,10 @@ class BatchModel(OpenAIModel):
                     return await self._try(request, kind)
         return await super().answer(request)
 
+    def forget_unread(self) -> None:
+        """Forgets what earlier runs have sent and no request has asked for, after a whole run."""
+        self._batches.forget_unread()
+
     async def close(self) -> None:
         """Closes the connections; batches go on at the server."""
         if self._queue:

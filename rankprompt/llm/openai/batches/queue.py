@@ -129,6 +129,13 @@ class BatchQueue:
             raise result
         return result
 
+    def forget_unread(self) -> None:
+        """Forgets the batches of earlier runs of which nothing was asked."""
+        for batch in set(self._earlier.values()):
+            if batch.task is None and batch.record:
+                self._records.remove(batch.record)
+                self._forget(batch)
+
     async def close(self) -> None:
         """Ends what runs here; batches go on at the server, and their records stay."""
         running = [one.record for one in self._running if one.record and not self._end(one)]
@@ -192,19 +199,20 @@ class BatchQueue:
                 _hand_over(asked, error)
         finally:
             self._running.discard(batch)
+            self._forget(batch)
 
     async def _send_and_read(self, batch: _Batch) -> None:
         """Sends a batch, unless it was sent, waits until it has ended, and hands over results."""
-        is_new = batch.record is None
+        may_exist = batch.record is not None
         record = batch.record or await self._upload(batch)
         if record.batch is None:
             try:
                 created = await self._calls.create(
-                    record.file, record.endpoint, may_exist=not is_new
+                    record.file, record.endpoint, may_exist=may_exist
                 )
             except RefusedError as refused:
                 self._records.remove(record)
-                if is_new:
+                if not may_exist:
                     raise self._calls.refusal(refused) from None
                 self._ask_again(batch)  # what was uploaded is gone
                 return
@@ -227,13 +235,9 @@ class BatchQueue:
 
     async def _upload(self, batch: _Batch) -> BatchRecord:
         file = await self._calls.upload(b"".join(one.line for one in batch.asked.values()))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         record = batch.record = BatchRecord(
-            self._model,
-            self._calls.address,
-            batch.endpoint,
-            file,
-            tuple(batch.asked),
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            self._model, self._calls.address, batch.endpoint, file, tuple(batch.asked), now
         )
         self._records.put(record)
         return record
@@ -260,7 +264,6 @@ class BatchQueue:
             )
         for name in batch.asked.keys() | others.keys():
             self._deliver(batch, name, others.get(name, Result()))
-        self._forget(batch)
 
     def _deliver(self, batch: _Batch, name: str, result: Result) -> None:
         if asked := batch.asked.pop(name, None):
@@ -280,7 +283,6 @@ class BatchQueue:
 
     def _ask_again(self, batch: _Batch) -> None:
         """Puts the requests of a batch that brought nothing into the next one."""
-        self._forget(batch)
         asked, batch.asked = batch.asked, {}
         self._wait(asked)
 
