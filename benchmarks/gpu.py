@@ -66,7 +66,7 @@ def configure(size: str) -> Qwen3Config:
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=max(1, min(8, heads // 2)),
-        head_dim=16 if size == "tiny" else 128,
+        head_dim=64 if size == "tiny" else 128,
         intermediate_size=inner,
         vocab_size=4096 if size == "tiny" else 151936,
         max_position_embeddings=4096,
@@ -207,10 +207,12 @@ def run_vllm(
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             return "vLLM took longer than the time that was left.", []
-        if child.returncode:
-            lines = [line for line in errors.splitlines() if line.strip()]
-            return f"vLLM failed: {lines[-1] if lines else child.returncode}", []
-    reply = json.loads(output.splitlines()[-1])
+    replies = [line for line in output.splitlines() if line.startswith("{")]
+    if child.returncode or not replies:
+        # The engine's own process tells it before the one that waits for it.
+        problems = [line for line in (output + errors).splitlines() if "Error" in line]
+        return f"vLLM failed: {problems[-1] if problems else child.returncode}", []
+    reply = json.loads(replies[-1])
     found = []
     for name, one in reply["found"].items():
         tokens = sum(map(len, ids[name])) - one["cached"]
