@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -156,7 +157,7 @@ def pass_costs(network: Any, tokens: int, device: torch.device) -> tuple[float, 
 
 def operations(config: Qwen3Config, tokens: int, rows: int, length: int) -> float:
     """The operations of products and attention for tokens run, and of the head for rows read."""
-    heads = config.num_attention_heads + 2 * config.num_key_value_heads
+    heads = config.num_attention_heads + 2 * (config.num_key_value_heads or 0)
     dim = config.head_dim or 0
     size = dim * config.num_attention_heads
     layer = config.hidden_size * (dim * heads + size + 3 * config.intermediate_size)
@@ -196,17 +197,20 @@ def run_vllm(
             "longest": max(len(prompt) for prompts in ids.values() for prompt in prompts),
         }  # fmt: skip
         script = Path(__file__).with_name("gpu_vllm.py")
+        # A session of its own, since vLLM starts processes that outlive their parent.
+        child = subprocess.Popen(
+            [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run(
-                [python, str(script)], input=json.dumps(content), capture_output=True, text=True,
-                timeout=max(1.0, left), check=True,
-            )  # fmt: skip
+            output, errors = child.communicate(json.dumps(content), timeout=max(1.0, left))
         except subprocess.TimeoutExpired:
-            return "vLLM took longer than the time that was left", []
-        except subprocess.CalledProcessError as error:
-            lines = [line for line in error.stderr.splitlines() if line.strip()]
-            return f"vLLM failed: {lines[-1] if lines else error}", []
-    reply = json.loads(done.stdout.splitlines()[-1])
+            os.killpg(child.pid, signal.SIGKILL)
+            return "vLLM took longer than the time that was left.", []
+        if child.returncode:
+            lines = [line for line in errors.splitlines() if line.strip()]
+            return f"vLLM failed: {lines[-1] if lines else child.returncode}", []
+    reply = json.loads(output.splitlines()[-1])
     found = []
     for name, one in reply["found"].items():
         tokens = sum(map(len, ids[name])) - one["cached"]

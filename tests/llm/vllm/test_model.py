@@ -51,7 +51,8 @@ def test_texts_are_those_of_the_local_model(llama: Path) -> None:
 def test_reasoning_is_given_room(tmp_path: Path) -> None:
     words = tiny.tokenizer()
     words.add_tokens(["<think>", "</think>"])
-    opens, closes, a, end = *words.convert_tokens_to_ids(["<think>", "</think>", "A"]), 1
+    vocabulary = words.get_vocab()
+    opens, closes, a, end = vocabulary["<think>"], vocabulary["</think>"], vocabulary["A"], 1
     (start,) = words("x").input_ids
     middle = words(" The harbour is quiet").input_ids
     order = [start, opens, *middle, closes, a, end]
