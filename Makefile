@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
 	bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu \
+	bench-journal bench-ray bench-scale
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
@@ -124,6 +125,15 @@ bench-gpu: $(VENV)/.installed-dev ## Measure the local engine and vLLM on a GPU 
 
 bench-service: $(VENV)/.installed-dev ## Measure the service under 64 clients (10 minutes)
 	$(BIN)/python -m benchmarks.service_load
+
+bench-journal: $(VENV)/.installed-dev ## Measure a journal of 20 million answers (half an hour, 7 GB of disk)
+	$(BIN)/python -m benchmarks.journal
+
+bench-ray: $(VENV)/.installed-dev ## Rerank 100,000 simulated queries on two Ray workers (10 minutes)
+	$(BIN)/python -m benchmarks.ray_scale
+
+bench-scale: $(VENV)/.installed-dev ## Calculate what a million queries take by each method
+	$(BIN)/python -m benchmarks.scale
 
 test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
 	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)
