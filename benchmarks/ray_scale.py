@@ -91,14 +91,16 @@ def simulated_model(job: RerankJob, device: str) -> SimulatedModel:
 def write_collection(folder: Path, queries: int) -> DataConfig:
     """Writes a run, queries and passages."""
     draw = random.Random(0)
-    paths = [folder / name for name in ("bm25.trec", "queries.tsv", "docs.tsv")]
-    paths[2].write_text("".join(f"d{i}\t[d{i}] {WORDS}\n" for i in range(DOCUMENTS)))
-    with paths[0].open("w") as run, paths[1].open("w") as texts:
+    run_path, texts_path, docs_path = (
+        folder / name for name in ("bm25.trec", "queries.tsv", "docs.tsv")
+    )
+    docs_path.write_text("".join(f"d{i}\t[d{i}] {WORDS}\n" for i in range(DOCUMENTS)))
+    with run_path.open("w") as run, texts_path.open("w") as texts:
         for number in range(queries):
             texts.write(f"q{number}\t[q{number}] some subject\n")
             for rank, document in enumerate(draw.sample(range(DOCUMENTS), DEPTH), start=1):
                 run.write(f"q{number} Q0 d{document} {rank} {-rank} bm25\n")
-    return DataConfig(*paths, depth=DEPTH)
+    return DataConfig(run_path, texts_path, docs_path, depth=DEPTH)
 
 
 class State(NamedTuple):

@@ -247,6 +247,7 @@ def _judge(
 ) -> LanguageModelJudge:
     assert job.prompt is not None, "a language model is asked by a prompt"
     judge = job.config.judge
+    model.begin_block()
     return make_judge(
         job.question,
         model,
