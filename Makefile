@@ -143,8 +143,7 @@ $(VLLM)/.installed: tests/servers/install_vllm.sh
 	touch $@
 
 test-vllm: $(VENV)/.installed-dev $(if $(RANKPROMPT_VLLM),,$(VLLM)/.installed) ## Compare rankings through a real vLLM with local ones (RANKPROMPT_VLLM=path of a Python that has it)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py tests/servers/test_vllm_forms.py \
-		tests/llm/vllm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers tests/llm/vllm
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

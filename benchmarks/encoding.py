@@ -145,8 +145,8 @@ def main() -> None:
 {table(columns, rows)}
 
 Depth 20, passages of {PASSAGE_TOKENS} tokens, {CHUNK} prompts at a time; the best of
-{arguments.turns} turns; equal encodings asserted. Made by `make bench-encoding` on
-{datetime.now(UTC):%Y-%m-%d}: one core of {os.cpu_count()}, Python {platform.python_version()}.
+{arguments.turns} turns; equal encodings asserted. Made by `make bench-encoding`
+on {datetime.now(UTC):%Y-%m-%d}: one core of {os.cpu_count()}, Python {platform.python_version()}.
 """
     print(text)
     replace_part(REPORT, WRITER, text)

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,7 @@ def configure(size: str) -> Qwen3Config:
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=max(1, min(8, heads // 2)),
-        head_dim=16 if size == "tiny" else 128,
+        head_dim=64 if size == "tiny" else 128,
         intermediate_size=inner,
         vocab_size=4096 if size == "tiny" else 151936,
         max_position_embeddings=4096,
@@ -156,7 +157,7 @@ def pass_costs(network: Any, tokens: int, device: torch.device) -> tuple[float, 
 
 def operations(config: Qwen3Config, tokens: int, rows: int, length: int) -> float:
     """The operations of products and attention for tokens run, and of the head for rows read."""
-    heads = config.num_attention_heads + 2 * config.num_key_value_heads
+    heads = config.num_attention_heads + 2 * (config.num_key_value_heads or 0)
     dim = config.head_dim or 0
     size = dim * config.num_attention_heads
     layer = config.hidden_size * (dim * heads + size + 3 * config.intermediate_size)
@@ -196,17 +197,22 @@ def run_vllm(
             "longest": max(len(prompt) for prompts in ids.values() for prompt in prompts),
         }  # fmt: skip
         script = Path(__file__).with_name("gpu_vllm.py")
+        # A session of its own, since vLLM starts processes that outlive their parent.
+        child = subprocess.Popen(
+            [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run(
-                [python, str(script)], input=json.dumps(content), capture_output=True, text=True,
-                timeout=max(1.0, left), check=True,
-            )  # fmt: skip
+            output, errors = child.communicate(json.dumps(content), timeout=max(1.0, left))
         except subprocess.TimeoutExpired:
-            return "vLLM took longer than the time that was left", []
-        except subprocess.CalledProcessError as error:
-            lines = [line for line in error.stderr.splitlines() if line.strip()]
-            return f"vLLM failed: {lines[-1] if lines else error}", []
-    reply = json.loads(done.stdout.splitlines()[-1])
+            os.killpg(child.pid, signal.SIGKILL)
+            return "vLLM took longer than the time that was left.", []
+    replies = [line for line in output.splitlines() if line.startswith("{")]
+    if child.returncode or not replies:
+        # The engine's own process tells it before the one that waits for it.
+        problems = [line for line in (output + errors).splitlines() if "Error" in line]
+        return f"vLLM failed: {problems[-1] if problems else child.returncode}", []
+    reply = json.loads(replies[-1])
     found = []
     for name, one in reply["found"].items():
         tokens = sum(map(len, ids[name])) - one["cached"]

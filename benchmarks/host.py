@@ -170,8 +170,8 @@ def main() -> None:
 {table(columns, rows)}
 
 Geometric mean of the last column: {statistics.geometric_mean(ratios):.2f}. Passages of
-{PASSAGE_TOKENS} tokens; the best of {arguments.turns} turns. Made by `make bench-host` on
-{datetime.now(UTC):%Y-%m-%d}: one core of {os.cpu_count()}, Python {platform.python_version()}.
+{PASSAGE_TOKENS} tokens; the best of {arguments.turns} turns. Made by `make bench-host`
+on {datetime.now(UTC):%Y-%m-%d}: one core of {os.cpu_count()}, Python {platform.python_version()}.
 """
     print(text)
     replace_part(REPORT, WRITER, text)

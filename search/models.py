@@ -55,7 +55,6 @@ def model_job(config: EvolveConfig) -> RerankJob:
         raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
     asked = RerankConfig(model=config.model, budget=budget, ray=config.ray)
     asked = check_server_fields(asked, model if source == "server" else None)
-    check_engine_fields(config.model)
     if source == "server" and not (config.output / "answers.journal").exists():
         check_key(asked)
     return RerankJob(asked, source, model, None, ErrorModel())
@@ -99,10 +98,10 @@ def offsets_of(job: RerankJob, tokens: Callable[[str], Offsets]) -> Offsets:
         job: as ``model_job`` gives it.
         tokens: gives the token offsets of a model by its name.
     """
-    if job.source != "server":
-        return tokens(split_prefix(job.model)[1])
     if tokenizer := job.config.model.tokenizer:
         return tokens(tokenizer)
+    if job.source != "server":
+        return tokens(split_prefix(job.model)[1])
     log.info(
         "words are pruned, for no server tells where its tokens stand; `tokenizer` FOLDER, the "
         "model's own, has the search prune tokens"

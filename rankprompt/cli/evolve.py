@@ -32,9 +32,8 @@ _DESCRIBED = {
         suggestions=lambda: (EMBEDDED, SERVER, VLLM),
     ),
     "tokenizer": Option(
-        "A folder with the tokenizer of the model behind the server, or smollm2-135m: the search "
-        "then prunes the model's own tokens.",
-        default="words are pruned in place of tokens",
+        "A folder with the model's tokenizer, or smollm2-135m: the search prunes its tokens.",
+        default="the model's own; of a model behind a server, words are pruned",
     ),
     "max_prompts": Option(
         f"End the search when the model was asked this many prompts. {_ENDS}", default="no limit"

@@ -2,12 +2,15 @@
 
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.store import Journal
+from rankprompt.pipeline.config import ModelConfig
 from rankprompt.pipeline.ray import RayCluster, WorkerConfig, Workers
 from rankprompt.pipeline.ray.cluster import connected
 from rankprompt.pipeline.validation import validate
@@ -26,26 +29,32 @@ class FewGPUs:
 
 
 def test_a_worker_reserves_the_gpus_that_its_model_computes_on() -> None:
-    ray = FewGPUs(8)
-    two = RayCluster("auto", workers=2, cpus_per_worker=1)
-    for cluster, model_gpus, reserved in (
-        (two, 1, 1.0),
-        (two, 4, 4.0),  # tensor parallelism
-        (RayCluster("auto", gpus_per_worker=0.5), 1, 0.5),
-        (RayCluster("auto", gpus_per_worker=4), 4, 4.0),
-        (RayCluster("auto", gpus_per_worker=0), 4, 0.0),
-        (RayCluster("auto", sharing=2), 1, 0.5),
+    ray, auto = FewGPUs(8), partial(RayCluster, "auto")
+    local, split = ModelConfig(name="some/id"), ModelConfig(name="vllm:some/id", tensor_parallel=4)
+    for cluster, model, reserved in (
+        (auto(), local, 1.0),
+        (auto(), split, 4.0),
+        (auto(gpus_per_worker=0.5), local, 0.5),
+        (auto(gpus_per_worker=0.5), replace(split, tensor_parallel=1), 0.5),
+        (auto(gpus_per_worker=2), local, 2.0),  # one that is too large for a card is spread
+        (auto(gpus_per_worker=4), split, 4.0),
+        (auto(gpus_per_worker=0), split, 0.0),
+        (auto(sharing=2), local, 0.5),
+        (auto(), replace(split, device="cpu"), 0.0),
     ):
-        resources, device = cluster.reserve(ray, "auto", model_gpus=model_gpus)
+        resources, device = cluster.reserve(ray, model)
         assert resources["num_gpus"] == reserved
-        assert device == ("auto" if reserved else "cpu")
-    assert two.reserve(FewGPUs(0), "auto", model_gpus=4)[0]["num_gpus"] == 0
-    assert two.reserve(ray, "cpu", model_gpus=4)[0]["num_gpus"] == 0
-    for gpus, model_gpus in ((2.0, 1), (2.0, 4), (8.0, 4)):
-        with pytest.raises(InputError, match=f"^`gpus_per_worker` {gpus:g}: this model computes"):
-            RayCluster("auto", gpus_per_worker=gpus).reserve(ray, "auto", model_gpus=model_gpus)
-    assert two.group_size(0) < two.group_size(1)
-    assert RayCluster(together=3).group_size(1) == 3
+        assert device == (model.device if reserved else "cpu")
+    assert auto().reserve(FewGPUs(0), split)[0]["num_gpus"] == 0
+    for gpus, model, said in (
+        (2.0, split, "with `tensor_parallel` 4, vLLM computes on as many"),
+        (8.0, split, "with `tensor_parallel` 4, vLLM computes on as many"),
+        (2.0, ModelConfig(name="cross-encoder:some/id"), "a cross-encoder computes on one GPU"),
+    ):
+        with pytest.raises(InputError, match=f"^`gpus_per_worker` {gpus:g}: {said}"):
+            auto(gpus_per_worker=gpus).reserve(ray, model)
+    assert auto().group_size(0) < auto().group_size(1)
+    assert auto(together=3).group_size(1) == 3
 
 
 def test_without_ray_the_pip_line_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,15 @@ def test_numbers_that_a_server_writes_are_scored(tmp_path: Path) -> None:
         numbered = [{**row, "label": row["text"].split()[1]} for row in rows]
         file.write_text("".join(json.dumps(row) + "\n" for row in numbered))
 
+    def think(*_: object) -> Body:
+        return {"choices": [{"text": "<think>Well,", "finish_reason": "length"}]}
+
+    with (
+        ProtocolServer(think) as server,
+        pytest.raises(ModelError, match=r"^m gives no answer to the seed prompt: thinking$"),
+    ):
+        evolver(path, tmp_path / "run", server).run()
+
     def write(_: str, body: Body) -> Body:
         number = int(re.findall(r"\d+", body["prompt"])[-1])
         wrong = len(body["prompt"]) > 40

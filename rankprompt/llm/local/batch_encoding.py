@@ -220,20 +220,20 @@ class Encoder:
                 pieces += [(text + option, whole and special) for option in options]
         read = iter(self._read(pieces))
         tails = {}
-        for text in texts:
+        for one in texts:
             encoding = next(read)
-            ending = self._ending if text.special and not whole else ()
+            ending = self._ending if one.special and not whole else ()
             ends = tuple(end for _, end in encoding.offsets)
-            if whole and text.special:
+            if whole and one.special:
                 ends = ends[: len(ends) - len(self._ending)]
-            piece = _Piece((*encoding.ids, *ending), ends, len(text.text))
-            sequences = [tuple(next(read).ids) for _ in text.options]
+            piece = _Piece((*encoding.ids, *ending), ends, len(one.text))
+            sequences = [tuple(next(read).ids) for _ in one.options]
             shared = len(piece.ids)
             if not self._encoder_decoder:
                 sequences = [(*sequence, *ending) for sequence in sequences]
                 shared = shared_length([piece.ids, *sequences])
                 sequences = [sequence[shared:] for sequence in sequences]
-            tails[text] = _Tail(piece, shared, *option_rows(text.options, sequences))
+            tails[one] = _Tail(piece, shared, *option_rows(one.options, sequences))
         return tails
 
     def _join(

@@ -19,6 +19,8 @@ def parse_json(content: bytes) -> object:
         parsed: object = json.loads(content)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:  # no deeper than they are many
+        return parsed
     level, depth = _containers([parsed]), 0
     while level:
         depth += 1

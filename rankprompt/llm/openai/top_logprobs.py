@@ -177,8 +177,11 @@ class Options:
 
     def unlisted(self, positions: Sequence[Position]) -> set[int]:
         """The options that no listed token begins, at none of the positions."""
+        blank = _MARKUP.encode() + b" \n\t"
+        # A token may hold what the options share as well.
+        stem = self.stem.strip().encode()
         listed = {
-            token.lstrip(_MARKUP.encode() + b" \n\t")
+            token.lstrip(blank).removeprefix(stem).lstrip(blank)
             for position in positions
             for token, _ in position.tops
         }

@@ -22,6 +22,8 @@ _ENVIRONMENT = {
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
 }
+# Of vLLM's reasons, which may be whole paragraphs, so many characters are shown.
+_MOST = 300
 # Prompts at a time: the answers of a batch go into the journal together.
 _BATCH, _BATCH_CPU = 4096, 64
 
@@ -173,5 +175,7 @@ def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and "validation error" in lines[0]:
         named = next((line for line in lines[1:] if " " in line), lines[1])
-        return named.partition(" [type=")[0].removeprefix("Value error, ")
-    return first_line(error)
+        line = named.partition(" [type=")[0].removeprefix("Value error, ")
+    else:
+        line = first_line(error)
+    return line if len(line) <= _MOST else f"{line[:_MOST]}..."

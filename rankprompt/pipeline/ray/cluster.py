@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from rankprompt.errors import PIP_LINES, InputError, ModelError
+from rankprompt.llm.registry import is_reranker
+from rankprompt.pipeline.config import ModelConfig
+from rankprompt.pipeline.engine_fields import is_vllm
 
 __all__ = ["RayCluster", "connected", "last_line", "waiting"]
 
@@ -69,9 +72,7 @@ class RayCluster:
             return self.cpus_per_worker or 1
         return max(1, (os.cpu_count() or 1) // self.workers)
 
-    def reserve(
-        self, ray: Any, device: str, *, model_gpus: int = 1
-    ) -> tuple[dict[str, float], str]:
+    def reserve(self, ray: Any, model: ModelConfig) -> tuple[dict[str, float], str]:
         """The resources of each worker, and the device of its model.
 
         Ray places a worker on one machine that has all of them, as a placement group of one bundle
@@ -79,22 +80,23 @@ class RayCluster:
 
         Args:
             ray: the package, connected to the cluster.
-            device: as the settings name it.
-            model_gpus: the GPUs that one model computes on.
+            model: the model of each worker.
 
         Raises:
-            InputError: this machine has too few GPUs, or a worker would reserve other than its
-                model uses.
+            InputError: this machine has too few GPUs, or a worker would reserve more or fewer than
+                its model computes on.
         """
         available = ray.cluster_resources().get("GPU", 0)
-        gpus = self.gpus_per_worker
+        gpus, device = self.gpus_per_worker, model.device
         if gpus is None:
-            gpus = model_gpus * float(available >= 1 and device != "cpu")
-        elif gpus > model_gpus or (gpus and gpus < model_gpus > 1):
+            gpus = model.tensor_parallel * float(available >= 1 and device != "cpu")
+        elif is_vllm(model.name) and math.ceil(gpus) not in (0, model.tensor_parallel):
             raise InputError(
-                f"`gpus_per_worker` {gpus:g}: this model computes on {model_gpus}; one that "
-                "computes on several is vllm:MODEL with `tensor_parallel`"
+                f"`gpus_per_worker` {gpus:g}: with `tensor_parallel` {model.tensor_parallel}, vLLM "
+                "computes on as many GPUs; leave `gpus_per_worker` out"
             )
+        elif gpus > 1 and is_reranker(model.name):
+            raise InputError(f"`gpus_per_worker` {gpus:g}: a cross-encoder computes on one GPU")
         if self.address == "local" and gpus * self.workers > available:
             needed = f"{self.workers} workers with {gpus:g} GPUs each need more"
             hint = "fewer `workers`, or another `gpus_per_worker`"

@@ -11,7 +11,6 @@ from typing import Any, Generic, Self, TypeVar
 from rankprompt.errors import InputError, ModelError, RankpromptError
 from rankprompt.files.home import expand
 from rankprompt.llm.registry import split_prefix
-from rankprompt.pipeline.config import ModelConfig
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.ray.cluster import RayCluster, connected, last_line, waiting
 from rankprompt.pipeline.ray.worker import WorkerConfig
@@ -59,11 +58,10 @@ class Pool(ABC, Generic[T]):
 
     def __enter__(self) -> Self:
         """Starts the workers and waits for the first; the others may join later."""
-        model = self._config.job.config.model
         with ExitStack() as stack:
             self._ray = stack.enter_context(connected(self._cluster))
             self._options, self._device = self._cluster.reserve(
-                self._ray, model.device, model_gpus=_gpus_of(model)
+                self._ray, self._config.job.config.model
             )
             self._open(stack)
             stack.callback(self._kill_all)
@@ -178,8 +176,3 @@ def _for_workers(job: RerankJob, cluster: RayCluster) -> RerankJob:
         # Ray would give each as many as the share of the cores that it reserves.
         model = replace(model, threads=cluster.cores)
     return replace(job, model=name, config=replace(job.config, model=model))
-
-
-def _gpus_of(model: ModelConfig) -> int:
-    """The GPUs that a model computes on."""
-    return model.tensor_parallel

@@ -136,7 +136,8 @@ def cost(encoded: Sequence[EncodedRequest], levels: Sequence[int], launch: int) 
 def test_the_cheapest_levels_are_chosen(shown: list[tuple[int, int, int]], launch: int) -> None:
     encoded = [prompt(*one) for one in shown]
     chosen = choose_levels(encoded, launch_tokens=launch, pass_tokens=10**6)
-    costs = {one: cost(encoded, one, launch) for one in ((), (0,), (1,), (0, 1))}
+    every: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))
+    costs = {one: cost(encoded, one, launch) for one in every}
     assert costs[chosen] <= costs[()]
     # One level at a time: the best single level is never missed.
     assert costs[chosen] <= min(costs[(0,)], costs[(1,)])

@@ -200,7 +200,7 @@ def test_out_of_memory_halves_the_batch_and_asks_again(
 ) -> None:
     network = long_llama()
     model = model_of(lambda: network, batch_tokens=8192)
-    requests = pairs("prp")[:12]
+    requests = pairs("prp")[:8]
     expected, _ = answered(model, requests)
     plain = network.forward
 
@@ -274,7 +274,7 @@ def embedded(**settings: Any) -> LocalModel:
 
 @pytest.mark.model
 def test_reuse_changes_no_text_of_the_real_model() -> None:
-    requests = written("prp")[:10]
+    requests = written("prp")[:6]
     with_reuse, usage = answered(embedded(), requests)
     without, whole = answered(embedded(prefix_bytes=0), requests)
     assert with_reuse == without
@@ -284,7 +284,7 @@ def test_reuse_changes_no_text_of_the_real_model() -> None:
 
 @pytest.mark.model
 def test_reuse_changes_no_answer_of_the_real_model() -> None:
-    requests = pairs("prp")[:12]
+    requests = pairs("prp")[:8]
     with_reuse, usage = answered(embedded(), requests)
     without, whole = answered(embedded(prefix_bytes=0), requests)
     for one, other in zip(with_reuse, without, strict=True):

@@ -21,7 +21,7 @@ def main() -> None:
         settings = EngineSettings(options={"enforce_eager": True, "block_size": 32})
         model = load_model(
             f"vllm:{case['folder']}",
-            dtype="float32",
+            dtype=case["dtype"],
             adapter=case.get("adapter"),
             engine=settings,
         )

@@ -51,10 +51,9 @@ def test_texts_are_those_of_the_local_model(llama: Path) -> None:
 def test_reasoning_is_given_room(tmp_path: Path) -> None:
     words = tiny.tokenizer()
     words.add_tokens(["<think>", "</think>"])
-    opens, closes, a, end = *words.convert_tokens_to_ids(["<think>", "</think>", "A"]), 1
-    (start,) = words("x").input_ids
+    start, opens, closes, a = (words(one).input_ids[0] for one in ("x", "<think>", "</think>", "A"))
     middle = words(" The harbour is quiet").input_ids
-    order = [start, opens, *middle, closes, a, end]
+    order = [start, opens, *middle, closes, a, 1]
     model = scripted.follows(dict(pairwise(order)), len(words))
     folder = tiny.save(tmp_path, model, words)
     request = Request("x", max_tokens=3)

@@ -110,7 +110,7 @@ def lora(folder: Path) -> dict[str, torch.Tensor]:
     return added
 
 
-def test_adapters_and_all_kinds_of_options_answer_as_in_the_local_engine(tmp_path: Path) -> None:
+def test_options_adapters_and_number_formats_answer_as_in_the_local_engine(tmp_path: Path) -> None:
     # The heads have 64 numbers, the fewest that vLLM's kernels take.
     model = tiny.llama(hidden_size=256, num_attention_heads=4, intermediate_size=64)
     folder = tiny.save(tmp_path / "model", model, tiny.tokenizer())
@@ -123,10 +123,18 @@ def test_adapters_and_all_kinds_of_options_answer_as_in_the_local_engine(tmp_pat
         local.load(str(one), dtype="float32", device="cpu").answer(SCORED)[0]
         for one in (folder, changed)
     ]
-    cases = [{"folder": str(folder)}, {"folder": str(folder), "adapter": str(tmp_path / "lora")}]
+    plain = {"folder": str(folder), "dtype": "float32"}
+    adapted = {**plain, "adapter": str(tmp_path / "lora")}
+    cases = [plain, adapted, {**plain, "dtype": "bfloat16"}]
     requests = [[request.prompt, list(request.options)] for request in SCORED]
-    answers = in_vllm("tests.llm.vllm.score", {"cases": cases, "requests": requests}, tmp_path)
+    *answers, half = in_vllm(
+        "tests.llm.vllm.score", {"cases": cases, "requests": requests}, tmp_path
+    )
     assert expected[0][0].loglikelihoods != pytest.approx(expected[1][0].loglikelihoods, abs=0.1)
     for found, right in zip(answers, expected, strict=True):
         for one, other in zip(found, right, strict=True):
             assert one == pytest.approx(other.loglikelihoods, abs=2e-3)
+    # In bfloat16, logits have 8 digits; those of output embeddings in float32 have more.
+    apart = [(first - second) * 2**12 for first, second, *_ in (one for one in half if one[1:])]
+    fine = [abs(number - round(number)) > 0.05 for number in apart]
+    assert sum(fine) > len(fine) / 2
