@@ -1,7 +1,9 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-install bench-engine bench-servers bench-rankers bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service
+BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
+	bench-cascade bench-cascade-training \
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu \
+	bench-journal bench-ray bench-scale
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
@@ -85,11 +87,20 @@ bench-install: $(VENV)/.installed-dev ## Measure what the core alone takes: size
 bench-default: $(VENV)/.installed-dev ## Compare models and stages for the default (an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.default_model
 
-bench-engine: $(VENV)/.installed-dev ## Measure the local engine against a naive one
+bench-engine: $(VENV)/.installed-dev ## Measure the local engine against plain transformers
 	$(BIN)/python -m benchmarks.engine
+
+bench-encoding: $(VENV)/.installed-dev ## Measure encoding prompts together against each alone
+	$(BIN)/python -m benchmarks.encoding
+
+bench-host: $(VENV)/.installed-dev ## Measure everything but the model, before and now
+	$(BIN)/python -m benchmarks.host
 
 bench-servers: $(VENV)/.installed-dev ## Measure the asynchronous driver against a slow server
 	$(BIN)/python -m benchmarks.servers
+
+bench-client: $(VENV)/.installed-dev ## Measure calls a second to a server that answers at once (3 minutes)
+	$(BIN)/python -m benchmarks.client
 
 bench-cascade: $(VENV)/.installed-dev ## Measure the cascade against reading all windows
 	$(BIN)/python -m benchmarks.cascade
@@ -109,8 +120,20 @@ bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL1
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers
 
+bench-gpu: $(VENV)/.installed-dev ## Measure the local engine and vLLM on a GPU (at most 10 minutes; a trial without one)
+	$(BIN)/python -m benchmarks.gpu $(if $(RANKPROMPT_VLLM),--vllm $(RANKPROMPT_VLLM))
+
 bench-service: $(VENV)/.installed-dev ## Measure the service under 64 clients (10 minutes)
 	$(BIN)/python -m benchmarks.service_load
+
+bench-journal: $(VENV)/.installed-dev ## Measure a journal of 20 million answers (half an hour, 7 GB of disk)
+	$(BIN)/python -m benchmarks.journal
+
+bench-ray: $(VENV)/.installed-dev ## Rerank 100,000 simulated queries on two Ray workers (10 minutes)
+	$(BIN)/python -m benchmarks.ray_scale
+
+bench-scale: $(VENV)/.installed-dev ## Calculate what a million queries take by each method
+	$(BIN)/python -m benchmarks.scale
 
 test-server: $(VENV)/.installed-dev ## Compare a real llama-server with the local backend (LLAMA_SERVER=path)
 	$(BIN)/python -m benchmarks.llama_server --server $(LLAMA_SERVER)
@@ -120,7 +143,7 @@ $(VLLM)/.installed: tests/servers/install_vllm.sh
 	touch $@
 
 test-vllm: $(VENV)/.installed-dev $(if $(RANKPROMPT_VLLM),,$(VLLM)/.installed) ## Compare rankings through a real vLLM with local ones (RANKPROMPT_VLLM=path of a Python that has it)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers/test_vllm.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m vllm tests/servers tests/llm/vllm
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

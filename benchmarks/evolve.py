@@ -40,16 +40,20 @@ def task_file(folder: Path, name: str, sizes: dict[str, int]) -> Path:
 
 
 def measure(options: argparse.Namespace) -> None:
-    from rankprompt.llm import load_model
+    from rankprompt.llm import LanguageModel
+    from rankprompt.pipeline.config import ModelConfig
+    from rankprompt.pipeline.job import RerankJob
     from rankprompt.search.config import EvolveConfig, SearchConfig
     from rankprompt.search.evolution import run_evolution
+    from rankprompt.search.models import load_for_search
     from rankprompt.search.result import RESULT_FILE
 
-    model = None
+    model: LanguageModel | None = None
+    how = ModelConfig(name=options.model, dtype=options.dtype, threads=1)
 
-    def load(name: str, **loading: Any) -> Any:
+    def load(job: RerankJob) -> LanguageModel:
         nonlocal model
-        model = model or load_model(name, **loading)
+        model = model or load_for_search(job)
         return model
 
     sizes = {"search": options.search, "calibration": options.calibration, "test": options.test}
@@ -64,7 +68,7 @@ def measure(options: argparse.Namespace) -> None:
                 search = SearchConfig(
                     method=method, seed=seed, evaluations=options.evaluations, restart=True
                 )
-                config = EvolveConfig(path, output, search, options.model, options.dtype, threads=1)
+                config = EvolveConfig(path, output, search, how)
                 run_evolution(config, load=load)
                 print(f"{output.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
 

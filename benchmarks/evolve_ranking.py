@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import replace_part, table
+from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.pipeline.config import ModelConfig
 from rankprompt.search.config import EvolveConfig, SearchConfig
 from rankprompt.search.evolution import Pace, ProgressListener, run_evolution
 from rankprompt.search.fitness.base import Problem
@@ -59,7 +61,8 @@ def measure(options: argparse.Namespace) -> None:
             offspring=options.offspring,
             start="pruned",
         )
-        config = EvolveConfig(task, output, search, dtype=options.dtype, threads=1)
+        model = ModelConfig(name=EMBEDDED, dtype=options.dtype, threads=1)
+        config = EvolveConfig(task, output, search, model)
         run_evolution(config, Progress())
 
 

@@ -22,10 +22,10 @@ from rankprompt.journal.cached_model import CachedModel, Reply
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.embedded import EMBEDDED, converted_folder
-from rankprompt.llm.local.batches import read_options
 from rankprompt.llm.local.encoding import encode
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
+from rankprompt.llm.local.option_logits import read_options
 from rankprompt.llm.local.processor import use_threads
 from rankprompt.llm.tokenizer_offsets import model_offsets
 from rankprompt.search.config import SearchConfig

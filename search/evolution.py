@@ -1,14 +1,14 @@
 """The evolution of a prompt: from a task file to a run folder with the winner and its record.
 
-A run folder holds what ``RunFolder`` writes (settings, history, checkpoint), ``answers.journal``
-and, at the end, ``prompt.toml`` (the winner) and ``result.json``. A file named ``stop`` in it ends
-the search after the current generation.
+A run folder holds what ``RunFolder`` writes (settings, history, checkpoint), ``answers.journal``,
+with a server ``spent.jsonl``, and, at the end, ``prompt.toml`` (the winner) and ``result.json``. A
+file named ``stop`` in it ends the search after the current generation.
 """
 
 import json
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,19 +16,21 @@ from typing import NamedTuple
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files.atomic_write import write_together
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
-from rankprompt.llm import LanguageModel, load_model
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
-from rankprompt.pipeline.config import ORACLE, SERVER
 from rankprompt.search.calibration import select
 from rankprompt.search.config import EvolveConfig
 from rankprompt.search.fitness.base import Problem
 from rankprompt.search.fitness.registry import make_problem
 from rankprompt.search.genome import SeedPrompt
+from rankprompt.search.models import Load, load_for_search, model_job, offsets_of, open_model
 from rankprompt.search.registry import run_search
 from rankprompt.search.result import PROMPT_FILE, RESULT_FILE, EvolutionResult, make_result
 from rankprompt.search.run_folder import RunFolder
 from rankprompt.search.search_state import ExternalStop, Generation, SearchState
+from rankprompt.search.served_model import ServedModel
+from rankprompt.search.spending import Spending, describe_spending
 from rankprompt.search.task_types import ExampleTask, Task
 from rankprompt.search.tasks import load_task
 
@@ -59,17 +61,18 @@ def run_evolution(
     config: EvolveConfig,
     listener: ProgressListener | None = None,
     *,
-    load: Callable[..., LanguageModel] = load_model,
+    load: Load = load_for_search,
     tokens: Callable[[str], Offsets] = model_offsets,
 ) -> EvolutionResult:
     """Evolves a prompt, calibrates, selects, tests, and writes the result.
 
-    All data are read and checked before the run folder is made.
+    All data are read and checked before the run folder is made, and a server is asked whether it
+    can answer.
 
     Args:
         config: the configuration.
         listener: receives the progress.
-        load: loads the model; called as ``load_model``.
+        load: loads a model in this process, given the job that names it.
         tokens: gives the token offsets of a model by its name.
 
     Returns:
@@ -77,35 +80,32 @@ def run_evolution(
 
     Raises:
         InputError: the task, its data or the run folder cannot be used.
-        ModelError: the model cannot be loaded, or a prompt does not fit into its context.
+        ModelError: the model cannot be loaded, cannot answer, or a prompt does not fit into its
+            context.
     """
     listener = listener or ProgressListener()
-    task = load_task(config.task)
+    task, job = load_task(config.task), model_job(config)
     if not config.output.resolve().parent.is_dir():
         raise InputError(f"cannot make {config.output}: its own folder does not exist")
-    if config.model.startswith((SERVER, ORACLE)):
-        raise InputError(
-            f"`model` {config.model}: evolve needs the log-probabilities of given texts; name a "
-            "model on this machine"
-        )
-    model = load(
-        config.model,
-        dtype=config.dtype,
-        device=config.device,
-        batch_tokens=config.batch_tokens,
-        threads=config.threads,
-        starts_end=True,
-    )
-    problem = make_problem(task, config.search)
-    problem.check_model(model)
-    seed = SeedPrompt(problem.segments, tokens(config.model))
-    about = {"model": model.fingerprint, "task": _describe(task), "data": dict(problem.about)}
-    with (
-        RunFolder(config.output, seed, config.search, about) as folder,
-        closing(Journal(config.output / "answers.journal")) as journal,
-    ):
+    with ExitStack() as stack:
+        model = open_model(job, stack, load)
+        problem = make_problem(task, config.search)
+        problem.check_model(model)
+        seed = SeedPrompt(problem.segments, offsets_of(job, tokens))
+        checked = Costs()
+        if isinstance(model, ServedModel) and not (config.output / "settings.json").exists():
+            checked = problem.check_answers(model)
+        about = {"model": model.fingerprint, "task": _describe(task), "data": dict(problem.about)}
+        folder = stack.enter_context(RunFolder(config.output, seed, config.search, about))
+        journal = stack.enter_context(closing(Journal(config.output / "answers.journal")))
         cached = CachedModel(model, journal)
-        state = _search(config, folder, problem, cached, listener)
+        spent = cached.costs
+        if isinstance(model, ServedModel):
+            spending = stack.enter_context(Spending(config.output))
+            if checked.prompts:
+                spending.add(checked)
+            model.record, spent = spending.add, spending.costs
+        state = _search(config, folder, problem, cached, listener, partial(job.budget.spent, spent))
         if not state.history:
             raise InputError(f"the search ended before its first generation: {state.stop}")
         selection = select(problem, cached, seed, state.history, config.search.calibrated)
@@ -114,6 +114,8 @@ def run_evolution(
                 f"every prompt is infeasible: {model.name} gave no finite log-probabilities"
             )
         result = make_result(config, problem, state, selection, cached)
+        if isinstance(model, ServedModel):
+            result["spent"] = describe_spending(spent, job.budget)
         text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
         winner = seed.template(selection.winner.genome)
         write_together(
@@ -132,13 +134,10 @@ def _search(
     problem: Problem,
     model: CachedModel,
     listener: ProgressListener,
+    budget_spent: Callable[[], bool],
 ) -> SearchState:
     state = folder.resume(partial(problem.fitness, model))
     listener.on_start(problem, state.seed, state.generation)
-
-    def budget_spent() -> bool:
-        return config.max_prompts is not None and model.costs.prompts >= config.max_prompts
-
     before, started = state.archive.evaluations, time.perf_counter()
     for generation in run_search(state, ExternalStop(config.output / "stop", budget_spent)):
         folder.save(state)

@@ -15,7 +15,14 @@ def configure(**options: Any) -> RerankConfig:
 
 
 def change(config: RerankConfig, **options: Any) -> RerankConfig:
-    """A configuration with these options replaced; a wrong name is an error."""
-    changed = replace_options(config, options)
-    assert {*options} <= {given.name for given in iterate_options(config)}, options
-    return changed
+    """A configuration with these options replaced; a wrong name is an error.
+
+    A text stands for a list of one.
+    """
+    defaults = {given.name: given.default for given in iterate_options(config)}
+    assert options.keys() <= defaults.keys(), options
+    listed = {
+        name: (value,) if isinstance(defaults[name], tuple) and isinstance(value, str) else value
+        for name, value in options.items()
+    }
+    return replace_options(config, listed)

@@ -75,8 +75,8 @@ def test_the_core_depends_on_nothing_that_an_extra_installs() -> None:
     core = {plain(one) for one in PROJECT["dependencies"]}
     assert not core & ABSENT
     assert core == {
-        "bm25s", "httpx2", "ir_datasets", "jinja2", "numpy", "platformdirs", "pydantic",
-        "pystemmer", "rich", "scipy", "typer",
+        "aiohttp", "bm25s", "certifi", "ir_datasets", "jinja2", "numpy", "platformdirs", "pydantic",
+        "pystemmer", "rich", "scipy", "truststore", "typer", "urllib3",
     }  # fmt: skip
 
 
@@ -92,10 +92,10 @@ def test_each_package_of_an_extra_is_installed_by_the_pip_line_that_names_it() -
     assert PIP_LINES["torch"] == f"pip install {exact}"
 
 
-def test_all_has_each_extra_but_lucene_other_frameworks_and_the_tools_of_developers() -> None:
+def test_all_has_each_extra_but_those_of_other_environments_and_frameworks() -> None:
     (everything,) = EXTRAS["all"]
     frameworks = {"haystack", "langchain", "llama-index", "mteb", "pyterrier", "ray-serve"}
-    others = {"all", "dev", "lucene", *frameworks}
+    others = {"all", "bitsandbytes", "dev", "lucene", "vllm", *frameworks}
     assert everything == f"rankprompt[{','.join(sorted(EXTRAS.keys() - others))}]"
 
 

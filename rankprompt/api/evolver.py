@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from rankprompt.api.tables import Record, Table, data_frame, html_of, text_of
 from rankprompt.errors import naming_extras
-from rankprompt.pipeline.config_keywords import check_names, convert_value
-from rankprompt.search.config import EvolveConfig, SearchConfig
+from rankprompt.pipeline.config_keywords import config_from_options
+from rankprompt.search.config import EvolveConfig
 from rankprompt.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Evolver:
         task: the TOML file that describes the task (docs/evolve).
         output: the run folder; an evolution with the same options resumes from it.
         **options: the options of the command line by their names, with underscores, such as
-            ``model``, ``evaluations`` or ``population``, and the further fields of
+            ``model``, ``base_url``, ``evaluations`` or ``population``, and the further fields of
             ``rankprompt.search.SearchConfig``.
 
     Attributes:
@@ -101,7 +101,7 @@ class Evolver:
     Examples:
         >>> from rankprompt.api.evolver import Evolver
         >>> evolver = Evolver("task.toml", "run", method="ssga", evaluations=300, seed=1)
-        >>> evolver.config.search.method, evolver.config.model
+        >>> evolver.config.search.method, evolver.config.model.name
         ('ssga', 'smollm2-135m')
         >>> Evolver("task.toml", "run", evaluation=300)
         Traceback (most recent call last):
@@ -113,15 +113,8 @@ class Evolver:
     def __init__(
         self, task: str | os.PathLike[str], output: str | os.PathLike[str], **options: Any
     ) -> None:
-        groups = (EvolveConfig, SearchConfig)
-        types = {name: hint for group in groups for name, hint in get_type_hints(group).items()}
-        del types["search"]
         given = {"task": task, "output": output, **options}
-        check_names(given, types)
-        values = {name: convert_value(name, value, types[name]) for name, value in given.items()}
-        searched = {one.name for one in fields(SearchConfig)} & values.keys()
-        of_search = {name: values.pop(name) for name in searched}
-        self.config = EvolveConfig(**values, search=SearchConfig(**of_search))
+        self.config = config_from_options(EvolveConfig(Path(), Path()), given)
 
     def run(self, progress: Progress = no_progress) -> Evolved:
         """Searches for a better prompt, calibrates the best, and tests the winner once.

@@ -13,7 +13,7 @@ from rankprompt.cli.console import print_json, print_table
 
 __all__ = ["doctor"]
 
-_CORE = ("numpy", "scipy", "bm25s", "httpx2", "ir-datasets")
+_CORE = ("numpy", "scipy", "bm25s", "aiohttp", "ir-datasets")
 
 
 class Check(NamedTuple):

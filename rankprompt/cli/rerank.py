@@ -1,5 +1,6 @@
 """``rankprompt rerank``: a better run from a run."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ def rerank(
         show_plan(PlanConfig(config), as_json=as_json, quiet=quiet)
         return
     silent = quiet or as_json
+    # How far batches are is told in place of a progress bar.
+    level = logging.WARNING if silent else logging.NOTSET
+    logging.getLogger("rankprompt.batches").setLevel(level)
     try:
         with show_imports(quiet=silent):
             manifest = run_rerank(config, lambda what, n: progress_bar(what, n, quiet=silent))

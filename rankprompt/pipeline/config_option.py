@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError, UnknownNameError
@@ -14,6 +14,7 @@ __all__ = [
     "check_values",
     "iterate_options",
     "option",
+    "option_name",
 ]
 
 _DIGITS = 15  # of a whole number that is exact as a floating-point number, too
@@ -30,6 +31,7 @@ class Option:
         minimum: the least value of a number.
         maximum: the largest value of a number.
         choices: the only values of a text.
+        words: the texts that may stand for a number.
         suggestions: values of a text that the shell completes; others are possible.
         hide: shows a value of a list without its secret.
     """
@@ -40,6 +42,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     suggestions: Callable[[], Iterable[str]] = tuple
     hide: Callable[[str], str] | None = None
 
@@ -60,15 +63,20 @@ def option(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - as the 
     return field(default=default, repr=about.hide is None, metadata={"option": about})
 
 
+def option_name(one: "Field[Any]") -> str:
+    """The name of a field's option; where it is none of the command line's, the field's own."""
+    about: Option | None = one.metadata.get("option")
+    return (about.flag if about else "") or one.name
+
+
 def iterate_options(config: Any) -> Iterator[GivenOption]:
-    """The options of a configuration and its groups."""
+    """The options of a configuration and its groups, without fields that are no options."""
     for one in fields(config):
         value = getattr(config, one.name)
         if is_dataclass(value):
             yield from iterate_options(value)
-        else:
-            about: Option = one.metadata["option"]
-            yield GivenOption(about.flag or one.name, value, one.default, about)
+        elif about := one.metadata.get("option"):
+            yield GivenOption(option_name(one), value, one.default, about)
 
 
 def check_number(name: str, value: object) -> None:
@@ -97,6 +105,11 @@ def check_values(config: Any) -> None:
             raise InputError(f"`{name}` must hold no NUL character, as in {str(value)[:80]!r}")
         if about.choices and value not in about.choices:
             raise UnknownNameError(name.replace("_", " "), value, about.choices)
+        if about.words and isinstance(value, str):
+            if value in about.words:
+                continue
+            known = " or ".join(about.words)
+            raise InputError(f"`{name}` must be a whole number or {known}, not {value[:40]!r}")
         check_number(name, value)
         low, high = about.minimum, about.maximum
         if low is not None and high is not None and not low <= value <= high:

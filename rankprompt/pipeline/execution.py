@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 from rankprompt.files import read_qrels
 from rankprompt.journal.budget import Budget
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Runner
+from rankprompt.journal.call_limit import CallLimit, most_calls
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.judges.first_stage_prior import FirstStagePrior
@@ -27,6 +28,9 @@ from rankprompt.pipeline.scoring import check_calibration, probability_of
 from rankprompt.rankers.reranking import Adjust, Reranked, rerank, rerank_concurrently
 from rankprompt.types import Candidates, Judgment, PairwiseQuestion, Question
 
+if TYPE_CHECKING:
+    from rankprompt.llm.openai.batches.model import BatchModel
+
 __all__ = [
     "Execution",
     "LocalExecution",
@@ -43,6 +47,9 @@ OnJudged: TypeAlias = Callable[[int], None]
 Observe: TypeAlias = Callable[[Sequence[Question], Sequence[Judgment]], None]
 M = TypeVar("M", CachedModel, ConcurrentCachedModel)
 
+# Requests in batches at a time: two full batches, in about 2 GB of memory (19 KB each).
+_MOST_IN_BATCHES = 100_000
+
 
 def open_server(
     job: RerankJob, models: ModelAccess, journal: Journal, stack: ExitStack
@@ -52,11 +59,10 @@ def open_server(
     Returns:
         What runs the calls, and the model behind the journal and the job's budget.
     """
-    runner, model, slots = models.server(job, stack)
-    concurrency = job.config.model.concurrency
-    return runner, ConcurrentCachedModel(
-        model, journal, job.budget, concurrency=concurrency, slots=slots
-    )
+    runner, model, calls = models.server(job, stack)
+    if job.config.model.batch_api:
+        calls = CallLimit(_MOST_IN_BATCHES)
+    return runner, ConcurrentCachedModel(model, journal, job.budget, concurrency=calls)
 
 
 def make_guard(job: RerankJob) -> AnswerGuard:
@@ -200,7 +206,7 @@ class ServerExecution(Execution):
             self._job, self._models, self._open_journal(stack), stack
         )
         self._cached = self._count(cached)
-        self.model = server_card(cached.model)
+        self.model = server_card(cached)
 
     def rerank(
         self, candidates: Sequence[Candidates], on_judged: OnJudged
@@ -208,6 +214,9 @@ class ServerExecution(Execution):
         """Reranks all candidates concurrently, and gives one result."""
         job, config = self._job, self._job.config
         judge = _judge(job, self._cached, self.guard, on_judged)
+        queries = 2 * most_calls(config.model.concurrency)
+        if config.model.batch_api:  # the rounds of all queries share batches
+            judge.chunk, queries = _MOST_IN_BATCHES, len(candidates)
         ranking = rerank_concurrently(
             candidates,
             judge.ask_concurrently,
@@ -217,11 +226,17 @@ class ServerExecution(Execution):
             input_order=config.ranker.input_order,
             seed=config.seed,
             probability=probability_of(job, judge),
-            concurrency=2 * config.model.concurrency,
+            concurrency=queries,
         )
         result = judged_by(judge, self._runner.run(ranking))
-        self.model = server_card(self._cached.model)  # how it answers is found out by asking
+        self.model = server_card(self._cached)  # how it answers is found out by asking
         yield result
+
+    def finish(self) -> None:
+        """As ``Execution.finish``; a whole run has no use for batches that it did not ask for."""
+        super().finish()
+        if self._job.config.model.batch_api and not self._job.budget.limited:
+            cast("BatchModel", self._cached.model).forget_unread()
 
 
 def _judge(
@@ -232,6 +247,7 @@ def _judge(
 ) -> LanguageModelJudge:
     assert job.prompt is not None, "a language model is asked by a prompt"
     judge = job.config.judge
+    model.begin_block()
     return make_judge(
         job.question,
         model,

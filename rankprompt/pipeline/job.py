@@ -13,7 +13,10 @@ from rankprompt.prompts.prompt import Prompt
 from rankprompt.rankers import Method, Ranker, RankerSettings, method
 from rankprompt.types import QUESTION_NOUNS, QuestionKind
 
-__all__ = ["JudgeSource", "RerankJob"]
+__all__ = ["BATCH_PRICE", "JudgeSource", "RerankJob"]
+
+BATCH_PRICE = 0.5
+"""The price of a token through OpenAI's batch API, as a share of its price at once."""
 
 JudgeSource: TypeAlias = Literal["oracle", "local", "server", "teacher", "stages"]
 """Who judges: relevance grades, a model on this machine or behind a server, a cascade's teacher, or
@@ -99,11 +102,12 @@ class RerankJob:
 
     @property
     def budget(self) -> Budget:
-        """The most that may be spent."""
+        """The most that may be spent, at the prices that are paid."""
         budget = self.config.budget
+        share = BATCH_PRICE if self.config.model.batch_api else 1.0
         return Budget(
-            budget.max_prompts, budget.max_tokens, budget.max_cost, budget.price_in,
-            budget.price_out,
+            budget.max_prompts, budget.max_tokens, budget.max_cost, share * budget.price_in,
+            share * budget.price_out,
         )  # fmt: skip
 
     @property

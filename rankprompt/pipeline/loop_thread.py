@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._lock, self._closed = threading.Lock(), False
+        self._endings: list[Callable[[], Awaitable[None]]] = []
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="rankprompt-loop", daemon=True
         )
@@ -38,6 +39,10 @@ class LoopThread:
         result: R = (call or Call()).result_of(future)
         return result
 
+    def on_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Calls this when the loop ends, such as what closes connections; twice does no harm."""
+        self._endings.append(close)
+
     def cancel_all(self) -> None:
         """Cancels what runs in the loop, and waits until it has ended."""
         self.run(_cancel_all())
@@ -52,7 +57,7 @@ class LoopThread:
             if self._closed:
                 return
             self._closed = True
-            ending = asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop)
+            ending = asyncio.run_coroutine_threadsafe(_end(self._endings), self._loop)
         ending.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
         if wait:
             self._thread.join()
@@ -68,6 +73,12 @@ class CallRunner:
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """As ``LoopThread.run``."""
         return self._loop.run(coroutine, self._call)
+
+
+async def _end(endings: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    await _cancel_all()
+    for close in endings:
+        await close()
 
 
 async def _cancel_all() -> None:

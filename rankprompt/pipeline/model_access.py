@@ -9,11 +9,13 @@ from typing import NamedTuple, Protocol
 from rankprompt.cascade import Cascade
 from rankprompt.cascade.teachers import ModelTeacher
 from rankprompt.journal.cached_model import Runner
+from rankprompt.journal.call_limit import CallLimit
 from rankprompt.journal.store import Journal
 from rankprompt.llm import AsyncLanguageModel, LanguageModel, load_model
+from rankprompt.pipeline.engine_fields import engine_settings
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.passages import open_cascade
-from rankprompt.pipeline.server_fields import connect
+from rankprompt.pipeline.server_fields import connect, connect_batches
 
 __all__ = ["ModelAccess", "OwnModels", "Server", "load_local"]
 
@@ -24,12 +26,12 @@ class Server(NamedTuple):
     Attributes:
         runner: runs the calls.
         model: the model.
-        slots: limits the calls in flight, where several rerankings share the connection.
+        calls: limits the calls in flight, of all rerankings that share the connection.
     """
 
     runner: Runner
     model: AsyncLanguageModel
-    slots: asyncio.Semaphore | None = None
+    calls: CallLimit
 
 
 class ModelAccess(Protocol):
@@ -53,8 +55,13 @@ class ModelAccess(Protocol):
         """A cascade's teacher that is a network of its own, or loads it; for this call alone."""
 
 
-def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
-    """Loads the local model of a job, on another device than the job's where one is named."""
+def load_local(
+    job: RerankJob, device: str | None = None, *, starts_end: bool = False
+) -> LanguageModel:
+    """Loads the local model of a job, on another device than the job's where one is named.
+
+    ``starts_end`` is as for ``load_model``.
+    """
     model = job.config.model
     return load_model(
         model.name,
@@ -63,6 +70,13 @@ def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
         batch_tokens=model.batch_tokens,
         trust_remote_code=model.trust_remote_code,
         threads=model.threads,
+        starts_end=starts_end,
+        revision=model.revision,
+        adapter=model.adapter,
+        tokenizer=model.tokenizer,
+        quantize=model.quantize,
+        attention=model.attention,
+        engine=engine_settings(model),
     )
 
 
@@ -83,10 +97,10 @@ class OwnModels:
     def server(self, job: RerankJob, stack: ExitStack) -> Server:
         """As ``ModelAccess.server``."""
         runner = stack.enter_context(asyncio.Runner())
-        model = connect(job)
+        model = connect_batches(job) if job.config.model.batch_api else connect(job)
         stack.callback(lambda: runner.run(model.close()))
         runner.run(model.open())
-        return Server(runner, model)
+        return Server(runner, model, CallLimit(job.config.model.concurrency))
 
     def cascade(self, job: RerankJob) -> Cascade | None:
         """As ``ModelAccess.cascade``."""

@@ -7,14 +7,14 @@ from rankprompt.files.home import expand
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import BACK_ENDS
 from rankprompt.llm.rerankers.names import MINILM
-from rankprompt.pipeline.config import ORACLE, SERVER
+from rankprompt.pipeline.config import ORACLE, SERVER, VLLM
 
 __all__ = ["check_model_name"]
 
 _EMBEDDED = (EMBEDDED, MINILM)
 _SUFFIXES = (".gguf", ".onnx")
 _QRELS = f"{ORACLE}QRELS.trec"
-_KNOWN = (*_EMBEDDED, _QRELS, f"{SERVER}MODEL", "cross-encoder:ID", "rerank:MODEL")
+_KNOWN = (*_EMBEDDED, _QRELS, f"{SERVER}MODEL", "cross-encoder:ID", "vllm:ID", "rerank:MODEL")
 _PREFIXES = ("oracle", *BACK_ENDS)
 _HINT = "Or give a folder, a .gguf file or a hub id."
 
@@ -51,6 +51,8 @@ def check_model_name(name: str) -> None:
             )
         name = source
     path = expand(name)
+    if f"{prefix}:" == VLLM and (path.is_file() or name.endswith(_SUFFIXES)):
+        raise InputError(f"`model` {VLLM}{name}: vLLM reads folders and hub ids; write {name}")
     if path.is_file() and path.suffix not in _SUFFIXES:
         raise InputError(
             f"`model` {name}: the file of a model ends in {' or '.join(_SUFFIXES)}; a model of "

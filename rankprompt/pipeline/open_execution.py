@@ -22,6 +22,8 @@ def open_execution(
     cascade: Cascade | None = None,
     progress: Progress = no_progress,
     models: ModelAccess | None = None,
+    *,
+    sharing: int = 1,
 ) -> Execution:
     """Chooses the way to rerank a job's candidates; as a context, it loads the model.
 
@@ -30,6 +32,7 @@ def open_execution(
         cascade: selects the windows that a teacher scores.
         progress: opens the progress bars of stages; other jobs have one bar for the whole run.
         models: how it gets at models, servers and journals; None for its own.
+        sharing: as many stages of a reranking use its cluster in turns.
 
     Raises:
         ModelError: the model cannot be loaded (when the context is entered).
@@ -48,15 +51,16 @@ def open_execution(
     if job.config.ray.address:
         from rankprompt.pipeline.ray import RayExecution
 
-        return RayExecution(job)
+        return RayExecution(job, sharing)
     return LocalExecution(job, models)
 
 
 def _open_stages(job: RerankJob, models: ModelAccess) -> list[StageExecution]:
     stages = []
+    sharing = sum(bool(stage.config.ray.address) for stage in job.stages)
     for number, stage in enumerate(job.stages, 1):
         with name_stage(number):
             cascade = models.cascade(stage)
-            execution = open_execution(stage, cascade, models=models)
+            execution = open_execution(stage, cascade, models=models, sharing=sharing)
             stages.append(StageExecution(stage, execution, cascade))
     return stages

@@ -75,8 +75,12 @@ def _reader(job: RerankJob) -> tuple[Offsets, int]:
     Only of a cross-encoder is that number known, and asked; others give 0.
     """
     if job.source in ("teacher", "local") and is_reranker(job.model) and not is_served(job.model):
-        code = job.config.model.trust_remote_code
-        weights = find_weights(job.model.removeprefix(CROSS_ENCODER), code=code)
+        own = job.config.model
+        weights = find_weights(
+            job.model.removeprefix(CROSS_ENCODER),
+            code=own.trust_remote_code,
+            revision=own.revision if job.source == "local" else None,
+        )
         tokenizer, longest = load_reader(weights.folder)
         return (
             lambda text: tokenizer.encode(text, add_special_tokens=False).offsets,
@@ -84,10 +88,10 @@ def _reader(job: RerankJob) -> tuple[Offsets, int]:
         )
     if job.source == "teacher" and not is_served(job.model):
         return teacher_offsets(job.model), 0
+    if job.config.model.tokenizer and job.source in ("local", "teacher"):
+        return model_offsets(job.config.model.tokenizer), 0
     if job.source == "local":
         return model_offsets(job.model), 0
-    if job.source == "teacher" and job.config.model.tokenizer:
-        return model_offsets(job.config.model.tokenizer), 0
     return word_offsets, 0  # an oracle or a server does not tell its tokens
 
 

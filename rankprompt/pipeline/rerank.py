@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rankprompt.llm.rerankers.language import check_language
+from rankprompt.pipeline.batch_rounds import warn_of_waiting
 from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.job import RerankJob
@@ -36,6 +37,7 @@ def run_rerank(config: RerankConfig, progress: Progress = no_progress) -> dict[s
     """
     started = time.perf_counter()
     job = validate(config)
+    warn_of_waiting(job)
     source = CandidateSource(job)
     cascade, totals = open_cascade(job), Totals()
     output = job.config.output

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import NamedTuple
 
+from rankprompt.journal.cached_model import ConcurrentCachedModel
 from rankprompt.judges.diagnostics import summarise
 from rankprompt.judges.registry import LanguageModelJudge, Oracle
-from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
+from rankprompt.llm.base import LanguageModel
 from rankprompt.rankers.reranking import Reranked
 from rankprompt.rankers.scores import DocumentScore
 from rankprompt.types import Candidates
@@ -23,9 +24,10 @@ class ModelCard(NamedTuple):
     """What a model is known by in a manifest.
 
     ``context_length`` is None for a teacher, ``dtype`` for all but a local model,
-    ``tokens_counted_by`` and ``choices_read_from`` for all but a model behind a server. ``weights``
-    says which weights a name of several stands for, and ``queries_cut`` counts the queries that a
-    reranker truncated; both are None for other models.
+    ``tokens_counted_by``, ``choices_read_from`` and ``served_by`` (the server's program and
+    version) for all but a model behind a server. ``weights`` says which weights a name of several
+    stands for, and ``queries_cut`` counts the queries that a reranker truncated; both are None for
+    other models. ``calls_in_flight`` is what ``concurrency`` auto has come to; None for a number.
     """
 
     name: str
@@ -34,8 +36,10 @@ class ModelCard(NamedTuple):
     dtype: str | None = None
     tokens_counted_by: str | None = None
     choices_read_from: str | None = None
+    served_by: str | None = None
     weights: str | None = None
     queries_cut: int | None = None
+    calls_in_flight: int | None = None
 
 
 def model_card(model: LanguageModel) -> ModelCard:
@@ -50,14 +54,17 @@ def model_card(model: LanguageModel) -> ModelCard:
     )
 
 
-def server_card(model: AsyncLanguageModel) -> ModelCard:
+def server_card(cached: ConcurrentCachedModel) -> ModelCard:
     """The card of a model behind a server, as far as is known by now."""
+    model = cached.model
     return ModelCard(
         model.name,
         model.fingerprint,
         model.context_length,
         tokens_counted_by=getattr(model, "tokens_counted_by", None),
         choices_read_from=getattr(model, "choices_read_from", None),
+        served_by=getattr(model, "served_by", None),
+        calls_in_flight=cached.calls.reached,
     )
 
 

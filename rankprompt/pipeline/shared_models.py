@@ -1,6 +1,5 @@
 """Models, servers and journals that the calls of a reranker share."""
 
-import asyncio
 import atexit
 import os
 import threading
@@ -17,6 +16,7 @@ from rankprompt.cascade.aggregation import Aggregate
 from rankprompt.cascade.teachers import ModelTeacher
 from rankprompt.cascade.window_scores import WindowScores
 from rankprompt.errors import InputError
+from rankprompt.journal.call_limit import CallLimit
 from rankprompt.journal.store import Journal
 from rankprompt.llm import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.model_thread import Call, ModelThread
@@ -166,17 +166,18 @@ class _CallAccess:
         model = job.config.model
         key = (
             "local", model.name, model.dtype, model.device, model.batch_tokens, model.threads,
-            model.trust_remote_code,
+            model.trust_remote_code, model.revision, model.adapter, model.tokenizer,
+            model.quantize, model.attention, model.tensor_parallel, model.engine_options,
         )  # fmt: skip
         thread = self._models.shared(key, lambda own: _thread(job, own))
         return stack.enter_context(thread.calling(self._call))
 
     def server(self, job: RerankJob, stack: ExitStack) -> Server:
         del stack
-        loop, model, slots = self._models.shared(
+        loop, model, calls = self._models.shared(
             ("server", job.config.model), lambda own: self._connect(job, own)
         )
-        return Server(CallRunner(loop, self._call), model, slots)
+        return Server(CallRunner(loop, self._call), model, calls)
 
     def cascade(self, job: RerankJob) -> Cascade | None:
         key = ("cascade", job.config.cascade, job.config.model, job.model, job.config.seed)
@@ -191,12 +192,13 @@ class _CallAccess:
 
     def _connect(
         self, job: RerankJob, own: ExitStack
-    ) -> tuple[LoopThread, AsyncLanguageModel, asyncio.Semaphore]:
+    ) -> tuple[LoopThread, AsyncLanguageModel, CallLimit]:
         loop = self._models.shared("loop", _loop)
         model = connect(job)
+        loop.on_end(model.close)
         own.callback(lambda: loop.run(model.close()))
         loop.run(model.open())
-        return loop, model, asyncio.Semaphore(job.config.model.concurrency)
+        return loop, model, CallLimit(job.config.model.concurrency)
 
 
 class _OneAtATime(Cascade):

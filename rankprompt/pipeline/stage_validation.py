@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from rankprompt.errors import InputError, RankpromptError, UnknownNameError
 from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.llm.openai.settings import is_hidden
-from rankprompt.pipeline.config import BudgetConfig, ModelConfig, RerankConfig
+from rankprompt.pipeline.config import BudgetConfig, ModelConfig, RayConfig, RerankConfig
 from rankprompt.pipeline.config_file import replace_options
 from rankprompt.pipeline.config_methods import (
     CASCADE,
@@ -20,7 +20,7 @@ from rankprompt.pipeline.config_methods import (
 from rankprompt.pipeline.config_option import check_values, iterate_options
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.stage_notation import StageNotation, format_stage, parse_stage
-from rankprompt.pipeline.unused_options import unused_options
+from rankprompt.pipeline.unused_options import source_of, unused_options
 from rankprompt.rankers import METHODS
 
 __all__ = ["name_stage", "validate_stages"]
@@ -77,8 +77,6 @@ def validate_stages(
     for name, value in (("method", config.ranker.method), ("prompt", config.judge.prompt)):
         if value is not None:
             raise InputError(f"`{name}` plays no part: each `stage` has its own")
-    if config.ray.address:
-        raise InputError("`ray` reranks with one model; leave `stage` out, or `ray`")
     parsed = []
     for number, text in enumerate(config.stage, 1):
         with name_stage(number):
@@ -142,9 +140,24 @@ def _configs(config: RerankConfig, stages: Sequence[StageNotation]) -> list[Rera
         defaults[name] = default
         if name in overridden and value != default:
             raise InputError(f"`{name}` plays no part: each `stage` has its own")
+    return _with_workers(
+        [
+            replace_options(one, {name: defaults[name] for name in names - nowhere - given})
+            for one, names, given in zip(configs, unused, written, strict=True)
+        ]
+    )
+
+
+def _with_workers(configs: Sequence[RerankConfig]) -> list[RerankConfig]:
+    """Leaves the cluster to the stages whose models workers can load."""
+    loaded = [
+        one.ranker.method != CASCADE and source_of(one.model.name)[0] == "local" for one in configs
+    ]
+    if configs[0].ray.address and not any(loaded):
+        raise InputError("`ray` goes with a model that each worker loads, and no stage has one")
     return [
-        replace_options(one, {name: defaults[name] for name in names - nowhere - given})
-        for one, names, given in zip(configs, unused, written, strict=True)
+        one if on_workers else replace(one, ray=RayConfig())
+        for one, on_workers in zip(configs, loaded, strict=True)
     ]
 
 
@@ -175,13 +188,13 @@ def _value(name: str, text: str) -> Any:
     kind = _TYPES[name]
     plain = text.isascii() and "_" not in text
     try:
-        if kind in (int, int | None) and plain:
+        if kind in (int, int | None, int | str) and plain:
             return int(text)
         if kind in (float, float | None) and plain:
             return float(text)
     except ValueError:
         pass
-    if kind in (str, str | None):
+    if kind in (str, str | None, int | str):
         return text
     if kind is bool and text in ("true", "false"):
         return text == "true"

@@ -109,6 +109,7 @@ class StagedExecution(Execution):
                     meaning=meaning_of(stage.job),
                 )
         self.costs = Costs()
+        self.workers_replaced = sum(one.execution.workers_replaced for one in self.stages)
         for stage in self.stages:
             self.costs.merge(stage.execution.costs)
         yield join_stage_results(results, current, scores)

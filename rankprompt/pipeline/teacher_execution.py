@@ -36,7 +36,7 @@ class TeacherExecution(Execution):
         card, runner, batch = ModelCard(job.model, ""), None, BATCH
         if is_served(job.model):
             runner, server = open_server(job, self._models, journal, stack)
-            cached, card = self._count(server), server_card(server.model)
+            cached, card = self._count(server), server_card(server)
             batch = CHUNK  # a call holds many windows, and there are many calls at a time
         elif job.prompt:
             cached = self._count(CachedModel(self._models.local(job, stack), journal, job.budget))

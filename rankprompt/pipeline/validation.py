@@ -28,6 +28,7 @@ from rankprompt.pipeline.config import (
 )
 from rankprompt.pipeline.config_methods import CASCADE
 from rankprompt.pipeline.config_option import check_values, iterate_options
+from rankprompt.pipeline.engine_fields import check_engine_fields
 from rankprompt.pipeline.job import JudgeSource, RerankJob
 from rankprompt.pipeline.model_names import check_model_name
 from rankprompt.pipeline.scoring import calibrate_job, scored_by
@@ -134,6 +135,7 @@ def _validate(config: RerankConfig) -> RerankJob:
     if config.ray.address and _limits(config):
         raise InputError("`ray` knows no budget: workers could keep but a share of it each")
     config = check_server_fields(config, model if source == "server" else None)
+    check_engine_fields(config.model)
     errors = _errors(config, source)
     for name, text in (("prompt", config.judge.prompt), ("instruction", config.judge.instruction)):
         if text is not None and source == "oracle":

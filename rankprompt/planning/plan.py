@@ -59,6 +59,7 @@ _SETTINGS = (
     "model.name", "judge.prompt", "judge.instruction", "judge.mode", "judge.order", "ranker.k",
     "ranker.passes", "ranker.early_exit", "ranker.comparisons", "data.depth", "data.limit",
     "judge.passage_tokens", "ranker.input_order", "seed", "budget.price_in", "budget.price_out",
+    "model.batch_api",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 from rankprompt.errors import InputError
 from rankprompt.files import read_qrels
+from rankprompt.journal.call_limit import first_calls
 from rankprompt.judges.registry import default_prompt, serves
 from rankprompt.judges.simulated.synthetic_qrels import synthetic_qrels
 from rankprompt.llm import AsyncLanguageModel
@@ -170,7 +171,7 @@ async def measure_speed(
             meter,
             candidates if config.calibrate else [],
             server=server,
-            concurrency=job.config.model.concurrency,
+            concurrency=first_calls(job.config.model.concurrency),
             seed=job.config.seed,
         )
     finally:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from rankprompt.journal.costs import Costs
 from rankprompt.judges.registry import make_oracle
 from rankprompt.judges.simulated.error_model import ErrorModel
+from rankprompt.pipeline.candidate_source import BLOCK
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.planning.calibration import Speed
 from rankprompt.planning.prices import PriceMeter
@@ -44,8 +45,9 @@ class MethodPlan(NamedTuple):
 
     ``comparisons`` counts questions of the method's kind, ``prompts`` those that the journal would
     not answer, ``rounds`` those of the query with the most. ``tokens``, ``seconds`` and ``cost``
-    are None where they are not known. ``quality`` and ``deviation`` are by judge: the share of
-    wrong answers, or "simulated".
+    are None where they are not known. ``waits`` counts the batches that wait for one another where
+    the batch API is asked, and is None elsewhere; ``seconds`` is None there. ``quality`` and
+    ``deviation`` are by judge: the share of wrong answers, or "simulated".
     """
 
     method: str
@@ -57,6 +59,7 @@ class MethodPlan(NamedTuple):
     tokens: int | None
     written_tokens: int | None
     seconds: float | None
+    waits: int | None
     cost: float | None
     quality: dict[str, float]
     deviation: dict[str, float]
@@ -223,6 +226,9 @@ class Simulation:
             tokens, written = round(tokens * speed.scale), round(mean("prompts") * speed.written)
         budget = self._job.budget
         priced = tokens is not None and (budget.price_in or budget.price_out)
+        waits, rounds = None, mean("new_rounds")
+        if self._job.config.model.batch_api:
+            waits, speed = rounds * -(-len(self._first_stage) // BLOCK), None
         return MethodPlan(
             method=self._name,
             question=QUESTION_NOUNS[self._meter.kind],
@@ -232,7 +238,8 @@ class Simulation:
             rounds=mean("rounds"),
             tokens=tokens,
             written_tokens=written,
-            seconds=speed.seconds_for(tokens or 0, mean("new_rounds")) if speed else None,
+            seconds=speed.seconds_for(tokens or 0, rounds) if speed else None,
+            waits=waits,
             cost=budget.price(Costs(tokens=tokens or 0, written=written or 0)) if priced else None,
             quality={name: fmean(values) for name, values in quality.items()},
             deviation={name: pstdev(values) for name, values in quality.items()},

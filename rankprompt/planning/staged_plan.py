@@ -157,6 +157,7 @@ def _sum(rows: Sequence[MethodPlan]) -> MethodPlan:
         tokens=_add(row.tokens for row in rows),
         written_tokens=_add(row.written_tokens for row in rows),
         seconds=_add(row.seconds for row in rows),
+        waits=_add(row.waits for row in rows),
         cost=_add(row.cost for row in rows),
     )
 

@@ -214,7 +214,7 @@ def reranker_on_ray(config: RerankConfig, settings: ServiceSettings) -> Iterator
         if any(job.source != "local" for job in reranker.job.single_jobs):
             raise InputError("`ray` goes with a model that each worker loads")
         with connected(cluster) as ray:
-            resources, device = cluster.reserve(ray, config.model.device)
+            resources, device = cluster.reserve(ray, config.model)
             sent = replace(config, ray=RayConfig(), model=replace(config.model, device=device))
             deployment = serve.deployment(Worker).options(
                 name=_DEPLOYMENT,

@@ -1,5 +1,6 @@
 """The base of problems, and what several kinds of problem share."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -9,16 +10,22 @@ from itertools import islice
 from statistics import fmean
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from rankprompt.errors import ModelError
 from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.costs import Costs
+from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.prompts.template import Template
 from rankprompt.search.config import SearchConfig
 from rankprompt.search.genome import Segment, segment
+from rankprompt.search.served_model import ServedModel
 
 __all__ = [
     "SPLITS", "Fitness", "ItemProblem", "Measures", "Problem", "digest", "piecewise_reward",
     "shared_prefix", "take_share",
 ]  # fmt: skip
+
+log = logging.getLogger("rankprompt")
 
 Item = TypeVar("Item")
 
@@ -82,6 +89,48 @@ class ItemProblem(ABC, Generic[Item]):
         for request in self._requests(self.template, self._items(model, "search", 1.0)[0]):
             model.length(request)
 
+    def check_answers(self, model: ServedModel) -> Costs:
+        """Asks a server about the seed prompt, before anything is written.
+
+        Where the likely tokens that the server lists leave out an option, a warning names both.
+
+        Returns:
+            What it cost.
+
+        Raises:
+            ModelError: the server cannot answer such requests, or lists none of the options.
+        """
+        items = self._samples(self._items(model, "search", 1.0))
+        requests = [request for item in items for request in self._requests(self.template, item)]
+        cached = CachedModel(model, Journal(None))
+        answers = [reply.answer for reply in cached.answer(requests) if reply.answer]
+        names = self._option_names(requests[0])
+        counts = [
+            sum(answer.problem == "unlisted" or answer.tokens[place : place + 1] == (0,)
+                for answer in answers)
+            for place in range(len(names))
+        ]  # fmt: skip
+        listed = ", ".join(map(repr, model.listed))
+        problems = {answer.problem for answer in answers}
+        if problems == {"unlisted"} or (len(names) > 1 and min(counts) == len(answers)):
+            raise ModelError(
+                f"the server lists none of {', '.join(names)} among its likely tokens; it lists "
+                f"{listed}: take answers that the model finds likely, or vLLM, which scores any"
+            )
+        if "" not in problems and "cut" not in problems:
+            raise ModelError(f"{model.name} gives no answer to the seed prompt: {problems.pop()}")
+        if any(counts):
+            missing = ", ".join(
+                f"{name} ({count} of {len(answers)} answers)"
+                for name, count in zip(names, counts, strict=True)
+                if count
+            )
+            log.warning(
+                "the server does not list %s, which then counts as the least likely token listed: "
+                "it lists %s", missing, listed,
+            )  # fmt: skip
+        return cached.costs
+
     def fitness(
         self, model: CachedModel, prompts: Sequence[Template], *, share: float = 1.0
     ) -> list[float]:
@@ -125,6 +174,14 @@ class ItemProblem(ABC, Generic[Item]):
     @abstractmethod
     def _measure(self, item: Item, answers: Sequence[Answer]) -> Measures:
         """Gives the measures of the answers to an item's requests."""
+
+    def _samples(self, items: Sequence[Item]) -> Sequence[Item]:
+        """A few items, by which to find out what a server can answer."""
+        return items[:1]
+
+    def _option_names(self, request: Request) -> list[str]:
+        """The options of a request, for messages."""
+        return [repr(option) for option in request.options]
 
     def _score(
         self, model: CachedModel, prompts: Sequence[Template], items: Sequence[Item]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from rankprompt.judges.adapters.base import softmax
-from rankprompt.llm.base import Answer
+from rankprompt.llm.base import Answer, Request
 from rankprompt.prompts.template import Template
 from rankprompt.search.fitness.base import Measures, piecewise_reward
 from rankprompt.search.fitness.examples import ExampleProblem
@@ -27,6 +27,16 @@ class ChoiceProblem(ExampleProblem):
         reward = piecewise_reward(softmax(answer.loglikelihoods), right, self._config)
         # The sign of the reward tells a correct answer from a wrong one.
         return {"accuracy": float(reward > 0), "reward": reward}
+
+    def _samples(self, items: Sequence[Example]) -> Sequence[Example]:
+        """The first example of each label."""
+        return list({item.label: item for item in reversed(items)}.values())
+
+    def _option_names(self, request: Request) -> list[str]:
+        return [
+            f"{option!r} of the label {label!r}"
+            for option, label in zip(request.options, self._task.verbalisers, strict=True)
+        ]
 
     def comparison(self, seed: Template, winner: Template) -> Mapping[str, object] | None:
         """McNemar's exact test over the test split's examples, two-sided."""

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from rankprompt.api.evolver import Evolved, Evolver
 from rankprompt.cli.app import app
 from rankprompt.errors import InputError
+from rankprompt.pipeline.config import BudgetConfig, ModelConfig, RayConfig
 from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.search.config import EvolveConfig, SearchConfig
@@ -108,6 +109,7 @@ def test_every_field_is_an_option_by_its_name() -> None:
     options: dict[str, Any] = {
         "method": "random", "mutations": [1, 2], "start_pruned": [0, 0.5], "rungs": 3, "minutes": 2,
         "restart": True, "stagnation": None, "batch_tokens": 512, "max_prompts": 9, "dtype": "auto",
+        "model": "openai:m", "header": "a:b", "max_cost": 2, "ray": "local", "workers": 3,
     }  # fmt: skip
     assert Evolver("a.toml", "b", **options).config == EvolveConfig(
         Path("a.toml"),
@@ -116,8 +118,9 @@ def test_every_field_is_an_option_by_its_name() -> None:
             method="random", mutations=(1, 2), start_pruned=(0.0, 0.5), rungs=3, minutes=2.0,
             restart=True,
         ),
-        batch_tokens=512,
-        max_prompts=9,
+        ModelConfig(name="openai:m", batch_tokens=512, header=("a:b",)),
+        BudgetConfig(max_prompts=9, max_cost=2.0),
+        RayConfig(address="local", workers=3),
     )  # fmt: skip
 
 
@@ -131,7 +134,10 @@ def test_every_field_is_an_option_by_its_name() -> None:
         ({"method": "gag"}, "did you mean 'gga'?"),
         ({"start_pruned": [0.1]}, "`start_pruned` must be 2 values, not 1"),
         ({"output": ""}, "`output` is empty; leave it out"),
-        ({"model": "openai:m"}, "evolve needs the log-probabilities of given texts"),
+        ({"model": "rerank:m"}, "a reranker reads no prompt that could be evolved"),
+        ({"model": "openai:m", "threads": None, "ray": "local"}, "a model that each worker loads"),
+        ({"max_cost": 1}, "`max_cost` needs the prices of a million tokens"),
+        ({"base_url": "http://localhost:1"}, "`base_url` goes with `model` openai:MODEL"),
         ({"task": "none.toml"}, "cannot read none.toml"),
         ({"output": "no/such/run"}, "cannot make no/such/run: its own folder does not exist"),
     ],

@@ -120,7 +120,7 @@ def test_json_prints_everything_and_nothing_on_stderr(
     for row in found["methods"]:
         assert row.keys() == {
             "method", "comparisons", "prompts", "rounds", "tokens", "written_tokens", "seconds",
-            "cost", "quality", "deviation", "question", "prompt",
+            "waits", "cost", "quality", "deviation", "question", "prompt",
         }  # fmt: skip
         assert row["quality"].keys() == {"0.0", "0.1", "0.2"}
         assert row["seconds"] > 0

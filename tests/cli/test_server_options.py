@@ -165,6 +165,10 @@ def test_a_list_of_models_that_fails_is_told_and_does_not_end_the_run(
         ({"extra_body": '{"max_tokens": 1}'}, "--extra-body must not hold max_tokens"),
         ({"thinking": "of"}, "did you mean 'off'?"),
         ({"model_id": " "}, "--model-id is empty"),
+        ({"concurrency": "many"}, "--concurrency must be a whole number or auto, not 'many'"),
+        ({"concurrency": "0"}, "--concurrency must be from 1 to 10000, not 0"),
+        ({"timeout": "0"}, "--timeout must be at least 0.1, not 0"),
+        ({"retries": "-1"}, "--retries must be from 0 to 1000, not -1"),
     ],
 )
 def test_what_cannot_be_sent_is_told(
@@ -185,6 +189,8 @@ def test_what_cannot_be_sent_is_told(
         {"model_id": "x"},
         {"reasoning_effort": "low"},
         {"thinking": "on"},
+        {"timeout": "9"},
+        {"retries": "9"},
     ],
 )
 def test_what_goes_with_a_server_is_refused_elsewhere(
@@ -223,14 +229,14 @@ def test_openai_itself_is_asked_where_no_server_is_named_and_needs_a_key(
     for changed in (config, change(config, header=("Authorization:Bearer x",))):
         if changed is config:
             monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-        assert validate(changed).config.model.base_url == "https://api.openai.com/v1"
+        assert validate(changed).config.model.base_url == ("https://api.openai.com/v1",)
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     # Where nothing is asked, or a journal may have all answers, no key is needed.
     assert validate(config, asks=False)
     collection.output.with_suffix(".journal").write_bytes(b"")
     assert validate(config)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1/v1")
-    assert validate(config).config.model.base_url == "http://localhost:1/v1"
+    assert validate(config).config.model.base_url == ("http://localhost:1/v1",)
 
 
 def test_a_plan_that_asks_nothing_needs_no_key(

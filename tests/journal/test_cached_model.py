@@ -1,16 +1,18 @@
+import asyncio
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.llm.base import Answer, Request, Usage
@@ -268,3 +270,26 @@ def test_what_another_process_answers_meanwhile_is_taken_from_it(tmp_path: Path)
     first = here.model.plan(CHUNKS[0])[0]
     assert cache_hits == [i not in first for i in range(7)]
     assert (here.costs.prompts, here.costs.prompts_from_journal) == (3, 4)
+
+
+class Server:
+    """Records the order in which prompts arrive."""
+
+    name, fingerprint, context_length = "server", "f", 100
+
+    def __init__(self) -> None:
+        self.arrived: list[str] = []
+
+    async def answer(self, request: Request) -> tuple[Answer, Usage]:
+        self.arrived.append(request.prompt)
+        return Answer(text=request.prompt), Usage(1, 0)
+
+
+@given(st.permutations([f"{first} or {second}?" for first in "abcd" for second in "abcd"]))
+def test_prompts_that_begin_alike_reach_a_server_together(prompts: list[str]) -> None:
+    server: Any = Server()
+    cached = ConcurrentCachedModel(server, Journal(None), concurrency=1)
+    replies = asyncio.run(cached.answer([Request(prompt, max_tokens=9) for prompt in prompts]))
+    assert [reply.answer and reply.answer.text for reply in replies] == prompts
+    assert len(list(groupby(server.arrived, key=lambda prompt: prompt[0]))) == 4
+    assert sorted(server.arrived) == sorted(prompts)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rankprompt.errors import JournalError
 from rankprompt.journal.store import Journal
+from rankprompt.llm.base import Answer
 from tests.journal.journals import CHUNK, answer, files, fill, kill_a_writer, name, stored
 
 
@@ -99,11 +99,39 @@ def test_a_damaged_journal_takes_its_log_along(tmp_path: Path) -> None:
     assert after["j.journal.damaged-1-wal"] == before["j.journal-wal"]
 
 
-def test_an_answer_damaged_while_the_journal_is_open_is_not_given(tmp_path: Path) -> None:
+def test_an_answer_damaged_while_the_journal_is_open_is_asked_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "j.journal"
     with closing(Journal(path)) as journal:
-        fill(path, [1, 2])
-        with closing(sqlite3.connect(path)) as other, other:
-            other.execute("update answers set value = replace(value, '1', '7')")
-        with pytest.raises(JournalError, match=r"j\.journal: .*checksum"):
-            journal.get([name(1)])
+        fill(path, [1, 2, 3])
+        spoil(path, 1, 2)
+        assert stored(journal, [1, 2, 3]) == [3]
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{path}: answers that were damaged are asked again: 2"
+        ]
+        fill(path, [1])
+        assert stored(journal, [1, 2, 3]) == [1, 3]
+
+
+def test_a_large_journal_loses_the_damaged_answer_alone(tmp_path: Path) -> None:
+    path = tmp_path / "j.journal"
+    last = 100_001  # more than are checked at the opening
+    with closing(Journal(path)) as journal:
+        answers = {name(number): Answer((-0.5,)) for number in range(last)}
+        journal.put(answers, chunk=CHUNK, tokens=0, padding=0)
+        fill(path, [last])
+    spoil(path, last)
+    with closing(Journal(path)) as journal:
+        assert journal.set_aside is None
+        assert list(journal.get([name(7), name(last)])) == [name(7)]
+        fill(path, [last])
+        assert stored(journal, [last]) == [last]
+
+
+def spoil(path: Path, *numbers: int) -> None:
+    with closing(sqlite3.connect(path)) as other, other:
+        other.executemany(
+            "update answers set value = replace(value, 'answer', 'damage') where key = ?",
+            [(name(number),) for number in numbers],
+        )

@@ -88,20 +88,21 @@ def test_a_teacher_forgets_queries_and_windows(network: Network) -> None:
 def test_a_language_model_forgets_prompts(starts_end: bool) -> None:
     words = tiny.tokenizer(template=tiny.TEMPLATE)
     model = LocalModel(tiny.llama().eval(), words, name="tiny", starts_end=starts_end)
-    with texts_that_are_forgotten(_TOGETHER) as text:
-        for first in range(0, 200, _TOGETHER):
+    # Of at least 1,400 tokens each, of which 262,144 are kept for later.
+    with texts_that_are_forgotten(187 + _TOGETHER) as text:
+        for first in range(0, 440, _TOGETHER):
             requests = [
                 Request(
-                    text(f"{first} the harbour and the boats: {number} Passage"),
+                    text(f"{number}{' the harbour' * 700} Passage"),
                     (" A", " B"),
                     breaks=(30,),
                     chat=number % 2 == 0,
                 )
                 for number in range(first, first + _TOGETHER)
             ]
-            for request in requests:
-                model.length(request)
+            for request in requests[:2]:
+                assert model.length(request) > 1400
                 model.truncate(request.prompt, 9)
-            batches = model.plan(requests)
-            model.answer([requests[index] for index in batches[0]])
+            model.plan(requests)
+            model.answer([Request("A", (" B",))])
             del requests, request

@@ -29,6 +29,8 @@ from rankprompt.types import Candidates, Document, Query
 from tests.configs import configure
 from tests.fakes import PROMPT, FakeModel
 
+NO_RAY = "Ray is not installed: pip install 'rankprompt[ray]'"
+
 TWO = RayCluster(workers=2, cpus_per_worker=1, together=2)
 ONE = replace(TWO, workers=1)  # where a second worker, a process to start, would show nothing
 
@@ -76,6 +78,22 @@ class LoggingModel(FakeModel):
 
 def logging_model(job: RerankJob, device: str) -> LoggingModel:
     return LoggingModel(job.model, device=device)
+
+
+class FarModel(LoggingModel):
+    """Notes the node that it runs on, and that its process has no journal open."""
+
+    def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
+        import ray
+
+        opened = [str(one.resolve()) for one in Path("/proc/self/fd").iterdir()]
+        assert not any(".journal" in one for one in opened), opened
+        (self._folder / f"node-{ray.get_runtime_context().get_node_id()}").touch()
+        return super().answer(requests)
+
+
+def far_model(job: RerankJob, device: str) -> FarModel:
+    return FarModel(job.model, device=device)
 
 
 def missing(job: RerankJob, _: str) -> LoggingModel:

@@ -57,7 +57,7 @@ def test_options_outside_are_those_of_the_stages_where_they_play_a_part(
 ) -> None:
     reranker, local, server = validate(change(config, **STAGED["options of all"])).stages
     assert [stage.config.model.base_url for stage in (reranker, local, server)] == [
-        None, None, "http://localhost:1/v1",
+        (), (), ("http://localhost:1/v1",),
     ]  # fmt: skip
     assert [stage.config.model.dtype for stage in (local, server)] == ["float32", "auto"]
     assert [stage.config.model.threads for stage in (local, server)] == [1, None]

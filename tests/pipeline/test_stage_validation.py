@@ -191,8 +191,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "`prior` plays no part: each `stage` has its own",
     ),
     "cluster": (
-        {"stage": ("heapsort:org/a@5",), "ray": "local"},
-        "`ray` reranks with one model; leave `stage` out, or `ray`",
+        {"stage": (f"heapsort:{ORACLE}@5",), "ray": "local"},
+        "`ray` goes with a model that each worker loads, and no stage has one",
     ),
     "money without prices": (
         {"stage": ("heapsort:org/a@5",), "max_cost": 1.0},

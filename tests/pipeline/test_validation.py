@@ -92,7 +92,8 @@ def test_both_orders_are_concluded_as_suits_the_prompt(files: dict[str, Path]) -
 
 LOCAL = {
     "dtype": "float16", "device": "cpu", "batch_tokens": 10, "threads": 1,
-    "trust_remote_code": True,
+    "trust_remote_code": True, "revision": "main", "adapter": "folder", "quantize": "4bit",
+    "attention": "eager", "tensor_parallel": 2, "engine_options": "{}",
 }  # fmt: skip
 
 
@@ -122,7 +123,17 @@ def test_fields_are_named_and_no_flags(files: dict[str, Path]) -> None:
         ({"model": "cross-encoder:rerank:x"}, "cross-encoder:rerank:x has two prefixes"),
         ({"model": "local:openai:x"}, "`model` local:openai:x has two prefixes; write openai:x"),
         ({"model": "cross-encoder:smollm2-135m"}, "smollm2-135m is a language model, and no class"),
-        ({"tokenizer": "folder"}, "`tokenizer` goes with `model` openai:MODEL"),
+        ({"tokenizer": "folder"}, "`tokenizer` goes with a language model, local or openai:MODEL"),
+        ({"adapter": "folder"}, "`adapter` goes with a language model, and `model` ms-marco-"),
+        ({"attention": "flash"}, "unknown attention 'flash'"),
+        ({"quantize": "4bit", "model": "vllm:a/b"}, "`quantize` plays no part in `model` vllm:ID"),
+        ({"tensor_parallel": 2}, "`tensor_parallel` goes with `model` vllm:ID"),
+        ({"engine_options": "{}", "model": "oracle:q"}, "`engine_options` goes with"),
+        ({"engine_options": "[]", "model": "vllm:a/b"}, "`engine_options` is a JSON object"),
+        ({"threads": 2, "model": "vllm:a/b"}, "`threads` plays no part in `model` vllm:ID"),
+        ({"model": "vllm:"}, "`model` vllm:: write a folder or a hub id after the colon"),
+        ({"model": "vllm:m.gguf"}, "`model` vllm:m.gguf: vLLM reads folders and hub ids"),
+        ({"model": "vllm:no/such/folder"}, "no such file or folder"),
     ):
         with pytest.raises(InputError, match=problem) as raised:
             validate(change(configure(**files), **options))

@@ -9,6 +9,7 @@ import pytest
 
 from rankprompt.errors import InputError, ModelError, RankpromptError
 from rankprompt.llm.base import Answer, Request
+from rankprompt.pipeline.config import BudgetConfig, ModelConfig
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.search import METHODS, EvolveConfig, SearchConfig
 from rankprompt.search.evolution import ProgressListener, run_evolution
@@ -134,10 +135,11 @@ def test_data_that_cannot_be_used_leave_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["openai:gpt", "oracle:qrels.trec"])
-def test_a_model_without_log_probabilities_is_refused(tmp_path: Path, name: str) -> None:
-    config = EvolveConfig(write_task(tmp_path), tmp_path / "run", SMALL, model=name)
-    with pytest.raises(InputError, match="name a model on this machine"):
+@pytest.mark.parametrize("name", ["oracle:qrels.trec", "rerank:m", "ms-marco-minilm-l12"])
+def test_a_model_that_reads_no_prompt_is_refused(tmp_path: Path, name: str) -> None:
+    model = ModelConfig(name=name)
+    config = EvolveConfig(write_task(tmp_path), tmp_path / "run", SMALL, model)
+    with pytest.raises(InputError, match="reads no prompt that could be evolved"):
         evolve(config)
     assert not config.output.exists()
 
@@ -150,7 +152,8 @@ def test_a_model_without_finite_answers_is_refused(tmp_path: Path) -> None:
 
 def test_a_budget_and_a_stop_file_end_the_search_alone(tmp_path: Path) -> None:
     task = write_task(tmp_path)
-    result = evolve(EvolveConfig(task, tmp_path / "a", SMALL, max_prompts=20))
+    budget = BudgetConfig(max_prompts=20)
+    result = evolve(EvolveConfig(task, tmp_path / "a", SMALL, budget=budget))
     assert result["stop"] == "the budget of the model is spent"
     assert result["evaluations"] < 40
     assert result["scores"]["winner"]["test"]

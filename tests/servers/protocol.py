@@ -72,6 +72,7 @@ class ProtocolServer:
         models: the list of models, which no other count includes; None for a server without one.
         tokenizes: whether ``respond`` serves ``/tokenize``; a server without it says 404, which no
             count includes.
+        pages: what GET brings at other paths, such as ``/version``; no count includes these.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class ProtocolServer:
         port: int = 0,
         models: Body | None = None,
         tokenizes: bool = False,
+        pages: Mapping[str, Body] | None = None,
     ) -> None:
         self._tokenizes = tokenizes
+        self._pages = dict(pages or {})
         self.port, self._models = port, models
         self.calls = self.now = self.most = 0
         self.came: Counter[bytes] = Counter()
@@ -162,7 +165,8 @@ class ProtocolServer:
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if head[0].startswith("GET "):
-            known = self._models if head[0].startswith("GET /v1/models") else None
+            path = head[0].split()[1]
+            known = self._models if path == "/v1/models" else self._pages.get(path)
             listed = reply(known) if known else reply({"detail": "Not Found"}, 404)
             writer.write(_bytes(listed))
             await writer.drain()

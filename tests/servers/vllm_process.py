@@ -11,10 +11,21 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-__all__ = ["running_vllm"]
+__all__ = ["ENVIRONMENT", "running_vllm", "vllm_python"]
+
+ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    # One thread, bound to no core: the other cores are others'.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+"""What a small vLLM on this machine needs to be told."""
 
 
-def _python() -> Path:
+def vllm_python() -> Path:
+    """The Python of an environment with vLLM; skips the test where there is none."""
     root = Path(__file__).parents[2]
     python = Path(os.environ.get("RANKPROMPT_VLLM") or root / ".venv-vllm" / "bin" / "python")
     if not python.exists():
@@ -35,18 +46,10 @@ def running_vllm(folder: Path, model: Path, name: str, *options: str) -> Iterato
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        # One thread, bound to no core: the other cores are others'.
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
+    environment = {**os.environ, **ENVIRONMENT}
     environment.pop("PYTHONPATH", None)
     command = [
-        str(_python()), "-m", "vllm.entrypoints.openai.api_server",
+        str(vllm_python()), "-m", "vllm.entrypoints.openai.api_server",
         "--model", str(model), "--served-model-name", name, "--dtype", "float32",
         "--enforce-eager", "--host", "127.0.0.1", "--port", str(port), *options,
     ]  # fmt: skip

@@ -1,24 +1,43 @@
-"""Plans batches of requests, pads them, and reads answers from logits."""
+"""Plans batches of requests, and pads them."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
-from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.base import Request, Usage
 from rankprompt.llm.local.encoding import EncodedRequest
 
-__all__ = ["pad_rows", "plan_batches", "read_options"]
+__all__ = ["BatchLimits", "pad_rows", "padded_tokens", "plan_batches"]
 
 # Copying this many tokens of a cached prefix into a batch costs about as much as running one.
 _COPIES = 8
 
 
+class BatchLimits(NamedTuple):
+    """What a batch may have at most; None for no limit.
+
+    Attributes:
+        tokens: padded tokens, prompts and answers together (a longer request is a batch of its
+            own).
+        prefix_tokens: tokens of the prefixes of requests that are planned together; None if none
+            are cached.
+        padding: padding of scored requests, in tokens.
+        logits: rows times the positions that are read in each.
+        states: rows times the tokens of each whose keys and values are in memory.
+    """
+
+    tokens: int
+    prefix_tokens: int | None = None
+    padding: int | None = None
+    logits: int | None = None
+    states: int | None = None
+
+
 def plan_batches(
     requests: Sequence[Request],
     encoded: Mapping[Request, EncodedRequest],
-    batch_tokens: int,
-    prefix_tokens: int | None,
-    max_padding: int | None = None,
+    limits: BatchLimits,
 ) -> list[list[int]]:
     """Splits requests into batches of similar length, longest first; deterministic.
 
@@ -28,17 +47,15 @@ def plan_batches(
     Args:
         requests: the requests.
         encoded: the tokens of each request.
-        batch_tokens: maximum padded tokens of a batch (a longer request is a batch of its own).
-        prefix_tokens: how many tokens the prefixes of a group may have; None if none are cached.
-        max_padding: maximum padding of a batch of scored requests, in tokens; None for no limit.
+        limits: what a batch may have.
 
     Returns:
         Batches of indices into ``requests``, each index once.
     """
     groups = [list(range(len(requests)))]
-    if prefix_tokens is not None:
-        groups = _groups(requests, encoded, prefix_tokens)
-    split = (_batches(requests, encoded, one, batch_tokens, max_padding) for one in groups)
+    if limits.prefix_tokens is not None:
+        groups = _groups(requests, encoded, limits.prefix_tokens)
+    split = (_batches(requests, encoded, one, limits) for one in groups)
     return [batch for batches in split for batch in batches]
 
 
@@ -64,32 +81,75 @@ def _batches(
     requests: Sequence[Request],
     encoded: Mapping[Request, EncodedRequest],
     indices: Sequence[int],
-    batch_tokens: int,
-    max_padding: int | None,
+    limits: BatchLimits,
 ) -> list[list[int]]:
-    # Tokens of a request's longest row that no cached prefix has.
-    lengths = {
-        index: encoded[requests[index]].length - len(encoded[requests[index]].start)
-        for index in indices
-    }
+    sizes = {index: _size(requests[index], encoded[requests[index]]) for index in indices}
     batches: list[list[int]] = []
-    rows = written = longest = copied = padding = 0
-    for index in sorted(indices, key=lambda i: (not requests[i].options, -lengths[i], i)):
-        request = requests[index]
-        start, new_rows = len(encoded[request].start), max(1, len(encoded[request].rows))
+    whole, padding = _Size(), 0
+    for index in sorted(indices, key=lambda i: (not requests[i].options, -sizes[i].length, i)):
+        request, size = requests[index], sizes[index]
         same_kind = batches and bool(request.options) == bool(requests[batches[-1][0]].options)
-        width = longest + max(written, request.max_tokens) + max(copied, start) // _COPIES
-        padded = padding + new_rows * (longest - lengths[index])
-        wasteful = request.options and max_padding is not None and padded > max_padding
-        if not same_kind or wasteful or (rows + new_rows) * width > batch_tokens:
+        together = whole.with_(size)
+        padded = padding + size.rows * (together.length - size.length)
+        wasteful = request.options and limits.padding is not None and padded > limits.padding
+        if not same_kind or wasteful or together.exceeds(limits):
             batches.append([])
-            rows = written = copied = padded = 0
-            longest = lengths[index]
+            together, padded = size, 0
         batches[-1].append(index)
-        rows += new_rows
-        padding = padded
-        written, copied = max(written, request.max_tokens), max(copied, start)
+        whole, padding = together, padded
     return batches
+
+
+class _Size(NamedTuple):
+    """What a batch takes: its rows, and the most of any row of what it is made of, in tokens.
+
+    ``length`` is what no cached prefix has, ``copied`` what one has, ``written`` the room for an
+    answer, and ``read`` the positions whose logits are read.
+    """
+
+    rows: int = 0
+    length: int = 0
+    copied: int = 0
+    written: int = 0
+    read: int = 0
+
+    def with_(self, other: "_Size") -> "_Size":
+        return _Size(
+            self.rows + other.rows,
+            max(self.length, other.length),
+            max(self.copied, other.copied),
+            max(self.written, other.written),
+            max(self.read, other.read),
+        )
+
+    @property
+    def tokens(self) -> int:
+        return self.rows * (self.length + self.written + self.copied // _COPIES)
+
+    def exceeds(self, limits: BatchLimits) -> bool:
+        if self.tokens > limits.tokens:
+            return True
+        if limits.logits is not None and self.rows * self.read > limits.logits:
+            return True
+        # A whole prompt that is only scored leaves no keys and values behind.
+        held = self.copied or self.written
+        states = self.rows * (self.length + self.written + self.copied) if held else 0
+        return limits.states is not None and states > limits.states
+
+
+def _size(request: Request, encoded: EncodedRequest) -> _Size:
+    start = len(encoded.start)
+    read = 1 + max((len(row.stem) for row in encoded.rows), default=0)
+    rows = max(1, len(encoded.rows))
+    return _Size(rows, encoded.length - start, start, request.max_tokens, read)
+
+
+def padded_tokens(requests: Sequence[Request], encoded: Sequence[EncodedRequest]) -> int:
+    """Counts the tokens of a batch as they are planned: padded, with the room for answers."""
+    whole = _Size()
+    for request, one in zip(requests, encoded, strict=True):
+        whole = whole.with_(_size(request, one))
+    return whole.tokens
 
 
 def pad_rows(
@@ -109,38 +169,3 @@ def pad_rows(
         mask[row, start : start + len(sequence)] = 1
     tokens = sum(map(len, sequences))
     return ids.to(device), mask.to(device), Usage(tokens, ids.numel() - tokens)
-
-
-def read_options(
-    encoded: Sequence[EncodedRequest], logits: torch.Tensor, starts: Sequence[int]
-) -> list[Answer]:
-    """Reads the options' log-likelihoods from logits.
-
-    Args:
-        encoded: the requests, whose rows are the rows of ``logits``, in order.
-        logits: [rows, positions, vocabulary].
-        starts: for each row, the position whose logits predict the first token after the context.
-    """
-    answers = []
-    index = 0
-    for request in encoded:
-        loglikelihoods = [0.0] * len(request.counts)
-        for row in request.rows:
-            start = starts[index]
-            # [stem + 1, vocabulary]
-            scores = logits[index, start : start + len(row.stem) + 1].float()
-            norms = scores.logsumexp(-1)
-            stem = sum(
-                float(scores[position, token] - norms[position])
-                for position, token in enumerate(row.stem)
-            )
-            for option, token in row.lasts:
-                loglikelihoods[option] += stem + float(scores[-1, token] - norms[-1])
-            for option, length, tokens in row.stops:
-                others = scores[length].index_fill(
-                    0, torch.tensor(tokens, device=scores.device), -torch.inf
-                )
-                loglikelihoods[option] += float(others.logsumexp(-1) - norms[length])
-            index += 1
-        answers.append(Answer(tuple(loglikelihoods), request.counts))
-    return answers

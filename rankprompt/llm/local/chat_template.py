@@ -8,11 +8,13 @@ its generation prompt and an answer is found by rendering an answer.
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rankprompt.errors import ModelError
 from rankprompt.llm.local.model_files import first_line
+from rankprompt.llm.local.template_content import only_writes_content
 from rankprompt.llm.reasoning import strip_reasoning
 
 if TYPE_CHECKING:
@@ -59,10 +61,16 @@ class ChatTemplate:
         self._system = self._parts = False
         self._after = self.lead = self.signature = ""
         self._problem = ""
+        # What the template writes before and after a prompt, where it only writes the prompt.
+        self._around: tuple[str, str] | None = None
+        self._trims = False
         try:
             self._problem = self._prepare()
         except Exception as error:  # the template's own code makes jinja raise all kinds
             self._problem = first_line(error)
+        if not self._problem and only_writes_content(self._template):
+            with suppress(Exception):
+                self._find_around()
 
     def put(self, prompt: str) -> str:
         """Returns the prompt as the user's turn, up to where the answer begins.
@@ -72,6 +80,9 @@ class ChatTemplate:
         """
         problem = self._problem
         if not problem:
+            if self._around:
+                before, after = self._around
+                return f"{before}{prompt.strip() if self._trims else prompt}{after}{self._after}"
             try:
                 return self._render(prompt) + self._after
             except Exception as error:  # another prompt may do
@@ -130,6 +141,14 @@ class ChatTemplate:
         if not plain or dated or self._render(_PROBE, reasoning={}) != rendered:
             self.signature = f"{rendered}{self._after}|{self.lead}"
         return ""
+
+    def _find_around(self) -> None:
+        rendered = [self._render(f"{space}{_PROBE}{space}") for space in ("", " ")]
+        before, *after = rendered[0].split(_PROBE)
+        spaced = [f"{before}{space}{_PROBE}{space}{after[0]}" for space in ("", " ")]
+        if len(after) == 1 and rendered[1] in spaced:
+            self._trims = rendered[1] == rendered[0]
+            self._around = before, after[0]
 
     def _render(
         self,

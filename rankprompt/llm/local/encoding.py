@@ -1,7 +1,7 @@
 """Encodes requests as token sequences: what the model reads, and which logits are scored."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import takewhile
 from threading import Lock
@@ -15,7 +15,10 @@ from rankprompt.llm.longest_prefix import cut_to_fit
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["EncodedRequest", "Row", "encode", "make_shareable", "truncate"]
+__all__ = [
+    "EncodedRequest", "Row", "bounds_at", "encode", "is_plain", "make_shareable", "option_rows",
+    "put", "shared_length", "start_token", "truncate",
+]  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -91,12 +94,7 @@ def encode(
         ModelError: the chat template cannot be used; an option has no tokens, or the same ones as
             another; or the context is empty and the tokenizer has no start token.
     """
-    prompt, options, special = request.prompt, request.options, True
-    if request.chat and tokenizer.chat_template:
-        chat = chat or ChatTemplate(tokenizer, "this model")
-        prompt = chat.put(prompt)
-        # The template contains the special tokens.
-        options, special = tuple(chat.lead + option.lstrip() for option in options), False
+    prompt, options, special = put(tokenizer, request, chat)
 
     def ids(text: str, special: bool = special) -> tuple[int, ...]:
         return tuple(tokenizer(text, add_special_tokens=special).input_ids)
@@ -112,23 +110,60 @@ def encode(
         tails = [ids(option, special=False) for option in options]
     else:
         sequences = [ids(prompt + option) for option in options]
-        shared = _shared_length([context, *sequences])
+        shared = shared_length([context, *sequences])
         context, tails = context[:shared], [sequence[shared:] for sequence in sequences]
-    _check_options(options, tails)
+    counts, rows = option_rows(options, tails)
     if not context:
-        context = _start_token(tokenizer)
+        context = start_token(tokenizer)
+    bounds: tuple[int, ...] = ()
+    moved = prompt.find(request.prompt)  # by what the chat template writes before it
+    if shortest_start and ends and moved >= 0:
+        # At least one token of the context is left to run, because its logits are read.
+        ends = ends[: len(context) - 1]
+        found = (bisect_right(ends, moved + offset) for offset in request.breaks)
+        bounds = bounds_at(found, shortest_start)
+    return EncodedRequest(context, counts, rows, bounds)
+
+
+def put(
+    tokenizer: "PreTrainedTokenizerBase", request: Request, chat: ChatTemplate | None
+) -> tuple[str, tuple[str, ...], bool]:
+    """Puts a request into the chat template, if it asks for it.
+
+    Returns:
+        The prompt and the options, as the model reads them, and whether the tokenizer is to add
+        special tokens.
+
+    Raises:
+        ModelError: the chat template cannot be used.
+    """
+    if not (request.chat and tokenizer.chat_template):
+        return request.prompt, request.options, True
+    chat = chat or ChatTemplate(tokenizer, "this model")
+    options = tuple(chat.lead + option.lstrip() for option in request.options)
+    return chat.put(request.prompt), options, False  # The template contains the special tokens.
+
+
+def option_rows(
+    options: Sequence[str], tails: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], tuple[Row, ...]]:
+    """Returns the ``counts`` and ``rows`` of options whose tokens after the context are ``tails``.
+
+    Raises:
+        ModelError: an option has no tokens, or the same ones as another.
+    """
+    _check_options(options, tails)
     lasts: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for option, tail in enumerate(tails):
         lasts.setdefault(tail[:-1], []).append((option, tail[-1]))
     stops = _stops(tails, list(lasts))
     rows = tuple(Row(stem, tuple(pairs), stops[stem]) for stem, pairs in lasts.items())
-    bounds: tuple[int, ...] = ()
-    moved = prompt.find(request.prompt)  # by what the chat template writes before it
-    if shortest_start and ends and moved >= 0:
-        # At least one token of the context is left to run, because its logits are read.
-        breaks = [moved + offset for offset in request.breaks]
-        bounds = _bounds(ends[: len(context) - 1], breaks, shortest_start)
-    return EncodedRequest(context, tuple(map(len, tails)), rows, bounds)
+    return tuple(map(len, tails)), rows
+
+
+def is_plain(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether this is a fast tokenizer whose class is transformers' own, not the model's."""
+    return tokenizer.is_fast and type(tokenizer).__module__.startswith("transformers.")
 
 
 def make_shareable(tokenizer: "PreTrainedTokenizerBase") -> AbstractContextManager[object]:
@@ -141,8 +176,7 @@ def make_shareable(tokenizer: "PreTrainedTokenizerBase") -> AbstractContextManag
         may keep what they like.
     """
     tokenizer("A")
-    ours = type(tokenizer).__module__.startswith("transformers.")
-    return nullcontext() if tokenizer.is_fast and ours else Lock()
+    return nullcontext() if is_plain(tokenizer) else Lock()
 
 
 def truncate(tokenizer: "PreTrainedTokenizerBase", text: str, tokens: int) -> str:
@@ -179,24 +213,28 @@ def _check_options(options: Sequence[str], tails: Sequence[tuple[int, ...]]) -> 
             )
 
 
-def _start_token(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
+def start_token(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
+    """Returns the token that an empty context is replaced by.
+
+    Raises:
+        ModelError: the tokenizer has none.
+    """
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if isinstance(token, int):
             return (token,)
     raise ModelError("the prompt is empty, and this model has no token to start from")
 
 
-def _bounds(ends: Sequence[int], breaks: Sequence[int], shortest: int) -> tuple[int, ...]:
-    """Counts the tokens that end at or before each break, if enough of them are new."""
+def bounds_at(counts: Iterable[int], shortest: int) -> tuple[int, ...]:
+    """Chooses the bounds among the tokens that end before each break: if enough of them are new."""
     bounds: list[int] = []
-    for offset in breaks:
-        bound = bisect_right(ends, offset)
+    for bound in counts:
         if bound - (bounds[-1] if bounds else 0) >= shortest:
             bounds.append(bound)
     return tuple(bounds)
 
 
-def _shared_length(sequences: Sequence[Sequence[int]]) -> int:
+def shared_length(sequences: Sequence[Sequence[int]]) -> int:
     """Counts the tokens that all sequences begin with."""
     columns = zip(*sequences, strict=False)
     return sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, columns))

@@ -18,19 +18,22 @@ from typing import Any, NamedTuple
 from rankprompt.errors import RankpromptError
 from rankprompt.files.atomic_write import write_atomically
 from rankprompt.files.cache_directory import cache_dir
+from rankprompt.llm.local.hub_folders import cached_folder
 from rankprompt.llm.local.machine import formats_file, processor_name
 from rankprompt.llm.local.model_files import locate
 from rankprompt.llm.local.saved_tokenizer import TokenizerText
+from rankprompt.llm.local.variant import PLAIN, Variant
 
 __all__ = ["FactsFile", "ModelFacts"]
 
 log = logging.getLogger("rankprompt")
 
 _FORM = "rankprompt model facts 1"
-_LIBRARIES = ("rankprompt", "torch", "transformers", "tokenizers")
+_LIBRARIES = ("rankprompt", "torch", "transformers", "tokenizers", "peft", "bitsandbytes")
 # What a GGUF file's folder may add to it.
 _BESIDE_GGUF = ("*.json", "*.jinja")
 _MOST_FILES = 64
+ADAPTER, TOKENIZER = "adapter_config.json", "tokenizer_config.json"
 
 
 class ModelFacts(NamedTuple):
@@ -58,10 +61,12 @@ class FactsFile:
     Args:
         name: a folder, a ``.gguf`` file or a hub id.
         settings: the number format and the device that were asked for.
+        variant: the variant that was asked for.
     """
 
-    def __init__(self, name: str, settings: Mapping[str, str]) -> None:
-        self._name, self._settings = name, dict(settings)
+    def __init__(self, name: str, settings: Mapping[str, str], variant: Variant = PLAIN) -> None:
+        self._name, self._variant = name, variant
+        self._settings = {**settings, **variant.given}
         source, gguf = locate(name)
         if Path(source).is_dir():
             source = os.path.realpath(source)
@@ -111,8 +116,11 @@ class FactsFile:
 
     def _identity(self) -> dict[str, Any] | None:
         """What the facts depend on, as far as a look at the files tells; None if it does not."""
-        files = _files(self._name)
-        if files is None:
+        variant = self._variant
+        files = [_files(self._name, variant.revision)]
+        files += [_files(variant.adapter, file=ADAPTER)] if variant.adapter else []
+        files += [_files(variant.tokenizer, file=TOKENIZER)] if variant.tokenizer else []
+        if any(found is None for found in files):
             return None
         formats = formats_file()
         automatic = self._settings.get("dtype") == "auto" and formats.is_file()
@@ -151,7 +159,9 @@ def _version(library: str) -> str:
         return ""
 
 
-def _files(name: str) -> list[list[str | int]] | None:
+def _files(
+    name: str, revision: str | None = None, file: str = "config.json"
+) -> list[list[str | int]] | None:
     """Path, size and time of change of each file of a model; None if they are not known."""
     source, gguf = locate(name)
     folder = Path(source)
@@ -160,23 +170,15 @@ def _files(name: str) -> list[list[str | int]] | None:
         paths += [path for pattern in _BESIDE_GGUF for path in folder.glob(pattern)]
     else:
         if not folder.is_dir():
-            snapshot = _snapshot(source)
+            snapshot = cached_folder(source, revision=revision, file=file)
             if snapshot is None:
                 return None
             folder = snapshot
         paths = [path for path in folder.rglob("*") if path.is_file()]
-        if (folder / "adapter_config.json").is_file():
+        if file != ADAPTER and (folder / ADAPTER).is_file():
             return None  # It names another model, whose files are elsewhere.
     stats = [(path.relative_to(folder), path.stat()) for path in sorted(paths)]
     # The folder's name tells the commit of a hub model.
     found: list[list[str | int]] = [[folder.name]]
     found += ([str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats)
     return found
-
-
-def _snapshot(name: str) -> Path | None:
-    """The folder of the commit of a hub model that was downloaded last; asks no server."""
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(name, "config.json")
-    return Path(path).parent if isinstance(path, str) else None

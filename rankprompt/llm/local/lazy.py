@@ -11,6 +11,7 @@ from rankprompt.llm.local.encoding import encode, truncate
 from rankprompt.llm.local.facts import FactsFile, ModelFacts
 from rankprompt.llm.local.model_files import quieten_transformers
 from rankprompt.llm.local.saved_tokenizer import SavedTokenizer
+from rankprompt.llm.local.variant import PLAIN, Variant
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class LazyModel:
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """As ``LocalModel.plan``; loads the weights."""
         return self._loaded().plan(requests)
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """As ``LocalModel.prepare``; does not load the weights."""
+        if self._model:
+            self._model.prepare(requests)
 
     def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], Usage]:
         """As ``LocalModel.answer``; loads the weights.
@@ -132,6 +138,7 @@ def load(
     device: str = "auto",
     trust_remote_code: bool = False,
     shown_as: str | None = None,
+    variant: Variant = PLAIN,
     **settings: Any,
 ) -> LanguageModel:
     """Loads a local model: its weights at once, or if its facts are known, when they are needed.
@@ -147,12 +154,12 @@ def load(
     def load_weights() -> "LocalModel":
         from rankprompt.llm.local import model
 
-        how: dict[str, Any] = {"trust_remote_code": trust_remote_code, **settings}
+        how = {"trust_remote_code": trust_remote_code, "variant": variant, **settings}
         return model.load(name, dtype=dtype, device=device, shown_as=shown_as, **how)
 
     if trust_remote_code:
         return load_weights()
-    kept = FactsFile(name, {"dtype": dtype, "device": device})
+    kept = FactsFile(name, {"dtype": dtype, "device": device}, variant)
     if facts := kept.read():
         try:
             return LazyModel(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rankprompt.files.cache_directory import cache_dir
 
-__all__ = ["available_cores", "formats_file", "processor_name"]
+__all__ = ["available_cores", "available_memory", "formats_file", "processor_name"]
 
 
 def available_cores() -> int:
@@ -37,3 +37,26 @@ def processor_name() -> str:
 def formats_file() -> Path:
     """The file of the number formats that were measured to be quicker, by processor."""
     return cache_dir("machines.json")
+
+
+def available_memory() -> int | None:
+    """Returns the bytes that this process may still take: the machine's, and a container's limit.
+
+    What only speeds up the reading of files counts as free; None where the system does not say.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        pairs = (line.split(":") for line in lines)
+        sizes = {key: int(value.split()[0]) << 10 for key, value in pairs}
+        free = sizes["MemAvailable"] + sizes["SwapFree"]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
+        cached = sum(int(x.split()[1]) for x in lines if x.startswith("inactive_file "))
+        return free if limit == "max" else min(free, max(0, int(limit) - used + cached))
+    except (OSError, ValueError, IndexError):
+        return free

@@ -13,8 +13,8 @@ import torch
 from transformers import PreTrainedModel
 
 from rankprompt.llm.base import Answer, Request, Usage
-from rankprompt.llm.local.batches import read_options
 from rankprompt.llm.local.encoding import EncodedRequest
+from rankprompt.llm.local.option_logits import read_options
 from rankprompt.llm.local.trials import Trial, agrees, trial
 
 __all__ = ["LONGEST", "RowPacker", "row_packer_for"]

@@ -19,13 +19,12 @@ from rankprompt.llm.local.batches import pad_rows
 from rankprompt.llm.local.encoding import EncodedRequest
 from rankprompt.llm.local.trials import Trial, agrees, trial
 
-__all__ = ["PREFIX_BYTES", "SHORTEST", "Prefix", "PrefixCache", "prefix_cache_for"]
+__all__ = ["SHORTEST", "Prefix", "PrefixCache", "layer_states", "prefix_cache_for"]
 
 log = logging.getLogger("rankprompt")
 
 # A shorter prefix is not worth a run of its own.
 SHORTEST = 16
-PREFIX_BYTES = 1 << 30
 
 
 class Prefix:
@@ -68,7 +67,7 @@ class PrefixCache:
     """
 
     def __init__(self, model: PreTrainedModel, capacity: int) -> None:
-        self._model, self.capacity = model, capacity
+        self.model, self.capacity = model, capacity
         self._prefixes: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
         # Apart from the cache, which a prefix must not keep in memory.
         self._held = _Held()
@@ -143,9 +142,9 @@ class PrefixCache:
         if parent:
             past, _ = self.assemble([parent])
             known = parent.length
-        ids = torch.tensor([tokens[known:]], device=self._model.device)
-        self._model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
-        states = [torch.stack([one[0, :, known:] for one in layer]) for layer in _layers(past)]
+        ids = torch.tensor([tokens[known:]], device=self.model.device)
+        self.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
+        states = [torch.stack([one[0, :, known:] for one in layer]) for layer in layer_states(past)]
         return Prefix(parent, torch.stack(states))
 
     def _hold(self, key: tuple[int, ...], prefix: Prefix) -> None:
@@ -178,7 +177,7 @@ def prefix_cache_for(
             past = DynamicCache(config=model.config)
             ids = torch.tensor([rows[0][:2]], device=model.device)
             model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
-            if len({states.shape for layer in _layers(past) for states in layer}) != 1:
+            if len({states.shape for layer in layer_states(past) for states in layer}) != 1:
                 return None
             cache = PrefixCache(model, capacity=sum(map(len, rows)))
             pairs = zip(rows, lengths, strict=True)
@@ -206,7 +205,7 @@ def prefix_cache_for(
     return cache
 
 
-def _layers(past: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def layer_states(past: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Returns each layer's keys and values, [rows, heads, tokens, size].
 
     Raises:

@@ -1,15 +1,16 @@
 """Runs encoded requests through a model, in whatever way the model takes without a change."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from rankprompt.llm.base import Answer, Usage
-from rankprompt.llm.local.batches import pad_rows, read_options
+from rankprompt.llm.local.batches import pad_rows
 from rankprompt.llm.local.encoding import EncodedRequest
-from rankprompt.llm.local.prefix_cache import Prefix, PrefixCache
+from rankprompt.llm.local.option_logits import read_options
+from rankprompt.llm.local.prefix_cache import Prefix
 from rankprompt.llm.local.preparation import GenerationSettings
 
 __all__ = ["Runner", "Ways"]
@@ -34,6 +35,19 @@ class Ways(NamedTuple):
         return [*ways, *([f"whole past {self.changing_length}"] if self.changing_length else [])]
 
 
+class Starts(Protocol):
+    """The shared prefixes of a batch: a ``PrefixCache``, or ``LevelStarts`` on an accelerator."""
+
+    def starts(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Prefix | None], int, int]:
+        """Returns each row's prefix, the tokens of all of them, and how many had to be run."""
+
+    @property
+    def assemble(
+        self,
+    ) -> Callable[[Sequence[Prefix | None]], tuple[DynamicCache, torch.Tensor]]:
+        """Copies the rows' prefixes into one batch, and gives it with its mask."""
+
+
 class Runner:
     """Scores options and generates text in batches.
 
@@ -51,7 +65,7 @@ class Runner:
         pad: int,
         generation: GenerationSettings,
         ways: Ways,
-        prefix_cache: PrefixCache | None,
+        prefix_cache: Starts | None,
     ) -> None:
         self._model, self._pad, self._generation = model, pad, generation
         self._ways, self._prefix_cache = ways, prefix_cache

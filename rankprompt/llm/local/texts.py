@@ -1,16 +1,19 @@
 """Reads answers from generated tokens: the text up to the model's end, without its reasoning."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from rankprompt.llm.base import Answer, Problem
+from rankprompt.llm.base import Answer, Problem, Usage
 from rankprompt.llm.local.preparation import special_tokens
 from rankprompt.llm.reasoning import has_reasoning, strip_reasoning
 from rankprompt.llm.special_tokens import special_token_pattern
 
-__all__ = ["Reading", "TextReader"]
+__all__ = ["REASONING_TOKENS", "Reading", "TextReader", "write_texts"]
+
+REASONING_TOKENS = 1024
+"""Room for the reasoning of a model that reasons although it is told not to, beside its answer."""
 
 
 class Reading(NamedTuple):
@@ -67,3 +70,34 @@ class TextReader:
         if answer is not None and self._special:
             answer = self._special.sub("", answer)
         return answer, True
+
+
+def write_texts(
+    write: Callable[[Sequence[int], Sequence[int]], tuple[list[Reading], Usage]],
+    limits: Sequence[int],
+    spaces: Sequence[int],
+) -> tuple[list[Answer], Usage]:
+    """Generates answers; once more, with more room, where the limit came within the reasoning.
+
+    Greedily, the same reasoning is written again, and then all of it.
+
+    Args:
+        write: generates for the requests at these indices, up to this many tokens each.
+        limits: the most tokens of each request's answer.
+        spaces: how many tokens fit into the model's context after each request's prompt.
+    """
+    readings, usage = write(range(len(limits)), limits)
+    rooms = [
+        min(limit + REASONING_TOKENS, space) for limit, space in zip(limits, spaces, strict=True)
+    ]
+    unended = [
+        index
+        for index, (answer, _, reasoned) in enumerate(readings)
+        if reasoned and answer.problem in ("thinking", "cut") and rooms[index] > limits[index]
+    ]
+    if unended:
+        again, more = write(unended, [rooms[index] for index in unended])
+        usage = Usage(*map(sum, zip(usage, more, strict=True)))
+        for index, reading in zip(unended, again, strict=True):
+            readings[index] = reading
+    return [reading.answer for reading in readings], usage

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from rankprompt.errors import ModelError
 
-__all__ = ["KEYS", "Address", "call_headers", "parse_address", "read_key"]
+__all__ = ["KEYS", "Address", "call_headers", "parse_address", "parse_addresses", "read_key"]
 
 KEYS = ("RANKPROMPT_API_KEY", "OPENAI_API_KEY")
 """The environment variables that may contain the key; the first that is set counts."""
@@ -49,8 +49,11 @@ class Address(NamedTuple):
         return KEYS
 
     def url(self, path: str) -> str:
-        """The URL of a path below the base URL."""
-        return f"{self.base}{path}{'?' if self.query else ''}{self.query}"
+        """The URL of a path below the base URL; ``../version`` is beside the base URL's /v1."""
+        base = self.base
+        if path.startswith("../"):
+            base, path = base.removesuffix("/v1"), path[2:]
+        return f"{base}{path}{'?' if self.query else ''}{self.query}"
 
 
 def parse_address(base_url: str) -> Address:
@@ -82,6 +85,25 @@ def parse_address(base_url: str) -> Address:
         )
     base = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
     return Address(base, parts.query)
+
+
+def parse_addresses(base_urls: str | Sequence[str]) -> list[Address]:
+    """Parses the base URL of a server, or those of several with the same model.
+
+    Raises:
+        ModelError: as ``parse_address``; two are the same; or they belong to several providers,
+            whose keys differ.
+    """
+    urls = [base_urls] if isinstance(base_urls, str) else base_urls
+    addresses = [parse_address(url) for url in urls]
+    if len(set(addresses)) < len(addresses):
+        raise ModelError("a base URL is given twice")
+    if len({address.keys for address in addresses}) > 1:
+        raise ModelError(
+            "the base URLs belong to several providers, each with a key of its own: give those of "
+            "one"
+        )
+    return addresses
 
 
 def read_key(names: Sequence[str] = KEYS) -> tuple[str | None, str]:

@@ -1,6 +1,7 @@
 """Parses JSON of a bounded depth: what is nested deeper could break whatever walks over it."""
 
 import json
+from collections.abc import Iterable
 
 __all__ = ["parse_json"]
 
@@ -18,15 +19,20 @@ def parse_json(content: bytes) -> object:
         parsed: object = json.loads(content)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    level, depth = [parsed], 0
-    while level := [inner for outer in level for inner in _inside(outer)]:
+    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH:  # no deeper than they are many
+        return parsed
+    level, depth = _containers([parsed]), 0
+    while level:
         depth += 1
         if depth > _MAX_DEPTH:
             raise ValueError("nested too deeply")
+        level = [
+            inner
+            for outer in level
+            for inner in _containers(outer.values() if isinstance(outer, dict) else outer)
+        ]
     return parsed
 
 
-def _inside(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
+    return [one for one in values if isinstance(one, dict | list)]

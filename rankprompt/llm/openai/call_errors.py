@@ -4,7 +4,10 @@ from typing import TypeAlias
 
 from rankprompt.llm.base import Usage
 
-__all__ = ["BusyError", "FilteredError", "JsonObject", "RefusedError", "UnusableError"]
+__all__ = [
+    "BusyError", "FilteredError", "JsonObject", "RefusedError", "UnreachableError",
+    "UnusableError",
+]  # fmt: skip
 
 JsonObject: TypeAlias = dict[str, object]
 
@@ -13,12 +16,13 @@ class RefusedError(Exception):
     """The server refuses the request by an HTTP status, and would refuse it again.
 
     ``message`` is the server's explanation, as one line; ``details`` is all that it said, which may
-    hold the prompt.
+    hold the prompt. ``base_url`` is that of the server, where one of several refused.
     """
 
-    def __init__(self, status: int, message: str, details: str = "") -> None:
+    def __init__(self, status: int, message: str, details: str = "", base_url: str = "") -> None:
         super().__init__(f"{status}: {message}")
         self.status, self.message, self.details = status, message, details
+        self.base_url = base_url
 
 
 class FilteredError(Exception):
@@ -47,6 +51,10 @@ class UnusableError(Exception):
     def __init__(self, reason: str, *, doubtful: bool = False) -> None:
         super().__init__(reason)
         self.doubtful = doubtful
+
+
+class UnreachableError(UnusableError):
+    """There is no connection to the server, which has seen nothing of the call."""
 
 
 class BusyError(UnusableError):

@@ -1,37 +1,36 @@
 """The server back end: any server with OpenAI's chat or completions protocol."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from rankprompt.errors import InputError, ModelError
-from rankprompt.llm.base import Answer, AsyncLanguageModel, Request, Usage
+from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.openai import replies
-from rankprompt.llm.openai.address import parse_address
-from rankprompt.llm.openai.call_errors import FilteredError
+from rankprompt.llm.openai.call_errors import FilteredError, JsonObject, RefusedError
 from rankprompt.llm.openai.exact_choices import ExactChoices
 from rankprompt.llm.openai.reading import Read, Reader
 from rankprompt.llm.openai.replies import TokenEstimate
 from rankprompt.llm.openai.request_body import BodyCompleter
 from rankprompt.llm.openai.request_form import RequestForm
-from rankprompt.llm.openai.retrying_client import (
-    JsonObject,
-    RefusedError,
-    RetryingClient,
-    full_jitter,
-)
+from rankprompt.llm.openai.retrying_client import RetryingClient, full_jitter
+from rankprompt.llm.openai.same_model import require_same_model
+from rankprompt.llm.openai.server_kind import KnownServer
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.structured_choices import StructuredChoices
-from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
-from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
+from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, estimate_tokens
 from rankprompt.llm.openai.top_logprobs import parse_options
-from rankprompt.llm.openai.weights import fetch_weights
+from rankprompt.llm.openai.weights import weights_digest
 
-__all__ = ["OpenAIModel", "load"]
+__all__ = ["TIMEOUT", "OpenAIModel"]
 
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
 _FORM = 3
 # Words that a chat model may write before it names an option, in tokens.
 _PREAMBLE = 5
+
+TIMEOUT = 60.0
+"""Seconds that a call may take in all, where nothing else is said."""
 
 
 class OpenAIModel:
@@ -44,8 +43,8 @@ class OpenAIModel:
       the answer. (If the chat template opens the reasoning and the server does not separate it from
       the answer, reasoning that the token limit cut off looks like a cut answer: start the server
       with its reasoning parser, or raise the prompt's ``max_tokens``.)
-    * Several, in chat: where the server lists the tokens that it is asked for (vLLM), the options'
-      log-likelihoods are exact (``ExactChoices`` says how). Elsewhere the model writes a few words,
+    * Several, in chat: where the server tells the log-probabilities of given tokens (vLLM, SGLang),
+      the options' are exact (``ExactChoices`` says how). Elsewhere the model writes a few words,
       and they are those of the tokens listed at the position where the options differ
       (``read_options`` says how).
     * Several, without chat: what the options share is put at the prompt's end, and the next token
@@ -57,7 +56,7 @@ class OpenAIModel:
 
     Args:
         name: the model's name at the server.
-        base_url: such as ``http://localhost:8080/v1``.
+        base_url: such as ``http://localhost:8080/v1``; or those of several servers.
         api: "chat" or "completions" for every request; "auto" for what each request says.
         timeout: seconds that a call may take in all.
         retries: how often a failed call may be retried.
@@ -77,9 +76,9 @@ class OpenAIModel:
         self,
         name: str,
         *,
-        base_url: str,
+        base_url: str | Sequence[str],
         api: str = "auto",
-        timeout: float = 60.0,
+        timeout: float = TIMEOUT,
         retries: int = 6,
         context_length: int = 8192,
         counter: TokenCounter | None = None,
@@ -92,36 +91,35 @@ class OpenAIModel:
             raise InputError(f"api must be auto, chat or completions, not {api!r}")
         self.name, self._context_length = name, context_length
         self._counter, self._exact = counter or ByteEstimate(), exact
-        self._structured = structured
-        self._api = api
+        self._structured, self._api = structured, api
         self._settings = settings or ServerSettings()
         self._body_completer = BodyCompleter(name, self._settings)
         self._client = RetryingClient(
-            base_url,
-            timeout=timeout,
-            retries=retries,
-            headers=self._settings.headers,
-            pause=pause,
+            base_url, timeout=timeout, retries=retries, headers=self._settings.headers, pause=pause
         )
-        served_as = self._settings.model_id or self._client.address
+        served_as = self._settings.model_id or self._client.description
         self.fingerprint = f"openai {_FORM} {served_as} {name} {api}"
         if digest := self._body_completer.fingerprint:
             self.fingerprint += f" as {digest}"
-        own_temperature = "temperature" in self._settings.extra_body
-        self._form = RequestForm(name, own_temperature=own_temperature)
+        self._form = RequestForm(name, own_temperature="temperature" in self._settings.extra_body)
         self._reader = Reader(name)
+        self._server = KnownServer(self._client, name)
 
     async def open(self) -> None:
         """Asks the server which weights it has, for the fingerprint; not with a model id."""
-        if not self._settings.model_id and (digest := await fetch_weights(self._client, self.name)):
+        if self._settings.model_id:
+            return
+        await require_same_model(self._client, "/models", partial(weights_digest, name=self.name))
+        if digest := await self._server.ask():
             self.fingerprint += f" of {digest}"
 
     async def answer(self, request: Request) -> tuple[Answer, Usage]:
-        """Answers one request; ``Answer.tokens`` is 1 for each of several options.
+        """Answers one request; ``Answer.tokens`` is 1 for each of several options that is listed.
 
         Raises:
             ModelError: the server cannot be reached, refuses, or cannot answer this kind.
         """
+        await self._server.ask()
         was_off = self._body_completer.thinking_is_off
         try:
             answer, usage = await self._answer(request)
@@ -159,6 +157,11 @@ class OpenAIModel:
         return self._counter.description
 
     @property
+    def served_by(self) -> str | None:
+        """The server's program and version, for the manifest; None before it was asked."""
+        return str(self._server.kind) if self._server.kind else None
+
+    @property
     def choices_read_from(self) -> str:
         """What tells the model's choices, for the manifest, as found out by asking."""
         if self._exact and self._exact.used:
@@ -166,6 +169,11 @@ class OpenAIModel:
         if self._structured and self._structured.used:
             return "structured answers"
         return "the likeliest tokens, or text"
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The tokens that the server listed at the last choice; none where it was exact."""
+        return self._reader.listed
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens, or estimates them rather too high."""
@@ -197,7 +205,9 @@ class OpenAIModel:
 
         def body() -> JsonObject:
             nonlocal restricted
-            more = structured.fields(request.choices) if structured and chat else {}
+            more = {}
+            if structured and chat:
+                more = structured.fields(request.choices, self._server.kind)
             restricted = bool(more)
             return self._form.body(request.prompt, request.max_tokens, chat=chat) | more
 
@@ -212,17 +222,18 @@ class OpenAIModel:
         return answer._replace(text=self._client.without_key(answer.text)), usage
 
     async def _choose(self, request: Request, *, chat: bool) -> tuple[Answer, Usage]:
-        if chat and self._exact:
+        # A model that is to reason does so before it chooses.
+        if chat and self._exact and not self._body_completer.room:
             one_token = self._body_completer.complete(self._form.body(request.prompt, 1, chat=True))
-            if scored := await self._exact.score(self._client, one_token, request.options):
+            if scored := await self._exact.score(
+                self._client, one_token, request.options, self._server.kind
+            ):
                 return scored
         options = parse_options(request.options)
         prompt = request.prompt if chat else request.prompt + options.stem
         rests = options if chat else parse_options(options.rests)
-        # Digits may come with a token for the space before them; of options that begin others, the
-        # next token tells which one was meant.
-        plain = not rests.same_letters and rests.prefix[0].isalpha() and not rests.nested
-        limit = 1 if plain and not chat else _PREAMBLE + estimate_tokens(rests.prefix)
+        one_token_tells = rests.plain and not chat
+        limit = 1 if one_token_tells else _PREAMBLE + estimate_tokens(rests.prefix)
 
         def body() -> JsonObject:
             return self._form.body(prompt, limit, chat=chat) | self._form.listing(chat=chat)
@@ -235,7 +246,7 @@ class OpenAIModel:
 
         def body() -> JsonObject:
             # One token is generated and not read: some servers take 0 for no limit.
-            return self._form.body(text, 1, chat=False) | {"echo": True, "logprobs": 1}
+            return self._form.body(text, 1, chat=False) | self._form.echo(self._server.kind)
 
         read = self._reader.echoed(text, len(request.prompt))
         return await self._call(request, body, read, TokenEstimate(estimate_tokens(text), 1))
@@ -252,7 +263,7 @@ class OpenAIModel:
         while True:
             sent = self._body_completer.complete(body())
             try:
-                content, received, retries = await self._client.post(path, sent, read)
+                content, received, retries = await self._post(request, path, sent, read)
             except FilteredError as filtered:
                 retries = filtered.retries + adapted
                 filtered.usage = replies.usage_of(filtered.replies, estimate, retries)
@@ -262,10 +273,19 @@ class OpenAIModel:
                     reason = replies.explain_refusal(
                         refused, self._client, self.name, path, len(request.options)
                     )
-                    raise ModelError(f"{self._client.base_url}: {reason}") from None
+                    raise ModelError(
+                        f"{refused.base_url or self._client.base_url}: {reason}"
+                    ) from None
                 adapted += 1
             else:
                 return content, replies.usage_of(received, estimate, retries + adapted)
+
+    async def _post(
+        self, request: Request, path: str, body: JsonObject, read: Read
+    ) -> tuple[Answer, list[JsonObject], int]:
+        """Sends the body of a request, as ``RetryingClient.post``."""
+        del request  # the batch API names it
+        return await self._client.post(path, body, read)
 
     def _adapt(self, sent: JsonObject, refused: RefusedError) -> bool:
         """Learns from a refusal; returns whether the request can be sent in another form."""
@@ -274,23 +294,3 @@ class OpenAIModel:
             or bool(self._structured and self._structured.drop(sent, refused))
             or self._body_completer.drop_refused_switch(sent, refused)
         )
-
-
-def load(
-    name: str,
-    *,
-    base_url: str,
-    tokenizer: str | None = None,
-    settings: ServerSettings | None = None,
-) -> AsyncLanguageModel:
-    """Returns a model behind a server, as ``load_server`` does."""
-    headers = settings.headers if settings else None
-    endpoint = TokenizeEndpoint(parse_address(base_url), name, headers=headers)
-    return OpenAIModel(
-        name,
-        base_url=base_url,
-        counter=count_by(tokenizer, endpoint),
-        exact=ExactChoices(endpoint),
-        structured=StructuredChoices(endpoint),
-        settings=settings,
-    )

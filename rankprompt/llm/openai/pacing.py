@@ -62,6 +62,11 @@ class Pace:
             self._in_flight -= 1
             self._ended.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a call may begin at once."""
+        return self._in_flight < self._limit and time.monotonic() >= self._resume
+
     def succeed(self) -> None:
         """Speeds up a little."""
         self._refusals, self._busy_since = 0, None

@@ -1,7 +1,7 @@
 """Makes answers of a server's replies; what is no answer says why."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from rankprompt.llm.base import Answer, Problem
@@ -10,7 +10,13 @@ from rankprompt.llm.openai.echo import read_echo
 from rankprompt.llm.openai.listing import read_positions
 from rankprompt.llm.openai.prompt_check import PromptCheck
 from rankprompt.llm.openai.retrying_client import JsonObject, UnusableError
-from rankprompt.llm.openai.schema import Choice, count_in, first_choice, listing_of
+from rankprompt.llm.openai.schema import (
+    Choice,
+    count_in,
+    first_choice,
+    listing_of,
+    prompt_listing_of,
+)
 from rankprompt.llm.openai.top_logprobs import Options, read_next, read_options
 from rankprompt.llm.reasoning import strip_reasoning
 
@@ -27,6 +33,9 @@ class Reader:
 
     Args:
         name: the model's name.
+
+    Attributes:
+        listed: the tokens that were listed where the last choice began.
     """
 
     def __init__(self, name: str) -> None:
@@ -34,6 +43,7 @@ class Reader:
         self._check = PromptCheck(name)
         # Whether the server has listed log-probabilities before.
         self._listed = False
+        self.listed: tuple[str, ...] = ()
 
     def generated(self, prompt: str) -> Read:
         """Returns what reads the text that was generated after a prompt."""
@@ -62,8 +72,11 @@ class Reader:
         """
         wordless = _wordless_reader()
 
-        def answer(logprobs: tuple[float, ...], problem: Problem) -> Answer:
-            return Answer(logprobs, (1,) * len(logprobs), problem=problem)
+        def answer(
+            logprobs: tuple[float, ...], problem: Problem, unlisted: Collection[int] = ()
+        ) -> Answer:
+            tokens = tuple(int(option not in unlisted) for option in range(len(logprobs)))
+            return Answer(logprobs, tokens, problem=problem)
 
         def read(reply: JsonObject) -> Answer:
             unreadable = (math.nan,) * len(options.rests)
@@ -79,6 +92,7 @@ class Reader:
                     replies.no_logprobs(self._name, "none listed"), doubtful=not self._listed
                 )
             self._listed = True
+            self.listed = tuple(token.decode("utf-8", "replace") for token, _ in positions[0].tops)
             if not chat:
                 logprobs = read_next(options, positions)
             else:
@@ -90,7 +104,7 @@ class Reader:
                 if not (math.isnan(logprobs[0]) or replies.is_listed(stream, choice)):
                     raise UnusableError("log-probabilities of another text", doubtful=True)
             if not math.isnan(logprobs[0]):
-                return answer(logprobs, "")
+                return answer(logprobs, "", options.unlisted(positions))
             silent = chat and _is_silent(choice)
             return answer(logprobs, wordless(choice, reply) if silent else "unlisted")
 
@@ -102,7 +116,8 @@ class Reader:
         def read(reply: JsonObject) -> Answer:
             if problem := self._problem(reply, text):
                 return Answer((math.nan,), (0,), problem=problem)
-            listing = listing_of(first_choice(reply))
+            choice = first_choice(reply)
+            listing = prompt_listing_of(choice) or listing_of(choice)
             if listing is None or not listing.tokens:
                 raise UnusableError(replies.no_echo("none echoed"), doubtful=not self._listed)
             echo = read_echo(listing, text, begin)

@@ -3,6 +3,7 @@
 import logging
 
 from rankprompt.llm.openai.call_errors import JsonObject, RefusedError
+from rankprompt.llm.openai.server_kind import VLLM, ServerKind
 
 __all__ = ["RequestForm"]
 
@@ -23,6 +24,7 @@ class RequestForm:
     def __init__(self, name: str, *, own_temperature: bool) -> None:
         self._name, self._own_temperature = name, own_temperature
         self._limit_field, self._sends_temperature, self._tops = "max_tokens", True, _TOPS
+        self._echoes, self._lists_prompts = True, False
 
     def body(self, prompt: str, limit: int, *, chat: bool) -> JsonObject:
         """The body of a request to write up to ``limit`` tokens."""
@@ -37,6 +39,15 @@ class RequestForm:
         """The fields that ask for the likeliest tokens."""
         return {"logprobs": True, "top_logprobs": self._tops} if chat else {"logprobs": self._tops}
 
+    def echo(self, kind: ServerKind | None) -> JsonObject:
+        """The fields that ask for the log-probabilities of the prompt's own tokens.
+
+        Args:
+            kind: which program the server is; None before it was asked.
+        """
+        self._lists_prompts = kind is not None and kind.name == VLLM
+        return {"echo": True, "logprobs": 1} if self._echoes else {"prompt_logprobs": 0}
+
     def adapt(self, sent: JsonObject, refused: RefusedError) -> bool:
         """Learns from a refusal; returns whether the request can be sent in another form."""
         message = refused.message
@@ -48,6 +59,8 @@ class RequestForm:
             self._sends_temperature = False
         elif _TOPS in (sent.get("logprobs"), sent.get("top_logprobs")) and "logprobs" in message:
             self._tops = _FEW_TOPS
+        elif "echo" in sent and "echo" in message and self._lists_prompts:
+            self._echoes = False
         else:
             return False
         return True

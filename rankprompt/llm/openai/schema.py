@@ -16,6 +16,7 @@ __all__ = [
     "first_choice",
     "listing_of",
     "one_line",
+    "prompt_listing_of",
 ]
 
 T = TypeVar("T", bound=BaseModel)
@@ -78,6 +79,17 @@ class Listing(Part):
     top_logprobs: list[dict[_Text, _Logprob] | None] | None = None
 
 
+class _PromptEntry(Part):
+    logprob: _Logprob = None
+    decoded_token: _Text | None = None
+
+
+class _PromptListing(Part):
+    """The prompt's tokens in vLLM's form: by id, the one that stands there first."""
+
+    prompt_logprobs: list[dict[str, _PromptEntry] | None]
+
+
 class _Message(Part):
     content: _Text | list[object] | None = None
     refusal: object = None
@@ -93,6 +105,7 @@ class Choice(Part):
     message: _Message | None = None
     finish_reason: str | None = None
     logprobs: object = None
+    prompt_logprobs: object = None
 
     @property
     def content(self) -> str:
@@ -161,6 +174,24 @@ def listing_of(choice: Choice) -> Listing | None:
         UnusableError: they are not in a form that can be read, or are no log-probabilities.
     """
     return checked(Listing, choice.logprobs) if isinstance(choice.logprobs, dict) else None
+
+
+def prompt_listing_of(choice: Choice) -> Listing | None:
+    """Returns the log-probabilities of the prompt's own tokens; None if there are none.
+
+    The first token is left out, of which vLLM says nothing.
+
+    Raises:
+        UnusableError: as ``listing_of``.
+    """
+    if not isinstance(choice.prompt_logprobs, list):
+        return None
+    listed = checked(_PromptListing, {"prompt_logprobs": choice.prompt_logprobs}).prompt_logprobs
+    entries = [next(iter(one.values())) for one in listed if one]
+    return Listing(
+        tokens=[one.decoded_token or "" for one in entries],
+        token_logprobs=[one.logprob for one in entries],
+    )
 
 
 def count_in(reply: JsonObject, *path: str) -> int | None:

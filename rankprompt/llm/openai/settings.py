@@ -42,6 +42,8 @@ class ServerSettings:
         headers: of each call. Their values are secrets.
         model_id: names the model in place of the server's address, so that answers of one server
             in a journal count for another.
+        timeout: seconds that a call may take in all; None for the back end's default.
+        retries: how often a failed call may be retried.
     """
 
     thinking: str = "auto"
@@ -49,6 +51,8 @@ class ServerSettings:
     extra_body: Mapping[str, object] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     model_id: str | None = None
+    timeout: float | None = None
+    retries: int = 6
 
 
 def parse_headers(headers: Sequence[str]) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """Parses the replies of ``/tokenize``, whose forms differ by server."""
 
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
-from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
+from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 
-__all__ = ["Tokens", "parse_text", "parse_tokens"]
+__all__ = ["Tokens", "parse_ids", "parse_text", "parse_tokens"]
 
 
 class Tokens(NamedTuple):
@@ -37,6 +38,10 @@ class _Reply(BaseModel):
     tokens: list[int] | list[_Piece]
     token_strs: list[str] | None = None
     max_model_len: int | None = None
+
+
+class _Ids(BaseModel):
+    tokens: list[int] = Field(min_length=1)
 
 
 class _Text(BaseModel):
@@ -73,6 +78,14 @@ def parse_tokens(reply: bytes) -> Tokens:
     ends = tuple(accumulate(lengths or map(len, parsed.token_strs or ())))
     limit = parsed.max_model_len
     return Tokens(tuple(ids), ends, limit if limit and limit > 0 else None)
+
+
+def parse_ids(reply: Mapping[str, object]) -> list[int] | None:
+    """The ids in a reply of vLLM or SGLang, parsed from JSON; None if it has none."""
+    try:
+        return _Ids.model_validate(reply).tokens
+    except ValidationError:
+        return None
 
 
 def parse_text(reply: bytes) -> str:

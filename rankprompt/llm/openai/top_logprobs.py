@@ -42,6 +42,9 @@ class Options:
         nested: whether an option begins another one, as 1 begins 10.
         same_letters: how many letters of the first word that differs are the same.
         bare: the options' bare forms, to compare tokens with.
+        plain: whether the first token of a rest tells the options apart. Digits may come with a
+            token for the space before them; of options that begin others, the next token tells
+            which one was meant.
     """
 
     def __init__(self, options: Sequence[str]) -> None:
@@ -78,6 +81,7 @@ class Options:
             for one in words
         ]
         self.same_letters = len(_common_prefix([one[same].lower() for one in words]))
+        self.plain = not self.same_letters and self.prefix[0].isalpha() and not self.nested
         self._labels = all(len(rest[self.same_letters :].strip("[]().")) <= 2 for rest in rests)
         # "0" and "N" may be grades, after which words that deny are in place.
         graded = not self.stem and _GRADES.fullmatch("".join(self.rests).strip())
@@ -170,6 +174,22 @@ class Options:
             return Match.ENDED if ended else Match.NONE
 
         return sum_by_option(positions, len(rests), match, ended=False)
+
+    def unlisted(self, positions: Sequence[Position]) -> set[int]:
+        """The options that no listed token begins, at none of the positions."""
+        blank = _MARKUP.encode() + b" \n\t"
+        # A token may hold what the options share as well.
+        stem = self.stem.strip().encode()
+        listed = {
+            token.lstrip(blank).removeprefix(stem).lstrip(blank)
+            for position in positions
+            for token, _ in position.tops
+        }
+        return {
+            option
+            for option, spelling in enumerate(self.bare)
+            if not any(spelling.match(token) for token in listed)
+        }
 
 
 @lru_cache(maxsize=256)

@@ -4,10 +4,15 @@ import json
 import logging
 from hashlib import blake2b
 
-from rankprompt.llm.openai.call_errors import FilteredError, RefusedError, UnusableError
+from rankprompt.llm.openai.call_errors import (
+    FilteredError,
+    JsonObject,
+    RefusedError,
+    UnusableError,
+)
 from rankprompt.llm.openai.retrying_client import RetryingClient
 
-__all__ = ["fetch_weights"]
+__all__ = ["fetch_models", "models_named", "weights_digest"]
 
 log = logging.getLogger("rankprompt")
 
@@ -19,21 +24,20 @@ _FACTS = (
 )  # fmt: skip
 
 
-async def fetch_weights(client: RetryingClient, name: str, path: str = "/models") -> str:
-    """Asks a server which weights a model has.
+async def fetch_models(client: RetryingClient, path: str = "/models") -> JsonObject:
+    """Asks a server for the list of its models.
 
     Args:
         client: asks.
-        name: the model's name at the server.
-        path: of the list of models, or of what describes the server's only model.
+        path: of the list, or of what describes the server's only model.
 
     Returns:
-        A digest of what it says; "" if it says nothing, or cannot be asked.
+        The reply; empty where the server has none, or cannot be asked.
     """
     try:
-        reply = await client.get(path)
+        return await client.get(path)
     except (RefusedError, FilteredError):
-        return ""  # it has no such list
+        return {}  # it has no such list
     except UnusableError as error:
         if not error.doubtful:  # else the first question says so
             log.warning(
@@ -42,14 +46,26 @@ async def fetch_weights(client: RetryingClient, name: str, path: str = "/models"
                 client.base_url,
                 error,
             )
-        return ""
-    listed = reply.get("data")
-    models = [
-        one for one in (listed if isinstance(listed, list) else [reply]) if isinstance(one, dict)
+        return {}
+
+
+def models_named(models: JsonObject, name: str) -> list[JsonObject]:
+    """The models of a list that have a name; all of them where none has it.
+
+    llama.cpp serves its only model by any name.
+    """
+    listed = models.get("data")
+    entries = [
+        one for one in (listed if isinstance(listed, list) else [models]) if isinstance(one, dict)
     ]
-    named = [one for one in models if one.get("id") == name]
-    # llama.cpp serves its only model by any name.
-    model = named[0] if named else models[0] if len(models) == 1 else {}
+    return [one for one in entries if one.get("id") == name] or entries
+
+
+def weights_digest(models: JsonObject, name: str) -> str:
+    """Digests what a list of models says of a model's weights; "" if it says nothing."""
+    served = models_named(models, name)
+    named = [one for one in served if one.get("id") == name]
+    model = served[0] if named or len(served) == 1 else {}
     meta = model.get("meta")
     described = {**(meta if isinstance(meta, dict) else {}), **model}
     facts = {

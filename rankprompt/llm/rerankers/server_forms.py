@@ -6,10 +6,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.openai.address import Address, parse_address
+from rankprompt.llm.openai.address import Address, parse_address, parse_addresses
 from rankprompt.llm.openai.call_errors import JsonObject
 
-__all__ = ["FORMS", "Form", "parse_form"]
+__all__ = ["FORMS", "Form", "parse_form", "parse_forms"]
 
 FORMS = (
     "the base URL ends in /v1 or /v1/rerank for Jina, vLLM and LiteLLM, in /v2 or /v2/rerank for "
@@ -93,3 +93,17 @@ def parse_form(base_url: str) -> Form:
         more=("raw_scores", "truncate"),
         requests_per_call=_AT_TEI,
     )
+
+
+def parse_forms(base_urls: str | Sequence[str]) -> list[Form]:
+    """Returns the forms that the base URLs of servers with the same model name.
+
+    Raises:
+        ModelError: as ``parse_form`` and ``parse_addresses``; or they name different forms.
+    """
+    urls = [base_urls] if isinstance(base_urls, str) else base_urls
+    forms = [parse_form(url) for url in urls]
+    parse_addresses([str(form.root) for form in forms])
+    if len({form.path for form in forms}) > 1:
+        raise ModelError(f"the base URLs of a reranker must name one form; {FORMS}")
+    return forms

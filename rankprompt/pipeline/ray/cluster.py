@@ -10,10 +10,16 @@ from importlib import import_module
 from typing import Any
 
 from rankprompt.errors import PIP_LINES, InputError, ModelError
+from rankprompt.llm.registry import is_reranker
+from rankprompt.pipeline.config import ModelConfig
+from rankprompt.pipeline.engine_fields import is_vllm
 
 __all__ = ["RayCluster", "connected", "last_line", "waiting"]
 
 _STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
+# A round of a sort asks a pair or two of each query. On a CPU, eight queries fill batches of 4,096
+# tokens; a GPU takes eight times as many tokens at once.
+_TOGETHER, _TOGETHER_ON_GPU = 8, 64
 
 
 @dataclass(frozen=True)
@@ -27,18 +33,23 @@ class RayCluster:
         workers: how many, at the most; the run begins with the first that is ready.
         cpus_per_worker: cores, and torch's threads; None for a share of this machine's (on a
             running cluster, 1).
-        gpus_per_worker: reserved for each worker, may be a fraction; None for 1 where the cluster
-            has any. A worker with 0 runs on the CPU unless the settings name a device.
+        gpus_per_worker: reserved for each worker, may be a fraction; None for as many as its model
+            computes on, where the cluster has any. A worker with 0 runs on the CPU unless the
+            settings name a device.
         together: queries that a worker reranks at a time, at the most: their rounds are asked
             together, which keeps a model busy though a sort asks one pair after the other. Towards
-            the end of the candidates fewer, so that no worker waits long for the last.
+            the end of the candidates fewer, so that no worker waits long for the last. None for
+            what suits the device.
+        sharing: as many workers as this share the cores, and the GPU, of one: those of the stages
+            of a reranking, which take turns.
     """
 
     address: str = "local"
     workers: int = 2
     cpus_per_worker: int | None = None
     gpus_per_worker: float | None = None
-    together: int = 8
+    together: int | None = None
+    sharing: int = 1
 
     def __post_init__(self) -> None:
         for name in ("workers", "cpus_per_worker", "together"):
@@ -61,20 +72,31 @@ class RayCluster:
             return self.cpus_per_worker or 1
         return max(1, (os.cpu_count() or 1) // self.workers)
 
-    def reserve(self, ray: Any, device: str) -> tuple[dict[str, float], str]:
+    def reserve(self, ray: Any, model: ModelConfig) -> tuple[dict[str, float], str]:
         """The resources of each worker, and the device of its model.
+
+        Ray places a worker on one machine that has all of them, as a placement group of one bundle
+        would be.
 
         Args:
             ray: the package, connected to the cluster.
-            device: as the settings name it.
+            model: the model of each worker.
 
         Raises:
-            InputError: this machine has too few GPUs.
+            InputError: this machine has too few GPUs, or a worker would reserve more or fewer than
+                its model computes on.
         """
         available = ray.cluster_resources().get("GPU", 0)
-        gpus = self.gpus_per_worker
+        gpus, device = self.gpus_per_worker, model.device
         if gpus is None:
-            gpus = float(available >= 1 and device != "cpu")
+            gpus = model.tensor_parallel * float(available >= 1 and device != "cpu")
+        elif is_vllm(model.name) and math.ceil(gpus) not in (0, model.tensor_parallel):
+            raise InputError(
+                f"`gpus_per_worker` {gpus:g}: with `tensor_parallel` {model.tensor_parallel}, vLLM "
+                "computes on as many GPUs; leave `gpus_per_worker` out"
+            )
+        elif gpus > 1 and is_reranker(model.name):
+            raise InputError(f"`gpus_per_worker` {gpus:g}: a cross-encoder computes on one GPU")
         if self.address == "local" and gpus * self.workers > available:
             needed = f"{self.workers} workers with {gpus:g} GPUs each need more"
             hint = "fewer `workers`, or another `gpus_per_worker`"
@@ -82,7 +104,13 @@ class RayCluster:
         if device == "auto" and not gpus:
             # A GPU that is not reserved for it belongs to others.
             device = "cpu"
-        return {"num_cpus": self.cores, "num_gpus": gpus}, device
+        if gpus <= 1:
+            gpus /= self.sharing
+        return {"num_cpus": self.cores / self.sharing, "num_gpus": gpus}, device
+
+    def group_size(self, gpus: float) -> int:
+        """The queries that a worker with so many GPUs reranks at a time, at the most."""
+        return self.together or (_TOGETHER_ON_GPU if gpus else _TOGETHER)
 
 
 def waiting(ray: Any, resources: Mapping[str, float]) -> str:
@@ -124,8 +152,9 @@ def connected(cluster: RayCluster) -> Iterator[Any]:
     try:
         _knock(cluster.address)
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR", **own)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones, as where a node takes too long to start
         hint = "" if own else "; for a cluster with tokens, set RAY_AUTH_MODE=token"
+        ray.shutdown()  # what it had started
         said = f"{last_line(error)}{hint}"
         raise InputError(f"cannot use Ray at {cluster.address}: {said}") from error
     # That a worker died, Ray prints on stdout, which is for results; there is no setting for it.

@@ -17,10 +17,13 @@ from rankprompt.journal.store import Entry, Journal
 from rankprompt.llm.base import Answer, LanguageModel
 from rankprompt.pipeline.execution import make_guard, rerank_locally
 from rankprompt.pipeline.job import RerankJob
-from rankprompt.pipeline.results import BlockResult, ModelCard
+from rankprompt.pipeline.results import BlockResult, ModelCard, model_card
 from rankprompt.types import Candidates
 
-__all__ = ["Finished", "JournalActor", "Worker", "WorkerConfig", "WorkerProgress"]
+__all__ = [
+    "Finished", "JournalActor", "ModelHolder", "Worker", "WorkerConfig", "WorkerProgress",
+    "error_as_value",
+]  # fmt: skip
 
 R = TypeVar("R")
 
@@ -142,7 +145,39 @@ class _RemoteJournal:
             ) from error
 
 
-class Worker:
+class ModelHolder:
+    """Holds one model.
+
+    Args:
+        config: the same for all workers.
+        device: of the model.
+    """
+
+    model: LanguageModel
+
+    def __init__(self, config: WorkerConfig, device: str) -> None:
+        self._config, self._device = config, device
+
+    def load(self) -> ModelCard | RankpromptError:
+        """Loads the model, before anything is asked of it."""
+        return error_as_value(self._load)
+
+    def _load(self) -> ModelCard:
+        module, _, name = self._config.load.partition(":")
+        load: Callable[[RerankJob, str], LanguageModel]
+        try:
+            load = getattr(import_module(module), name)
+            self.model = model = load(self._config.job, self._device)
+        except ImportError as error:
+            raise ModelError(
+                f"a worker cannot load {self._config.job.model}: {error}; install the same "
+                "packages on every machine of the cluster"
+            ) from error
+        # Each worker would count the queries that it cuts.
+        return model_card(model)._replace(queries_cut=None)
+
+
+class Worker(ModelHolder):
     """Holds one model, and reranks what it is sent.
 
     Args:
@@ -153,36 +188,16 @@ class Worker:
     """
 
     def __init__(self, config: WorkerConfig, journal_actor: Any, slot: int, device: str) -> None:
-        self._config, self._journal_actor = config, journal_actor
-        self._slot, self._device = slot, device
-        self._model: LanguageModel | None = None
-
-    def load(self) -> ModelCard | RankpromptError:
-        """Loads the model."""
-        return _error_as_value(self._load)
+        super().__init__(config, device)
+        self._journal_actor, self._slot = journal_actor, slot
 
     def rerank(self, attempt: int, candidates: Sequence[Candidates]) -> Finished | RankpromptError:
         """Reranks some queries together."""
-        return _error_as_value(lambda: self._rerank(attempt, candidates))
-
-    def _load(self) -> ModelCard:
-        module, _, name = self._config.load.partition(":")
-        load: Callable[[RerankJob, str], LanguageModel]
-        try:
-            load = getattr(import_module(module), name)
-            self._model = model = load(self._config.job, self._device)
-        except ImportError as error:
-            raise ModelError(
-                f"a worker cannot load {self._config.job.model}: {error}; install the same "
-                "packages on every machine of the cluster"
-            ) from error
-        weights = getattr(model, "weights", None)
-        return ModelCard(model.name, model.fingerprint, model.context_length, weights=weights)
+        return error_as_value(lambda: self._rerank(attempt, candidates))
 
     def _rerank(self, attempt: int, candidates: Sequence[Candidates]) -> Finished:
-        assert self._model is not None, "a worker is sent queries only once it has loaded"
         journal = _RemoteJournal(self._journal_actor, self._slot, attempt)
-        cached = CachedModel(self._model, journal)
+        cached = CachedModel(self.model, journal)
         cached.costs = journal.costs
         job = self._config.job
         guard = make_guard(job)
@@ -190,7 +205,7 @@ class Worker:
         return Finished(cached.costs, result, guard.counts, guard.refused, guard.scores)
 
 
-def _error_as_value(work: Callable[[], R]) -> R | RankpromptError:
+def error_as_value(work: Callable[[], R]) -> R | RankpromptError:
     """Gives an error of ours as a value, of a kind that survives pickling (not all do)."""
     try:
         return work()

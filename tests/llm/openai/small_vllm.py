@@ -1,4 +1,7 @@
-"""What vLLM, llama.cpp and TGI answer about tokens, and vLLM to a choice, from a tiny model."""
+"""What servers answer about tokens, and vLLM and SGLang to a choice, from a tiny model.
+
+vLLM's replies are those of version 0.32, which was tried; SGLang's are after its documentation.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +25,9 @@ class SmallServer:
 
     Args:
         tokenizer: byte-level, with a chat template.
-        form: "vllm", "vllm, no strings", "llama.cpp", "tgi", or "" for no tokens.
+        form: "vllm", "vllm, no strings", "vllm, likeliest" (a version that cannot be asked for
+            tokens and lists the three likeliest), "sglang", "llama.cpp", "tgi", or "" for no
+            tokens.
         model: scores the tokens that are asked for; None for a server that ignores which ones,
             and always says A.
         context: the model's context length that vLLM reports.
@@ -46,7 +51,12 @@ class SmallServer:
             return self._tokenize(body)
         if path == "/detokenize" and self._form.startswith("vllm"):
             return {"prompt": self._tokenizer.decode(body["tokens"])}
-        if path == "/v1/chat/completions":
+        if path == "/detokenize" and self._form == "sglang":
+            skips = body.get("skip_special_tokens", True)
+            return {"text": self._tokenizer.decode(body["tokens"], skip_special_tokens=skips)}
+        if path == "/generate" and self._form == "sglang":
+            return self._generate(body)
+        if path in ("/v1/chat/completions", "/v1/completions"):
             return self._choose(body)
         return reply({"detail": "Not Found"}, 404)
 
@@ -67,7 +77,7 @@ class SmallServer:
         return list(self._tokenizer(text, add_special_tokens=False).input_ids)
 
     def _tokenize(self, body: Body) -> Body | Reply:
-        if self._form.startswith("vllm"):
+        if self._form.startswith("vllm") or self._form == "sglang":
             ids = self._render(body) if "messages" in body else self._ids(body["prompt"])
             found: Body = {"count": len(ids), "max_model_len": self._context, "tokens": ids}
             if body.get("return_token_strs") and self._form == "vllm":
@@ -90,21 +100,45 @@ class SmallServer:
         except UnicodeDecodeError:
             return {"id": token, "piece": list(content)}
 
+    def _logprobs(self, ids: Sequence[int]) -> list[float]:
+        assert self._model is not None
+        with torch.inference_mode():
+            logits = self._model(input_ids=torch.tensor([list(ids)])).logits
+        logprobs: list[float] = logits[0, -1].log_softmax(-1).tolist()
+        return logprobs
+
     def _choose(self, body: Body) -> Body:
+        usage = {"prompt_tokens": 10, "completion_tokens": 1}
+        entries = [("A", -0.5), ("B", -1.5)]
+        if self._model is not None:
+            chat = "messages" in body
+            logprobs = self._logprobs(self._render(body) if chat else body["prompt"])
+            asked: Sequence[int] = body.get("logprob_token_ids", ())
+            allowed: Sequence[int] = body.get("allowed_token_ids") or asked
+            generated = max(allowed, key=logprobs.__getitem__)
+            if self._form == "vllm, likeliest":
+                asked = sorted(range(len(logprobs)), key=lambda one: -logprobs[one])[:3]
+            entries = [(f"token_id:{one}", logprobs[one]) for one in (generated, *asked)]
+            if not chat:
+                listing: Body = {
+                    "tokens": [entries[0][0]],
+                    "token_logprobs": [entries[0][1]],
+                    "top_logprobs": [dict(entries)],
+                }
+                return {"choices": [{"text": "?", "logprobs": listing}], "usage": usage}
+        tops = [{"token": token, "logprob": value} for token, value in entries]
         choice: Body = {
             "message": {"role": "assistant", "content": "A"},
             "finish_reason": "stop",
+            "logprobs": {"content": [{**tops[0], "top_logprobs": tops}]},
         }
-        tops = [("A", -0.5), ("B", -1.5)]
-        if self._model is not None:
-            with torch.inference_mode():
-                logits = self._model(input_ids=torch.tensor([self._render(body)])).logits
-            listed = logits[0, -1].log_softmax(-1).tolist()
-            asked: Sequence[int] = body["logprob_token_ids"]
-            tops = [(f"token_id:{one}", listed[one]) for one in asked]
-        entries = [{"token": token, "logprob": value} for token, value in tops]
-        choice["logprobs"] = {"content": [{**entries[0], "top_logprobs": entries}]}
-        return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
+        return {"choices": [choice], "usage": usage}
+
+    def _generate(self, body: Body) -> Body:
+        logprobs = self._logprobs(body["input_ids"])
+        asked = [[logprobs[one], one, None] for one in body["token_ids_logprob"]]
+        meta = {"prompt_tokens": 10, "completion_tokens": 1, "output_token_ids_logprobs": [asked]}
+        return {"text": "?", "output_ids": [0], "meta_info": meta}
 
 
 def _byte_symbols() -> dict[int, str]:

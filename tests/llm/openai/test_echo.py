@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -5,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rankprompt.errors import ModelError
+from rankprompt.llm.base import Answer
 from rankprompt.llm.openai.echo import Echo, read_echo
+from rankprompt.llm.openai.model import OpenAIModel
 from rankprompt.llm.openai.schema import Listing
 from tests.llm.openai.calls import SCORE, Body, ask, echoed, refusal
+from tests.servers.protocol import ProtocolServer, Reply, reply
 
 PROMPT, OPTION = "Passage: a café 😀 in Genève\nQuestion:", " où est 甲乙 x"
 TEXT = PROMPT + OPTION
@@ -171,3 +176,38 @@ def test_echoed_tokens_that_do_not_fit_are_told() -> None:
     body = echoed(["Passage", ": x Question", ": what", " and"], [None, -1, -2, -3])
     message = refusal(lambda _: body, SCORE)
     assert "this server cannot score given texts (echoed tokens do not fit)" in message
+
+
+def test_a_vllm_that_refuses_to_echo_is_asked_for_the_prompt_by_another_name() -> None:
+    bodies: list[Body] = []
+
+    def respond(_: str, body: Body) -> Body | Reply:
+        bodies.append(body)
+        if "echo" in body:
+            return reply({"error": {"message": "echo is not supported", "code": 400}}, 400)
+        values = {"Passage:": None, " x": -3.0, " Question:": -2.5, " what": -1.5, " is": -0.5,
+                  " x ": -0.25}  # fmt: skip
+        listed = [
+            value and {f"{token}": {"logprob": value, "rank": 1, "decoded_token": word.rstrip()}}
+            for token, (word, value) in enumerate(values.items())
+        ]
+        return {"choices": [{"text": "!", "prompt_logprobs": listed}]}
+
+    async def go(url: str) -> list[Answer]:
+        model = OpenAIModel("m", base_url=url)
+        try:
+            return [(await model.answer(SCORE))[0] for _ in range(2)]
+        finally:
+            await model.close()
+
+    models = {"data": [{"id": "m", "owned_by": "vllm"}]}
+    pages = {"/version": {"version": "1"}}
+    with ProtocolServer(respond, models=models, pages=pages) as server:
+        assert asyncio.run(go(server.url)) == [Answer((-2.25,), (3,))] * 2
+    assert ["echo" in body for body in bodies] == [True, False, False]
+    # What other servers refuse they refuse.
+    with (
+        pytest.raises(ModelError, match="cannot score given texts"),
+        ProtocolServer(respond) as server,
+    ):
+        asyncio.run(go(server.url))

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from rankprompt.llm.base import Request
-from rankprompt.llm.openai.model import load
+from rankprompt.llm.openai.loading import load
+from rankprompt.llm.openai.settings import ServerSettings
 from tests.servers.protocol import ProtocolServer, Reply, reply
 
 WRITE = Request("Which?", max_tokens=8, chat=True, choices=("Passage A", "Passage B"))
@@ -63,3 +64,42 @@ def test_a_server_is_asked_to_restrict_answers_as_long_as_it_does(
     assert read_from == told
     if sent[0]:
         assert server.bodies[0]["structured_outputs"] == {"choice": ["Passage A", "Passage B"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (("vllm", "/version", "version"), {"structured_outputs": {"choice": ["Passage A", "B."]}}),
+        (("sglang", "/server_info", "version"), {"regex": r"Passage\ A|B\."}),
+        (("llamacpp", "/props", "build_info"), {"grammar": 'root ::= "Passage A" | "B."'}),
+        (("library", "/api/version", "version"), {}),
+    ],
+)
+def test_each_server_is_told_the_choices_in_its_own_form(
+    said: tuple[str, str, str], expected: Body
+) -> None:
+    owner, page, field = said
+    bodies: list[Body] = []
+
+    def respond(_: str, body: Body) -> Body:
+        bodies.append(body)
+        return {"choices": [{"message": {"content": "B."}, "finish_reason": "stop"}]}
+
+    async def go(url: str, **settings: Any) -> str:
+        model: Any = load("m", base_url=url, settings=ServerSettings(**settings))
+        try:
+            await model.answer(WRITE._replace(choices=("Passage A", "B.")))
+            return str(model.choices_read_from)
+        finally:
+            await model.close()
+
+    models = {"data": [{"id": "m", "owned_by": owner}]}
+    with ProtocolServer(respond, models=models, pages={page: {field: "1"}}) as server:
+        told = asyncio.run(go(server.url))
+        own = {"grammar": "root ::= [AB]"}
+        asyncio.run(go(server.url, extra_body=own))
+    fields = ("structured_outputs", "regex", "grammar")
+    sent = [{name: body[name] for name in fields if name in body} for body in bodies]
+    # The user's own restriction counts.
+    assert sent == [expected, own]
+    assert (told == "structured answers") == bool(expected)

@@ -42,7 +42,7 @@ def local(folder: Path) -> LocalModel:
 @contextmanager
 def endpoint(respond: Any) -> Iterator[TokenizeEndpoint]:
     with ProtocolServer(respond, tokenizes=True) as server:
-        found = TokenizeEndpoint(parse_address(server.url), "m", pause=lambda _: 0.001)
+        found = TokenizeEndpoint([parse_address(server.url)], "m", pause=lambda _: 0.001)
         yield found
         found.close()
 
@@ -66,7 +66,7 @@ def test_a_folder_cuts_counts_and_escapes_as_the_local_model_does(
     folder: Path, local: LocalModel, text: str, tokens: int
 ) -> None:
     model = FolderTokenizer(
-        str(folder), TokenizeEndpoint(parse_address("http://localhost:1/v1"), "m")
+        str(folder), TokenizeEndpoint([parse_address("http://localhost:1/v1")], "m")
     )
     assert model.truncate(text, tokens) == local.truncate(text, tokens)
     for request in (Request(text, (" A", " Passage B"), chat=True), Request(text, max_tokens=9)):
@@ -140,7 +140,7 @@ def test_a_server_that_tells_no_tokens_is_asked_once_and_it_is_said_at_a_cut(
 
 
 def test_a_server_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    asked = TokenizeEndpoint(parse_address("http://127.0.0.1:9/v1"), "m", pause=lambda _: 0.001)
+    asked = TokenizeEndpoint([parse_address("http://127.0.0.1:9/v1")], "m", pause=lambda _: 0.001)
     with caplog.at_level(logging.DEBUG, "rankprompt"):
         assert (asked.sample, asked.calls) == ((), 3)
     assert "cannot be reached" in caplog.text
@@ -169,7 +169,7 @@ def test_a_failure_in_passing_is_repeated_and_one_that_lasts_ends_the_run() -> N
 def test_the_key_is_sent_and_the_path_stands_beside_v1() -> None:
     server = ProtocolServer(SmallServer(WORDS), tokenizes=True)
     with server:
-        asked = TokenizeEndpoint(parse_address(f"{server.url}/"), "m")
+        asked = TokenizeEndpoint([parse_address(f"{server.url}/")], "m")
         assert asked.sample
         asked.close()
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"

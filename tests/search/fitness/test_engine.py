@@ -15,6 +15,7 @@ from rankprompt.judges.adapters.base import softmax
 from rankprompt.llm.base import Request
 from rankprompt.llm.local.model import LocalModel, load
 from rankprompt.llm.tokenizer_offsets import model_offsets
+from rankprompt.pipeline.config import ModelConfig
 from rankprompt.search import EvolveConfig, SearchConfig, SeedPrompt
 from rankprompt.search.evolution import run_evolution
 from rankprompt.search.fitness.registry import make_problem
@@ -83,7 +84,8 @@ def test_verbalisers_of_the_same_tokens_are_refused_before_anything_is_written(
     words.backend_tokenizer.normalizer = Lowercase()
     tiny.save(tmp_path / "model", tiny.llama(max_position_embeddings=512), words)
     path = write_task(tmp_path, TASK.replace('"gloomy"', '"Cheerful"'))
-    config = EvolveConfig(path, tmp_path / "run", SearchConfig(), str(tmp_path / "model"))
+    model = ModelConfig(name=str(tmp_path / "model"))
+    config = EvolveConfig(path, tmp_path / "run", SearchConfig(), model)
     with pytest.raises(ModelError, match="' Cheerful' and ' cheerful' are the same tokens"):
         run_evolution(config)
     assert not config.output.exists()

@@ -1,0 +1,166 @@
+"""Plans the batches of a model on its device, and plans them anew once memory runs out."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from rankprompt.errors import ModelError
+from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.local.batches import BatchLimits, padded_tokens, plan_batches
+from rankprompt.llm.local.encoding import EncodedRequest
+from rankprompt.llm.local.level_starts import LevelStarts
+from rankprompt.llm.local.limits import DeviceLimits
+from rankprompt.llm.local.packed_rows import RowPacker
+from rankprompt.llm.local.prefix_cache import PrefixCache
+from rankprompt.llm.local.preparation import is_out_of_memory
+
+__all__ = ["Planner"]
+
+log = logging.getLogger("rankprompt")
+
+# Where no prefix is kept for the next batch, requests are planned together whose prefixes have this
+# part of a batch's tokens: those that share one then come into few batches.
+_PREFIXES_OF_BATCH = 8
+
+
+class Planner:
+    """Plans batches within the limits of a device.
+
+    Args:
+        name: the model's, for messages.
+        limits: the device's.
+        vocabulary: the number of logits of a position.
+        cache: of shared prefixes, if the model can go on from them.
+        levels: computes the prefixes of one batch, where the device needs that.
+        packer: packs short prompts into one row, where that pays.
+
+    Attributes:
+        batch_tokens: maximum padded tokens of a batch; lowered once memory runs out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: DeviceLimits,
+        *,
+        vocabulary: int,
+        cache: PrefixCache | None,
+        levels: LevelStarts | None,
+        packer: RowPacker | None,
+    ) -> None:
+        self._name, self._limits, self._vocabulary = name, limits, vocabulary
+        self._cache, self._levels, self.packer = cache, levels, packer
+        self.batch_tokens = limits.tokens
+        self._packed: set[Request] = set()
+
+    def plan(
+        self, requests: Sequence[Request], encoded: Mapping[Request, EncodedRequest]
+    ) -> list[list[int]]:
+        """Splits requests into batches of similar length, longest first; deterministic."""
+        packed: list[list[int]] = []
+        others = list(range(len(requests)))
+        if self.packer:
+            packed, others = self.packer.plan(requests, encoded)
+        self._packed = {requests[index] for batch in packed for index in batch}
+        batches = self._split([requests[index] for index in others], encoded)
+        return [*packed, *([others[index] for index in batch] for batch in batches)]
+
+    def is_packed(self, requests: Sequence[Request]) -> bool:
+        """Whether a batch was planned to be packed."""
+        return self._packed.issuperset(requests)
+
+    def run(
+        self,
+        answer: Callable[[Sequence[Request], Sequence[EncodedRequest]], tuple[list[Answer], Usage]],
+        requests: Sequence[Request],
+        encoded: Sequence[EncodedRequest],
+    ) -> tuple[list[Answer], Usage]:
+        """Answers a batch, in the same order.
+
+        Where memory runs out, the size that failed is halved for good, and what is left of the
+        batch is planned anew, as is every later batch that was planned before.
+
+        Raises:
+            ModelError: there is no memory for a single request.
+        """
+        by_request = dict(zip(requests, encoded, strict=True))
+        parts = [list(range(len(requests)))]
+        too_large = self.batch_tokens < padded_tokens(requests, encoded)
+        if too_large and not self.is_packed(requests):
+            parts = self._split(requests, by_request)
+        answers: dict[int, Answer] = {}
+        total = Usage(0, 0)
+        while parts:
+            part = [requests[index] for index in parts[0]]
+            of_part = [by_request[request] for request in part]
+            found = _unless_out_of_memory(lambda: answer(part, of_part))  # noqa: B023
+            if found:
+                answers |= zip(parts.pop(0), found[0], strict=True)
+                total = Usage(*map(sum, zip(total, found[1], strict=True)))
+            else:
+                self._lower(part, of_part)
+                left = [index for one in parts for index in one]
+                again = self._split([requests[index] for index in left], by_request)
+                parts = [[left[index] for index in one] for one in again]
+        return [answers[index] for index in range(len(requests))], total
+
+    def _lower(self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]) -> None:
+        if len(requests) == 1:
+            raise ModelError(
+                f"{self._name} has no memory for a single prompt; lower `passage_tokens`"
+            )
+        self.batch_tokens = max(1, padded_tokens(requests, encoded) // 2)
+        log.warning("out of memory; continuing with %d tokens a batch", self.batch_tokens)
+        if self._levels:
+            self._levels.pass_tokens = self.batch_tokens
+        self._packed.clear()
+        if self._cache:
+            self._cache.clear()
+        if torch.accelerator.is_available():
+            torch.accelerator.empty_cache()
+
+    def _split(
+        self, requests: Sequence[Request], encoded: Mapping[Request, EncodedRequest]
+    ) -> list[list[int]]:
+        limits = BatchLimits(
+            self.batch_tokens,
+            prefix_tokens=self._cache.capacity // 2 if self._cache else None,
+            # Where a pass is slow to start, padding costs less than another pass.
+            padding=None if self._levels else self._limits.padding,
+            logits=self._limits.logit_bytes // (4 * self._vocabulary),
+        )
+        if not (self._levels and self._cache):
+            return plan_batches(requests, encoded, limits)
+        few = min(self._cache.capacity // 2, self.batch_tokens // _PREFIXES_OF_BATCH)
+        limits = limits._replace(prefix_tokens=few, states=self._cache.capacity)
+        batches: list[list[int]] = []
+        whole: list[int] = []
+        for batch in plan_batches(requests, encoded, limits):
+            some = [requests[index] for index in batch]
+            chosen = self._levels.chosen([encoded[request] for request in some])
+            if not any(one.bounds for one in chosen):
+                whole += batch
+                continue
+            # With fewer prefixes than were planned, the rows are longer.
+            again = dict(zip(some, chosen, strict=True))
+            parts = plan_batches(some, again, limits._replace(prefix_tokens=None))
+            batches += ([batch[index] for index in part] for part in parts)
+        whole.sort()
+        some = [requests[index] for index in whole]
+        plain = {request: encoded[request]._replace(bounds=()) for request in some}
+        parts = plan_batches(some, plain, limits._replace(prefix_tokens=None))
+        return [*batches, *([whole[index] for index in part] for part in parts)]
+
+
+def _unless_out_of_memory(
+    answer: Callable[[], tuple[list[Answer], Usage]],
+) -> tuple[list[Answer], Usage] | None:
+    """What it returns; None where memory ran out, whose traceback would keep the batch's memory."""
+    try:
+        with torch.inference_mode():
+            return answer()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    return None

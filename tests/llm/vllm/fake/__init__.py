@@ -1,0 +1,1 @@
+"""A folder for the search path, with a package named vllm."""
