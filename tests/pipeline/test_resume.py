@@ -1,7 +1,6 @@
 """A killed reranking with the real model is resumed, and two processes share a journal."""
 
 import json
-import os
 import random
 import signal
 import sqlite3
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rankprompt.datasets.sample import sample
 from rankprompt.files import read_documents, read_queries, write_run
 from rankprompt.journal.store import Journal
 from rankprompt.retrieval import bm25
+from tests.pipeline import forked
 
 pytestmark = pytest.mark.model
 
@@ -45,20 +46,16 @@ def command(folder: Path, name: str, journal: Path) -> list[str]:
     }
     arguments = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     # The small model's pairs are nearly all ties.
-    words = ["rerank", "--keep-going", *arguments]
-    return [sys.executable, "-c", "from rankprompt.cli import main; main()", *words]
+    return ["rerank", "--keep-going", *arguments]
 
 
-def start(folder: Path, name: str, journal: Path) -> subprocess.Popen[bytes]:
-    # A single thread, so that two processes do not compete for the cores.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command(folder, name, journal), env=environment, stderr=subprocess.DEVNULL
-    )
+def start(folder: Path, name: str, journal: Path) -> ForkServerProcess:
+    return forked.start(command(folder, name, journal))
 
 
-def finish(process: subprocess.Popen[bytes]) -> None:
-    assert process.wait(timeout=300) == 0
+def finish(process: ForkServerProcess) -> None:
+    process.join(timeout=300)
+    assert process.exitcode == 0
 
 
 def totals(journal: Path) -> tuple[int, int]:
@@ -105,11 +102,12 @@ def test_killed_five_times_it_writes_the_same_run_and_asks_nothing_twice(folder:
         target, pause = before + rng.randint(1, 2), rng.uniform(0, 0.3)
         process = start(folder, "killed", journal)
         while batches(journal) < target:
-            assert process.poll() is None, "it ended before it could be killed"
+            assert process.is_alive(), "it ended before it could be killed"
             time.sleep(0.01)
         time.sleep(pause)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         batches_at_kills.append(batches(journal))
         assert not (folder / "killed.trec").exists()
         assert not (folder / "killed.json").exists()
@@ -129,8 +127,8 @@ def test_killed_five_times_it_writes_the_same_run_and_asks_nothing_twice(folder:
 
 def test_a_finished_run_started_again_asks_nothing(folder: Path) -> None:
     before = totals(folder / "whole.journal")
-    words = command(folder, "again", folder / "whole.journal")
-    words[1:1] = ["-X", "importtime"]
+    program = [sys.executable, "-X", "importtime", "-m", "rankprompt"]
+    words = [*program, *command(folder, "again", folder / "whole.journal")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "tokenizers" in imported
