@@ -155,14 +155,16 @@ class UnknownNameError(InputError):
         name: what the user wrote.
         known: the names in the table.
         hint: a sentence to add.
-        meant: the name that was meant, where that is known; else the nearest is offered.
+        meant: the name that was meant, where that is known; "" offers the nearest, None no name.
     """
 
     def __init__(
-        self, kind: str, name: str, known: Iterable[str], hint: str = "", *, meant: str = ""
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", *, meant: str | None = ""
     ) -> None:
         names = sorted(known)
-        nearest = [meant] if meant else get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        nearest = [meant] if meant else []
+        if meant == "":
+            nearest = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         suggestion = f"; did you mean {nearest[0]!r}?" if nearest else "."
         super().__init__(
             f"unknown {kind} {name!r}{suggestion} Known: {', '.join(names)}. {hint}".strip()

@@ -67,7 +67,7 @@ def check_model_name(name: str) -> None:
         raise InputError(f"`model` {name}: no such file or folder")
     if "/" not in name and (near := get_close_matches(name.lower(), _EMBEDDED, n=1, cutoff=0.7)):
         raise UnknownNameError("model", name, _KNOWN, _HINT, meant=near[0])
-    nearest = get_close_matches(prefix.lower(), _PREFIXES, n=1, cutoff=0.6)
+    nearest = get_close_matches(prefix.lower(), _PREFIXES, n=1, cutoff=0.7)
     if (colon and (nearest or "/" not in name)) or name.lower() in _PREFIXES:
-        meant = f"{nearest[0]}:{source or 'MODEL'}" if nearest else ""
+        meant = f"{nearest[0]}:{source or 'MODEL'}" if nearest else None
         raise UnknownNameError("model", name, _KNOWN, _HINT, meant=meant)

@@ -122,7 +122,7 @@ def test_settings_that_make_no_sense_are_refused(
 
 # A command and what it requires, which need not exist: numbers are looked at first.
 VERBS = {
-    "rerank": ("depth", "limit", "k", "seed", "max-tokens", "concurrency", "max-cost"),
+    "rerank": ("depth", "limit", "k", "seed", "max-tokens", "max-cost"),
     "plan": ("depth", "seeds", "price-in"),
     "retrieve --output x": ("depth", "limit", "k1", "b"),
     "fuse a b --output x": ("k", "depth"),

@@ -97,7 +97,7 @@ def test_an_absent_extra_is_no_error_and_told_with_what_it_is_for(
     assert not found.keys() & {"torch device", "language model smollm2-135m", "numba cache"}
     rows = [line.split() for line in command("doctor").out.splitlines()]
     assert [row[1] for row in rows if row[:1] == ["absent"]] == [
-        "torch", "gguf", "ranx", "java", "anserini",
+        "torch", "gguf", "bitsandbytes", "ranx", "vllm", "java", "anserini",
     ]  # fmt: skip
 
 

@@ -45,6 +45,9 @@ def same_as_written(content: object, config: object) -> bool:
     """Whether a configuration has the values of a file, with their types, where it names any."""
     if isinstance(content, dict) and isinstance(config, dict):
         return all(same_as_written(value, config[name]) for name, value in content.items())
+    if isinstance(content, str) and isinstance(config, list | tuple):
+        # A single address, as in older manifests; an empty text is none.
+        return [content] * bool(content) == list(config)
     exact = type(content) is type(config) or (type(content), type(config)) == (int, float)
     return exact and content == config
 

@@ -42,7 +42,10 @@ def test_values_are_converted_to_the_types_of_the_fields() -> None:
     ("options", "said"),
     [
         ({"dept": 3}, "unknown option `dept`; did you mean `depth`?"),
-        ({"zzzzzz": 3}, "unknown option `zzzzzz`; known: aggregate, base_url, "),
+        (
+            {"zzzzzz": 3},
+            "unknown option `zzzzzz`; known: adapter, aggregate, attention, base_url, ",
+        ),
         ({"depth": "deep"}, "`depth` must be a whole number, not 'deep'"),
         ({"depth": True}, "`depth` must be a whole number, not True"),
         ({"depth": 3.0}, "`depth` must be a whole number, not 3.0"),

@@ -243,7 +243,7 @@ def test_a_search_from_before_there_were_rungs_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"rungs": 0}, "`rungs` must be at least 1, not 0"),
+        ({"rungs": 0}, "`rungs` must be from 1 to 30, not 0"),
         ({"rungs": 2, "method": "ssga"}, "gga and random, without pareto; not ssga"),
         ({"rungs": 2, "method": "tapruning"}, "not tapruning"),
         ({"rungs": 2, "pareto": True}, "not gga with pareto"),

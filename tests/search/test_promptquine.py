@@ -265,9 +265,9 @@ def test_the_history_tells_lengths_in_genes_and_in_tokens_anew() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "gaa"}, "unknown search method 'gaa'; did you mean 'gga'"),
+        ({"method": "gaa"}, "unknown method 'gaa'; did you mean 'gga'"),
         ({"start": "none"}, "unknown start"),
-        ({"population": 0}, "`population` must be at least 1, not 0"),
+        ({"population": 0}, "`population` must be from 1 to 100000, not 0"),
         ({"tournament": 0.0}, "`tournament` is a share"),
         ({"acceptance": 1.1}, "`acceptance` is a share"),
         ({"mutations": ()}, "`mutations` are whole numbers from 1"),
@@ -275,7 +275,7 @@ def test_the_history_tells_lengths_in_genes_and_in_tokens_anew() -> None:
         ({"start_pruned": (0.3, 0.2)}, "two rates, ascending"),
         ({"min_length": -1}, "`min_length` must be at least 0"),
         ({"minutes": 0}, "`minutes` must be above 0"),
-        ({"minutes": math.nan}, "`minutes` must be above 0"),
+        ({"minutes": math.nan}, "`minutes` must be a finite number"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, object], message: str) -> None:
