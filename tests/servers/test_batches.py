@@ -74,7 +74,12 @@ def start(folder: Path, server: BatchServer, name: str, *words: str) -> subproce
     given = [word for key, value in pairs for word in (f"--{key.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", "rankprompt", "rerank", "--batch-api", *given, *words]
     return subprocess.Popen(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores SIGINT, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
