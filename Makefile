@@ -54,10 +54,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --m
 
 # Lint runs beside the tests, for mypy uses one core. The tests with and without a model are one
 # run: each worker would otherwise import and collect everything twice.
-test: $(VENV)/.installed-dev ## Run every check and test, with the real model (about 17 minutes on 2 cores)
+test: $(VENV)/.installed-dev ## Run every check and test, with the real model (about 25 minutes on 2 cores)
 	$(MAKE) --no-print-directory -j2 lint test-all
 
-check: $(VENV)/.installed-dev ## Run the fast checks and tests, without a model or Java (about 8 minutes)
+check: $(VENV)/.installed-dev ## Run the fast checks and tests, without a model or Java
 	$(MAKE) --no-print-directory -j2 lint test-fast
 
 test-all: $(VENV)/.installed-dev
