@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
-    "EncodedRequest", "Row", "bounds_at", "encode", "is_plain", "make_shareable", "option_rows",
-    "put", "shared_length", "start_token", "truncate",
+    "EncodedRequest", "Row", "bounds_at", "check_batch", "encode", "is_plain", "make_shareable",
+    "option_rows", "put", "shared_length", "start_token", "truncate",
 ]  # fmt: skip
 
 
@@ -164,6 +164,30 @@ def option_rows(
 def is_plain(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether this is a fast tokenizer whose class is transformers' own, not the model's."""
     return tokenizer.is_fast and type(tokenizer).__module__.startswith("transformers.")
+
+
+def check_batch(requests: Sequence[Request], longest: int, context_length: int, name: str) -> bool:
+    """Whether a batch scores options; else it generates text.
+
+    Args:
+        requests: the batch.
+        longest: the tokens of its longest prompt and answer together.
+        context_length: the most tokens that the model takes.
+        name: the model's name, for messages.
+
+    Raises:
+        ModelError: a prompt does not fit, both kinds are mixed, or a request asks for nothing.
+    """
+    if longest > context_length:
+        raise ModelError(
+            f"a prompt of {longest} tokens does not fit into the {context_length} of {name}"
+        )
+    scored = [bool(request.options) for request in requests]
+    if any(scored) != all(scored):
+        raise ModelError("one batch cannot both score options and generate text")
+    if not all(request.options or request.max_tokens > 0 for request in requests):
+        raise ModelError("a request must have options, or tokens to generate")
+    return scored[0]
 
 
 def make_shareable(tokenizer: "PreTrainedTokenizerBase") -> AbstractContextManager[object]:

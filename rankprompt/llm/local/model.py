@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rankprompt.errors import ModelError
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local import preparation, processor
 from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encodes_ahead import EncodesAhead
-from rankprompt.llm.local.encoding import EncodedRequest, make_shareable
+from rankprompt.llm.local.encoding import EncodedRequest, check_batch, make_shareable
 from rankprompt.llm.local.facts import ModelFacts
 from rankprompt.llm.local.level_starts import LevelStarts
 from rankprompt.llm.local.limits import device_limits
@@ -152,17 +151,8 @@ class LocalModel:
             tokens.length + request.max_tokens
             for tokens, request in zip(encoded, requests, strict=True)
         )
-        if longest > self.context_length:
-            raise ModelError(
-                f"a prompt of {longest} tokens does not fit into the {self.context_length} "
-                f"of {self.name}"
-            )
-        scored = [bool(request.options) for request in requests]
-        if any(scored) != all(scored):
-            raise ModelError("one batch cannot both score options and generate text")
-        if not all(request.options or request.max_tokens > 0 for request in requests):
-            raise ModelError("a request must have options, or tokens to generate")
-        return self._planner.run(self._score if scored[0] else self._generate, requests, encoded)
+        scores = check_batch(requests, longest, self.context_length, self.name)
+        return self._planner.run(self._score if scores else self._generate, requests, encoded)
 
     @property
     def batch_tokens(self) -> int:

@@ -13,7 +13,7 @@ from rankprompt.llm.local.adapters import check_no_adapter, find_adapter
 from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encodes_ahead import EncodesAhead
-from rankprompt.llm.local.encoding import EncodedRequest, make_shareable, truncate
+from rankprompt.llm.local.encoding import EncodedRequest, check_batch, make_shareable, truncate
 from rankprompt.llm.local.loading import DTYPES
 from rankprompt.llm.local.model_files import first_line, quieten_transformers
 from rankprompt.llm.local.preparation import special_tokens
@@ -123,17 +123,8 @@ class VllmModel:
         longest = max(
             one.size(request.max_tokens) for one, request in zip(encoded, requests, strict=True)
         )
-        if longest > self.context_length:
-            raise ModelError(
-                f"a prompt of {longest} tokens does not fit into the {self.context_length} "
-                f"of {self.name}"
-            )
-        scored = [bool(request.options) for request in requests]
-        if any(scored) != all(scored):
-            raise ModelError("one batch cannot both score options and generate text")
-        if not all(request.options or request.max_tokens > 0 for request in requests):
-            raise ModelError("a request must have options, or tokens to generate")
-        return self._score(encoded) if scored[0] else self._write(requests, encoded)
+        scores = check_batch(requests, longest, self.context_length, self.name)
+        return self._score(encoded) if scores else self._write(requests, encoded)
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""
