@@ -154,6 +154,19 @@ def test_numbers_beyond_any_use_are_refused_by_every_command(command: Command, v
             refused(ran, re.escape(f"--{option} must {problem}"))
 
 
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        ("9" * 20, "have at most 15 digits, not be " + "9" * 20),
+        ("-" + "9" * 20, "be a whole number or auto, not '-" + "9" * 20 + "'"),
+    ],
+)
+def test_a_concurrency_beyond_any_use_is_refused(
+    command: Command, number: str, problem: str
+) -> None:
+    refused(command("rerank", "--concurrency", number), f"--concurrency must {problem}")
+
+
 def test_an_option_that_is_no_number_ends_with_code_2_too(
     command: Command, collection: Collection
 ) -> None:

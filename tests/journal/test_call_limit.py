@@ -69,7 +69,7 @@ def test_the_slots_of_a_server_are_filled_and_few_calls_wait(
 ) -> None:
     climb, ends = Climb(), queue(slots, seconds, spread, seed)
     simulate(climb, ends, 150 * max(slots, 16))
-    assert 0.6 * slots <= climb.limit <= max(2.5 * slots, slots + 6)
+    assert 0.6 * slots <= climb.limit <= max(2.5 * slots, slots + 4)
 
 
 @settings(max_examples=12, deadline=None)
