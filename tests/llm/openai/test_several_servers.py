@@ -76,24 +76,25 @@ def test_a_server_that_cannot_be_reached_is_left_out_and_told_once(
     assert record.getMessage().endswith("; it is left out until it answers again")
 
 
+async def post(client: RetryingClient, calls: int) -> None:
+    for number in range(calls):
+        await client.post("/x", {"number": number}, lambda reply: reply)
+
+
 def test_a_server_that_comes_back_gets_calls_again() -> None:
     async def go(one: ProtocolServer, two: ProtocolServer) -> None:
         client = RetryingClient(
             [one.url, two.url], timeout=5.0, retries=2, pause=lambda _: 0.01, left_out=0.3
         )
 
-        async def post(calls: int) -> None:
-            for number in range(calls):
-                await client.post("/x", {"number": number}, lambda reply: reply)
-
         try:
-            await post(4)
+            await post(client, 4)
             await asyncio.to_thread(one.stop)
-            await post(8)
+            await post(client, 8)
             assert (one.calls, two.calls) == (2, 10)
             await asyncio.to_thread(one.start)
             await asyncio.sleep(0.35)
-            await post(8)
+            await post(client, 8)
             assert one.calls >= 6
         finally:
             await client.close()
@@ -206,16 +207,12 @@ def test_a_server_that_comes_later_is_checked_before_it_is_asked(
             [one.url, late.url], timeout=5.0, retries=2, pause=lambda _: 0.01, left_out=0.2
         )
 
-        async def post(calls: int) -> None:
-            for number in range(calls):
-                await client.post("/x", {"number": number}, lambda reply: reply)
-
         try:
             await require_same_model(client, "/models", partial(weights_digest, name="m"))
-            await post(3)
+            await post(client, 3)
             await asyncio.to_thread(late.start)
             await asyncio.sleep(0.25)
-            await post(8)
+            await post(client, 8)
         finally:
             await client.close()
 
