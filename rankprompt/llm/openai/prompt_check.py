@@ -47,6 +47,9 @@ class PromptCheck:
         read += count_in(reply, "prompt_tokens_details", "cached_tokens") or 0
         read += count_in(reply, "cache_read_input_tokens") or 0
         self._most = max(self._most, read)
+        # Quick, and enough for nearly all prompts: no more words than parts between spaces.
+        if prompt.isascii() and read >= _TOKENS_PER_WORD * len(prompt.split()):
+            return False
         least = fewest_tokens(prompt)
         suspicious = read < least if read >= _COUNTED else 5 * read < least and least - read > 64
         # A server shortens to one length; where it has read twice as many, it keeps prompts.

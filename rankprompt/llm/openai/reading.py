@@ -50,9 +50,9 @@ class Reader:
         wordless = _wordless_reader()
 
         def read(reply: JsonObject) -> Answer:
-            if problem := self._problem(reply, prompt):
-                return Answer(problem=problem)
             choice = first_choice(reply)
+            if self._check.is_shortened(prompt, reply):
+                return Answer(problem="shortened")
             text = strip_reasoning(choice.content)
             if text is None:
                 return Answer(problem="thinking")
@@ -80,9 +80,9 @@ class Reader:
 
         def read(reply: JsonObject) -> Answer:
             unreadable = (math.nan,) * len(options.rests)
-            if problem := self._problem(reply, prompt):
-                return answer(unreadable, problem)
             choice = first_choice(reply)
+            if self._check.is_shortened(prompt, reply):
+                return answer(unreadable, "shortened")
             positions = read_positions(listing_of(choice))
             if positions is None:
                 if chat and _is_silent(choice):
@@ -114,9 +114,9 @@ class Reader:
         """Returns what reads the log-likelihood of ``text[begin:]`` from the echoed ``text``."""
 
         def read(reply: JsonObject) -> Answer:
-            if problem := self._problem(reply, text):
-                return Answer((math.nan,), (0,), problem=problem)
             choice = first_choice(reply)
+            if self._check.is_shortened(text, reply):
+                return Answer((math.nan,), (0,), problem="shortened")
             listing = prompt_listing_of(choice) or listing_of(choice)
             if listing is None or not listing.tokens:
                 raise UnusableError(replies.no_echo("none echoed"), doubtful=not self._listed)
@@ -129,10 +129,6 @@ class Reader:
             return Answer((math.fsum(echo.logprobs),), (len(echo.logprobs),))
 
         return read
-
-    def _problem(self, reply: JsonObject, prompt: str) -> Problem:
-        first_choice(reply)  # an error inside comes before anything else
-        return "shortened" if self._check.is_shortened(prompt, reply) else ""
 
 
 def _is_silent(choice: Choice) -> bool:

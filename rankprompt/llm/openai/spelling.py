@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from rankprompt.llm.openai.listing import Position
 
@@ -10,6 +11,8 @@ __all__ = ["Match", "Spelling", "sum_by_option"]
 
 # An option's first word has few tokens; a hostile reply may have very many.
 _FURTHEST = 32
+# What is compared and remembered, in bytes; a hostile reply may have very long tokens.
+_SHORT = 64
 
 
 class Match(IntEnum):
@@ -36,9 +39,14 @@ class Spelling:
         self._option = b"".join(encoded)
         self._starts = {sum(map(len, encoded[:place])) for place in range(len(encoded))}
         self._folded = len(self._option) - cased
+        # A run compares the same few texts in every answer.
+        self._known = lru_cache(maxsize=1024)(self._compare)
 
     def match(self, text: bytes) -> Match:
         """Compares the option with a text that begins where the option may."""
+        return self._known(text) if len(text) <= _SHORT else self._compare(text)
+
+    def _compare(self, text: bytes) -> Match:
         at = 0
         for place, byte in enumerate(text):
             ended = at == len(self._option)
