@@ -4,11 +4,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
 from rankprompt.judges.adapters.base import ParsedAnswer
+from rankprompt.judges.chunks import Chunk, ReadReplies, announced
 from rankprompt.judges.guard import AnswerGuard, Source
 from rankprompt.llm.base import Answer, Request
 from rankprompt.rankers.coroutines import QuestionGenerator
@@ -33,15 +34,6 @@ A_co = TypeVar("A_co", covariant=True)
 
 class _Parser(Protocol[A_co]):
     def parse(self, answers: Sequence[Answer], number: int, /) -> ParsedAnswer[A_co]: ...
-
-
-class _Chunk(NamedTuple, Generic[Q]):
-    """Questions, the requests about each by order, those orders one by one, and all requests."""
-
-    questions: Sequence[Q]
-    rendered: list[Mapping[bool, Sequence[Request]]]
-    groups: list[tuple[Q, Sequence[Request]]]
-    requests: list[Request]
 
 
 class LLMJudge(ABC, Generic[Q, A]):
@@ -111,44 +103,52 @@ class LLMJudge(ABC, Generic[Q, A]):
         answers: list[A] = []
         chunks = self._render_chunks(questions)
         if prepare := getattr(self._model, "prepare", None):
-            chunks = _announced(chunks, prepare)
-        for chunk, rendered, groups, requests in chunks:
-            replies = yield requests
-            parsed, unreadable = self._parse(groups, replies)
-            stored = (pair for pair in zip(requests, replies, strict=True) if pair[1].cache_hit)
-            stale = {request: unreadable[request] for request, _ in stored if request in unreadable}
-            if stale:
-                # The journal of an earlier run may hold answers that are none.
-                self._cached.forget(stale)
-                renewed = dict(zip(stale, (yield list(stale)), strict=True))
-                replies = [
-                    renewed.get(request, reply)
-                    for request, reply in zip(requests, replies, strict=True)
+            chunks = announced(chunks, prepare)
+        for chunk in chunks:
+            found = yield from self._read(chunk)
+            pairs = zip(chunk.questions, found, strict=True)
+            more = [self._follow(question, one.parsed) for question, one in pairs]
+            if any(more):
+                followed = yield from self._read(Chunk(chunk.questions, more))
+                found = [
+                    ReadReplies(one.replies | two.replies, one.parsed | two.parsed)
+                    for one, two in zip(found, followed, strict=True)
                 ]
-                parsed, unreadable = self._parse(groups, replies)
-            if unreadable:
-                self._cached.forget(unreadable)
-            remaining, results = iter(replies), iter(parsed)
-            for question, orders in zip(chunk, rendered, strict=True):
-                replies_by_order = {
-                    swapped: [next(remaining) for _ in order] for swapped, order in orders.items()
-                }
-                parsed_by_order = {swapped: next(results) for swapped in orders}
-                answers.append(self._judge(question, replies_by_order, parsed_by_order))
-            self._on_judged(len(chunk))
+            answers += map(self._judge, chunk.questions, found)
+            self._on_judged(len(chunk.questions))
         return answers
 
-    def _render_chunks(self, questions: Sequence[Q]) -> Iterator[_Chunk[Q]]:
+    def _render_chunks(self, questions: Sequence[Q]) -> Iterator[Chunk[Q]]:
         for start in range(0, len(questions), self.chunk):
             chunk = questions[start : start + self.chunk]
-            rendered = [self._render(question) for question in chunk]
-            groups = [
-                (question, order)
-                for question, orders in zip(chunk, rendered, strict=True)
-                for order in orders.values()
+            yield Chunk(chunk, [self._render(question) for question in chunk])
+
+    def _read(self, chunk: Chunk[Q]) -> QuestionGenerator[Request, Reply, list[ReadReplies[A]]]:
+        """Yields the requests of a chunk; returns what was read about each question."""
+        groups, requests = chunk.groups, chunk.requests
+        replies = yield requests
+        parsed, unreadable = self._parse(groups, replies)
+        stored = (pair for pair in zip(requests, replies, strict=True) if pair[1].cache_hit)
+        stale = {request: unreadable[request] for request, _ in stored if request in unreadable}
+        if stale:
+            # The journal of an earlier run may hold answers that are none.
+            self._cached.forget(stale)
+            renewed = dict(zip(stale, (yield list(stale)), strict=True))
+            replies = [
+                renewed.get(request, reply)
+                for request, reply in zip(requests, replies, strict=True)
             ]
-            requests = [request for _, order in groups for request in order]
-            yield _Chunk(chunk, rendered, groups, requests)
+            parsed, unreadable = self._parse(groups, replies)
+        if unreadable:
+            self._cached.forget(unreadable)
+        remaining, results = iter(replies), iter(parsed)
+        return [
+            ReadReplies(
+                {swapped: [next(remaining) for _ in order] for swapped, order in orders.items()},
+                {swapped: next(results) for swapped in orders},
+            )
+            for orders in chunk.rendered
+        ]
 
     def _parse(
         self, groups: Sequence[tuple[Q, Sequence[Request]]], replies: Sequence[Reply]
@@ -194,6 +194,13 @@ class LLMJudge(ABC, Generic[Q, A]):
     def _render(self, question: Q) -> Mapping[bool, Sequence[Request]]:
         """The requests about a question, by whether its documents are shown in reverse order."""
 
+    def _follow(
+        self, question: Q, parsed: Mapping[bool, ParsedAnswer[A] | None]
+    ) -> Mapping[bool, Sequence[Request]]:
+        """The requests about a question that only what was parsed makes necessary, as _render."""
+        del question, parsed
+        return {}
+
     @abstractmethod
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
         """The requests about a query and a number of empty passages."""
@@ -206,12 +213,8 @@ class LLMJudge(ABC, Generic[Q, A]):
     def _fallback(self, question: Q) -> A:
         """The answer to a question that was not asked because the budget was spent."""
 
-    def _judge(
-        self,
-        question: Q,
-        replies: Mapping[bool, Sequence[Reply]],
-        parsed: Mapping[bool, ParsedAnswer[A] | None],
-    ) -> A:
+    def _judge(self, question: Q, found: ReadReplies[A]) -> A:
+        replies, parsed = found
         complete = {swapped: result for swapped, result in parsed.items() if result is not None}
         if len(complete) < len(parsed):
             self.unasked += 1
@@ -267,19 +270,6 @@ class LLMJudge(ABC, Generic[Q, A]):
                 f"the {model.context_length} tokens of {model.name}{hint}"
             )
         return min(tokens, self._passage_tokens or tokens)
-
-
-def _announced(
-    chunks: Iterator[_Chunk[Q]], prepare: Callable[[Sequence[Request]], None]
-) -> Iterator[_Chunk[Q]]:
-    """The chunks; the model is told of each one before it answers the one before."""
-    current = next(chunks, None)
-    while current:
-        following = next(chunks, None)
-        if following:
-            prepare(following.requests)
-        yield current
-        current = following
 
 
 def _is_broken(answer: Answer) -> bool:

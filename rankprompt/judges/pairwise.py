@@ -15,6 +15,9 @@ from rankprompt.types import FallbackPreference, PairwiseQuestion, Preference, Q
 
 __all__ = ["Judge", "PairwiseJudge"]
 
+# By order "lazy", so many of the pairs are asked in both orders whatever the first answer is.
+_MEASURED = 1 / 8
+
 
 class Judge(Protocol):
     """Judges pairs: the probability that the first document of each is more relevant."""
@@ -31,10 +34,14 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         adapter: turns an ordered pair into requests, and parses the replies.
         order: "both" asks a pair in both orders (section 3.1). "single" asks it in an order that is
             drawn by the seed and is always the same for a pair, so that position bias becomes noise
-            of mean zero, at half the cost (arXiv 2605.14236).
+            of mean zero, at half the cost (arXiv 2605.14236). "lazy" is for rankers that only ask
+            whether the first document wins (``Method.strict``): the second document is shown first,
+            and the other order is asked only if the first document still wins. That finds the wins
+            of "both" with fewer prompts (ours); other answers are 0.5. An eighth of the pairs,
+            drawn by the seed, is asked in both orders, for the guard and the diagnostics.
         decide: "agreement" is the paper's rule: a win where the orders agree, otherwise a tie.
             "soft" is the mean probability over the orders (ours).
-        seed: the seed of the single order.
+        seed: the seed of the single order, and of the pairs that "lazy" asks in both.
         guard: as in ``LLMJudge``.
         passage_tokens: as in ``LLMJudge``.
         on_judged: as in ``LLMJudge``.
@@ -43,7 +50,8 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         diagnostics: position bias, contradictions and unreadable answers.
 
     Raises:
-        InputError: an unknown ``order`` or ``decide``, or ``passage_tokens`` is below 1.
+        InputError: an unknown ``order`` or ``decide``, "lazy" with "soft", or ``passage_tokens`` is
+            below 1.
     """
 
     def __init__(
@@ -58,10 +66,12 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         passage_tokens: int | None = None,
         on_judged: Callable[[int], None] = lambda _: None,
     ) -> None:
-        if order not in ("both", "single"):
-            raise InputError(f"`order` must be both or single, not {order!r}")
+        if order not in ("both", "lazy", "single"):
+            raise InputError(f"`order` must be both, lazy or single, not {order!r}")
         if decide not in ("agreement", "soft"):
             raise InputError(f"`decide` must be agreement or soft, not {decide!r}")
+        if order == "lazy" and decide == "soft":
+            raise InputError("`order` lazy goes with `decide` agreement: soft averages both orders")
         super().__init__(
             model, adapter, guard=guard, passage_tokens=passage_tokens, on_judged=on_judged
         )
@@ -69,15 +79,30 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
         self.diagnostics = PairwiseDiagnostics()
 
     def _render(self, question: PairwiseQuestion) -> Mapping[bool, Sequence[Request]]:
+        return self._render_orders(question, self._orders(question))
+
+    def _render_orders(
+        self, question: PairwiseQuestion, orders: Sequence[bool]
+    ) -> Mapping[bool, Sequence[Request]]:
         query, first, second = question
         requests = {}
-        for swapped in self._orders(question):
+        for swapped in orders:
             shown = (second, first) if swapped else (first, second)
             passages = self._passages(query, shown, self._adapter.passages)
             requests[swapped] = self._adapter.requests(
                 self._escaped(query.text, query.id), passages
             )
         return requests
+
+    def _follow(
+        self, question: PairwiseQuestion, parsed: Mapping[bool, ParsedAnswer[Preference] | None]
+    ) -> Mapping[bool, Sequence[Request]]:
+        if self._order != "lazy" or list(parsed) != [True]:
+            return {}
+        result = parsed[True]
+        if result is None or result.answer is None or result.answer >= 0.5:
+            return {}
+        return self._render_orders(question, (False,))
 
     def _render_empty(self, query: Query, passages: int) -> Sequence[Request]:
         del passages
@@ -88,9 +113,18 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
             return (False,)
         if self._order == "both":
             return (False, True)
+        if self._order == "lazy":
+            return (False, True) if self._is_measured(question) else (True,)
         lower, higher = sorted((question.first.id, question.second.id))
         ascending = uniform(self._seed, "order", question.query.id, lower, higher) < 0.5
         return ((question.first.id == lower) != ascending,)
+
+    def _is_measured(self, question: PairwiseQuestion) -> bool:
+        """Whether the orders that are asked do not depend on the answers."""
+        if self._order != "lazy":
+            return True
+        names = sorted((question.first.id, question.second.id))
+        return uniform(self._seed, "measured", question.query.id, *names) < _MEASURED
 
     def _conclude(
         self,
@@ -104,8 +138,13 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
             first = 0.5 if answer is None else 1 - answer if swapped else answer
             votes.append(first if self._decide == "soft" else (first > 0.5) + 0.5 * (first == 0.5))
         mean = sum(votes) / len(votes)
-        preference = mean if self._decide == "soft" or mean in (0, 1) else 0.5
-        if len(answers) == 2 and self._decide == "agreement" and None not in answers.values():
+        # Shown one way alone by order "lazy", the first document does not win, which may be a tie.
+        settled = self._order != "lazy" or len(votes) == 2 or not self._adapter.ordered
+        preference = mean if self._decide == "soft" or (settled and mean in (0, 1)) else 0.5
+        # A second order that was asked because of the first answer tells nothing about all pairs.
+        measured = self._is_measured(question)
+        pair = len(answers) == 2 and None not in answers.values()
+        if pair and measured and self._decide == "agreement":
             self.guard.add_pair(tie=preference == 0.5, source=source)
         if not self._adapter.ordered:
             texts = (question.query.text, question.first.text, question.second.text)
@@ -113,7 +152,12 @@ class PairwiseJudge(LLMJudge[PairwiseQuestion, Preference]):
                 if answer is not None:
                     self.guard.add_score(answer, source, texts=texts)
         # Passages that are shown alone have no order, hence no position bias.
-        self.diagnostics.add(question, answers if self._adapter.ordered else {}, preference)
+        shown = {
+            swapped: answer
+            for swapped, answer in answers.items()
+            if self._adapter.ordered and (measured or answer is None)
+        }
+        self.diagnostics.add(question, shown, preference)
         unreadable = all(answer is None for answer in answers.values())
         return FallbackPreference(preference) if unreadable else preference
 

@@ -39,6 +39,7 @@ __all__ = [
     "LanguageModelJudge",
     "Oracle",
     "check_fit",
+    "check_lazy",
     "check_special_tokens",
     "default_method",
     "default_prompt",
@@ -125,6 +126,25 @@ def check_fit(prompt: Prompt, name: str) -> None:
             f"`method` {name} asks {QUESTION_NOUNS[kind]}s, and `prompt` {prompt.name} is of kind "
             f"{prompt.kind}: leave one of them out, or take `method` {', '.join(served)}"
         )
+
+
+def check_lazy(name: str, *, decide: str | None, prior: float | None) -> None:
+    """Checks that ``order`` lazy goes with a method and the way its preferences are made.
+
+    Raises:
+        InputError: the method or the settings need to know more of a pair than whether its first
+            document wins.
+    """
+    if not method(name).strict:
+        sorts = ", ".join(other for other, entry in METHODS.items() if entry.strict)
+        raise InputError(
+            f"`order` lazy goes with methods that sort ({sorts}): `method` {name} needs both "
+            "orders of its pairs"
+        )
+    if decide == "soft":
+        raise InputError("`order` lazy goes with `decide` agreement: soft averages both orders")
+    if prior:
+        raise InputError("`order` lazy goes without `prior`, which settles ties")
 
 
 def check_special_tokens(prompt: Prompt, model: LanguageModel | AsyncLanguageModel) -> None:

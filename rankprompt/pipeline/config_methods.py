@@ -88,8 +88,10 @@ class JudgeConfig:
     )
     order: str = option(
         "both",
-        "Ask each pair in both orders, or in a single order that the seed draws.",
-        choices=("both", "single"),
+        "Ask each pair in both orders, or in a single order that the seed draws. lazy ranks as "
+        "both does, with fewer prompts, where a method sorts (heapsort, quickselect, sliding): it "
+        "asks the second order only where the first leaves the comparison open.",
+        choices=("both", "lazy", "single"),
     )
     decide: str | None = option(
         None,

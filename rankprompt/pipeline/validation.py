@@ -17,7 +17,7 @@ from rankprompt.datasets.passages import parse_fields
 from rankprompt.errors import InputError
 from rankprompt.eval.calibration import read_calibration
 from rankprompt.files.manifest import beside, check_paths
-from rankprompt.judges.registry import check_fit, default_method, default_prompt, serves
+from rankprompt.judges.registry import check_fit, check_lazy, default_method, default_prompt, serves
 from rankprompt.judges.simulated.error_model import ErrorModel, parse_error_model
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import is_reranker
@@ -147,9 +147,9 @@ def _validate(config: RerankConfig) -> RerankJob:
     ranking = method(name)
     pairs = ranking.question is PairwiseQuestion
     judge = config.judge
-    if not pairs and (judge.decide or judge.prior or judge.order == "single"):
+    if not pairs and (judge.decide or judge.prior or judge.order != "both"):
         raise InputError(
-            f"`decide`, `prior` and `order` single go with pairs, and `method` {name} asks "
+            f"`decide`, `prior` and `order` {judge.order} go with pairs, and `method` {name} asks "
             f"{QUESTION_NOUNS[ranking.question]}s"
         )
     for _, depth in split_stages(name):
@@ -163,6 +163,8 @@ def _validate(config: RerankConfig) -> RerankJob:
         decide=judge.decide or (prompt.decide if prompt else "agreement") if pairs else None,
         prior=_default_prior(judge, prompt) if pairs else None,
     )
+    if judge.order == "lazy":
+        check_lazy(name, decide=judge.decide, prior=judge.prior)
     ranker = replace(config.ranker, method=name, passes=config.ranker.passes or config.ranker.k)
     config = replace(
         config, judge=judge, ranker=ranker, output=_output(config, journal=prompt is not None)

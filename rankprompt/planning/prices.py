@@ -59,7 +59,7 @@ class PriceMeter:
         self._exact = not self.ordered or kind is PointwiseQuestion
         self._seed = job.config.seed
         # Of a question; or of a passage, where the passages of a pair are shown one at a time.
-        self._prompts = 1 + (judging.order == "both") if self._pairs and self.ordered else 1
+        self._prompts = 1 + (judging.order != "single") if self._pairs and self.ordered else 1
         self._lengths: dict[Request, int] = {}
         if prompt and model:
             if adapter and self.ordered:
@@ -70,7 +70,8 @@ class PriceMeter:
                 CachedModel(cast(LanguageModel, model), Journal(None)),
                 prompt,
                 mode=judging.mode,
-                order=judging.order,
+                # What "lazy" saves depends on the answers, so its price is an upper bound.
+                order="both" if judging.order == "lazy" else judging.order,
                 seed=self._seed,
                 passage_tokens=judging.passage_tokens,
             )

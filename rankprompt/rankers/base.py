@@ -67,11 +67,14 @@ class Method(NamedTuple):
             progress bars and plans; exact for allpair, and for the sliding rankers without early
             exit.
         question: the kind of question that the ranker asks.
+        strict: whether the ranker asks of each pair only whether the first document is strictly
+            preferred. Then a judge need not ask both orders of all pairs (``PairwiseJudge``).
     """
 
     bind: Callable[[RankerSettings], Ranker]
     estimate: Callable[[int, RankerSettings], int]
     question: QuestionKind = PairwiseQuestion
+    strict: bool = False
 
 
 def prefers(first: T, second: T) -> Generator[Sequence[tuple[T, T]], Sequence[Preference], bool]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeVar
 
-from rankprompt.rankers.base import Method, RankerSettings
+from rankprompt.rankers.base import Method, RankerSettings, prefers
 from rankprompt.rankers.coroutines import QuestionGenerator, merge
 from rankprompt.rankers.heap import take_top
 from rankprompt.types import Preference
@@ -26,8 +26,9 @@ def heapsort(items: Sequence[T], *, k: int) -> QuestionGenerator[tuple[T, T], Pr
     heap = list(range(len(items)))
 
     def better(i: int, j: int) -> QuestionGenerator[tuple[T, T], Preference, bool]:
-        (preference,) = yield [(items[i], items[j])]
-        return preference > 0.5 or (preference == 0.5 and i < j)
+        if i > j:
+            return (yield from prefers(items[i], items[j]))
+        return not (yield from prefers(items[j], items[i]))
 
     def sift(root: int, end: int) -> QuestionGenerator[tuple[T, T], Preference, None]:
         while (child := 2 * root + 1) < end:
@@ -51,4 +52,4 @@ def _estimate(n: int, settings: RankerSettings) -> int:
     return round(1.4 * n + 2 * min(settings.k, n) * max(n.bit_length() - 2, 0))
 
 
-METHOD = Method(lambda settings: partial(heapsort, k=settings.k), _estimate)
+METHOD = Method(lambda settings: partial(heapsort, k=settings.k), _estimate, strict=True)

@@ -34,8 +34,9 @@ def quickselect(
             indices.pop(min(k - start, len(indices) // 2))
             for indices, (start, _) in zip(members, partitions, strict=True)
         ]
+        # Of two, the one that the first stage ranks lower comes first: a tie is no win for it.
         pairs = [
-            (items[i], items[pivot])
+            (items[max(i, pivot)], items[min(i, pivot)])
             for indices, pivot in zip(members, pivots, strict=True)
             for i in indices
         ]
@@ -46,7 +47,7 @@ def quickselect(
             worse: list[int] = []
             for i in indices:
                 preference = next(preferences)
-                wins = preference > 0.5 or (preference == 0.5 and i < pivot)
+                wins = preference > 0.5 if i > pivot else preference <= 0.5
                 (better if wins else worse).append(i)
             order[start:end] = [*better, pivot, *worse]
             middle = start + len(better)
@@ -64,4 +65,4 @@ def _estimate(n: int, settings: RankerSettings) -> int:
     return round(2 * n + 2 * (n + 1) * harmonic - 2 * (n + 3 - k) * harmonic_below - 6 * k + 6)
 
 
-METHOD = Method(lambda settings: partial(quickselect, k=settings.k), _estimate)
+METHOD = Method(lambda settings: partial(quickselect, k=settings.k), _estimate, strict=True)

@@ -50,4 +50,5 @@ METHOD = Method(
         sliding, passes=settings.sliding_passes, early_exit=settings.early_exit
     ),
     estimate,
+    strict=True,
 )

@@ -100,4 +100,5 @@ def join_stages(methods: Sequence[tuple[Method, int | None]]) -> Method:
             )
         )
 
-    return Method(bind, estimate, methods[0][0].question)
+    strict = all(method.strict for method, _ in methods)
+    return Method(bind, estimate, methods[0][0].question, strict)

@@ -6,6 +6,7 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.base import PairwiseAdapter
 from rankprompt.judges.adapters.pairwise import Choice, Generation, Likelihood
+from rankprompt.judges.guard import AnswerGuard
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.prompts.template import parse_template
@@ -34,6 +35,7 @@ def make_judge(
     decide: str = "agreement",
     seed: int = 0,
     passage_tokens: int | None = None,
+    keep_going: bool = False,
     on_judged: Callable[[int], None] = lambda _: None,
 ) -> PairwiseJudge:
     return PairwiseJudge(
@@ -43,6 +45,7 @@ def make_judge(
         decide=decide,
         seed=seed,
         passage_tokens=passage_tokens,
+        guard=AnswerGuard(keep_going=keep_going),
         on_judged=on_judged,
     )
 

@@ -106,7 +106,7 @@ def test_a_journal_file_answers_the_next_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"order": "twice"}, "`order` must be both or single, not 'twice'"),
+        ({"order": "twice"}, "`order` must be both, lazy or single, not 'twice'"),
         ({"decide": "hard"}, "`decide` must be agreement or soft, not 'hard'"),
         ({"passage_tokens": 0}, "`passage_tokens` must be at least 1, not 0"),
     ],

@@ -1,13 +1,20 @@
 """The paper's rule, the mean over both orders, and the single order."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from itertools import combinations, permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rankprompt.errors import InputError, ModelError
 from rankprompt.journal.store import Journal
-from rankprompt.types import Fallback, PairwiseQuestion, Query
+from rankprompt.rankers import METHODS, RankerSettings
+from rankprompt.rankers.reranking import rerank
+from rankprompt.rankers.seeded_random import uniform
+from rankprompt.types import Candidates, Fallback, PairwiseQuestion, Query
 from tests.fakes import FakeModel, Rule, shows
 from tests.judges.pairwise_judges import DOCUMENTS, QUERY, compare, make_judge, reverse
 
@@ -143,3 +150,58 @@ def test_a_model_that_always_says_a_is_found_out(journal: Journal) -> None:
     )
     summary = judge.diagnostics.summary()
     assert (summary["position_bias"], summary["inconsistent"]) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize(("as_a", "as_b", "agreed", "mean"), CASES)
+def test_the_second_order_is_asked_where_the_first_leaves_the_win_open(
+    journal: Journal, as_a: float | None, as_b: float | None, agreed: float, mean: float
+) -> None:
+    del mean
+    model = FakeModel(two_faced(as_a, as_b))
+    judge = make_judge(journal, model, order="lazy")
+    (preference,) = judge([compare("x", "y")])
+    assert (preference > 0.5) == (agreed > 0.5)
+    assert preference in (0.5, agreed)
+    # Shown as B, x is preferred: only then can it win.
+    assert len(model.prompts) == (2 if as_b is not None and as_b < 0.5 else 1)
+
+
+def test_an_eighth_of_the_pairs_is_asked_in_both_orders_for_the_guard(journal: Journal) -> None:
+    model = FakeModel(shows(lambda *_: A))
+    judge = make_judge(journal, model, order="lazy")
+    pairs = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS[:20], 2)]
+    assert judge(pairs) == [0.5] * 190
+    measured = judge.diagnostics.both
+    assert 190 / 16 < measured < 190 / 4
+    assert len(model.prompts) == 190 + measured
+    # A judge that always prefers what it is shown first is told from one that prefers y.
+    assert judge.diagnostics.summary()["position_bias"] == 0.5
+    more = [PairwiseQuestion(QUERY, *pair) for pair in combinations(DOCUMENTS, 2)]
+    with pytest.raises(ModelError, match="orders"):
+        judge(more)
+
+
+def test_a_lazy_judge_needs_the_rule_of_agreement(journal: Journal) -> None:
+    with pytest.raises(InputError, match="goes with `decide` agreement"):
+        make_judge(journal, FakeModel(lambda _: A), order="lazy", decide="soft")
+
+
+@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.strict])
+@given(seed=st.integers(0, 1 << 30), size=st.integers(0, 14), k=st.integers(1, 6))
+def test_sorts_rank_alike_by_lazy_orders_with_fewer_prompts(
+    method: str, seed: int, size: int, k: int
+) -> None:
+    def answer(first: str, second: str) -> float:
+        # Contradictory, intransitive, with ties.
+        return (0.9, 0.7, 0.5, 0.1)[int(4 * uniform(seed, "answer", first, second))]
+
+    ranker = METHODS[method].bind(RankerSettings(k))
+    candidates = [Candidates(QUERY, tuple(DOCUMENTS[:size]), ())]
+    found = {}
+    for order in ("both", "lazy"):
+        model = FakeModel(shows(answer))
+        with closing(Journal(None)) as journal:
+            judge = make_judge(journal, model, order=order, keep_going=True)
+            found[order] = (rerank(candidates, judge, ranker).rankings, len(model.prompts))
+    assert found["lazy"][0] == found["both"][0]
+    assert found["lazy"][1] <= found["both"][1]

@@ -14,8 +14,9 @@ def test_partitions_that_do_not_touch_share_their_rounds() -> None:
 
     assert drive(quickselect([2, 0, 1, 3, 6, 4, 5], k=7), lower) == list(range(7))
     # The pivot is the middle item, 3; then 0..2 and 4..6 are partitioned in the same round.
-    assert rounds[0] == [(2, 3), (0, 3), (1, 3), (6, 3), (4, 3), (5, 3)]
-    assert rounds[1] == [(2, 0), (1, 0), (6, 4), (5, 4)]
+    # Of each pair, the item that was lower in the list comes first.
+    assert rounds[0] == [(3, 2), (3, 0), (3, 1), (6, 3), (4, 3), (5, 3)]
+    assert rounds[1] == [(0, 2), (1, 0), (4, 6), (5, 4)]
 
 
 def test_the_top_ten_of_a_hundred_take_few_rounds_and_few_comparisons() -> None:

@@ -135,6 +135,11 @@ def fit_to_journal(
             "a judge model is fitted to a prompt that shows two passages; with a prompt that shows "
             "a single passage, every method gives the ranking of `rankprompt rerank`"
         )
+    if order == "lazy":
+        raise InputError(
+            "a judge model is fitted to a run with `order` both or single: lazy asks the second "
+            "order of some pairs only, by what the answers are"
+        )
     graded = GradedAnswers(qrels)
     with closing(Journal(path)) as journal:
         judge = PairwiseJudge(

@@ -19,7 +19,8 @@ class PairwiseOracle:
         noise: the probability that an answer is reversed. Equal grades are always a tie.
         errors: an error model, in place of ``noise``.
         order: as in ``PairwiseJudge``: "both" simulates two answers about a pair, each with errors
-            of its own, and concludes as the paper does; "single" simulates a single answer.
+            of its own, and concludes as the paper does, and so does "lazy"; "single" simulates a
+            single answer.
         decide: with "both", "agreement" or "soft", as in ``PairwiseJudge``.
         seed: the seed of the errors and of the single order. A pair asked again has the same error.
         on_judged: called with the number of comparisons judged, after each round.
@@ -47,7 +48,7 @@ class PairwiseOracle:
             raise InputError(f"`noise` must be a probability, not {noise}")
         self._qrels, self._seed, self._on_judged = qrels, seed, on_judged
         self._errors = errors or ErrorModel((noise,))
-        self._both, self._soft = order == "both", decide == "soft"
+        self._both, self._soft = order != "single", decide == "soft"
         self.diagnostics = PairwiseDiagnostics()
         self.asked = 0
 

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from rankprompt.llm.local import processor
-
 __all__ = ["DeviceLimits", "device_limits"]
 
 # Not measured yet (`make bench-gpu` does): a card may run 50,000 tokens a second through weights of
 # 4B, more through fewer, and transformers starts a pass in 30 ms. High, so that prefixes are
 # shared where a batch repeats them many times, as all pairs do, and not where it might not pay.
 _LAUNCH_TOKENS = 16_384
+# Larger batches only add padding, memory and page faults, and leave the caches.
+_CPU_TOKENS = 1024
 
 
 class DeviceLimits(NamedTuple):
@@ -47,7 +47,7 @@ def device_limits(kind: str, free: int | None) -> DeviceLimits:
         # On a CPU, a forward pass costs as much as some 25 tokens, because it reads all weights. So
         # a batch may end where the next request is shorter; twice 25, since rows are cheaper
         # together.
-        return DeviceLimits(processor.batch_tokens(), 50, 1 << 30, 1 << 29, None)
+        return DeviceLimits(_CPU_TOKENS, 50, 1 << 30, 1 << 29, None)
     if free is None:
         return DeviceLimits(32768, None, 1 << 30, 1 << 29, _LAUNCH_TOKENS)
     # Keys and values are copied once while a layer adds to them; half stays for all else.

@@ -14,7 +14,7 @@ from rankprompt.files.atomic_write import write_atomically
 from rankprompt.llm.local.machine import available_cores, formats_file, processor_name
 from rankprompt.llm.local.onednn_linear import prepack
 
-__all__ = ["batch_tokens", "measure_ratio", "quicker_format", "use_threads"]
+__all__ = ["measure_ratio", "quicker_format", "use_threads"]
 
 log = logging.getLogger("rankprompt")
 
@@ -35,15 +35,6 @@ def use_threads(number: int | None) -> int:
     elif "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, min(torch.get_num_threads(), available_cores())))
     return torch.get_num_threads()
-
-
-def batch_tokens() -> int:
-    """Returns the padded tokens of a batch that keep this processor fully busy.
-
-    Larger batches only add padding and memory, and leave the caches. With AVX2 the products are no
-    faster from a quarter of the rows on.
-    """
-    return 1024 if torch.backends.cpu.get_cpu_capability() == "AVX2" else 4096
 
 
 def quicker_format(*, keep: bool = True) -> torch.dtype:

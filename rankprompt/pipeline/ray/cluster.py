@@ -17,8 +17,8 @@ from rankprompt.pipeline.engine_fields import is_vllm
 __all__ = ["RayCluster", "connected", "last_line", "waiting"]
 
 _STORE = 200_000_000  # bytes of Ray's store, through which large groups of candidates pass
-# A round of a sort asks a pair or two of each query. On a CPU, eight queries fill batches of 4,096
-# tokens; a GPU takes eight times as many tokens at once.
+# A round of a sort asks a pair or two of each query. On a CPU, eight queries fill a few batches of
+# 1,024 tokens; a GPU takes many times as many at once.
 _TOGETHER, _TOGETHER_ON_GPU = 8, 64
 
 
