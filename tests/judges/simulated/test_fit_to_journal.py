@@ -1,13 +1,17 @@
 """An error model that is fitted to answers is the model that gave them."""
 
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from rankprompt.errors import InputError
 from rankprompt.judges.simulated.error_model import parse_error_model
-from rankprompt.judges.simulated.fit_to_journal import GradedAnswers
+from rankprompt.judges.simulated.fit_to_journal import GradedAnswers, fit_to_journal
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.types import Document, PairwiseQuestion, Query
+from tests.fakes import FakeModel, shows
+from tests.judges.pairwise_judges import ADAPTERS
 
 QUERY = Query("q", "which one")
 DOCUMENTS = [Document(f"d{number}", "") for number in range(150)]
@@ -57,3 +61,11 @@ def test_few_answers_give_a_model_all_the_same() -> None:
 
 def test_what_is_unreadable_is_a_tie() -> None:
     assert graded((1, 0, None), (0, 1, 0.5), (0, 1, 0.1), (1, 0, 0.9)).fit().ties == 0.5
+
+
+def test_pairs_that_were_chosen_by_their_answers_are_no_sample(tmp_path: Path) -> None:
+    path = tmp_path / "lazy.journal"
+    path.touch()
+    model = FakeModel(shows(lambda *_: 0.9))
+    with pytest.raises(InputError, match="`order` both or single"):
+        fit_to_journal(path, [], {}, model=model, adapter=ADAPTERS["scoring"], order="lazy")
