@@ -183,7 +183,7 @@ def test_an_eighth_of_the_pairs_is_asked_in_both_orders_for_the_guard(journal: J
 
 def test_a_lazy_judge_needs_the_rule_of_agreement(journal: Journal) -> None:
     with pytest.raises(InputError, match="goes with `decide` agreement"):
-        make_judge(journal, FakeModel(lambda _: A), order="lazy", decide="soft")
+        make_judge(journal, FakeModel(shows(lambda *_: A)), order="lazy", decide="soft")
 
 
 @pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.strict])
