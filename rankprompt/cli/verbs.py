@@ -25,6 +25,10 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "report": ("rankprompt report --qrels qrels.trec bm25.trec better.trec --output report.html",),
     "calibrate": ("rankprompt calibrate scores.tsv --qrels qrels.trec --output calibration.json",),
     "plan": (f"rankprompt plan {_FILES} --prompt prp --price-in 0.15",),
+    "distil": (
+        f"rankprompt distil {_FILES} --teacher ms-marco-minilm-l12 --output mine",
+        "rankprompt distil --from better.json --output mine",
+    ),
     "export": ("rankprompt export --dataset beir:DIR --run bm25.trec --output requests.jsonl",),
     "serve": (
         "rankprompt serve",

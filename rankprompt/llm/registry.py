@@ -2,7 +2,7 @@
 
 To add a back end, write a module that offers ``load`` and add its line to ``BACK_ENDS``: a model
 name that begins with the line's key and a colon then chooses it. Other names belong to the local
-back end in ``load_model`` (or to cross-encoders, where a folder holds one), and to
+back end in ``load_model`` (or to cross-encoders and heads, where a folder holds one), and to
 OpenAI-compatible servers in ``load_server``.
 """
 
@@ -14,6 +14,7 @@ from rankprompt.errors import InputError, naming_extras, require
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.local.variant import Variant
 from rankprompt.llm.openai.settings import ServerSettings
+from rankprompt.llm.rerankers.head_files import is_head
 from rankprompt.llm.rerankers.names import MINILM, is_classifier
 from rankprompt.llm.vllm.settings import EngineSettings
 
@@ -39,6 +40,7 @@ BACK_ENDS = {
     "local": BackEnd("rankprompt.llm.local.lazy"),
     "vllm": BackEnd("rankprompt.llm.vllm.model"),
     "cross-encoder": BackEnd("rankprompt.llm.rerankers.cross_encoder", reranker=True),
+    "head": BackEnd("rankprompt.llm.rerankers.head", reranker=True),
     "openai": BackEnd("rankprompt.llm.openai.loading", server=True),
     "rerank": BackEnd("rankprompt.llm.rerankers.server", server=True, reranker=True),
 }
@@ -54,12 +56,13 @@ def is_reranker(name: str) -> bool:
     """Whether a model's name, as a user writes it, names a reranker.
 
     That is ``ms-marco-minilm-l12``, a name with a reranker's prefix, a folder that holds a sequence
-    classifier or an ONNX model, or an ``.onnx`` file. A hub id says nothing: it needs the prefix.
+    classifier, an ONNX model or a head (``rankprompt distil``), or an ``.onnx`` file. A hub id says
+    nothing: it needs the prefix.
     """
     prefix, _ = split_prefix(name)
     if prefix:
         return BACK_ENDS[prefix[:-1]].reranker
-    return name == MINILM or is_classifier(name)
+    return name == MINILM or is_head(name) or is_classifier(name)
 
 
 def load_model(
@@ -108,7 +111,7 @@ def load_model(
     """
     from rankprompt.llm.embedded import resolve
 
-    default = "cross-encoder" if is_reranker(name) else "local"
+    default = "head" if is_head(name) else "cross-encoder" if is_reranker(name) else "local"
     load, source = _back_end(name, default)
     variant = Variant(revision, adapter, tokenizer, quantize, attention)
     own: dict[str, Any] = {"variant": variant}

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 from rankprompt.cascade import Cascade, WindowConfig, load_student
 from rankprompt.cascade.students import Student
 from rankprompt.cascade.teachers import is_served, teacher_offsets
+from rankprompt.files.home import expand
 from rankprompt.llm.encoder_networks import load_reader
 from rankprompt.llm.registry import is_reranker
+from rankprompt.llm.rerankers.head_files import is_head, read_head
 from rankprompt.llm.rerankers.names import find_weights
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets, word_offsets
 from rankprompt.pipeline.config import CROSS_ENCODER
@@ -59,7 +61,7 @@ def cascade_parts(job: RerankJob) -> CascadeParts | None:
 def cascade_settings(parts: CascadeParts, job: RerankJob) -> dict[str, Any]:
     """The other arguments of a job's ``Cascade``."""
     config = job.config.cascade
-    whole = job.source == "local" and is_reranker(job.model)
+    whole = job.source == "local" and is_reranker(job.model) and not is_head(job.model)
     return {
         "keep": config.keep,
         "windows": WindowConfig(config.window, config.overlap, window_unit=config.window_unit),
@@ -74,6 +76,8 @@ def _reader(job: RerankJob) -> tuple[Offsets, int]:
 
     Only of a cross-encoder is that number known, and asked; others give 0.
     """
+    if job.source == "local" and is_head(job.model):
+        return model_offsets(read_head(expand(job.model))[0].model), 0
     if job.source in ("teacher", "local") and is_reranker(job.model) and not is_served(job.model):
         own = job.config.model
         weights = find_weights(

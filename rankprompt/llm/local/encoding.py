@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
-    "EncodedRequest", "Row", "bounds_at", "check_batch", "encode", "is_plain", "make_shareable",
-    "option_rows", "put", "shared_length", "start_token", "truncate",
+    "EncodedRequest", "Row", "bounds_at", "check_batch", "check_length", "encode", "is_plain",
+    "make_shareable", "option_rows", "put", "shared_length", "start_token", "truncate",
 ]  # fmt: skip
 
 
@@ -178,16 +178,21 @@ def check_batch(requests: Sequence[Request], longest: int, context_length: int, 
     Raises:
         ModelError: a prompt does not fit, both kinds are mixed, or a request asks for nothing.
     """
-    if longest > context_length:
-        raise ModelError(
-            f"a prompt of {longest} tokens does not fit into the {context_length} of {name}"
-        )
+    check_length(longest, context_length, name)
     scored = [bool(request.options) for request in requests]
     if any(scored) != all(scored):
         raise ModelError("one batch cannot both score options and generate text")
     if not all(request.options or request.max_tokens > 0 for request in requests):
         raise ModelError("a request must have options, or tokens to generate")
     return scored[0]
+
+
+def check_length(longest: int, context_length: int, name: str) -> None:
+    """Raises ModelError where the longest prompt of a batch does not fit into the context."""
+    if longest > context_length:
+        raise ModelError(
+            f"a prompt of {longest} tokens does not fit into the {context_length} of {name}"
+        )
 
 
 def make_shareable(tokenizer: "PreTrainedTokenizerBase") -> AbstractContextManager[object]:

@@ -15,6 +15,9 @@ from rankprompt.llm.local.variant import PLAIN, Variant
 from rankprompt.llm.special_tokens import escape, special_token_pattern
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from rankprompt.llm.local.model import LocalModel
 
 __all__ = ["LazyModel", "load"]
@@ -76,6 +79,17 @@ class LazyModel:
             ModelError: the weights cannot be loaded, or are not those that the facts are about.
         """
         return self._loaded().answer(requests)
+
+    @property
+    def layers(self) -> int:
+        """As ``LocalModel.layers``; loads the weights."""
+        return self._loaded().layers
+
+    def last_states(
+        self, requests: Sequence[Request], layers: Sequence[int]
+    ) -> "tuple[list[npt.NDArray[np.float32]], Usage]":
+        """As ``LocalModel.last_states``; loads the weights."""
+        return self._loaded().last_states(requests, layers)
 
     def length(self, request: Request) -> int:
         """Counts a request's tokens: prompt, chat template and the longest answer together."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -10,8 +12,14 @@ from rankprompt.llm.local import preparation, processor
 from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.chat_template import ChatTemplate
 from rankprompt.llm.local.encodes_ahead import EncodesAhead
-from rankprompt.llm.local.encoding import EncodedRequest, check_batch, make_shareable
+from rankprompt.llm.local.encoding import (
+    EncodedRequest,
+    check_batch,
+    check_length,
+    make_shareable,
+)
 from rankprompt.llm.local.facts import ModelFacts
+from rankprompt.llm.local.hidden_states import last_states, layers_of
 from rankprompt.llm.local.level_starts import LevelStarts
 from rankprompt.llm.local.limits import device_limits
 from rankprompt.llm.local.loading import load_pair, resolve_device, resolve_dtype
@@ -74,6 +82,7 @@ class LocalModel:
         pad = tokenizer.pad_token_id
         if pad is None:
             pad = tokenizer.eos_token_id or 0
+        self._pad: int = pad
         tried = trial(model)
         ways = Ways(heeds_padding(model, tried, pad, name), changing_length(model))
         if self._chat and not self._encoder_decoder:
@@ -153,6 +162,28 @@ class LocalModel:
         )
         scores = check_batch(requests, longest, self.context_length, self.name)
         return self._planner.run(self._score if scores else self._generate, requests, encoded)
+
+    @property
+    def layers(self) -> int:
+        """The number of layers, whose states ``last_states`` reads."""
+        return len(layers_of(self._model))
+
+    def last_states(
+        self, requests: Sequence[Request], layers: Sequence[int]
+    ) -> tuple[list[npt.NDArray[np.float32]], Usage]:
+        """Reads hidden states at the last token of each prompt of one batch, in the same order.
+
+        ``layers``, the result and the errors are those of the function of this name.
+        """
+        encoded = self._encode(requests)
+        check_length(max(one.length for one in encoded), self.context_length, self.name)
+        return self._planner.run(
+            lambda _, batch: last_states(
+                self._model, [one.context for one in batch], self._pad, layers
+            ),
+            requests,
+            encoded,
+        )
 
     @property
     def batch_tokens(self) -> int:

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 
 from rankprompt.errors import ModelError
-from rankprompt.llm.base import Answer, Request, Usage
+from rankprompt.llm.base import Request, Usage
 from rankprompt.llm.local.batches import BatchLimits, padded_tokens, plan_batches
 from rankprompt.llm.local.encoding import EncodedRequest
 from rankprompt.llm.local.level_starts import LevelStarts
@@ -18,6 +19,8 @@ from rankprompt.llm.local.preparation import is_out_of_memory
 __all__ = ["Planner"]
 
 log = logging.getLogger("rankprompt")
+
+T = TypeVar("T")
 
 # Where no prefix is kept for the next batch, requests are planned together whose prefixes have this
 # part of a batch's tokens: those that share one then come into few batches.
@@ -72,10 +75,10 @@ class Planner:
 
     def run(
         self,
-        answer: Callable[[Sequence[Request], Sequence[EncodedRequest]], tuple[list[Answer], Usage]],
+        answer: Callable[[Sequence[Request], Sequence[EncodedRequest]], tuple[list[T], Usage]],
         requests: Sequence[Request],
         encoded: Sequence[EncodedRequest],
-    ) -> tuple[list[Answer], Usage]:
+    ) -> tuple[list[T], Usage]:
         """Answers a batch, in the same order.
 
         Where memory runs out, the size that failed is halved for good, and what is left of the
@@ -89,7 +92,7 @@ class Planner:
         too_large = self.batch_tokens < padded_tokens(requests, encoded)
         if too_large and not self.is_packed(requests):
             parts = self._split(requests, by_request)
-        answers: dict[int, Answer] = {}
+        answers: dict[int, T] = {}
         total = Usage(0, 0)
         while parts:
             part = [requests[index] for index in parts[0]]
@@ -154,8 +157,8 @@ class Planner:
 
 
 def _unless_out_of_memory(
-    answer: Callable[[], tuple[list[Answer], Usage]],
-) -> tuple[list[Answer], Usage] | None:
+    answer: Callable[[], tuple[list[T], Usage]],
+) -> tuple[list[T], Usage] | None:
     """What it returns; None where memory ran out, whose traceback would keep the batch's memory."""
     try:
         with torch.inference_mode():

@@ -1,0 +1,103 @@
+"""``rankprompt distil``: a small judge that learns a large one's preferences."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from rankprompt.cli.console import progress_bar, show_imports, tell
+from rankprompt.cli.options_from_config import takes_rerank_config
+from rankprompt.distil.config import PAIRS, PROMPT, DistilConfig
+from rankprompt.llm.embedded import EMBEDDED
+from rankprompt.pipeline.config import RerankConfig
+
+__all__ = ["distil"]
+
+# A teacher is one model that is asked about pairs, and no run is written.
+_WITHOUT = (
+    "model", "method", "k", "passes", "early_exit", "comparisons", "set_size", "step",
+    "tournaments", "input_order", "decide", "prior", "stage", "cascade", "keep", "window",
+    "overlap", "window_unit", "teacher", "aggregate", "noise", "judge_model", "ray", "workers",
+    "gpus_per_worker", "together", "batch_api", "journal", "output", "scores", "threshold",
+    "calibration",
+)  # fmt: skip
+
+
+@takes_rerank_config(without=_WITHOUT)
+def distil(
+    config: RerankConfig,
+    output: Path = typer.Option(
+        ...,
+        help="The folder to write, which must not exist: the head, its card and its curves. "
+        "`rankprompt rerank --model FOLDER` uses it.",
+        rich_help_panel="Output",
+    ),
+    teacher: str | None = typer.Option(
+        None,
+        help="The model that teaches, as --model of rerank: ms-marco-minilm-l12, a folder, a hub "
+        "id, openai:MODEL, or oracle:QRELS.trec. Default: that of --config or --from, else "
+        "ms-marco-minilm-l12.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
+    journal: Path | None = typer.Option(
+        None,
+        help="Learn from the answers in the journal of a run, and ask nothing; the other options "
+        "are those of that run (or --from its manifest, which names its journal). Default: ask "
+        "the teacher; the answers go into a journal beside the output, where the same command "
+        "finds them again.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
+    student: str = typer.Option(
+        EMBEDDED,
+        help=f"The language model that learns: {EMBEDDED}, a folder, a .gguf file or a hub id. Its "
+        f"weights stay as they are. Default: {EMBEDDED}.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
+    student_prompt: str = typer.Option(
+        PROMPT,
+        help="The prompt, of one passage, after which the student's states are read; its options "
+        f"play no part. Default: {PROMPT}.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
+    pairs: int = typer.Option(
+        PAIRS,
+        help=f"Learn from at most this many pairs, drawn by the seed. Default: {PAIRS}.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
+    quiet: bool = typer.Option(
+        False,
+        "--quiet",
+        help="Show no progress bar and no summary. Default: off.",
+        show_default=False,
+        rich_help_panel="Output",
+    ),
+) -> None:
+    """Train a small reranker on what a large model prefers: a linear head on a frozen model.
+
+    Preferences come from the journal of a run, or the teacher is asked. The student reads each
+    passage once with its query; the head is then fitted in seconds, a fifth of the queries chooses
+    its layer, and the folder is a reranker for --model, `Reranker` and the service.
+    """
+    from rankprompt.distil.job import distil as run
+
+    if teacher is not None:
+        config = replace(config, model=replace(config.model, name=teacher))
+    if journal is not None:
+        config = replace(config, output=replace(config.output, journal=journal))
+    with show_imports(quiet=quiet):
+        made = run(
+            DistilConfig(output, config, student, student_prompt, pairs),
+            lambda what, total: progress_bar(what, total, quiet=quiet),
+        )
+    if not quiet:
+        tell(
+            f"{output}: a head on layer {made.head.layer} of {student}, fitted to "
+            f"{made.pairs[0]:,} pairs of {made.queries[0]:,} queries in {made.seconds:,.0f} s; it "
+            f"orders {made.head.right:.3f} of {made.pairs[1]:,} pairs of {made.queries[1]:,} other "
+            "queries as the teacher does"
+        )
