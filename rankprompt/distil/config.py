@@ -11,7 +11,7 @@ __all__ = ["PAIRS", "PROMPT", "DistilConfig"]
 
 PAIRS = 5000
 """The most pairs that are learnt from, unless another number is asked for."""
-PROMPT = "monot5"
+PROMPT = "relevance-yes-no"
 """The prompt after which a student's states are read, unless another is named."""
 
 

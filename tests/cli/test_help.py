@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 VERBS = [
-    "calibrate", "cascade", "compare", "demo", "doctor", "evaluate", "evolve", "export", "fuse",
+    "calibrate", "cascade", "compare", "demo", "distil", "doctor", "evaluate", "evolve", "export", "fuse",
     "index", "inspect", "plan", "report", "rerank", "retrieve", "serve",
 ]  # fmt: skip
 
