@@ -29,6 +29,7 @@ API = (
     "rankprompt.cascade",
     "rankprompt.eval",
     "rankprompt.search",
+    "rankprompt.distil",
     "rankprompt.integrations",
 )
 

@@ -39,7 +39,8 @@ def check_student(name: str, prompt: str) -> Prompt:
     loaded = load_prompt(prompt)
     if loaded.text.slots != {"query", "passage"}:
         raise InputError(
-            f"`student_prompt` {prompt} must show a {{query}} and one {{passage}}, as relevance-yes-no does"
+            f"`student_prompt` {prompt} must show a {{query}} and one {{passage}}, as "
+            "relevance-yes-no does"
         )
     return loaded
 

@@ -1,0 +1,77 @@
+"""``rankprompt distil``: from a command to a reranker."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rankprompt.files import read_run
+from tests.cli.conftest import Command
+from tests.cli.refusals import refused
+from tests.distil.teaching import Lesson
+
+SAMPLE = Path(__file__).parent.parent.parent / "rankprompt" / "datasets" / "sample" / "en"
+
+
+@pytest.fixture
+def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lesson:
+    monkeypatch.setenv("RANKPROMPT_CACHE", str(tmp_path / "cache"))
+    return Lesson(tmp_path)
+
+
+def texts(lesson: Lesson) -> list[object]:
+    return [word for name, value in lesson.options.items() for word in (f"--{name}", value)]
+
+
+def test_a_run_s_manifest_is_all_that_a_distillation_needs(
+    command: Command, lesson: Lesson
+) -> None:
+    better, mine = lesson.folder / "better.trec", lesson.output
+    asking = ["--model", lesson.student, "--prompt", "prp", "--method", "allpair"]
+    assert command("rerank", *texts(lesson), *asking, "--output", better).code == 0
+    manifest = lesson.folder / "better.json"
+    ran = command("distil", "--from", manifest, "--student", lesson.student, "--output", mine)
+    assert ran.code == 0, ran.err
+    assert ran.err.splitlines()[-1].startswith(f"rankprompt: {mine}: a head on layer ")
+    assert (
+        f"from the journal {lesson.folder / 'better.journal'}" in (mine / "README.md").read_text()
+    )
+    ranked = lesson.folder / "ranked.trec"
+    ran = command("rerank", *texts(lesson), "--model", mine, "--output", ranked)
+    assert ran.code == 0, ran.err
+    told = json.loads((lesson.folder / "ranked.json").read_text())["model"]
+    assert told["prompt"]["kind"] == "relevance"
+    assert told["weights"].startswith("a head on layer ")
+    assert [len(scores) for scores in read_run(ranked).values()] == [8] * 4
+    # A second run asks nothing; the plan knows the folder, and so does a stage.
+    assert command("rerank", "--from", lesson.folder / "ranked.json").code == 0
+    again = json.loads((lesson.folder / "ranked.json").read_text())
+    assert again["costs"]["prompts"] == 0
+    assert "pointwise" in command("plan", *texts(lesson), "--model", mine, "--no-calibrate").out
+    staged = ["--stage", f"pointwise:{mine}@4", "--output", lesson.folder / "staged.trec"]
+    assert command("rerank", *texts(lesson), *staged).code == 0
+
+
+def test_bad_input_is_one_line(command: Command, lesson: Lesson) -> None:
+    mine: list[object] = ["--student", lesson.student, "--output", lesson.output]
+    oracle: list[object] = [*texts(lesson), "--teacher", lesson.oracle, *mine]
+    refused(command("distil", *oracle, "--pairs", 0), "--pairs must be at least 1")
+    refused(command("distil", *oracle, "--pairs", 5), "it takes 20 pairs of two queries")
+    refused(command("distil", *oracle, "--journal", lesson.run), "an oracle has no --journal")
+    refused(command("distil", *mine), "give --run, --queries, --docs, or a --dataset")
+    refused(command("distil", *oracle, "--student-prompt", "prp"), "--student-prompt prp must show")
+    lesson.output.mkdir()
+    refused(command("distil", *oracle), "name another --output, or remove it")
+
+
+@pytest.mark.model
+def test_the_embedded_models_teach_and_learn(command: Command, tmp_path: Path) -> None:
+    given: list[object] = ["--queries", SAMPLE / "queries.tsv", "--docs", SAMPLE / "docs.jsonl"]
+    bm25, mine = tmp_path / "bm25.trec", tmp_path / "mine"
+    assert command("retrieve", *given, "--depth", 5, "--output", bm25).code == 0
+    few: list[object] = [*given, "--run", bm25, "--limit", 6]
+    ran = command("distil", *few, "--output", mine, "--passage-tokens", 32)
+    assert ran.code == 0, ran.err
+    assert "a head on layer" in ran.err
+    ran = command("rerank", *few, "--model", mine, "--output", tmp_path / "better.trec")
+    assert ran.code == 0, ran.err
