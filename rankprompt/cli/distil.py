@@ -1,5 +1,7 @@
 """``rankprompt distil``: a small judge that learns a large one's preferences."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from rankprompt.cli.options_from_config import takes_rerank_config
 from rankprompt.distil.config import PAIRS, PROMPT, DistilConfig
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.config import RerankConfig
+from rankprompt.types import Progress
 
 __all__ = ["distil"]
 
@@ -69,6 +72,14 @@ def distil(
         show_default=False,
         rich_help_panel="Teacher and student",
     ),
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Say how many pairs, prompts and tokens there are, and how long the student takes; "
+        "write nothing, and ask the teacher nothing. Default: off.",
+        show_default=False,
+        rich_help_panel="Output",
+    ),
     quiet: bool = typer.Option(
         False,
         "--quiet",
@@ -89,11 +100,16 @@ def distil(
         config = replace(config, model=replace(config.model, name=teacher))
     if journal is not None:
         config = replace(config, output=replace(config.output, journal=journal))
+    chosen = DistilConfig(output, config, student, student_prompt, pairs)
+
+    def progress(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        return progress_bar(what, total, quiet=quiet)
+
     with show_imports(quiet=quiet):
-        made = run(
-            DistilConfig(output, config, student, student_prompt, pairs),
-            lambda what, total: progress_bar(what, total, quiet=quiet),
-        )
+        if dry_run:
+            _tell_plan(chosen, progress)
+            return
+        made = run(chosen, progress)
     if not quiet:
         tell(
             f"{output}: a head on layer {made.head.layer} of {student}, fitted to "
@@ -101,3 +117,17 @@ def distil(
             f"orders {made.head.right:.3f} of {made.pairs[1]:,} pairs of {made.queries[1]:,} other "
             "queries as the teacher does"
         )
+
+
+def _tell_plan(config: DistilConfig, progress: Progress) -> None:
+    from rankprompt.distil.dry_run import plan_distillation
+
+    made = plan_distillation(config, progress)
+    tokens = f" of {made.teacher_tokens:,} tokens" if made.teacher_tokens is not None else ""
+    asked = f"at most {made.prompts:,} prompts{tokens} to the teacher" if made.prompts else ""
+    tell(
+        f"{made.pairs:,} pairs of {made.queries:,} queries; "
+        + (f"{asked}, less what the journal beside the output answers; " if asked else "")
+        + f"{made.passages:,} passages of {made.student_tokens:,} tokens for the student to read, "
+        f"about {made.seconds:,.0f} s here"
+    )

@@ -19,9 +19,9 @@ from rankprompt.errors import InputError, ModelError
 __all__ = ["FittedHead", "IndexedPairs", "fit_head", "share_right"]
 
 # Strengths of the L2 penalty that are tried, on standardised states.
-_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
+_PENALTIES = (1e-3, 1e-2, 1e-1)
 # Rounds of L-BFGS, its steps in each, and how many rounds without a gain end the fit.
-_ROUNDS, _STEPS, _PATIENCE = 40, 4, 8
+_ROUNDS, _STEPS, _PATIENCE = 30, 4, 5
 
 
 class IndexedPairs(NamedTuple):

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +24,16 @@ from rankprompt.pipeline.candidate_source import CandidateSource
 from rankprompt.pipeline.config import OutputConfig
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.validation import validate
-from rankprompt.types import Candidates, Document, Progress, Query, no_progress
+from rankprompt.types import (
+    Candidates,
+    Document,
+    PairwiseQuestion,
+    Progress,
+    Query,
+    no_progress,
+)
 
-__all__ = ["DistilResult", "distil", "teacher_job"]
+__all__ = ["DistilResult", "candidates_of", "distil", "passages_of", "teacher_job"]
 
 log = logging.getLogger("rankprompt")
 
@@ -83,6 +90,27 @@ def teacher_job(config: DistilConfig) -> RerankJob:
     )
 
 
+def candidates_of(job: RerankJob) -> list[Candidates]:
+    """The queries of a job with their documents.
+
+    Raises:
+        InputError: they cannot be read, or there is one query.
+    """
+    source = CandidateSource(job)
+    candidates = [one for block in source.blocks() for one in block.candidates]
+    if len(candidates) < 2:
+        raise InputError(
+            f"{len(candidates)} query with candidates: it takes two at the least, one to learn "
+            "from and one to validate on"
+        )
+    return candidates
+
+
+def passages_of(questions: Iterable[PairwiseQuestion]) -> list[tuple[Query, Document]]:
+    """The passages of pairs with their queries, each once."""
+    return list(dict.fromkeys((query, one) for query, *both in questions for one in both))
+
+
 def distil(config: DistilConfig, progress: Progress = no_progress) -> DistilResult:
     """Trains a head on a student by a teacher's preferences, and writes its folder.
 
@@ -100,24 +128,13 @@ def distil(config: DistilConfig, progress: Progress = no_progress) -> DistilResu
     check_output(config.output)
     prompt = check_student(config.student, config.prompt)
     job = teacher_job(config)
-    source = CandidateSource(job)
-    candidates = [one for block in source.blocks() for one in block.candidates]
-    if len(candidates) < 2:
-        raise InputError(
-            f"{len(candidates)} query with candidates: it takes two at the least, one to learn "
-            "from and one to validate on"
-        )
+    candidates = candidates_of(job)
     taught = _teach(config, job, candidates, progress)
     learned_from, validated_on = split_queries(
         [one.question.query.id for one in taught], _VALIDATION, job.config.seed
     )
-    passages = list(dict.fromkeys((q, document) for (q, *both), _ in taught for document in both))
-    student = Student(
-        config.student,
-        prompt,
-        passage_tokens=job.config.judge.passage_tokens,
-        threads=job.config.model.threads,
-    )
+    passages = passages_of(one.question for one in taught)
+    student = Student.of(config.student, prompt, job)
     states = student.states(passages, progress)
     learned = _indexed(taught, learned_from, passages)
     held_out = _indexed(taught, validated_on, passages)

@@ -1,6 +1,7 @@
 """What a student sees: the hidden states of a language model that reads a query and a passage."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from rankprompt.llm.base import Request
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.llm.registry import is_reranker, load_model
 from rankprompt.llm.rerankers.head import StatesModel
+from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_names import check_model_name
 from rankprompt.pipeline.unused_options import source_of
 from rankprompt.prompts.prompt import Prompt, load_prompt
@@ -56,8 +58,6 @@ class Student:
 
     Attributes:
         model: the language model.
-        layers: the layers whose states are read.
-        prompt: the prompt.
         tokens: how many were read so far.
 
     Raises:
@@ -74,8 +74,19 @@ class Student:
     ) -> None:
         require("torch")
         self.model: StatesModel = load_model(name, threads=threads)  # type: ignore[assignment]
-        self.name, self.prompt, self._passage_tokens = name, prompt, passage_tokens
+        self._name, self._prompt, self._passage_tokens = name, prompt, passage_tokens
         self.tokens = 0
+
+    @classmethod
+    def of(cls, name: str, prompt: Prompt, job: RerankJob) -> Self:
+        """The student that learns from a job's teacher: it sees as much of a passage."""
+        config = job.config
+        return cls(
+            name,
+            prompt,
+            passage_tokens=config.judge.passage_tokens,
+            threads=config.model.threads,
+        )
 
     def states(
         self, passages: Sequence[tuple[Query, Document]], progress: Progress = no_progress
@@ -91,7 +102,7 @@ class Student:
         requests = [self.shown(query, document) for query, document in passages]
         layers = sorted({max(1, round(share * self.model.layers)) for share in _SHARES})
         found: list[npt.NDArray[np.float32] | None] = [None] * len(requests)
-        with progress(f"reading with {self.name}", len(requests)) as advance:
+        with progress(f"reading with {self._name}", len(requests)) as advance:
             for batch in self.model.plan(requests):
                 states, usage = self.model.last_states([requests[i] for i in batch], layers)
                 for index, state in zip(batch, states, strict=True):
@@ -109,11 +120,11 @@ class Student:
         if space < 1:
             raise ModelError(
                 f"query {query.id} leaves no room for a passage: prompt and query take {used} of "
-                f"the {self.model.context_length} tokens of {self.name}"
+                f"the {self.model.context_length} tokens of {self._name}"
             )
         tokens = min(space, self._passage_tokens or space)
         return self._request(text, self.model.truncate(self.model.escape(document.text), tokens))
 
     def _request(self, query: str, passage: str) -> Request:
-        text = self.prompt.text.fill(query=query, passage=passage)
-        return Request(text, chat=self.prompt.chat)
+        text = self._prompt.text.fill(query=query, passage=passage)
+        return Request(text, chat=self._prompt.chat)

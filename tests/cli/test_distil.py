@@ -33,9 +33,8 @@ def test_a_run_s_manifest_is_all_that_a_distillation_needs(
     ran = command("distil", "--from", manifest, "--student", lesson.student, "--output", mine)
     assert ran.code == 0, ran.err
     assert ran.err.splitlines()[-1].startswith(f"rankprompt: {mine}: a head on layer ")
-    assert (
-        f"from the journal {lesson.folder / 'better.journal'}" in (mine / "README.md").read_text()
-    )
+    card = (mine / "README.md").read_text()
+    assert f"from the journal {lesson.folder / 'better.journal'}" in card
     ranked = lesson.folder / "ranked.trec"
     ran = command("rerank", *texts(lesson), "--model", mine, "--output", ranked)
     assert ran.code == 0, ran.err
@@ -43,11 +42,10 @@ def test_a_run_s_manifest_is_all_that_a_distillation_needs(
     assert told["prompt"]["kind"] == "relevance"
     assert told["weights"].startswith("a head on layer ")
     assert [len(scores) for scores in read_run(ranked).values()] == [8] * 4
-    # A second run asks nothing; the plan knows the folder, and so does a stage.
+    # A second run asks nothing, and a stage takes the folder, too.
     assert command("rerank", "--from", lesson.folder / "ranked.json").code == 0
     again = json.loads((lesson.folder / "ranked.json").read_text())
     assert again["costs"]["prompts"] == 0
-    assert "pointwise" in command("plan", *texts(lesson), "--model", mine, "--no-calibrate").out
     staged = ["--stage", f"pointwise:{mine}@4", "--output", lesson.folder / "staged.trec"]
     assert command("rerank", *texts(lesson), *staged).code == 0
 
@@ -57,11 +55,23 @@ def test_bad_input_is_one_line(command: Command, lesson: Lesson) -> None:
     oracle: list[object] = [*texts(lesson), "--teacher", lesson.oracle, *mine]
     refused(command("distil", *oracle, "--pairs", 0), "--pairs must be at least 1")
     refused(command("distil", *oracle, "--pairs", 5), "it takes 20 pairs of two queries")
-    refused(command("distil", *oracle, "--journal", lesson.run), "an oracle has no --journal")
+    refused(command("distil", *oracle, "--journal", lesson.folder / "a.journal"), "an oracle has no --journal")
     refused(command("distil", *mine), "give --run, --queries, --docs, or a --dataset")
     refused(command("distil", *oracle, "--student-prompt", "prp"), "--student-prompt prp must show")
     lesson.output.mkdir()
     refused(command("distil", *oracle), "name another --output, or remove it")
+
+
+def test_a_dry_run_counts_and_writes_nothing(command: Command, lesson: Lesson) -> None:
+    before = {path.name for path in lesson.folder.iterdir()}
+    teacher: list[object] = ["--teacher", lesson.student, "--prompt", "prp"]
+    mine: list[object] = ["--student", lesson.student, "--output", lesson.output]
+    ran = command("distil", *texts(lesson), *teacher, *mine, "--pairs", 40, "--dry-run")
+    assert ran.code == 0, ran.err
+    (said,) = ran.err.splitlines()
+    assert "40 pairs of 4 queries; at most 80 prompts of" in said
+    assert "passages of" in said
+    assert {path.name for path in lesson.folder.iterdir()} - {"cache"} == before - {"cache"}
 
 
 @pytest.mark.model

@@ -80,15 +80,12 @@ def test_a_run_s_journal_teaches_whichever_method_asked(
     run_rerank(config_from_options(RerankConfig(), {**teacher, "output": output}))
     journal = lesson.folder / "better.journal"
     before = journal.read_bytes()
-    asked = json.loads((lesson.folder / "better.json").read_text())["judge"]["asked"]
     made = distil(
         lesson.config(journal=journal, **{k: v for k, v in teacher.items() if k != "method"})
     )
-    if more["method"] == "heapsort":
-        assert sum(made.pairs) <= asked < 4 * 28
-    else:
-        assert sum(made.pairs) <= 4 * 28
-    assert sum(made.pairs) > 20
+    # All pairs have 28 a query; a sort asks fewer.
+    assert 20 < sum(made.pairs) <= 4 * 28
+    assert more["method"] != "heapsort" or sum(made.pairs) < 4 * 25
     assert journal.read_bytes() == before
     assert str(journal) in (lesson.output / "README.md").read_text()
 

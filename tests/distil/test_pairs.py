@@ -12,6 +12,7 @@ def candidates(sizes: list[int]) -> list[Candidates]:
         Candidates(
             Query(f"q{number}", "text"),
             tuple(Document(f"d{place}", "text") for place in range(size)),
+            tuple(map(float, range(size, 0, -1))),
         )
         for number, size in enumerate(sizes)
     ]
