@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
 	bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-service bench-gpu \
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-distil bench-service bench-gpu \
 	bench-journal bench-ray bench-scale
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
@@ -116,6 +116,9 @@ bench-evolve: $(VENV)/.installed-dev ## Evolve prompts for SST-2 and Subj (80 mi
 
 bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL19 (about 40 minutes)
 	$(BIN)/python -m benchmarks.evolve_ranking
+
+bench-distil: $(VENV)/.installed-dev ## Distil a head on half of DL19 and rank the other half (20 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.distil
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers

@@ -17,6 +17,7 @@ from rankprompt.distil.config import DistilConfig
 from rankprompt.distil.job import distil
 from rankprompt.eval import ndcg_at_10
 from rankprompt.files import read_qrels, read_run, write_run
+from rankprompt.files.cache_directory import cache_dir
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.pipeline.rerank import run_rerank
@@ -41,7 +42,7 @@ def pairs_right(run: Run, qrels: Qrels) -> tuple[float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--collection", type=Path, default=Path("../shared/data/dl19"))
-    parser.add_argument("--output", type=Path, required=True, help="a folder")
+    parser.add_argument("--output", type=Path, default=cache_dir("benchmarks", "distil"))
     parser.add_argument("--depth", type=int, default=100, help="candidates to learn from")
     parser.add_argument("--unseen-depth", type=int, default=30, help="candidates to rerank")
     parser.add_argument("--pairs", type=int, default=20_000)
@@ -54,7 +55,7 @@ def main() -> None:
     halves = ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]
     paths = [given.output / name for name in ("learn.trec", "unseen.trec")]
     for path, half in zip(paths, halves, strict=True):
-        write_run(path, {query: first[query] for query in half}, "bm25")
+        write_run(path, {query: list(first[query]) for query in half}, "bm25")
     texts = {
         "queries": given.collection / "queries.tsv",
         "docs": given.collection / "docs.jsonl",
@@ -66,7 +67,12 @@ def main() -> None:
         made = distil(
             DistilConfig(folder, config_from_options(RerankConfig(), learn), pairs=given.pairs)
         )
-        print(f"trained in {made.seconds:.0f} s: {made._replace(head=made.head.layer)}", flush=True)
+        print(
+            f"trained in {made.seconds:.0f} s on {made.pairs[0]:,} pairs, {made.passages:,} passages "
+            f"of {made.tokens:,} tokens: layer {made.head.layer}, penalty {made.head.penalty:g}, "
+            f"{made.learned:.3f} of the pairs right, {made.head.right:.3f} in validation",
+            flush=True,
+        )
     models = {
         "teacher": {"model": TEACHER},
         "student": {"model": str(folder)},

@@ -46,7 +46,7 @@ def test_the_folder_has_a_head_its_card_and_its_curves(lesson: Lesson) -> None:
 def test_an_interrupted_distillation_comes_to_the_same_weights(
     lesson: Lesson, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    teacher = {"model": str(lesson.student), "prompt": "relevance-yes-no"}
+    teacher: dict[str, Any] = {"model": str(lesson.student), "prompt": "relevance-yes-no"}
     distil(lesson.config(output=lesson.folder / "whole", **teacher))
 
     def killed(*_: Any) -> None:
@@ -95,7 +95,8 @@ def test_a_journal_of_another_prompt_holds_no_answer(lesson: Lesson) -> None:
     output = lesson.folder / "better.trec"
     run_rerank(config_from_options(RerankConfig(), {**teacher, "output": output}))
     journal = lesson.folder / "better.journal"
-    for other in ({"prompt": "prp"}, {"prompt": "prp", "mode": "generation"}):
+    others: list[dict[str, Any]] = [{"prompt": "prp"}, {"prompt": "prp", "mode": "generation"}]
+    for other in others:
         with pytest.raises(InputError, match="holds no answer about pairs of these candidates"):
             distil(lesson.config(journal=journal, model=str(lesson.student), **other))
     with pytest.raises(InputError, match="no such journal"):

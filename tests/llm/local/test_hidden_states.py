@@ -12,15 +12,15 @@ from rankprompt.llm.base import Request
 from rankprompt.llm.local import lazy
 from rankprompt.llm.local.model import LocalModel
 from tests.llm import tiny
-from tests.llm.local.small_models import PROMPTS, ids, load, plain
+from tests.llm.local.small_models import MODELS, PROMPTS, ids, load, plain
 
 REQUESTS = [Request(prompt) for prompt in PROMPTS]
 
 
 @pytest.fixture(scope="module", params=["llama", "gpt2"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made: Any = {"llama": tiny.llama, "gpt2": tiny.gpt2}[request.param]()
-    return tiny.save(tmp_path_factory.mktemp("models") / request.param, made)
+    make, _ = MODELS[request.param]
+    return tiny.save(tmp_path_factory.mktemp("models") / request.param, make())
 
 
 def test_the_states_are_those_of_the_last_token(folder: Path) -> None:
