@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows the tool at work, `make test` runs every check.
 .DEFAULT_GOAL := help
-BENCHES := bench-default bench-install bench-engine bench-encoding bench-host bench-servers bench-client bench-rankers \
+BENCHES := bench-default bench-install bench-engine bench-orders bench-encoding bench-host bench-servers bench-client bench-rankers \
 	bench-cascade bench-cascade-training \
 	bench-evolve-speed bench-evolve bench-evolve-ranking bench-distil bench-service bench-gpu \
 	bench-journal bench-ray bench-scale
@@ -89,6 +89,9 @@ bench-default: $(VENV)/.installed-dev ## Compare models and stages for the defau
 
 bench-engine: $(VENV)/.installed-dev ## Measure the local engine against plain transformers
 	$(BIN)/python -m benchmarks.engine
+
+bench-orders: $(VENV)/.installed-dev ## Count what lazy orders save the sorts, before simulated judges (2 minutes)
+	$(BIN)/python -m benchmarks.orders
 
 bench-encoding: $(VENV)/.installed-dev ## Measure encoding prompts together against each alone
 	$(BIN)/python -m benchmarks.encoding

@@ -10,9 +10,10 @@ Two ways to do the same with transformers alone are compared with ours, on one c
 
 Ours asks the second order of a sort's pair only where the first leaves it open (``order`` lazy),
 which finds the same ranking. All have the same model, prompt, passages, ranking rule and number
-format (float32, in which the rankings must be equal), compute the logits of the last token alone,
-and take turns in one process. Prompts, batches and tokens do not depend on the machine; the
-processor's seconds do not include other processes.
+format (float32, in which the rankings must be equal), and compute the logits of the last token
+alone. Each runs in a process of its own, at the same time on the same core, so that other load on
+the machine harms all of them alike; ours runs again until the others end. Prompts, batches and
+tokens do not depend on the machine; the processor's seconds do not include other processes.
 """
 
 import argparse
@@ -23,40 +24,42 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Semaphore
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from statistics import fmean
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from benchmarks.plots import draw_bars
+from benchmarks.published_loop import Plain, sliding
 from benchmarks.tables import replace_part, table
-from rankprompt import Candidates, Document, PairwiseQuestion, rerank
+from rankprompt import Candidates, Document, rerank
 from rankprompt.datasets.candidates import build_candidates
 from rankprompt.files import read_documents, read_queries, read_run
 from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.pairwise import pairwise_adapter
 from rankprompt.judges.pairwise import PairwiseJudge
-from rankprompt.llm.base import Request
 from rankprompt.llm.embedded import converted_folder
-from rankprompt.llm.local.chat_template import ChatTemplate
-from rankprompt.llm.local.encoding import encode
+from rankprompt.llm.local import encoding
 from rankprompt.llm.local.loading import load_pair
 from rankprompt.llm.local.model import LocalModel
 from rankprompt.prompts.prompt import load_prompt
 from rankprompt.rankers import METHODS, RankerSettings
-from rankprompt.rankers.base import Ranker, prefers
-from rankprompt.rankers.coroutines import QuestionGenerator
-from rankprompt.types import Preference
+from rankprompt.rankers.base import Ranker
 
 REPORT = Path("docs/results/speed.md")
 PLOT = REPORT.with_name("engine.svg")
 WRITER = "benchmarks/engine.py"
 PASSAGE_TOKENS = 64
 # Method, queries, depth, passes.
-SETTINGS = [("allpair", 2, 12, 0), ("heapsort", 4, 20, 0), ("sliding", 4, 20, 10)]
+SETTINGS = [("allpair", 1, 10, 0), ("heapsort", 2, 10, 0), ("sliding", 2, 12, 3)]
 LARGE = 32
+ENGINES = ("a pair a call", f"batches of {LARGE}", "ours")
 T = TypeVar("T")
 
 
@@ -73,76 +76,15 @@ class Outcome(NamedTuple):
     reused: int = 0
 
 
-class Plain:
-    """A judge by transformers alone, which puts so many prompts at a time, padded."""
-
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, size: int
-    ) -> None:
-        self._model, self._tokenizer, self._size = model, tokenizer, size
-        self._adapter = pairwise_adapter(load_prompt(prompt), "scoring")
-        self._chat = ChatTemplate(tokenizer, "plain") if tokenizer.chat_template else None
-        self.prompts = self.batches = self.tokens = self.padding = 0
-
-    def __call__(self, questions: Sequence[PairwiseQuestion]) -> list[float]:
-        requests = [
-            request
-            for query, first, second in questions
-            for shown in ([first.text, second.text], [second.text, first.text])
-            for request in self._adapter.requests(query.text, shown)
-        ]
-        ahead = [
-            answer
-            for start in range(0, len(requests), self._size)
-            for answer in self._judge(requests[start : start + self._size])
-        ]
-        return [
-            0.5 if one == other else float(one)
-            for one, other in zip(ahead[0::2], ahead[1::2], strict=True)
-        ]
-
-    def _judge(self, requests: Sequence[Request]) -> list[bool]:
-        encoded = [encode(self._tokenizer, request, chat=self._chat) for request in requests]
-        rows = [[*request.context, *request.rows[0].stem] for request in encoded]
-        longest = max(map(len, rows))
-        pad = self._tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-        with torch.inference_mode():
-            logits = self._model(input_ids=ids, attention_mask=mask, logits_to_keep=1).logits[:, -1]
-        labels = dict(encoded[0].rows[0].lasts)
-        self.prompts += len(rows)
-        self.batches += 1
-        self.tokens += sum(map(len, rows))
-        self.padding += ids.numel() - sum(map(len, rows))
-        found: list[bool] = (logits[:, labels[0]] > logits[:, labels[1]]).tolist()
-        return found
-
-
-def sliding(items: Sequence[T], passes: int) -> QuestionGenerator[tuple[T, T], Preference, list[T]]:
-    """Passes from the bottom, each from where the one before first swapped, as llm-rankers does."""
-    ranking, end = list(items), len(items) - 1
-    for top in range(passes):
-        swapped = False
-        for place in range(end, top, -1):
-            if (yield from prefers(ranking[place], ranking[place - 1])):
-                ranking[place - 1], ranking[place] = ranking[place], ranking[place - 1]
-                if not swapped:
-                    end = min(place + 1, len(items) - 1)
-                    swapped = True
-        if not swapped:
-            break
-    return ranking
-
-
 def truncate(
-    candidates: Sequence[Candidates], model: LocalModel, tokens: int = PASSAGE_TOKENS
+    candidates: Sequence[Candidates], tokenizer: PreTrainedTokenizerBase
 ) -> list[Candidates]:
-    """Truncates the passages, so that both engines read the same texts."""
+    """Truncates the passages, so that all engines read the same texts."""
     return [
         one._replace(
             documents=tuple(
-                Document(doc.id, model.truncate(doc.text, tokens)) for doc in one.documents
+                Document(doc.id, encoding.truncate(tokenizer, doc.text, PASSAGE_TOKENS))
+                for doc in one.documents
             )
         )
         for one in candidates
@@ -191,55 +133,106 @@ def draw(rows: Sequence[Sequence[str]]) -> None:
     draw_bars(PLOT, groups, panels)
 
 
+class Setting(NamedTuple):
+    """What is ranked, and how."""
+
+    data: Path
+    prompt: str
+    method: str
+    queries: int
+    depth: int
+    passes: int
+
+    @property
+    def name(self) -> str:
+        passes = f"-{self.passes}" if self.passes else ""
+        return f"{self.method}{passes}, {self.queries} queries, depth {self.depth}"
+
+
+def measure(
+    engine: str, setting: Setting, start: Barrier, ended: Semaphore, results: "Queue[Any]"
+) -> None:
+    """Ranks by one of ``ENGINES`` in this process; sends the outcomes of its runs."""
+    torch.set_num_threads(1)
+    model, tokenizer = load_pair(
+        str(converted_folder()), dtype=torch.float32, device=torch.device("cpu")
+    )
+    data, prompt, method, count, depth, passes = setting
+    untruncated, _ = build_candidates(
+        read_run(data / "run.bm25.trec"), read_queries(data / "queries.tsv"),
+        read_documents(data / "docs.jsonl"), depth=depth, limit=count,
+    )  # fmt: skip
+    ranker = METHODS[method].bind(RankerSettings(10, passes, False))
+    plain = Plain(model, tokenizer, prompt, LARGE if engine == ENGINES[1] else 2)
+    # It prepacks the weights.
+    local = LocalModel(model, tokenizer, name="smollm2-135m") if engine == ENGINES[2] else None
+    candidates = truncate(untruncated, tokenizer)
+    start.wait()
+    if engine == ENGINES[0]:
+        published = partial(sliding, passes=passes) if passes else ranker
+        outcomes = [run_plain(candidates, published, plain, together=False)]
+    elif local is None:
+        outcomes = [run_plain(candidates, ranker, plain, together=True)]
+    else:
+        order = "lazy" if METHODS[method].strict else "both"
+        outcomes = [run_ours(candidates, ranker, local, prompt, order)]
+        for _ in ENGINES[:2]:
+            while not ended.acquire(block=False):
+                outcomes.append(run_ours(candidates, ranker, local, prompt, order))
+    ended.release()
+    results.put((engine, outcomes))
+
+
+def compare(setting: Setting) -> dict[str, Outcome]:
+    """The mean outcome of each engine, all of them at work at the same time on one core."""
+    context = get_context("spawn")
+    start, ended = context.Barrier(len(ENGINES)), context.Semaphore(0)
+    results: Queue[Any] = context.Queue()
+    processes = [
+        context.Process(target=measure, args=(engine, setting, start, ended, results), daemon=True)
+        for engine in ENGINES
+    ]
+    for process in processes:
+        process.start()
+    found = dict(results.get() for _ in processes)
+    if len({str(one.rankings) for outcomes in found.values() for one in outcomes}) > 1:
+        sys.exit(f"{setting.method}: the rankings differ")
+    return {
+        engine: found[engine][0]._replace(
+            seconds=fmean(one.seconds for one in found[engine]),
+            processor=fmean(one.processor for one in found[engine]),
+        )
+        for engine in ENGINES
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/dl19"))
     parser.add_argument("--prompt", default="prp")
     parser.add_argument("--queries", type=int, help="as many in place of the table's")
     parser.add_argument("--methods", nargs="*", help="some of the table's")
+    parser.add_argument("--dry", action="store_true", help="print the table, and write no page")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data} is absent; give DL19's folder with --data")
-    torch.set_num_threads(1)
-    # Two, because our engine prepacks its weights.
-    pair, prepacked = (
-        load_pair(str(converted_folder()), dtype=torch.float32, device=torch.device("cpu"))
-        for _ in range(2)
-    )
-    model = LocalModel(*prepacked, name="smollm2-135m")
-    run = read_run(arguments.data / "run.bm25.trec")
-    texts = read_documents(arguments.data / "docs.jsonl")
-    queries = read_queries(arguments.data / "queries.tsv")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rows = []
     for method, count, depth, passes in SETTINGS:
         if arguments.methods and method not in arguments.methods:
             continue
-        number = arguments.queries or count
-        untruncated, _ = build_candidates(run, queries, texts, depth=depth, limit=number)
-        candidates = truncate(untruncated, model)
-        ranker = METHODS[method].bind(RankerSettings(10, passes, False))
-        order = "lazy" if METHODS[method].strict else "both"
-        own = partial(run_ours, candidates, ranker, model, arguments.prompt, order)
-        published = partial(sliding, passes=passes) if passes else ranker
-        large = Plain(*pair, arguments.prompt, LARGE)
-        small = Plain(*pair, arguments.prompt, 2)
-        turns = [own()]
-        loop = run_plain(candidates, published, small, together=False)
-        turns.append(own())
-        batches = run_plain(candidates, ranker, large, together=True)
-        turns.append(own())
-        # The middle one of three: they stood before, between and after the others.
-        ours = sorted(turns, key=lambda one: one.processor)[1]
-        if not ours.rankings == loop.rankings == batches.rankings:
-            sys.exit(f"{method}: the rankings differ")
-        name = f"{method}{f'-{passes}' if passes else ''}, {number} queries, depth {depth}"
-        engines = (("a pair a call", loop), (f"batches of {LARGE}", batches), ("ours", ours))
-        for engine, outcome in engines:
+        setting = Setting(
+            arguments.data, arguments.prompt, method, arguments.queries or count, depth, passes
+        )
+        found = compare(setting)
+        ours = found[ENGINES[2]].processor
+        for engine, outcome in found.items():
             rows.append(
                 [
-                    f"{name}: {engine}", f"{outcome.prompts:,}", f"{outcome.batches:,}",
+                    f"{setting.name}: {engine}", f"{outcome.prompts:,}", f"{outcome.batches:,}",
                     f"{outcome.tokens:,}", f"{outcome.padding:,}", f"{outcome.seconds:.1f}",
-                    f"{outcome.processor:.1f}", f"{outcome.processor / ours.processor:.2f}",
+                    f"{outcome.processor:.1f}", f"{outcome.processor / ours:.2f}",
                 ]
             )  # fmt: skip
             print(" ".join(rows[-1]), file=sys.stderr, flush=True)
@@ -256,6 +249,8 @@ Made by `make bench-engine` on {datetime.now(UTC):%Y-%m-%d}: one core of {os.cpu
 Python {platform.python_version()}.
 """
     print(text)
+    if arguments.dry:
+        return
     replace_part(REPORT, WRITER, text)
     draw(rows)
 
