@@ -69,7 +69,8 @@ def main() -> None:
         )
         print(
             f"trained in {made.seconds:.0f} s on {made.pairs[0]:,} pairs, {made.passages:,} "
-            f"passages of {made.tokens:,} tokens: layer {made.head.layer}, penalty {made.head.penalty:g}, "
+            f"passages of {made.tokens:,} tokens: layer {made.head.layer}, penalty "
+            f"{made.head.penalty:g}, "
             f"{made.learned:.3f} of the pairs right, {made.head.right:.3f} in validation",
             flush=True,
         )
