@@ -7,14 +7,16 @@ of which model, after which prompt. Imports nothing heavy.
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files.home import expand
 from rankprompt.files.json_schema import read_as
 from rankprompt.prompts.template import Template, parse_template
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["CONFIG", "WEIGHTS", "HeadConfig", "format_config", "is_head", "read_head"]
 
@@ -68,7 +70,7 @@ def format_config(config: HeadConfig) -> str:
     return json.dumps(asdict(config), indent=2, ensure_ascii=False) + "\n"
 
 
-def read_head(folder: Path) -> tuple[HeadConfig, npt.NDArray[np.float32], float]:
+def read_head(folder: Path) -> "tuple[HeadConfig, npt.NDArray[np.float32], float]":
     """Reads a head.
 
     Returns:
@@ -77,6 +79,7 @@ def read_head(folder: Path) -> tuple[HeadConfig, npt.NDArray[np.float32], float]
     Raises:
         ModelError: the folder is of another form, or damaged.
     """
+    import numpy as np
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
