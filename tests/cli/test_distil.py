@@ -55,7 +55,10 @@ def test_bad_input_is_one_line(command: Command, lesson: Lesson) -> None:
     oracle: list[object] = [*texts(lesson), "--teacher", lesson.oracle, *mine]
     refused(command("distil", *oracle, "--pairs", 0), "--pairs must be at least 1")
     refused(command("distil", *oracle, "--pairs", 5), "it takes 20 pairs of two queries")
-    refused(command("distil", *oracle, "--journal", lesson.folder / "a.journal"), "an oracle has no --journal")
+    refused(
+        command("distil", *oracle, "--journal", lesson.folder / "a.journal"),
+        "an oracle has no --journal",
+    )
     refused(command("distil", *mine), "give --run, --queries, --docs, or a --dataset")
     refused(command("distil", *oracle, "--student-prompt", "prp"), "--student-prompt prp must show")
     lesson.output.mkdir()

@@ -16,8 +16,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 VERBS = [
-    "calibrate", "cascade", "compare", "demo", "distil", "doctor", "evaluate", "evolve", "export", "fuse",
-    "index", "inspect", "plan", "report", "rerank", "retrieve", "serve",
+    "calibrate", "cascade", "compare", "demo", "distil", "doctor", "evaluate", "evolve", "export",
+    "fuse", "index", "inspect", "plan", "report", "rerank", "retrieve", "serve",
 ]  # fmt: skip
 
 
