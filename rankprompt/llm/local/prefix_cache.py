@@ -128,12 +128,15 @@ class PrefixCache:
         longest = max(prefix.length if prefix else 0 for prefix in starts)
         like = next(prefix for prefix in starts if prefix).states
         layers, _, heads, _, size = like.shape
-        states = like.new_zeros((len(starts), layers, 2, heads, longest, size))
+        states = like.new_empty((len(starts), layers, 2, heads, longest, size))
         mask = torch.zeros((len(starts), longest), dtype=torch.long, device=like.device)
         for row, prefix in enumerate(starts):
+            begin = longest - (prefix.length if prefix else 0)
+            # The padding is masked, but what is no number would remain none.
+            states[row, :, :, :, :begin] = 0
+            mask[row, begin:] = 1
             if prefix:
                 prefix.copy_into(states[row])
-                mask[row, longest - prefix.length :] = 1
         return DynamicCache([(layer[:, 0], layer[:, 1]) for layer in states.unbind(1)]), mask
 
     def _extend(self, parent: Prefix | None, tokens: tuple[int, ...]) -> Prefix:
