@@ -46,7 +46,7 @@ class Workload(NamedTuple):
 
 
 _SORT = (
-    "--model", "smollm2-135m", "--method", "heapsort", "--order", "lazy", "--timeout", "600",
+    "--model", "smollm2-135m", "--method", "heapsort", "--timeout", "600",
 )  # fmt: skip
 
 WORKLOADS = {
@@ -264,7 +264,7 @@ def report(options: argparse.Namespace, outcomes: Sequence[Outcome], cores: set[
 
 {options.seconds:g} s of {options.clients} clients, each a request after the other, between two
 halves of {options.alone:g} s of one client. The default model with one passage and with eight, and
-SmolLM2-135M by heapsort with `--order lazy`. Requests are all different, but for the popular
+SmolLM2-135M by heapsort. Requests are all different, but for the popular
 questions: each client asks one of the sample's 24 questions, each with passages of its own, and
 what several clients ask at the same time is asked once. There is no journal.
 

@@ -142,7 +142,10 @@ def check_lazy(name: str, *, decide: str | None, prior: float | None) -> None:
             "orders of its pairs"
         )
     if decide == "soft":
-        raise InputError("`order` lazy goes with `decide` agreement: soft averages both orders")
+        raise InputError(
+            "`order` lazy goes with `decide` agreement, and with a prompt that shows two passages: "
+            "soft averages both orders"
+        )
     if prior:
         raise InputError("`order` lazy goes without `prior`, which settles ties")
 
