@@ -2,26 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from itertools import combinations
-from math import isqrt
+from math import comb, isqrt
 from pathlib import Path
 from random import Random
 from typing import NamedTuple, TypeVar, cast
 
 from rankprompt.errors import InputError
 from rankprompt.files import read_qrels
-from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel, Reply
-from rankprompt.journal.store import Journal, key
+from rankprompt.journal.cached_model import CachedModel, ConcurrentCachedModel
+from rankprompt.journal.store import Journal
 from rankprompt.judges.base import CHUNK
 from rankprompt.judges.guard import AnswerGuard
+from rankprompt.judges.known_pairs import judge_from_journal
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import make_judge, make_oracle
 from rankprompt.judges.simulated.grade_coverage import GradeCoverage
-from rankprompt.llm.base import AsyncLanguageModel, LanguageModel, Request
+from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.pipeline.execution import make_guard, open_server
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.model_access import OwnModels
-from rankprompt.rankers.driver import drive
 from rankprompt.types import (
     Candidates,
     Fallback,
@@ -57,7 +56,7 @@ def draw_questions(
         number: the most pairs.
         seed: the seed; a query's pairs depend on it, on the query's id and on how many are drawn.
     """
-    sizes = [len(one.documents) * (len(one.documents) - 1) // 2 for one in candidates]
+    sizes = [comb(len(one.documents), 2) for one in candidates]
     questions: list[PairwiseQuestion] = []
     for (query, documents, _), count, size in zip(
         candidates, _shares(sizes, number), sizes, strict=True
@@ -120,23 +119,16 @@ def find_in_journal(
         journal = stack.enter_context(closing(Journal(path)))
         model = _open_model(job, stack)
 
-        def look_up(requests: Sequence[Request]) -> list[Reply]:
-            keys = [key(model.fingerprint, request) for request in requests]
-            cached = journal.get(list(dict.fromkeys(keys)))
-            return [Reply(cached[name].answer if name in cached else None, True) for name in keys]
-
         # The judge renders questions and reads answers; it writes into no journal but this.
         cached = CachedModel(cast(LanguageModel, model), Journal(None))
         judge = _judge(job, cached, AnswerGuard(silent=True))
         taught: list[Taught] = []
-        sizes = [len(one.documents) * (len(one.documents) - 1) // 2 for one in candidates]
-        with progress("reading the journal", sum(sizes)) as advance:
-            for query, documents, _ in candidates:
-                pairs = [PairwiseQuestion(query, *pair) for pair in combinations(documents, 2)]
-                for start in range(0, len(pairs), CHUNK):
-                    questions = pairs[start : start + CHUNK]
-                    taught += _known(questions, drive(judge.ask(questions), look_up))
-                    advance(len(questions))
+        number = sum(comb(len(one.documents), 2) for one in candidates)
+        with progress("reading the journal", number) as advance:
+            known = judge_from_journal(judge, journal, model.fingerprint, candidates)
+            for questions, preferences in known:
+                taught += _known(questions, preferences)
+                advance(len(questions))
     if not taught:
         raise InputError(
             f"{path}: holds no answer about pairs of these candidates by this model; give the "

@@ -3,22 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import cast
 
 from rankprompt.errors import InputError
-from rankprompt.journal.cached_model import CachedModel, Reply
-from rankprompt.journal.store import Journal, key
+from rankprompt.journal.cached_model import CachedModel
+from rankprompt.journal.store import Journal
 from rankprompt.judges.adapters.base import PairwiseAdapter
-from rankprompt.judges.base import CHUNK
 from rankprompt.judges.diagnostics import PairwiseDiagnostics
 from rankprompt.judges.guard import AnswerGuard
+from rankprompt.judges.known_pairs import judge_from_journal
 from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.simulated.error_model import ErrorModel
-from rankprompt.llm.base import AsyncLanguageModel, LanguageModel, Request
-from rankprompt.rankers.driver import drive
+from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.types import Candidates, PairwiseQuestion, Preference, Qrels
 
 __all__ = ["GradedAnswers", "fit_to_journal"]
@@ -154,16 +152,9 @@ def fit_to_journal(
         )
         judge.diagnostics = graded
 
-        def look_up(requests: Sequence[Request]) -> list[Reply]:
-            keys = [key(model.fingerprint, request) for request in requests]
-            cached = journal.get(list(dict.fromkeys(keys)))
-            return [Reply(cached[name].answer if name in cached else None, True) for name in keys]
-
-        for query, documents, _ in candidates:
-            if query.id in qrels:
-                pairs = [PairwiseQuestion(query, *pair) for pair in combinations(documents, 2)]
-                for start in range(0, len(pairs), CHUNK):
-                    drive(judge.ask(pairs[start : start + CHUNK]), look_up)
+        with_grades = (one for one in candidates if one.query.id in qrels)
+        for _ in judge_from_journal(judge, journal, model.fingerprint, with_grades):
+            pass  # the diagnostics collect what is judged
     if not graded.answers:
         raise InputError(
             f"{path}: holds no answer about these candidates by this model; give the settings of "
