@@ -43,9 +43,9 @@ def measure(options: argparse.Namespace) -> None:
     from rankprompt.llm import LanguageModel
     from rankprompt.pipeline.config import ModelConfig
     from rankprompt.pipeline.job import RerankJob
+    from rankprompt.pipeline.model_access import load_local
     from rankprompt.search.config import EvolveConfig, SearchConfig
     from rankprompt.search.evolution import run_evolution
-    from rankprompt.search.models import load_for_search
     from rankprompt.search.result import RESULT_FILE
 
     model: LanguageModel | None = None
@@ -53,7 +53,7 @@ def measure(options: argparse.Namespace) -> None:
 
     def load(job: RerankJob) -> LanguageModel:
         nonlocal model
-        model = model or load_for_search(job)
+        model = model or load_local(job)
         return model
 
     sizes = {"search": options.search, "calibration": options.calibration, "test": options.test}

@@ -75,7 +75,7 @@ ENGINES: dict[str, Callable[[], Any]] = {
     "transformers, one prompt at a time": lambda: Plain(*network()),
     "our engine, one prompt at a time": local(prefix_bytes=0, batch_tokens=1),
     "our engine, plain batching": local(prefix_bytes=0),
-    "our engine, shared starts": local(starts_end=True),
+    "our engine, shared starts": local(),
 }
 BASES = list(ENGINES)[:3]
 

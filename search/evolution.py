@@ -19,12 +19,13 @@ from rankprompt.journal.cached_model import CachedModel
 from rankprompt.journal.costs import Costs
 from rankprompt.journal.store import Journal
 from rankprompt.llm.tokenizer_offsets import Offsets, model_offsets
+from rankprompt.pipeline.model_access import load_local
 from rankprompt.search.calibration import select
 from rankprompt.search.config import EvolveConfig
 from rankprompt.search.fitness.base import Problem
 from rankprompt.search.fitness.registry import make_problem
 from rankprompt.search.genome import SeedPrompt
-from rankprompt.search.models import Load, load_for_search, model_job, offsets_of, open_model
+from rankprompt.search.models import Load, model_job, offsets_of, open_model
 from rankprompt.search.registry import run_search
 from rankprompt.search.result import PROMPT_FILE, RESULT_FILE, EvolutionResult, make_result
 from rankprompt.search.run_folder import RunFolder
@@ -61,7 +62,7 @@ def run_evolution(
     config: EvolveConfig,
     listener: ProgressListener | None = None,
     *,
-    load: Load = load_for_search,
+    load: Load = load_local,
     tokens: Callable[[str], Offsets] = model_offsets,
 ) -> EvolutionResult:
     """Evolves a prompt, calibrates, selects, tests, and writes the result.

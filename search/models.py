@@ -23,7 +23,7 @@ from rankprompt.pipeline.unused_options import source_of
 from rankprompt.search.config import EvolveConfig
 from rankprompt.search.served_model import ServedModel
 
-__all__ = ["Load", "load_for_search", "model_job", "offsets_of", "open_model"]
+__all__ = ["Load", "model_job", "offsets_of", "open_model"]
 
 log = logging.getLogger("rankprompt")
 
@@ -60,12 +60,7 @@ def model_job(config: EvolveConfig) -> RerankJob:
     return RerankJob(asked, source, model, None, ErrorModel())
 
 
-def load_for_search(job: RerankJob, device: str | None = None) -> LanguageModel:
-    """Loads the model of a job in this process, on another device where one is named."""
-    return load_local(job, device, starts_end=True)
-
-
-def open_model(job: RerankJob, stack: ExitStack, load: Load = load_for_search) -> LanguageModel:
+def open_model(job: RerankJob, stack: ExitStack, load: Load = load_local) -> LanguageModel:
     """Opens the model of a job; the stack closes it.
 
     Args:
@@ -86,7 +81,7 @@ def open_model(job: RerankJob, stack: ExitStack, load: Load = load_for_search) -
     if job.config.ray.address:
         from rankprompt.pipeline.ray import RayModel, WorkerConfig, cluster_of
 
-        config = WorkerConfig(job, f"{__name__}:{load_for_search.__name__}")
+        config = WorkerConfig(job, f"{load_local.__module__}:{load_local.__name__}")
         return stack.enter_context(RayModel(config, cluster_of(job.config.ray)))
     return load(job)
 

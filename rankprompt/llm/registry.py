@@ -73,7 +73,6 @@ def load_model(
     batch_tokens: int | None = None,
     trust_remote_code: bool = False,
     threads: int | None = None,
-    starts_end: bool = False,
     revision: str | None = None,
     adapter: str | None = None,
     tokenizer: str | None = None,
@@ -96,7 +95,6 @@ def load_model(
         batch_tokens: maximum padded tokens of a batch; None for the device's default.
         trust_remote_code: run code that comes with the model; never the default.
         threads: CPU threads; None for as many as this process may use.
-        starts_end: prompts that are planned together share no prefix with later prompts.
         revision: a branch, tag or commit of a hub model.
         adapter: a LoRA adapter in PEFT's form, as a folder or a hub id.
         tokenizer: another tokenizer than a local model's own, as a folder or hub id.
@@ -131,7 +129,6 @@ def load_model(
             trust_remote_code=trust_remote_code,
             shown_as=name,
             threads=threads,
-            starts_end=starts_end,
             **own,
         )
     return model

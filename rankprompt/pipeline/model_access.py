@@ -55,13 +55,8 @@ class ModelAccess(Protocol):
         """A cascade's teacher that is a network of its own, or loads it; for this call alone."""
 
 
-def load_local(
-    job: RerankJob, device: str | None = None, *, starts_end: bool = False
-) -> LanguageModel:
-    """Loads the local model of a job, on another device than the job's where one is named.
-
-    ``starts_end`` is as for ``load_model``.
-    """
+def load_local(job: RerankJob, device: str | None = None) -> LanguageModel:
+    """Loads the local model of a job, on another device than the job's where one is named."""
     model = job.config.model
     return load_model(
         model.name,
@@ -70,7 +65,6 @@ def load_local(
         batch_tokens=model.batch_tokens,
         trust_remote_code=model.trust_remote_code,
         threads=model.threads,
-        starts_end=starts_end,
         revision=model.revision,
         adapter=model.adapter,
         tokenizer=model.tokenizer,

@@ -84,10 +84,9 @@ def test_a_teacher_forgets_queries_and_windows(network: Network) -> None:
             teacher([(text(f"query {number}"), text(f"{number}")) for number in numbers])
 
 
-@pytest.mark.parametrize("starts_end", [False, True])
-def test_a_language_model_forgets_prompts(starts_end: bool) -> None:
+def test_a_language_model_forgets_prompts() -> None:
     words = tiny.tokenizer(template=tiny.TEMPLATE)
-    model = LocalModel(tiny.llama().eval(), words, name="tiny", starts_end=starts_end)
+    model = LocalModel(tiny.llama().eval(), words, name="tiny")
     # Of at least 1,400 tokens each, of which 262,144 are kept for later.
     with texts_that_are_forgotten(187 + _TOGETHER) as text:
         for first in range(0, 440, _TOGETHER):

@@ -53,8 +53,6 @@ class LocalModel:
         prefix_bytes: memory for shared prompt prefixes; None for the device's default, 0 runs every
             prompt whole.
         launch_tokens: what starting a pass costs, in tokens; None for the device's default.
-        starts_end: prompts that are planned together share no prefix with later prompts, so that a
-            prefix need not be cached, and on a CPU runs in one row with what follows it.
 
     Attributes:
         dtype: number format of the weights, such as "bfloat16".
@@ -70,7 +68,6 @@ class LocalModel:
         batch_tokens: int | None = None,
         prefix_bytes: int | None = None,
         launch_tokens: int | None = None,
-        starts_end: bool = False,
     ) -> None:
         self.name = name
         self._tokenizing = make_shareable(tokenizer)
@@ -113,8 +110,8 @@ class LocalModel:
                 launch_tokens=limits.launch_tokens,
                 pass_tokens=limits.tokens,
             )
-        elif self.prefix_cache and starts_end and not ways.changing_length:
-            packer = row_packer_for(model, tried)
+        elif self.prefix_cache:
+            packer = row_packer_for(model, self.prefix_cache, tried)
         self._planner = Planner(
             name,
             limits,
@@ -123,7 +120,7 @@ class LocalModel:
             levels=levels,
             packer=packer,
         )
-        self._runner = Runner(model, pad, generation, ways, levels or self.prefix_cache)
+        self._runner = Runner(model, pad, generation, ways, levels or self.prefix_cache, packer)
         self._reader = TextReader(tokenizer, generation.get("eos_token_id"))
         self._encoder = Encoder(
             tokenizer,
@@ -141,7 +138,7 @@ class LocalModel:
             self._ahead.begin(requests)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Splits requests into batches of similar length, longest first; deterministic."""
+        """Splits requests into batches; deterministic."""
         if self._ahead:
             self._ahead.wait()
         self._encoded = dict(zip(requests, self._encode(requests), strict=True))
@@ -161,7 +158,11 @@ class LocalModel:
             for tokens, request in zip(encoded, requests, strict=True)
         )
         scores = check_batch(requests, longest, self.context_length, self.name)
-        return self._planner.run(self._score if scores else self._generate, requests, encoded)
+        if not scores:
+            return self._planner.run(self._generate, requests, encoded)
+        return self._planner.run(
+            lambda _, batch: self._runner.score(batch), requests, encoded, scores=True
+        )
 
     @property
     def layers(self) -> int:
@@ -227,13 +228,6 @@ class LocalModel:
         with self._tokenizing:
             return self._encoder(requests)
 
-    def _score(
-        self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]
-    ) -> tuple[list[Answer], Usage]:
-        if self._planner.packer and self._planner.is_packed(requests):
-            return self._planner.packer.score(encoded)
-        return self._runner.score(encoded)
-
     def _generate(
         self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]
     ) -> tuple[list[Answer], Usage]:
@@ -266,7 +260,6 @@ def load(
     shown_as: str | None = None,
     prefix_bytes: int | None = None,
     threads: int | None = None,
-    starts_end: bool = False,
     variant: Variant = PLAIN,
 ) -> LocalModel:
     """Loads a local model from a folder, a ``.gguf`` file or a hub id.
@@ -293,5 +286,4 @@ def load(
         name=shown_as or name,
         batch_tokens=batch_tokens,
         prefix_bytes=prefix_bytes,
-        starts_end=starts_end,
     )

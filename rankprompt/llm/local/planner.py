@@ -36,7 +36,7 @@ class Planner:
         vocabulary: the number of logits of a position.
         cache: of shared prefixes, if the model can go on from them.
         levels: computes the prefixes of one batch, where the device needs that.
-        packer: packs short prompts into one row, where that pays.
+        packer: scores batches as packed rows, where that is possible.
 
     Attributes:
         batch_tokens: maximum padded tokens of a batch; lowered once memory runs out.
@@ -52,34 +52,35 @@ class Planner:
         levels: LevelStarts | None,
         packer: RowPacker | None,
     ) -> None:
-        self._name, self._limits, self._vocabulary = name, limits, vocabulary
-        self._cache, self._levels, self.packer = cache, levels, packer
+        self._name, self._limits = name, limits
+        self._logits = limits.logit_bytes // (4 * vocabulary)
+        self._cache, self._levels, self._packer = cache, levels, packer
         self.batch_tokens = limits.tokens
-        self._packed: set[Request] = set()
 
     def plan(
         self, requests: Sequence[Request], encoded: Mapping[Request, EncodedRequest]
     ) -> list[list[int]]:
-        """Splits requests into batches of similar length, longest first; deterministic."""
-        packed: list[list[int]] = []
-        others = list(range(len(requests)))
-        if self.packer:
-            packed, others = self.packer.plan(requests, encoded)
-        self._packed = {requests[index] for batch in packed for index in batch}
-        batches = self._split([requests[index] for index in others], encoded)
-        return [*packed, *([others[index] for index in batch] for batch in batches)]
-
-    def is_packed(self, requests: Sequence[Request]) -> bool:
-        """Whether a batch was planned to be packed."""
-        return self._packed.issuperset(requests)
+        """Splits requests into batches; deterministic."""
+        if self._packer is None:
+            return self._split(requests, encoded)
+        scored = [index for index, request in enumerate(requests) if request.options]
+        others = [index for index, request in enumerate(requests) if not request.options]
+        packed = self._packer.plan(
+            [encoded[requests[index]] for index in scored], self.batch_tokens, self._logits
+        )
+        padded = self._split([requests[index] for index in others], encoded)
+        batches = [[scored[index] for index in batch] for batch in packed]
+        return batches + [[others[index] for index in batch] for batch in padded]
 
     def run(
         self,
         answer: Callable[[Sequence[Request], Sequence[EncodedRequest]], tuple[list[T], Usage]],
         requests: Sequence[Request],
         encoded: Sequence[EncodedRequest],
+        *,
+        scores: bool = False,
     ) -> tuple[list[T], Usage]:
-        """Answers a batch, in the same order.
+        """Answers a batch, in the same order; ``scores`` are packed where that is possible.
 
         Where memory runs out, the size that failed is halved for good, and what is left of the
         batch is planned anew, as is every later batch that was planned before.
@@ -89,9 +90,15 @@ class Planner:
         """
         by_request = dict(zip(requests, encoded, strict=True))
         parts = [list(range(len(requests)))]
-        too_large = self.batch_tokens < padded_tokens(requests, encoded)
-        if too_large and not self.is_packed(requests):
-            parts = self._split(requests, by_request)
+        packer = self._packer if scores else None
+        split = self.plan if packer else self._split
+
+        def tokens(some: Sequence[Request]) -> int:
+            these = [by_request[request] for request in some]
+            return packer.tokens(these) if packer else padded_tokens(some, these)
+
+        if self.batch_tokens < tokens(requests):
+            parts = split(requests, by_request)
         answers: dict[int, T] = {}
         total = Usage(0, 0)
         while parts:
@@ -102,22 +109,21 @@ class Planner:
                 answers |= zip(parts.pop(0), found[0], strict=True)
                 total = Usage(*map(sum, zip(total, found[1], strict=True)))
             else:
-                self._lower(part, of_part)
+                self._lower(len(part), tokens(part))
                 left = [index for one in parts for index in one]
-                again = self._split([requests[index] for index in left], by_request)
+                again = split([requests[index] for index in left], by_request)
                 parts = [[left[index] for index in one] for one in again]
         return [answers[index] for index in range(len(requests))], total
 
-    def _lower(self, requests: Sequence[Request], encoded: Sequence[EncodedRequest]) -> None:
-        if len(requests) == 1:
+    def _lower(self, requests: int, tokens: int) -> None:
+        if requests == 1:
             raise ModelError(
                 f"{self._name} has no memory for a single prompt; lower `passage_tokens`"
             )
-        self.batch_tokens = max(1, padded_tokens(requests, encoded) // 2)
+        self.batch_tokens = max(1, tokens // 2)
         log.warning("out of memory; continuing with %d tokens a batch", self.batch_tokens)
         if self._levels:
             self._levels.pass_tokens = self.batch_tokens
-        self._packed.clear()
         if self._cache:
             self._cache.clear()
         if torch.accelerator.is_available():
@@ -131,7 +137,7 @@ class Planner:
             prefix_tokens=self._cache.capacity // 2 if self._cache else None,
             # Where a pass is slow to start, padding costs less than another pass.
             padding=None if self._levels else self._limits.padding,
-            logits=self._limits.logit_bytes // (4 * self._vocabulary),
+            logits=self._logits,
         )
         if not (self._levels and self._cache):
             return plan_batches(requests, encoded, limits)

@@ -47,6 +47,15 @@ class Prefix:
             target[:, :, :, start:end] = prefix.states
             prefix, end = prefix.parent, start
 
+    def copy_layer(self, layer: int, target: torch.Tensor) -> None:
+        """Copies one layer of the whole prefix to ``target``, [2, heads, length, size]."""
+        prefix: Prefix | None = self
+        end = self.length
+        while prefix is not None:
+            start = end - prefix.states.shape[3]
+            target[:, :, start:end] = prefix.states[layer]
+            prefix, end = prefix.parent, start
+
 
 class _Held:
     tokens = 0
@@ -95,15 +104,29 @@ class PrefixCache:
         computed = 0
         for bound in bounds:
             key = tokens[:bound]
-            if key in self._prefixes:
-                self._prefixes.move_to_end(key)
-                prefix = self._prefixes[key]
-            else:
-                prefix = self._extend(prefix, key)
-                computed += prefix.states.shape[3]
-                self._hold(key, prefix)
+            found = self.find(key)
+            if found is None:
+                found = self._extend(prefix, key)
+                computed += found.states.shape[3]
+                self.hold(key, found)
+            prefix = found
         assert prefix is not None
         return prefix, computed
+
+    def find(self, tokens: tuple[int, ...]) -> Prefix | None:
+        """Returns a prefix if it is cached, and counts that as a use of it."""
+        if tokens in self._prefixes:
+            self._prefixes.move_to_end(tokens)
+        return self._prefixes.get(tokens)
+
+    def hold(self, tokens: tuple[int, ...], prefix: Prefix) -> None:
+        """Caches a prefix that has been run, and evicts others if there is no room for all."""
+        self._prefixes[tokens] = prefix
+        size = prefix.states.shape[3]
+        self._held.tokens += size
+        finalize(prefix, self._held.release, size).atexit = False
+        while self.held > self.capacity and len(self._prefixes) > 1:
+            self._prefixes.popitem(last=False)
 
     def starts(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Prefix | None], int, int]:
         """Returns each row's prefix, the tokens of all of them, and how many had to be run."""
@@ -149,14 +172,6 @@ class PrefixCache:
         self.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
         states = [torch.stack([one[0, :, known:] for one in layer]) for layer in layer_states(past)]
         return Prefix(parent, torch.stack(states))
-
-    def _hold(self, key: tuple[int, ...], prefix: Prefix) -> None:
-        self._prefixes[key] = prefix
-        tokens = prefix.states.shape[3]
-        self._held.tokens += tokens
-        finalize(prefix, self._held.release, tokens).atexit = False
-        while self.held > self.capacity and len(self._prefixes) > 1:
-            self._prefixes.popitem(last=False)
 
 
 def prefix_cache_for(

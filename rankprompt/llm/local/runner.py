@@ -10,6 +10,7 @@ from rankprompt.llm.base import Answer, Usage
 from rankprompt.llm.local.batches import pad_rows
 from rankprompt.llm.local.encoding import EncodedRequest
 from rankprompt.llm.local.option_logits import read_options
+from rankprompt.llm.local.packed_rows import RowPacker
 from rankprompt.llm.local.prefix_cache import Prefix
 from rankprompt.llm.local.preparation import GenerationSettings
 
@@ -57,6 +58,7 @@ class Runner:
         generation: the settings of greedy generation.
         ways: how the model may be run.
         prefix_cache: of shared prompt prefixes; None runs every prompt whole.
+        packer: scores the options of a batch in one row; None pads rows.
     """
 
     def __init__(
@@ -66,14 +68,17 @@ class Runner:
         generation: GenerationSettings,
         ways: Ways,
         prefix_cache: Starts | None,
+        packer: RowPacker | None,
     ) -> None:
         self._model, self._pad, self._generation = model, pad, generation
-        self._ways, self._prefix_cache = ways, prefix_cache
+        self._ways, self._prefix_cache, self._packer = ways, prefix_cache, packer
         self._encoder_decoder: bool = model.config.is_encoder_decoder
 
     def score(self, encoded: Sequence[EncodedRequest]) -> tuple[list[Answer], Usage]:
         """Scores the options of one batch, in the same order."""
         score = self._score_decoder if self._encoder_decoder else self._score_causal
+        if self._packer:
+            score = self._packer.score
 
         def score_alone(request: EncodedRequest) -> tuple[Answer, Usage]:
             # Each row's answer has zeros for the options of the other rows.

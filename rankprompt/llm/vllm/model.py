@@ -210,7 +210,6 @@ def load(
     adapter: str | None = None,
     engine: EngineSettings | None = None,
     threads: int | None = None,
-    starts_end: bool = False,
 ) -> VllmModel:
     """Reads a model's files and tokenizer; vLLM's engine starts with the first prompt.
 
@@ -225,14 +224,12 @@ def load(
         adapter: a LoRA adapter, as a folder or a hub id; None for none.
         engine: settings of vLLM's engine; None for the defaults.
         threads: refused; OMP_NUM_THREADS says it to vLLM.
-        starts_end: changes nothing here; vLLM's prefix cache finds out by itself.
 
     Raises:
         MissingPackageError: vLLM is not installed.
         ModelError: no such model, or one that vLLM does not run.
         InputError: a setting that plays no part here, or no such number format.
     """
-    del starts_end
     require("vllm")
     if dtype not in ("auto", *DTYPES):
         raise UnknownNameError("dtype", dtype, ["auto", *DTYPES])

@@ -25,4 +25,5 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def planner(llama: Path) -> LocalModel:
-    return load(llama, batch_tokens=200)
+    """A model that pads rows: without a cache of prefixes it packs none."""
+    return load(llama, batch_tokens=200, prefix_bytes=0)

@@ -1,4 +1,4 @@
-"""Prompts that share a start, run in one row with it."""
+"""Prompts that are run in one row with the prefixes that they share."""
 
 import random
 from collections.abc import Callable
@@ -6,22 +6,23 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import MistralConfig, MistralForCausalLM
 
 from rankprompt.llm.base import Answer, Request, Usage
 from rankprompt.llm.local.encoding import encode
 from rankprompt.llm.local.model import LocalModel
-from rankprompt.llm.local.packed_rows import LONGEST
 from tests.llm import tiny
 
 WORDS = ("harbour", "mill", "river", "boats", "wheel", "passage", "answer", "morning")
 OPTIONS = (" A", " Passage B", " Passage mill")
 
 
-def model_of(make: Callable[..., Any], **settings: Any) -> LocalModel:
+def model_of(make: Callable[..., Any], **options: Any) -> LocalModel:
     network = make()
     network.eval()
-    return LocalModel(network, tiny.tokenizer(), name="tiny", **settings)
+    return LocalModel(network, tiny.tokenizer(), name="tiny", **options)
 
 
 def long_llama() -> Any:
@@ -60,7 +61,7 @@ def ask(model: LocalModel, requests: list[Request]) -> tuple[dict[Request, Answe
 def test_answers_are_those_of_each_prompt_alone(make: Callable[..., Any]) -> None:
     requests = prompts(6, 7)
     alone, _ = ask(model_of(make, prefix_bytes=0, batch_tokens=1), requests)
-    packed, usages = ask(model_of(make, starts_end=True), requests)
+    packed, usages = ask(model_of(make), requests)
     assert all(usage.padding == 0 and usage.reused > 0 for usage in usages)
     for request in requests:
         assert packed[request].tokens == alone[request].tokens
@@ -72,49 +73,98 @@ def test_answers_are_those_of_each_prompt_alone(make: Callable[..., Any]) -> Non
 def test_no_token_is_run_twice() -> None:
     requests = prompts(3, 6)
     (_, packed), (_, whole) = (
-        ask(model_of(long_llama, **settings), requests)
-        for settings in ({"starts_end": True}, {"prefix_bytes": 0})
+        ask(model_of(long_llama, **options), requests) for options in ({}, {"prefix_bytes": 0})
     )
     assert sum(one.tokens + one.reused for one in packed) == sum(one.tokens for one in whole)
     words = tiny.tokenizer()
     encoded = [encode(words, one, shortest_start=16) for one in requests]
     starts = {one.start for one in encoded}
+    # All rows of a prompt begin with its context, whose last token's logits each of them needs.
     beyond = sum(
-        len(one.context) - len(one.start) + len(row.stem) for one in encoded for row in one.rows
+        len(one.context) - 1 - len(one.start) + sum(1 + len(row.stem) for row in one.rows)
+        for one in encoded
     )
+    assert all(len(one.rows) > 1 for one in encoded)
     assert sum(one.tokens for one in packed) == sum(map(len, starts)) + beyond
 
 
-def test_what_does_not_fit_into_a_row_is_answered_as_ever() -> None:
-    few, many = prompts(2, 4), prompts(1, 60, words=20, seed=1)
-    lonely = prompts(2, 1, seed=2)
+def test_rows_have_a_limit_and_texts_are_written_apart() -> None:
+    few, long = prompts(2, 4), prompts(1, 40, words=20, seed=1)
     writing = [Request(one.prompt, (), 3, breaks=one.breaks) for one in prompts(1, 3, seed=3)]
-    requests = [*few, *many, *lonely, *writing]
-    model = model_of(long_llama, starts_end=True)
+    requests = [*few, *long, *writing]
+    model = model_of(long_llama, batch_tokens=200)
     batches = model.plan(requests)
     assert sorted(place for batch in batches for place in batch) == list(range(len(requests)))
-    assert sorted(batches[0]) == list(range(len(few)))
     packed, usages = ask(model, requests)
-    assert usages[0].tokens <= LONGEST
+    assert len(usages) > 4
+    assert all(usage.tokens <= 200 for usage in usages)
     alone, _ = ask(model_of(long_llama, prefix_bytes=0, batch_tokens=1), requests)
     for request, answer in packed.items():
         assert answer.text == alone[request].text
         assert answer.loglikelihoods == pytest.approx(alone[request].loglikelihoods, abs=1e-4)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(12)), st.integers(1, 400))
+def test_an_answer_depends_neither_on_its_batch_nor_on_the_cache(
+    order: list[int], tokens: int
+) -> None:
+    requests = prompts(3, 4)
+    expected, _ = ask(model_of(long_llama), requests)
+    model = model_of(long_llama, batch_tokens=tokens)
+    found, _ = ask(model, [requests[place] for place in order])
+    cached, _ = ask(model, requests)
+    for request in requests:
+        for answers in (found, cached):
+            assert answers[request].loglikelihoods == pytest.approx(
+                expected[request].loglikelihoods, abs=1e-5
+            )
+
+
+def test_a_prefix_that_later_prompts_share_is_run_once() -> None:
+    requests = prompts(2, 6)
+    model = model_of(long_llama)
+    _, (first,) = ask(model, requests[:6])
+    _, (second,) = ask(model, requests[6:])
+    model.forget()
+    _, (again,) = ask(model, requests[6:])
+    assert second.tokens < again.tokens
+    assert second.tokens + second.reused == again.tokens + again.reused
+    assert first.reused > 0
+
+
+def test_a_pass_that_fails_leaves_no_prefix_behind() -> None:
+    requests = prompts(2, 3)
+    network = long_llama()
+    network.eval()
+    model = LocalModel(network, tiny.tokenizer(), name="tiny")
+    expected, _ = ask(model, requests)
+    model.forget()
+
+    def fail(*_: Any) -> None:
+        raise ValueError("no")
+
+    failing = network.model.layers[1].register_forward_hook(fail)
+    with pytest.raises(ValueError, match="no"):
+        ask(model, requests)
+    failing.remove()
+    assert ask(model, requests)[0] == expected
+
+
 def test_the_plan_depends_on_the_requests_alone_and_so_do_the_answers() -> None:
     requests = prompts(4, 5)
-    model = model_of(long_llama, starts_end=True)
-    first = ask(model, requests)
+    model = model_of(long_llama)
+    first, plan = ask(model, requests)[0], model.plan(requests)
     ask(model, prompts(2, 5, seed=9))
-    assert ask(model, requests) == first
-    assert ask(model_of(long_llama, starts_end=True), requests) == first
+    assert ask(model, requests)[0] == first
+    assert ask(model_of(long_llama), requests)[0] == first
+    assert model.plan(requests) == plan
 
 
 def test_a_batch_that_was_not_planned_is_answered_too() -> None:
     requests = prompts(1, 5)
-    planned, _ = ask(model_of(long_llama, starts_end=True), requests)
-    answers, _ = model_of(long_llama, starts_end=True).answer(requests)
+    planned, _ = ask(model_of(long_llama), requests)
+    answers, _ = model_of(long_llama).answer(requests)
     for request, answer in zip(requests, answers, strict=True):
         assert answer.loglikelihoods == pytest.approx(planned[request].loglikelihoods, abs=1e-4)
 
@@ -130,7 +180,7 @@ def test_models_that_cannot_are_not_asked_to() -> None:
         )  # fmt: skip
 
     requests = prompts(3, 4)
-    found, _ = ask(model_of(sliding, starts_end=True), requests)
+    found, _ = ask(model_of(sliding), requests)
     alone, _ = ask(model_of(sliding, prefix_bytes=0, batch_tokens=1), requests)
     for request in requests:
         assert found[request].loglikelihoods == pytest.approx(
