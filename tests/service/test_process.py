@@ -185,7 +185,7 @@ def _refuses(port: int) -> bool:
 
 def test_answers_outlive_a_model_server_that_dies(tmp_path: Path) -> None:
     # Slow, because a call to a server that has answered before is tried again for a while.
-    texts = [f"text {number}" for number in range(400)]
+    texts = [f"text {number}" for number in range(900)]
     body = {"query": QUERY, "documents": texts}
     journal = tmp_path / "answers.journal"
     with held_server() as held, ThreadPoolExecutor() as pool:
@@ -193,6 +193,7 @@ def test_answers_outlive_a_model_server_that_dies(tmp_path: Path) -> None:
             before = held.server.calls
             asked = pool.submit(server.post, "/v1/rerank", body)
             wait_for(lambda: held.server.calls > before + 1)
+            held.held = True
             held.server.stop()
             answer = asked.result()
             assert answer.status_code == 502
@@ -201,7 +202,8 @@ def test_answers_outlive_a_model_server_that_dies(tmp_path: Path) -> None:
         kept = Journal(journal)
         answered = kept.totals()[0]
         kept.close()
-        assert answered > 0
+        assert 0 < answered < len(texts)
+        held.held = False
         held.server.start()
         with running(tmp_path, held, "--journal", journal) as server:
             usage = server.post("/v1/rerank", body).json()["usage"]

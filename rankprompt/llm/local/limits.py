@@ -21,7 +21,7 @@ class DeviceLimits(NamedTuple):
         prefix_bytes: keys and values of shared prefixes, and of the rows that go on from them.
         logit_bytes: the logits that are read, in float32.
         launch_tokens: what starting a pass costs, in tokens (``level_starts``); None on a device
-            that starts at once, where each prefix is run alone and kept for later batches.
+            that starts at once, where prefixes are kept for later batches (``packed_rows``).
     """
 
     tokens: int

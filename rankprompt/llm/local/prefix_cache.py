@@ -2,8 +2,8 @@
 
 All questions about a query share the text before the first passage, those with the same first
 passage the text before the second, and all prompts their demonstrations. Each such prefix runs
-through the model once and alone, so that its states depend neither on a batch nor on what was
-evicted before; then only the suffixes run, in batches, on copies of the cached states.
+through the model once, in a packed row (``packed_rows``) or alone, so that its states depend
+neither on a batch nor on what was evicted before; then only the suffixes run on the cached states.
 """
 
 import logging
