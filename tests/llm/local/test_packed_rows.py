@@ -169,6 +169,22 @@ def test_a_batch_that_was_not_planned_is_answered_too() -> None:
         assert answer.loglikelihoods == pytest.approx(planned[request].loglikelihoods, abs=1e-4)
 
 
+def test_a_model_with_other_attention_pads_rows() -> None:
+    def eager() -> Any:
+        network = long_llama()
+        network.set_attn_implementation("eager")
+        return network
+
+    requests = prompts(3, 4)
+    found, usages = ask(model_of(eager), requests)
+    assert any(usage.padding > 0 for usage in usages)
+    packed, _ = ask(model_of(long_llama), requests)
+    for request in requests:
+        assert found[request].loglikelihoods == pytest.approx(
+            packed[request].loglikelihoods, abs=1e-4
+        )
+
+
 def test_models_that_cannot_are_not_asked_to() -> None:
     def sliding() -> Any:
         torch.manual_seed(0)
@@ -180,7 +196,8 @@ def test_models_that_cannot_are_not_asked_to() -> None:
         )  # fmt: skip
 
     requests = prompts(3, 4)
-    found, _ = ask(model_of(sliding), requests)
+    found, usages = ask(model_of(sliding), requests)
+    assert not any(usage.reused for usage in usages)
     alone, _ = ask(model_of(sliding, prefix_bytes=0, batch_tokens=1), requests)
     for request in requests:
         assert found[request].loglikelihoods == pytest.approx(
