@@ -40,7 +40,7 @@ class Packing:
     """The segments of one row, each after the one that makes its prefix."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
-        self._makes = [one for one in segments if one.made]
+        self._makes = [(one.made, one.begin, one.end) for one in segments if one.made]
         # Those with the same prefix one after the other, for which it is copied once.
         groups: dict[int, list[Segment]] = {}
         for one in segments:
@@ -68,10 +68,9 @@ class Packing:
         Returns:
             [1, tokens, heads, size].
         """
-        for one in self._makes:
-            if one.made:
-                one.made.states[layer, 0] = key[0, :, one.begin : one.end]
-                one.made.states[layer, 1] = value[0, :, one.begin : one.end]
+        for made, begin, end in self._makes:
+            made.states[layer, 0] = key[0, :, begin:end]
+            made.states[layer, 1] = value[0, :, begin:end]
         found = torch.empty_like(query)
         for group in self._groups:
             prefix = group[0].prefix
@@ -79,7 +78,7 @@ class Packing:
             longest = known + max(one.end - one.begin for one in group)
             both = key.new_empty((2, 1, key.shape[1], longest, key.shape[3]))
             if prefix:
-                prefix.copy_layer(layer, both[:, 0, :, :known])
+                prefix.copy_into(both[None, :, 0, :, :known], slice(layer, layer + 1))
             for begin, end, *_ in group:
                 size = end - begin
                 both[0, 0, :, known : known + size] = key[0, :, begin:end]

@@ -7,9 +7,8 @@ own prompt, and neither on its batch nor on what was cached before.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -90,9 +89,7 @@ class RowPacker:
         for one in encoded:
             row.add(one)
         logits = run_packed(self._model, row.ids, row.positions, row.read, row.segments)
-        # Those of the last prompt come last: the next batch goes on where this one ends.
-        last = encoded[-1].context
-        row.hold(lambda key: (last[: len(key)] == key, key))
+        row.hold(encoded[-1].context)
         return logits.view(-1, row.places, logits.shape[1]), row.usage
 
 
@@ -139,13 +136,14 @@ class _Row:
             self.read += [max(0, len(self.ids) - back) for back in range(self.places, 0, -1)]
             self._whole += len(one.context) + len(row.stem)
 
-    def hold(self, order: Callable[[tuple[int, ...]], Any]) -> None:
-        """Caches the new prefixes in this order of their tokens, once the row has been run.
+    def hold(self, last: tuple[int, ...]) -> None:
+        """Caches the new prefixes once the row has been run, those of the ``last`` prompt last.
 
-        What is then evicted must be out of memory at once, so nothing here may refer to it.
+        The next batch goes on with them. What is then evicted must be out of memory at once, so
+        nothing here may refer to it.
         """
         self.segments.clear()
-        for key in sorted(self._made, key=order):
+        for key in sorted(self._made, key=lambda key: (last[: len(key)] == key, key)):
             if key in self._shared:
                 self._cache.hold(key, self._made.pop(key))
         self._made.clear()

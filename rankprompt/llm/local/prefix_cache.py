@@ -38,22 +38,13 @@ class Prefix:
         self.parent, self.states = parent, states
         self.length: int = states.shape[3] + (parent.length if parent else 0)
 
-    def copy_into(self, target: torch.Tensor) -> None:
+    def copy_into(self, target: torch.Tensor, layers: slice = slice(None)) -> None:
         """Copies the whole prefix to the end of ``target``, [layers, 2, heads, longest, size]."""
         prefix: Prefix | None = self
         end = target.shape[3]
         while prefix is not None:
             start = end - prefix.states.shape[3]
-            target[:, :, :, start:end] = prefix.states
-            prefix, end = prefix.parent, start
-
-    def copy_layer(self, layer: int, target: torch.Tensor) -> None:
-        """Copies one layer of the whole prefix to ``target``, [2, heads, length, size]."""
-        prefix: Prefix | None = self
-        end = self.length
-        while prefix is not None:
-            start = end - prefix.states.shape[3]
-            target[:, :, start:end] = prefix.states[layer]
+            target[:, :, :, start:end] = prefix.states[layers]
             prefix, end = prefix.parent, start
 
 
