@@ -33,11 +33,14 @@ from rankprompt.types import (
     no_progress,
 )
 
-__all__ = ["DistilResult", "candidates_of", "distil", "passages_of", "teacher_job"]
+__all__ = [
+    "VALIDATION", "DistilResult", "candidates_of", "distil", "passages_of", "teach", "teacher_job",
+]  # fmt: skip
 
 log = logging.getLogger("rankprompt")
 
-_VALIDATION = 0.2  # of the queries
+VALIDATION = 0.2
+"""The share of the queries that are held out."""
 _FEWEST = 20  # pairs; a head of hundreds of weights learns nothing from fewer
 
 
@@ -129,9 +132,9 @@ def distil(config: DistilConfig, progress: Progress = no_progress) -> DistilResu
     prompt = check_student(config.student, config.prompt)
     job = teacher_job(config)
     candidates = candidates_of(job)
-    taught = _teach(config, job, candidates, progress)
+    taught = teach(config, job, candidates, progress)
     learned_from, validated_on = split_queries(
-        [one.question.query.id for one in taught], _VALIDATION, job.config.seed
+        [one.question.query.id for one in taught], VALIDATION, job.config.seed
     )
     passages = passages_of(one.question for one in taught)
     student = Student.of(config.student, prompt, job)
@@ -159,10 +162,15 @@ def distil(config: DistilConfig, progress: Progress = no_progress) -> DistilResu
     return result
 
 
-def _teach(
+def teach(
     config: DistilConfig, job: RerankJob, candidates: Sequence[Candidates], progress: Progress
 ) -> list[Taught]:
-    """The pairs to learn from, without ties."""
+    """The pairs to learn from, without ties.
+
+    Raises:
+        InputError: there are too few, or the teacher's answers cannot be used.
+        ModelError: the teacher cannot be asked.
+    """
     if journal := config.teacher.output.journal:
         every = find_in_journal(journal, job, candidates, progress)
     else:
