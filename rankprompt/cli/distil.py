@@ -182,14 +182,33 @@ def _train(config: DistilConfig, lora: LoraConfig | None, progress: Progress) ->
 
 
 def _tell_plan(config: DistilConfig, lora: LoraConfig | None, progress: Progress) -> None:
+    if lora:
+        from rankprompt.distil.lora_dry_run import plan_lora
+
+        plan = plan_lora(config, lora, progress)
+        asked = _asked(plan.prompts, plan.teacher_tokens)
+        tell(
+            f"{plan.pairs:,} pairs of {plan.queries:,} queries; {asked}{plan.steps:,} steps at the "
+            f"most, in which the student reads {plan.student_tokens:,} tokens with those of "
+            f"validation, about {plan.seconds:,.0f} s here"
+        )
+        return
     from rankprompt.distil.dry_run import plan_distillation
 
     made = plan_distillation(config, progress)
-    tokens = f" of {made.teacher_tokens:,} tokens" if made.teacher_tokens is not None else ""
-    asked = f"at most {made.prompts:,} prompts{tokens} to the teacher" if made.prompts else ""
+    asked = _asked(made.prompts, made.teacher_tokens)
     tell(
-        f"{made.pairs:,} pairs of {made.queries:,} queries; "
-        + (f"{asked}, less what the journal beside the output answers; " if asked else "")
-        + f"{made.passages:,} passages of {made.student_tokens:,} tokens for the student to read, "
+        f"{made.pairs:,} pairs of {made.queries:,} queries; {asked}"
+        f"{made.passages:,} passages of {made.student_tokens:,} tokens for the student to read, "
         f"about {made.seconds:,.0f} s here"
+    )
+
+
+def _asked(prompts: int, tokens: int | None) -> str:
+    if not prompts:
+        return ""
+    of = f" of {tokens:,} tokens" if tokens is not None else ""
+    return (
+        f"at most {prompts:,} prompts{of} to the teacher, less what the journal beside the output "
+        "answers; "
     )

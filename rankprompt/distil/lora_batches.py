@@ -118,7 +118,10 @@ def _batches_of_passages(
                 break
             new = second if len(places) == 1 else max(links, key=lambda one: links[one])
         inside = [
-            (one, other) for one in places for other in left[one] if places[one] < places.get(other, -1)
+            (one, other)
+            for one in places
+            for other in left[one]
+            if places[one] < places.get(other, -1)
         ]
         terms = [
             Term(places[one.prompts[0]], places[one.prompts[1]], one.preference)

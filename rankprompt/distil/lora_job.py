@@ -17,12 +17,13 @@ from rankprompt.distil.pairs import Taught
 from rankprompt.errors import InputError, require
 from rankprompt.files.home import expand
 from rankprompt.files.manifest import beside
+from rankprompt.llm.embedded import resolve
 from rankprompt.llm.local.trainable import TrainableModel
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.prompts.prompt import Prompt
 from rankprompt.types import Progress, no_progress
 
-__all__ = ["LoraResult", "distil_lora", "lessons_of"]
+__all__ = ["LoraResult", "distil_lora", "lessons_of", "open_student"]
 
 
 class LoraResult(NamedTuple):
@@ -83,8 +84,8 @@ def distil_lora(
     prompt = check_lora_student(config.student, config.prompt)
     job = teacher_job(config)
     candidates = candidates_of(job)
-    model = TrainableModel(config.student, threads=job.config.model.threads)
-    check_options(model, prompt)
+    model = open_student(config, job)
+    check_options(model, prompt)  # before the teacher is asked
     taught = teach(config, job, candidates, progress)
     for one in taught:
         if not 0 <= one.preference <= 1:
@@ -107,6 +108,13 @@ def distil_lora(
     write_adapter(config, job, model, prompt, base, result)
     checkpoint.unlink(missing_ok=True)
     return result
+
+
+def open_student(config: DistilConfig, job: RerankJob) -> TrainableModel:
+    """Loads the student, without an adapter; raises ModelError where that fails."""
+    return TrainableModel(
+        resolve(config.student), shown_as=config.student, threads=job.config.model.threads
+    )
 
 
 def lessons_of(

@@ -96,7 +96,9 @@ class Schedule:
     @property
     def validation_tokens(self) -> int:
         """The tokens that a validation reads."""
-        return sum(self._lengths[one] for one in {n for each in self.validated for n in each.prompts})
+        return sum(
+            self._lengths[one] for one in {n for each in self.validated for n in each.prompts}
+        )
 
     @property
     def tokens(self) -> int:

@@ -15,7 +15,6 @@ from torch.nn.functional import linear
 
 from rankprompt.errors import ModelError, naming_extras, require
 from rankprompt.llm.base import Request
-from rankprompt.llm.embedded import resolve
 from rankprompt.llm.local import preparation, processor
 from rankprompt.llm.local.batch_encoding import Encoder
 from rankprompt.llm.local.batches import pad_rows
@@ -35,12 +34,13 @@ class TrainableModel:
     It has no dropout: the same prompts and weights give the same logits.
 
     Args:
-        name: ``smollm2-135m``, a folder, a ``.gguf`` file or a hub id.
+        source: a folder, a ``.gguf`` file or a hub id.
+        shown_as: the name to show; None for the source.
         dtype: the number format of products; "auto" for the quicker one.
         threads: CPU threads; None for as many as this process may use.
 
     Attributes:
-        name: the name that was given.
+        name: the name to show.
         dtype: the number format of products, such as "bfloat16".
         device: where the model is.
         context_length: the most tokens of a prompt with its answer.
@@ -52,25 +52,34 @@ class TrainableModel:
         MissingPackageError: torch or peft is not installed.
     """
 
-    def __init__(self, name: str, *, dtype: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        shown_as: str | None = None,
+        dtype: str = "auto",
+        threads: int | None = None,
+    ) -> None:
         require("torch")
         require("peft")
-        self.name, self.device = name, resolve_device("auto")
+        self.name, self.device = shown_as or source, resolve_device("auto")
         if self.device.type == "cpu":
             processor.use_threads(threads)
         products = resolve_dtype(dtype, self.device)
         self.dtype = str(products).removeprefix("torch.")
-        model, tokenizer = load_pair(resolve(name), dtype=torch.float32, device=self.device)
+        model, tokenizer = load_pair(source, dtype=torch.float32, device=self.device)
         if model.config.is_encoder_decoder:
-            raise ModelError(f"{name} is an encoder-decoder; name a causal language model")
+            raise ModelError(f"{self.name} is an encoder-decoder; name a causal language model")
         self._tokenizing, self._tokenizer = make_shareable(tokenizer), tokenizer
-        chat = ChatTemplate(tokenizer, name) if tokenizer.chat_template else None
+        chat = ChatTemplate(tokenizer, self.name) if tokenizer.chat_template else None
         if chat:
             chat.settle_lead(lambda text: writes_space(model, tokenizer, text))
         pad = tokenizer.pad_token_id
         self._pad: int = pad if pad is not None else tokenizer.eos_token_id or 0
-        if not heeds_padding(model, trial(model), self._pad, name):
-            raise ModelError(f"{name} cannot run prompts of different lengths together: no LoRA")
+        if not heeds_padding(model, trial(model), self._pad, self.name):
+            raise ModelError(
+                f"{self.name} cannot run prompts of different lengths together, as a training must"
+            )
         self.fingerprint = preparation.fingerprint(
             model, tokenizer, {}, [chat.signature] if chat else []
         )
@@ -83,7 +92,7 @@ class TrainableModel:
             _project_in_float32(model)
             self._autocast = torch.autocast(self.device.type, products)
 
-    def add_adapter(self, rank: int, scale: float, seed: int) -> None:
+    def add_adapter(self, rank: int, scale: int, seed: int) -> None:
         """Puts a new adapter on the linear layers of the upper half of the blocks.
 
         The gradient ends where the lower half begins, whose blocks cost a forward pass alone.
