@@ -140,7 +140,7 @@ class Prompts:
             return [Reply(None, False)] * len(requests)
 
         questions = [one.question for one in taught]
-        drive(self._judge.ask(questions), record)  # type: ignore[arg-type]
+        drive(self._judge.ask(questions), record)
         return [
             Lesson(question.query.id, (first, second), preference)
             for (question, preference), first, second in zip(

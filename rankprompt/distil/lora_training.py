@@ -34,7 +34,7 @@ __all__ = ["LoraLessons", "Schedule", "make_optimizer", "train", "train_step"]
 log = logging.getLogger("rankprompt")
 
 # An adapter's product is added twice over, as in the paper's own settings (arXiv 2106.09685).
-_RANK, _SCALE = 16, 2.0
+_RANK, _SCALE = 16, 2
 _WEIGHT_DECAY, _LARGEST_GRADIENT = 0.01, 1.0
 # The learning rate rises over this share of the steps.
 _WARM_UP = 0.05
