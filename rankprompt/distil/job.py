@@ -33,14 +33,11 @@ from rankprompt.types import (
     no_progress,
 )
 
-__all__ = [
-    "VALIDATION", "DistilResult", "candidates_of", "distil", "passages_of", "teach", "teacher_job",
-]  # fmt: skip
+__all__ = ["DistilResult", "candidates_of", "distil", "passages_of", "teach", "teacher_job"]
 
 log = logging.getLogger("rankprompt")
 
-VALIDATION = 0.2
-"""The share of the queries that are held out."""
+_VALIDATION = 0.2  # of the queries
 _FEWEST = 20  # pairs; a head of hundreds of weights learns nothing from fewer
 
 
@@ -134,7 +131,7 @@ def distil(config: DistilConfig, progress: Progress = no_progress) -> DistilResu
     candidates = candidates_of(job)
     taught = teach(config, job, candidates, progress)
     learned_from, validated_on = split_queries(
-        [one.question.query.id for one in taught], VALIDATION, job.config.seed
+        [one.question.query.id for one in taught], _VALIDATION, job.config.seed
     )
     passages = passages_of(one.question for one in taught)
     student = Student.of(config.student, prompt, job)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rankprompt.cascade.training.examples import split_queries
 from rankprompt.distil.config import DistilConfig
 from rankprompt.distil.folder import check_output
-from rankprompt.distil.job import VALIDATION, candidates_of, teach, teacher_job
+from rankprompt.distil.job import candidates_of, teach, teacher_job
 from rankprompt.distil.lora_config import LoraConfig
 from rankprompt.distil.lora_folder import write_adapter
 from rankprompt.distil.lora_lessons import Prompts, check_lora_student, check_options
@@ -24,6 +24,9 @@ from rankprompt.prompts.prompt import Prompt
 from rankprompt.types import Progress, no_progress
 
 __all__ = ["LoraResult", "distil_lora", "lessons_of", "open_student"]
+
+
+_VALIDATION = 0.2  # of the queries
 
 
 class LoraResult(NamedTuple):
@@ -122,7 +125,7 @@ def lessons_of(
 ) -> tuple[LoraLessons, tuple[int, int]]:
     """The pairs as prompts, and how many queries they have to learn from and to validate on."""
     learned_from, validated_on = split_queries(
-        [one.question.query.id for one in taught], VALIDATION, job.config.seed
+        [one.question.query.id for one in taught], _VALIDATION, job.config.seed
     )
     prompts = Prompts(model, prompt, job.config.judge.passage_tokens)
     lessons = prompts.add(taught)

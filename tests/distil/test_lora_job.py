@@ -92,8 +92,6 @@ def test_a_student_of_single_passages_scores_them(lesson: Lesson) -> None:
     assert manifest["config"]["judge"]["prompt"] == str(lesson.output / "prompt.toml")
 
 
-
-
 def test_a_killed_distillation_comes_to_the_same_weights(lesson: Lesson) -> None:
     long = [
         *(word for name, path in lesson.options.items() for word in (f"--{name}", str(path))),

@@ -82,17 +82,21 @@ def test_what_the_teacher_prefers_is_learnt(
     assert ("inconsistent" in best) == (kind == "choice")
 
 
+@pytest.mark.parametrize(("dtype", "rounding"), [("float32", 1e-4), ("bfloat16", 0.05)])
 def test_the_gradient_ends_above_the_lower_half_and_starts_from_the_plain_model(
-    student: Path,
+    student: Path, dtype: str, rounding: float
 ) -> None:
-    found = model(student)
+    found = TrainableModel(str(student), dtype=dtype, threads=1)
     lessons = lessons_of(found, load_prompt("prp"))
     with torch.no_grad():
         plain = log_odds(found, lessons.rows)
         found.add_adapter(4, 2, seed=1)
         begun = log_odds(found, lessons.rows)
-    assert begun.tolist() == pytest.approx(plain.tolist(), abs=1e-4)
+    assert begun.tolist() == pytest.approx(plain.tolist(), abs=rounding)
+    log_odds(found, lessons.rows[:4]).sum().backward()
+    assert all(one.dtype == torch.float32 for one in found.weights)
     trained = [name for name, one in found.adapted.named_parameters() if one.requires_grad]
+    assert all(one.grad is not None for one in found.weights)
     assert trained
     assert all("layers.1." in name for name in trained)
     kinds = {name.split(".")[-4] for name in trained if "lora_A" in name}

@@ -1,12 +1,13 @@
 """A causal language model with a LoRA adapter to train, which reads prompts as ``LocalModel`` does.
 
-The weights stay in float32 and are not prepacked, since a gradient must pass through them. Where
-this machine computes faster in bfloat16, products do (autocast), and the logits in float32 again.
+The weights are not prepacked, since a gradient must pass through them. Where this machine computes
+faster in bfloat16, the products of the blocks do (autocast); all else is in float32, the adapter's
+weights and the logits, too.
 """
 
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -87,7 +88,8 @@ class TrainableModel:
         self._special = special_token_pattern(preparation.special_tokens(tokenizer))
         self._encoder = Encoder(tokenizer, chat=chat)
         self._model: Any = model
-        self._autocast: Any = nullcontext()
+        self._autocast: AbstractContextManager[object]
+        self._products, self._autocast = products, nullcontext()
         if products != torch.float32:
             _project_in_float32(model)
             self._autocast = torch.autocast(self.device.type, products)
@@ -130,6 +132,10 @@ class TrainableModel:
         except (ValueError, TypeError, NotImplementedError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"{self.name}: PEFT cannot adapt this model: {reason}") from error
+        for module in blocks.modules():
+            # Rounded once: autocast would round the weights that stay as they are at each pass.
+            if isinstance(module, nn.Linear) and not module.weight.requires_grad:
+                module.weight.data = module.weight.data.to(self._products)
 
     @property
     def weights(self) -> nn.ParameterList:
