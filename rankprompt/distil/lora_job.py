@@ -1,5 +1,6 @@
 """A distillation into a LoRA adapter as a job: from a teacher and candidates to a folder."""
 
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from rankprompt.types import Progress, no_progress
 
 __all__ = ["LoraResult", "distil_lora", "lessons_of", "open_student"]
 
+
+log = logging.getLogger("rankprompt")
 
 _VALIDATION = 0.2  # of the queries
 
@@ -105,6 +108,11 @@ def distil_lora(
         config.output, lora, state.curve, len(schedule.steps),
         (len(lessons.learned), len(lessons.held_out)), queries, time.monotonic() - started,
     )  # fmt: skip
+    if not result.best["step"]:
+        log.warning(
+            "no step made the student better on the held-out pairs: the adapter changes nothing; "
+            "give more pairs, or another `learning_rate`"
+        )
     folder = expand(config.student)
     # A folder is found from anywhere.
     base = str(folder.resolve()) if folder.exists() else config.student

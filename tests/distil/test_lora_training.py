@@ -93,7 +93,7 @@ def test_the_gradient_ends_above_the_lower_half_and_starts_from_the_plain_model(
         found.add_adapter(4, 2, seed=1)
         begun = log_odds(found, lessons.rows)
     assert begun.tolist() == pytest.approx(plain.tolist(), abs=rounding)
-    log_odds(found, lessons.rows[:4]).sum().backward()
+    log_odds(found, lessons.rows[:4]).sum().backward()  # type: ignore[no-untyped-call]
     assert all(one.dtype == torch.float32 for one in found.weights)
     trained = [name for name, one in found.adapted.named_parameters() if one.requires_grad]
     assert all(one.grad is not None for one in found.weights)
