@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rankprompt.distil.job import teach
 from rankprompt.distil.lora_config import LoraConfig
 from rankprompt.distil.lora_job import distil_lora
 from rankprompt.distil.pairs import Taught
-from rankprompt.errors import InputError
+from rankprompt.errors import InputError, MissingPackageError
 from rankprompt.files import read_run
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
@@ -153,3 +154,12 @@ def test_a_preference_that_is_no_probability_is_refused(
 
     monkeypatch.setattr("rankprompt.distil.lora_job.teach", broken)
     refused(config(lesson), "a preference of the teacher is nan, and no probability")
+
+
+def test_without_peft_its_pip_line_is_told(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "rankprompt.errors.find_spec", lambda name: None if name == "peft" else find_spec(name)
+    )
+    with pytest.raises(MissingPackageError, match=r"pip install 'rankprompt\[peft\]'"):
+        distil_lora(config(lesson))
+    assert not lesson.output.exists()
