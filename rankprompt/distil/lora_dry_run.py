@@ -9,7 +9,8 @@ from rankprompt.distil.job import teacher_job
 from rankprompt.distil.lora_config import LoraConfig
 from rankprompt.distil.lora_job import lessons_of, open_student
 from rankprompt.distil.lora_lessons import check_lora_student
-from rankprompt.distil.lora_training import Schedule, make_optimizer, train_step
+from rankprompt.distil.lora_schedule import Schedule
+from rankprompt.distil.lora_training import make_optimizer, train_step
 from rankprompt.distil.pairs import Taught
 from rankprompt.errors import require
 from rankprompt.types import Progress, no_progress

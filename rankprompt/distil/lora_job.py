@@ -13,7 +13,8 @@ from rankprompt.distil.job import candidates_of, teach, teacher_job
 from rankprompt.distil.lora_config import LoraConfig
 from rankprompt.distil.lora_folder import write_adapter
 from rankprompt.distil.lora_lessons import Prompts, check_lora_student, check_options
-from rankprompt.distil.lora_training import LoraLessons, Schedule, train
+from rankprompt.distil.lora_schedule import LoraLessons, Schedule
+from rankprompt.distil.lora_training import train
 from rankprompt.distil.pairs import Taught
 from rankprompt.errors import InputError, require
 from rankprompt.files.home import expand

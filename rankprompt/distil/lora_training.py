@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
@@ -22,101 +21,25 @@ from rankprompt.cascade.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from rankprompt.distil.lora_batches import Batch, Step, steps_of
+from rankprompt.distil.lora_batches import Batch, Step
 from rankprompt.distil.lora_config import LoraConfig
-from rankprompt.distil.lora_lessons import Lesson, PromptRow, log_odds
+from rankprompt.distil.lora_lessons import PromptRow, log_odds
+from rankprompt.distil.lora_schedule import LoraLessons, Schedule
 from rankprompt.errors import ModelError
 from rankprompt.llm.local.trainable import TrainableModel
 from rankprompt.llm.model_folders import digest
 
-__all__ = ["LoraLessons", "Schedule", "make_optimizer", "train", "train_step"]
+__all__ = ["make_optimizer", "train", "train_step"]
 
 log = logging.getLogger("rankprompt")
 
-# An adapter's product is added twice over, as in the paper's own settings (arXiv 2106.09685).
+# LoRA's rank, and what its product is multiplied by (alpha over rank; arXiv 2106.09685, section 4.1).
 _RANK, _SCALE = 16, 2
 _WEIGHT_DECAY, _LARGEST_GRADIENT = 0.01, 1.0
-# The learning rate rises over this share of the steps.
-_WARM_UP = 0.05
-# Validations of an epoch, the pairs of each, and how many without a gain end the training.
-_VALIDATIONS, _VALIDATED, _PATIENCE = 4, 200, 8
+# So many validations without a gain end the training.
+_PATIENCE = 8
 # A checkpoint is written so often, in seconds, besides after each validation.
 _OFTEN = 300.0
-
-
-class LoraLessons(NamedTuple):
-    """What an adapter is trained and validated on.
-
-    Attributes:
-        rows: the prompts.
-        ordered: whether a prompt shows both documents of a pair.
-        learned: the pairs to learn.
-        held_out: the pairs to validate on, of other queries.
-    """
-
-    rows: Sequence[PromptRow]
-    ordered: bool
-    learned: Sequence[Lesson]
-    held_out: Sequence[Lesson]
-
-    @property
-    def lengths(self) -> list[int]:
-        """The tokens of each prompt."""
-        return [len(row.tokens) for row in self.rows]
-
-
-class Schedule:
-    """The steps of a training, the same for the same pairs, settings and seed.
-
-    Args:
-        lessons: what is learnt.
-        config: how.
-        seed: the seed.
-
-    Attributes:
-        steps: all of them, one epoch after the other.
-        validated: the held-out pairs of each validation.
-        every: after so many steps the adapter is validated; also before the first and after the
-            last.
-    """
-
-    def __init__(self, lessons: LoraLessons, config: LoraConfig, seed: int) -> None:
-        lengths = lessons.lengths
-        epochs = [
-            steps_of(lessons.learned, lengths, ordered=lessons.ordered, epoch=epoch, seed=seed)
-            for epoch in range(config.epochs)
-        ]
-        self.steps: list[Step] = [step for epoch in epochs for step in epoch]
-        self.every = max(1, math.ceil(len(epochs[0]) / _VALIDATIONS))
-        # Drawn pairs stand in the order of their queries; these are spread over all.
-        stride = max(1, math.ceil(len(lessons.held_out) / _VALIDATED))
-        self.validated = lessons.held_out[::stride]
-        self._lengths, self._rate = lengths, config.learning_rate
-
-    @property
-    def validation_tokens(self) -> int:
-        """The tokens that a validation reads."""
-        return sum(
-            self._lengths[one] for one in {n for each in self.validated for n in each.prompts}
-        )
-
-    @property
-    def tokens(self) -> int:
-        """The tokens that the whole training reads, validations included."""
-        validations = 1 + math.ceil(len(self.steps) / self.every)
-        return sum(map(self.tokens_of, self.steps)) + validations * self.validation_tokens
-
-    def tokens_of(self, step: Step) -> int:
-        """The tokens of a step's prompts."""
-        return sum(self._lengths[one] for batch in step for one in batch.prompts)
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, from 1."""
-        warm = max(1, round(_WARM_UP * len(self.steps)))
-        if step <= warm:
-            return self._rate * step / warm
-        done = (step - warm) / max(1, len(self.steps) - warm)
-        return self._rate * (1 + math.cos(math.pi * done)) / 2
 
 
 def make_optimizer(model: TrainableModel, seed: int) -> torch.optim.Optimizer:

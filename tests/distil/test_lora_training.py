@@ -5,7 +5,8 @@ import torch
 
 from rankprompt.distil.lora_config import LoraConfig
 from rankprompt.distil.lora_lessons import Lesson, PromptRow, Prompts, log_odds
-from rankprompt.distil.lora_training import LoraLessons, Schedule, train
+from rankprompt.distil.lora_schedule import LoraLessons, Schedule
+from rankprompt.distil.lora_training import train
 from rankprompt.distil.pairs import Taught
 from rankprompt.errors import InputError, ModelError
 from rankprompt.llm.local.trainable import TrainableModel
