@@ -1,5 +1,6 @@
 """``rankprompt distil``: a small judge that learns a large one's preferences."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -132,6 +133,8 @@ def distil(
         config = replace(config, output=replace(config.output, journal=journal))
     chosen = DistilConfig(output, config, student, student_prompt, pairs)
     lora = _lora(student_kind, epochs, learning_rate)
+    if quiet:  # the lines that a training tells are its progress
+        logging.getLogger("rankprompt").setLevel(logging.WARNING)
 
     def progress(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         return progress_bar(what, total, quiet=quiet)

@@ -33,7 +33,7 @@ __all__ = ["make_optimizer", "train", "train_step"]
 
 log = logging.getLogger("rankprompt")
 
-# LoRA's rank, and what its product is multiplied by (alpha over rank; arXiv 2106.09685, section 4.1).
+# LoRA's rank, and what its product is multiplied by: alpha over rank (arXiv 2106.09685).
 _RANK, _SCALE = 16, 2
 _WEIGHT_DECAY, _LARGEST_GRADIENT = 0.01, 1.0
 # So many validations without a gain end the training.

@@ -1,6 +1,7 @@
 """``rankprompt distil``: from a command to a reranker."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -103,8 +104,15 @@ def test_an_adapter_is_planned_trained_and_asked(command: Command, lesson: Lesso
     said = "112 pairs of 4 queries; 3 steps at the most, in which the student reads "
     assert ran.err.splitlines()[-1].startswith(f"rankprompt: {said}"), ran.err
     assert {path.name for path in lesson.folder.iterdir()} - {"cache"} == before - {"cache"}
+    silent = [lesson.folder / "silent" if word == lesson.output else word for word in lora]
+    ran = command("distil", *silent, "--quiet")
+    assert ran.code == 0
+    assert " of the pairs right" not in ran.err
     ran = command("distil", *lora)
     assert ran.code == 0, ran.err
+    assert re.search(
+        "step 1 of 2: loss .*, held out .* of the pairs right, .* by their place", ran.err
+    )
     assert "an adapter of" in ran.err.splitlines()[-1]
     assert " by their place" in ran.err.splitlines()[-1]
     ranked = lesson.folder / "ranked.trec"
