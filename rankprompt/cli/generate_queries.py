@@ -8,7 +8,7 @@ import typer
 
 from rankprompt.cli.console import progress_bar, show_imports, tell
 from rankprompt.cli.options_from_config import takes_config
-from rankprompt.distil.config import ASKED, NUMBER, QUERY_PROMPT, GenerationConfig
+from rankprompt.distil.config import ASKED, NUMBER, GenerationConfig
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.config import SERVER, VLLM, RerankConfig
 from rankprompt.pipeline.config_option import Option
@@ -45,7 +45,7 @@ _DESCRIBED = {
     "prompt": Option(
         "The prompt after which the model writes: one of kind likelihood, which comes with "
         "rankprompt or is a TOML file. The file says whether it is a chat.",
-        default=f"{QUERY_PROMPT}, as a chat at a server",
+        default="one with a demonstration, of four; a chat at a server",
     ),
     "max_prompts": Option("Ask the model about at most this many passages.", default="no limit"),
     "seed": Option("The seed that draws the passages."),

@@ -12,7 +12,6 @@ __all__ = [
     "NUMBER",
     "PAIRS",
     "PROMPT",
-    "QUERY_PROMPT",
     "DistilConfig",
     "GenerationConfig",
 ]
@@ -23,10 +22,8 @@ PROMPT = "relevance-yes-no"
 """The prompt after which a student's states are read, unless another is named."""
 NUMBER = 500
 """How many queries are written, unless another number is asked for."""
-QUERY_PROMPT = "query-generation"
-"""The prompt after which queries are written, unless another is named."""
 ASKED = RerankConfig(model=ModelConfig(name=EMBEDDED), judge=JudgeConfig(passage_tokens=200))
-"""Who writes, and after what, unless it is said."""
+"""Who writes, and how much of a passage is shown, unless it is said."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import NamedTuple, TypeAlias
 
 from rankprompt.datasets import open_collection
@@ -20,8 +20,9 @@ from rankprompt.datasets.base import Documents
 from rankprompt.datasets.document_file import DocumentFile
 from rankprompt.datasets.documents import open_documents
 from rankprompt.datasets.passages import join_fields, parse_fields
-from rankprompt.distil.config import QUERY_PROMPT, GenerationConfig
+from rankprompt.distil.config import GenerationConfig
 from rankprompt.distil.query_cleaning import QueryCleaner
+from rankprompt.distil.query_prompts import query_prompts
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files.atomic_write import write_together
 from rankprompt.files.manifest import beside, check_paths
@@ -32,7 +33,7 @@ from rankprompt.pipeline.execution import open_server
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.language_model import language_model_job
 from rankprompt.pipeline.model_access import OwnModels
-from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.prompt import Prompt
 from rankprompt.retrieval.analyzer import guess_language, words
 from rankprompt.types import Document, Progress, no_progress
 
@@ -45,7 +46,9 @@ __all__ = [
 log = logging.getLogger("rankprompt")
 
 _Ask: TypeAlias = Callable[[Sequence[Request]], list[Reply]]
+_Write: TypeAlias = Callable[[Sequence[Document]], list[Reply]]
 
+_MARK = "-q"  # after a passage's id, in its query's
 _QUERY_TOKENS = 32
 # Passages asked about at a time: enough for full batches, and seldom too many.
 _CHUNK = 64
@@ -89,46 +92,19 @@ def generate_queries(
         ModelError: the model cannot be loaded, or hardly writes queries. Nothing is written then.
     """
     started = time.monotonic()
-    job, output, prompt = _check(config)
-    documents = _open_documents(job)
-    order = _draw_order(documents, job.config.seed)
-    queries: dict[str, str] = {}
-    asked = 0
+    job, output, prompts = _check(config)
+    drawn = _draw(_open_documents(job), job)
     with ExitStack() as stack:
         model, ask = _open_model(job, stack)
-        cleaner: QueryCleaner | None = None
-        with progress("writing queries", config.number) as advance:
-            while len(queries) < config.number:
-                passages = _next_passages(
-                    documents, order, job, min(_CHUNK, config.number - len(queries))
-                )
-                if not passages:
-                    log.warning("no more passages: %d queries of %d", len(queries), config.number)
-                    break
-                cleaner = cleaner or _cleaner(passages)
-                requests = [_request(model, prompt, one, job) for one in passages]
-                replies = ask(requests)
-                asked += sum(reply.answer is not None for reply in replies)
-                before = len(queries)
-                for passage, reply in zip(passages, replies, strict=True):
-                    query = reply.answer and cleaner.query(reply.answer, passage.text)
-                    if query:
-                        queries[f"{passage.id}-q"] = query
-                advance(len(queries) - before)
-                _check_share(len(queries), asked, cleaner)
-                if any(reply.answer is None for reply in replies):
-                    log.warning(
-                        "the budget is spent: %d queries of %d", len(queries), config.number
-                    )
-                    break
-    dropped = cleaner.dropped if cleaner else Counter[str]()
-    if not queries:
-        raise InputError(
-            f"none of {asked} passages got a query"
-            + (f": {describe_dropped(dropped)}" if dropped else "; are the documents blank?")
-        )
+
+        def write(passages: Sequence[Document]) -> list[Reply]:
+            return ask([_request(model, prompts, passage, job) for passage in passages])
+
+        advance = stack.enter_context(progress("writing queries", config.number))
+        queries, dropped = _collect(config.number, drawn, write, advance)
     _write(queries, output, config.qrels)
-    return GeneratedQueries(queries, asked, dropped, time.monotonic() - started)
+    passages = len(queries) + dropped.total()
+    return GeneratedQueries(queries, passages, dropped, time.monotonic() - started)
 
 
 def describe_dropped(dropped: Mapping[str, int]) -> str:
@@ -137,7 +113,7 @@ def describe_dropped(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {reason}" for reason, number in ranked)
 
 
-def _check(config: GenerationConfig) -> tuple[RerankJob, Path, Prompt]:
+def _check(config: GenerationConfig) -> tuple[RerankJob, Path, tuple[Prompt, ...]]:
     """Checks all that can be checked at no cost."""
     asked = config.asked
     check_values(asked)
@@ -153,16 +129,9 @@ def _check(config: GenerationConfig) -> tuple[RerankJob, Path, Prompt]:
     check_paths(output, journal, [data.docs], config.qrels)
     asked = replace(asked, output=replace(asked.output, journal=journal))
     job = language_model_job(asked, "writes no queries", asks=not journal.is_file())
-    prompt = load_prompt(asked.judge.prompt or QUERY_PROMPT, asked.judge.instruction)
-    if prompt.kind != "likelihood":
-        raise InputError(
-            f"`prompt` {prompt.name}: queries are written after a prompt of kind likelihood, such "
-            f"as {QUERY_PROMPT}, not {prompt.kind}"
-        )
-    if job.source == "server" and asked.judge.prompt is None:
-        # Most servers offer nothing but chats, and models that chat follow the demonstrations.
-        prompt = replace(prompt, chat=True)
-    return job, output, prompt
+    # Most servers offer nothing but chats.
+    prompts = query_prompts(asked.judge.prompt, chat=job.source == "server")
+    return job, output, prompts
 
 
 def _open_documents(job: RerankJob) -> Documents:
@@ -172,26 +141,58 @@ def _open_documents(job: RerankJob) -> Documents:
     return open_collection(data.dataset or "", split=data.split).documents()
 
 
-def _draw_order(documents: Documents, seed: int) -> Iterator[str]:
-    """Document ids in an order that the seed draws; more documents leave that of the others."""
+def _draw(documents: Documents, job: RerankJob) -> Iterator[Document]:
+    """Documents with a text, in an order that the seed draws.
 
-    def place(name: str) -> bytes:
-        return blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
-
-    return iter(sorted((name for name, _ in documents), key=place))
-
-
-def _next_passages(
-    documents: Documents, order: Iterator[str], job: RerankJob, number: int
-) -> list[Document]:
-    """The next documents with a text, each on one line, as the demonstrations are."""
-    passages: list[Document] = []
-    while len(passages) < number and (names := list(islice(order, number - len(passages)))):
-        for name, fields in documents.get(names).items():
+    More documents leave the order of the others as it is.
+    """
+    seed = job.config.seed
+    names = sorted(
+        (name for name, _ in documents), key=lambda name: Random(f"{seed} passage {name}").random()
+    )
+    for start in range(0, len(names), _CHUNK):
+        for name, fields in documents.get(names[start : start + _CHUNK]).items():
+            # On one line, since a query ends with its line.
             text = " ".join(join_fields(name, fields, job.fields).text.split())
             if text:
-                passages.append(Document(name, text))
-    return passages
+                yield Document(name, text)
+
+
+def _collect(
+    number: int, drawn: Iterator[Document], write: _Write, advance: Callable[[int], None]
+) -> tuple[dict[str, str], Counter[str]]:
+    """Queries by id, and how many answers were left out, by the reason."""
+    queries: dict[str, str] = {}
+    cleaner: QueryCleaner | None = None
+    while len(queries) < number:
+        passages = list(islice(drawn, min(_CHUNK, number - len(queries))))
+        if not passages:
+            log.warning("the documents have no more passages: %d queries", len(queries))
+            break
+        cleaner = cleaner or _cleaner(passages)
+        before = len(queries)
+        replies = write(passages)
+        for passage, (answer, *_) in zip(passages, replies, strict=True):
+            if answer is not None and (query := cleaner.query(answer, passage.text)):
+                queries[f"{passage.id}{_MARK}"] = query
+        advance(len(queries) - before)
+        asked = len(queries) + cleaner.dropped.total()
+        if asked >= _CHUNK and len(queries) < _FEWEST * asked:
+            raise ModelError(
+                f"{len(queries)} of the first {asked} answers are queries "
+                f"({describe_dropped(cleaner.dropped)}): try another `model` or `prompt`"
+            )
+        if any(reply.answer is None for reply in replies):
+            log.warning("the budget is spent: %d queries", len(queries))
+            break
+    if cleaner is None:
+        raise InputError("the documents have no text in their `fields`")
+    if not queries:
+        raise ModelError(
+            f"no answer is a query ({describe_dropped(cleaner.dropped)}): try another `model` or "
+            "`prompt`"
+        )
+    return queries, cleaner.dropped
 
 
 def _open_model(
@@ -215,9 +216,13 @@ def _cleaner(passages: Sequence[Document]) -> QueryCleaner:
 
 
 def _request(
-    model: LanguageModel | AsyncLanguageModel, prompt: Prompt, passage: Document, job: RerankJob
+    model: LanguageModel | AsyncLanguageModel,
+    prompts: Sequence[Prompt],
+    passage: Document,
+    job: RerankJob,
 ) -> Request:
-    """The prompt with a passage, which is truncated to fit."""
+    """A prompt that the seed draws, with a passage, which is truncated to fit."""
+    prompt = Random(f"{job.config.seed} prompt {passage.id}").choice(prompts)
 
     def request(text: str) -> Request:
         values = {"passage": text, "query": ""}
@@ -239,17 +244,8 @@ def _request(
     return request(model.truncate(model.escape(passage.text), tokens))
 
 
-def _check_share(found: int, asked: int, cleaner: QueryCleaner) -> None:
-    """Stops before a whole collection is asked about in vain."""
-    if asked >= _CHUNK and found < _FEWEST * asked:
-        raise ModelError(
-            f"{found} of the first {asked} answers are queries ("
-            f"{describe_dropped(cleaner.dropped)}): try another `model` or `prompt`"
-        )
-
-
 def _write(queries: Mapping[str, str], output: Path, qrels: Path | None) -> None:
     files = {output: "".join(f"{name}\t{text}\n" for name, text in queries.items())}
     if qrels:
-        files[qrels] = "".join(f"{name} 0 {name.removesuffix('-q')} 1\n" for name in queries)
+        files[qrels] = "".join(f"{name} 0 {name.removesuffix(_MARK)} 1\n" for name in queries)
     write_together(files)
