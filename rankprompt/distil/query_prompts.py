@@ -1,7 +1,8 @@
 """The prompts after which a model writes a query for a passage.
 
-A small model follows a demonstration closely: after four of them it repeats the last one's form,
-and its words, for nearly any passage. So each passage is shown after one, which the seed draws.
+A small model follows demonstrations too closely: after several, or one with words of its own
+subject, it repeats their form and their words for most passages. So half of the passages are shown
+without any, which brings questions of what something is, and half after one that asks why.
 """
 
 from rankprompt.errors import InputError
@@ -11,30 +12,11 @@ from rankprompt.prompts.template import Template, parse_template
 __all__ = ["query_prompts"]
 
 _FRAME = 'Text: {passage}\n\nThe question that this text answers is: "'
-_DEMONSTRATIONS = (
-    (
-        "Sourdough owes its tang to lactic acid bacteria, which live beside wild yeast in the "
-        "starter and feed on the sugars of the flour. Bakers' yeast makes no acid.",
-        "Why does sourdough bread taste sour?",
-    ),
-    (
-        "How Much Do You Need? It depends on your age. Most adults need between seven and nine "
-        "hours of sleep a night. Teenagers need a little more, eight to ten hours, and school "
-        "children nine to twelve.",
-        "how many hours of sleep do teenagers need",
-    ),
-    (
-        "Let the wax harden and scrape it off. Then lay brown paper over the rest and press with "
-        "a warm iron until the paper has soaked it up. Wash the cloth as usual.",
-        "how to get candle wax out of a table cloth",
-    ),
-    (
-        "Job description. A mortgage broker compares the offers of many banks for a borrower, "
-        "collects the papers that a bank asks for, and is paid a commission once the loan is "
-        "signed.",
-        "mortgage broker duties",
-    ),
+_PASSAGE = (
+    "Sourdough owes its tang to lactic acid bacteria, which live beside wild yeast in the starter "
+    "and feed on the sugars of the flour. Bakers' yeast makes no acid."
 )
+_QUERY = "Why does sourdough bread taste sour?"
 
 
 def query_prompts(name: str | None, *, chat: bool) -> tuple[Prompt, ...]:
@@ -42,7 +24,7 @@ def query_prompts(name: str | None, *, chat: bool) -> tuple[Prompt, ...]:
 
     Args:
         name: a prompt that comes with rankprompt, or a file, which is then the only one; None for
-            our own, each with a demonstration.
+            our own, without and with a demonstration.
         chat: whether our own go into the model's chat template.
 
     Raises:
@@ -50,28 +32,18 @@ def query_prompts(name: str | None, *, chat: bool) -> tuple[Prompt, ...]:
 
     Examples:
         >>> from rankprompt.distil.query_prompts import query_prompts
-        >>> print(query_prompts(None, chat=False)[3].text.fill(passage="An old mill."))
-        Text: Job description. A mortgage broker compares the offers of many banks for a borrower, \
-collects the papers that a bank asks for, and is paid a commission once the loan is signed.
-        <BLANKLINE>
-        The question that this text answers is: "mortgage broker duties"
-        <BLANKLINE>
+        >>> print(query_prompts(None, chat=False)[0].text.fill(passage="An old mill."))
         Text: An old mill.
         <BLANKLINE>
         The question that this text answers is: "
     """
     if name is None:
         frame, target = parse_template(_FRAME), parse_template("{query}")
+        first, *others = frame.parts
+        shown = f'{frame.fill(passage=_PASSAGE)}{_QUERY}"\n\n'
         return tuple(
-            Prompt(
-                f"demonstration {number}",
-                "likelihood",
-                _after(f'{frame.fill(passage=passage)}{query}"\n\n', frame),
-                target,
-                (),
-                chat=chat,
-            )
-            for number, (passage, query) in enumerate(_DEMONSTRATIONS, 1)
+            Prompt("ours", "likelihood", Template((before + first, *others)), target, (), chat=chat)
+            for before in ("", shown)
         )
     prompt = load_prompt(name)
     if prompt.kind != "likelihood":
@@ -80,8 +52,3 @@ collects the papers that a bank asks for, and is paid a commission once the loan
             f"query-likelihood, not {prompt.kind}"
         )
     return (prompt,)
-
-
-def _after(text: str, frame: Template) -> Template:
-    first, *others = frame.parts
-    return Template((text + first, *others))
