@@ -45,7 +45,7 @@ _DESCRIBED = {
     "prompt": Option(
         "The prompt after which the model writes: one of kind likelihood, which comes with "
         "rankprompt or is a TOML file. The file says whether it is a chat.",
-        default="our own, one with and one without a demonstration; a chat at a server",
+        default="our own, without a demonstration; a chat at a server",
     ),
     "max_prompts": Option("Ask the model about at most this many passages.", default="no limit"),
     "seed": Option("The seed that draws the passages."),

@@ -22,7 +22,6 @@ from rankprompt.datasets.documents import open_documents
 from rankprompt.datasets.passages import join_fields, parse_fields
 from rankprompt.distil.config import GenerationConfig
 from rankprompt.distil.query_cleaning import QueryCleaner
-from rankprompt.distil.query_prompts import query_prompts
 from rankprompt.errors import InputError, ModelError
 from rankprompt.files.atomic_write import write_together
 from rankprompt.files.manifest import beside, check_paths
@@ -33,7 +32,8 @@ from rankprompt.pipeline.execution import open_server
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.pipeline.language_model import language_model_job
 from rankprompt.pipeline.model_access import OwnModels
-from rankprompt.prompts.prompt import Prompt
+from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.template import parse_template
 from rankprompt.retrieval.analyzer import guess_language, words
 from rankprompt.types import Document, Progress, no_progress
 
@@ -48,6 +48,8 @@ log = logging.getLogger("rankprompt")
 _Ask: TypeAlias = Callable[[Sequence[Request]], list[Reply]]
 _Write: TypeAlias = Callable[[Sequence[Document]], list[Reply]]
 
+# No demonstrations: a small model repeats their form and their words for most passages.
+_PROMPT = ('Text: {passage}\n\nThe question that this text answers is: "', "{query}")
 _MARK = "-q"  # after a passage's id, in its query's
 _QUERY_TOKENS = 32
 # Passages asked about at a time: enough for full batches, and seldom too many.
@@ -92,13 +94,13 @@ def generate_queries(
         ModelError: the model cannot be loaded, or hardly writes queries. Nothing is written then.
     """
     started = time.monotonic()
-    job, output, prompts = _check(config)
+    job, output, prompt = _check(config)
     drawn = _draw(_open_documents(job), job)
     with ExitStack() as stack:
         model, ask = _open_model(job, stack)
 
         def write(passages: Sequence[Document]) -> list[Reply]:
-            return ask([_request(model, prompts, passage, job) for passage in passages])
+            return ask([_request(model, prompt, passage, job) for passage in passages])
 
         advance = stack.enter_context(progress("writing queries", config.number))
         queries, dropped = _collect(config.number, drawn, write, advance)
@@ -113,7 +115,7 @@ def describe_dropped(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {reason}" for reason, number in ranked)
 
 
-def _check(config: GenerationConfig) -> tuple[RerankJob, Path, tuple[Prompt, ...]]:
+def _check(config: GenerationConfig) -> tuple[RerankJob, Path, Prompt]:
     """Checks all that can be checked at no cost."""
     asked = config.asked
     check_values(asked)
@@ -129,9 +131,23 @@ def _check(config: GenerationConfig) -> tuple[RerankJob, Path, tuple[Prompt, ...
     check_paths(output, journal, [data.docs], config.qrels)
     asked = replace(asked, output=replace(asked.output, journal=journal))
     job = language_model_job(asked, "writes no queries", asks=not journal.is_file())
-    # Most servers offer nothing but chats.
-    prompts = query_prompts(asked.judge.prompt, chat=job.source == "server")
-    return job, output, prompts
+    return job, output, _load_prompt(job)
+
+
+def _load_prompt(job: RerankJob) -> Prompt:
+    """The prompt that is named, or our own; raises InputError where it shows no passage alone."""
+    name = job.config.judge.prompt
+    if name is None:
+        # Most servers offer nothing but chats.
+        texts = map(parse_template, _PROMPT)
+        return Prompt("ours", "likelihood", *texts, (), chat=job.source == "server")
+    prompt = load_prompt(name)
+    if prompt.kind != "likelihood":
+        raise InputError(
+            f"`prompt` {name}: queries are written after a prompt of kind likelihood, such as "
+            f"query-likelihood, not {prompt.kind}"
+        )
+    return prompt
 
 
 def _open_documents(job: RerankJob) -> Documents:
@@ -217,12 +233,11 @@ def _cleaner(passages: Sequence[Document]) -> QueryCleaner:
 
 def _request(
     model: LanguageModel | AsyncLanguageModel,
-    prompts: Sequence[Prompt],
+    prompt: Prompt,
     passage: Document,
     job: RerankJob,
 ) -> Request:
-    """A prompt that the seed draws, with a passage, which is truncated to fit."""
-    prompt = Random(f"{job.config.seed} prompt {passage.id}").choice(prompts)
+    """The prompt with a passage, which is truncated to fit."""
 
     def request(text: str) -> Request:
         values = {"passage": text, "query": ""}

@@ -74,10 +74,9 @@ def test_each_passage_gets_a_query_and_others_take_the_place_of_those_that_do_no
     for name, text in made.queries.items():
         assert text == f"who built mill {name.removeprefix('d').removesuffix('-q')}?"
     assert read_qrels(qrels) == {name: {name.removesuffix("-q"): 1} for name in made.queries}
-    # A passage stands on one line; a demonstration comes before some, as the seed draws.
+    # A passage stands on one line, without a demonstration.
     assert all(prompt.count("which stands by the river.") == 1 for prompt in writer.prompts)
-    shown = {prompt.count("The question that this text answers is") for prompt in writer.prompts}
-    assert shown == {1, 2}
+    assert all(prompt.count("The question that this text") == 1 for prompt in writer.prompts)
 
 
 def test_the_seed_draws_and_another_draws_others(docs: Path, url: str) -> None:
