@@ -139,8 +139,8 @@ def _load_prompt(job: RerankJob) -> Prompt:
     name = job.config.judge.prompt
     if name is None:
         # Most servers offer nothing but chats.
-        texts = map(parse_template, _PROMPT)
-        return Prompt("ours", "likelihood", *texts, (), chat=job.source == "server")
+        text, target = map(parse_template, _PROMPT)
+        return Prompt("ours", "likelihood", text, target, (), chat=job.source == "server")
     prompt = load_prompt(name)
     if prompt.kind != "likelihood":
         raise InputError(
