@@ -121,7 +121,7 @@ def distil(
         rich_help_panel="Output",
     ),
 ) -> None:
-    """Train a small judge on what a large model prefers: a head or an adapter of a language model.
+    """Train a small judge on what a large model prefers: a head or an adapter.
 
     Preferences come from the journal of a run, or the teacher is asked. A head reads the states of
     each passage and is fitted in seconds; an adapter (LoRA) is trained on the student's own prompt.
