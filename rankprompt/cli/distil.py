@@ -9,7 +9,7 @@ import typer
 
 from rankprompt.cli.console import progress_bar, show_imports, tell
 from rankprompt.cli.options_from_config import takes_rerank_config
-from rankprompt.distil.config import PAIRS, PROMPT, DistilConfig
+from rankprompt.distil.config import CHOICES, PAIRS, PROMPT, DistilConfig
 from rankprompt.llm.embedded import EMBEDDED
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.types import Progress
@@ -72,6 +72,13 @@ def distil(
         show_default=False,
         rich_help_panel="Teacher and student",
     ),
+    choose: str = typer.Option(
+        CHOICES[0],
+        help="Which pairs the teacher is asked about: random, or doubt: those that a Bradley-Terry "
+        f"tournament asks of each query, with an equal share of --pairs. Default: {CHOICES[0]}.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
     dry_run: bool = typer.Option(
         False,
         "--dry-run",
@@ -100,7 +107,7 @@ def distil(
         config = replace(config, model=replace(config.model, name=teacher))
     if journal is not None:
         config = replace(config, output=replace(config.output, journal=journal))
-    chosen = DistilConfig(output, config, student, student_prompt, pairs)
+    chosen = DistilConfig(output, config, student, student_prompt, pairs, choose)
 
     def progress(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         return progress_bar(what, total, quiet=quiet)

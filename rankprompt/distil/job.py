@@ -12,6 +12,7 @@ import numpy as np
 
 from rankprompt.cascade.training.examples import split_queries
 from rankprompt.distil.config import DistilConfig
+from rankprompt.distil.doubt import ask_in_doubt
 from rankprompt.distil.folder import check_output, write_head
 from rankprompt.distil.head_training import FittedHead, IndexedPairs, fit_head, share_right
 from rankprompt.distil.pairs import Taught, ask_teacher, draw, find_in_journal
@@ -165,6 +166,8 @@ def _teach(
     """The pairs to learn from, without ties."""
     if journal := config.teacher.output.journal:
         every = find_in_journal(journal, job, candidates, progress)
+    elif config.choose == "doubt":
+        every = ask_in_doubt(job, candidates, config.pairs, progress)
     else:
         every = ask_teacher(job, candidates, config.pairs, progress)
     decided = [one for one in every if one.preference != 0.5]
