@@ -98,8 +98,8 @@ def distil(
     """Train a small reranker on what a large model prefers: a linear head on a frozen model.
 
     Preferences come from the journal of a run, or the teacher is asked. The student reads each
-    passage once with its query; the head is then fitted in seconds, a fifth of the queries chooses
-    its layer, and the folder is a reranker for --model, `Reranker` and the service.
+    passage once with its query; the head is then fitted in seconds, its penalty chosen by
+    cross-validation over queries. The folder is a reranker for --model, `Reranker` and the service.
     """
     from rankprompt.distil.job import distil as run
 
@@ -119,10 +119,10 @@ def distil(
         made = run(chosen, progress)
     if not quiet:
         tell(
-            f"{output}: a head on layer {made.head.layer} of {student}, fitted to "
-            f"{made.pairs[0]:,} pairs of {made.queries[0]:,} queries in {made.seconds:,.0f} s; it "
-            f"orders {made.head.right:.3f} of {made.pairs[1]:,} pairs of {made.queries[1]:,} other "
-            "queries as the teacher does"
+            f"{output}: a head on {student}, fitted to {made.pairs:,} pairs of {made.queries:,} "
+            f"queries in {made.seconds:,.0f} s; of queries that it has not learnt from, it orders "
+            f"{made.head.right:.3f} of the pairs as the teacher does, nDCG@10 {made.head.ndcg:.3f} "
+            "with the teacher's gains (cross-validation)"
         )
 
 

@@ -75,7 +75,7 @@ def test_the_fingerprint_is_of_the_files(folder: Path, base: Path, tmp_path: Pat
     tensors = load_file(folder / WEIGHTS)
     save_file({**tensors, "weight": tensors["weight"] + 1}, folder / WEIGHTS)
     assert load(folder).fingerprint != before
-    assert load(save_head(tmp_path / "deeper", base, layer=2)).fingerprint != before
+    assert load(save_head(tmp_path / "deeper", base, layers=(2,))).fingerprint != before
 
 
 def test_another_base_model_is_told_or_refused(
@@ -100,8 +100,9 @@ def change(folder: Path, **fields: object) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"form": "rankprompt head 2"}, "it is of the form 'rankprompt head 2'"),
-        ({"layer": "one"}, "layer"),
+        ({"form": "rankprompt head 1"}, "it is of the form 'rankprompt head 1'"),
+        ({"layers": ["one"]}, "layers"),
+        ({"layers": []}, "`layers` is empty"),
         ({"text": "Query: {query}"}, "must show {query} and {passage}"),
     ],
 )
