@@ -28,9 +28,7 @@ def tournament_of(job: RerankJob, queries: int, number: int) -> RerankJob:
             f"`choose` doubt plays a tournament for each of {queries:,} queries: give at least as "
             f"many `pairs`, not {number:,}, or fewer queries (`limit`)"
         )
-    ranker = replace(
-        job.config.ranker, method="bradley-terry", comparisons=number // queries
-    )
+    ranker = replace(job.config.ranker, method="bradley-terry", comparisons=number // queries)
     return replace(job, config=replace(job.config, ranker=ranker))
 
 

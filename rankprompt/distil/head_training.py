@@ -150,7 +150,9 @@ def _fits(inputs: torch.Tensor, pairs: IndexedPairs) -> npt.NDArray[np.float32]:
     for penalty in _PENALTIES:
         optimizer = torch.optim.LBFGS([weight], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
-        def loss(optimizer: torch.optim.LBFGS = optimizer, penalty: float = penalty) -> torch.Tensor:
+        def loss(
+            optimizer: torch.optim.LBFGS = optimizer, penalty: float = penalty
+        ) -> torch.Tensor:
             optimizer.zero_grad()
             value = _loss(inputs @ weight, pairs, target) + penalty * weight.square().sum() / 2
             value.backward()  # type: ignore[no-untyped-call]

@@ -182,9 +182,7 @@ def teach(
     return taught
 
 
-def _indexed(
-    taught: Sequence[Taught], passages: Sequence[tuple[Query, Document]]
-) -> IndexedPairs:
+def _indexed(taught: Sequence[Taught], passages: Sequence[tuple[Query, Document]]) -> IndexedPairs:
     places = {passage: place for place, passage in enumerate(passages)}
     rows = [
         (places[query, first], places[query, second], preference)

@@ -212,9 +212,7 @@ def _open_model(job: RerankJob, stack: ExitStack) -> LanguageModel | AsyncLangua
     return models.local(job, stack)
 
 
-def known(
-    questions: Sequence[PairwiseQuestion], preferences: Sequence[Preference]
-) -> list[Taught]:
+def known(questions: Sequence[PairwiseQuestion], preferences: Sequence[Preference]) -> list[Taught]:
     """The pairs about which the teacher has said something."""
     return [
         Taught(question, float(preference))

@@ -76,9 +76,7 @@ class Student:
         require("torch")
         self.model: StatesModel = load_model(name, threads=threads)  # type: ignore[assignment]
         self._name, self._prompt, self._passage_tokens = name, prompt, passage_tokens
-        self.layers = tuple(
-            sorted({max(1, round(share * self.model.layers)) for share in _SHARES})
-        )
+        self.layers = tuple(sorted({max(1, round(share * self.model.layers)) for share in _SHARES}))
         self.tokens = 0
 
     @classmethod
@@ -108,9 +106,7 @@ class Student:
         found: list[npt.NDArray[np.float32] | None] = [None] * len(requests)
         with progress(f"reading with {self._name}", len(requests)) as advance:
             for batch in self.model.plan(requests):
-                states, usage = self.model.last_states(
-                    [requests[i] for i in batch], self.layers
-                )
+                states, usage = self.model.last_states([requests[i] for i in batch], self.layers)
                 for index, state in zip(batch, states, strict=True):
                     found[index] = state.ravel()
                 self.tokens += usage.tokens

@@ -60,6 +60,18 @@ def test_a_score_is_the_head_s_of_the_state(base: Path, folder: Path) -> None:
     assert [model.length(one) for one in REQUESTS] == [load(base).length(one) for one in prompts]
 
 
+def test_a_head_on_two_layers_adds_what_each_says(base: Path, tmp_path: Path) -> None:
+    both = save_head(tmp_path / "both", base, size=64, layers=(1, 2))
+    weight = load_file(both / WEIGHTS)["weight"]
+    expected = np.full(len(REQUESTS), 0.5)
+    for layer, own in ((1, weight[:32]), (2, weight[32:])):
+        one = save_head(tmp_path / str(layer), base, layers=(layer,))
+        save_file({"weight": own.copy(), "bias": np.zeros(1, dtype=np.float32)}, one / WEIGHTS)
+        expected += scores(load(one))
+    assert scores(load(both)) == pytest.approx(expected.tolist(), abs=1e-4)
+    assert load(both).weights.startswith("a head on layers 1, 2 of ")
+
+
 def test_a_head_is_a_reranker_with_or_without_its_prefix(folder: Path, base: Path) -> None:
     assert is_reranker(str(folder))
     assert is_reranker(f"head:{folder}")
