@@ -118,7 +118,7 @@ def _card(config: DistilConfig, job: RerankJob, about: HeadConfig, result: "Dist
     return f"""# A reranker distilled from {teacher}
 
 A linear head on the outputs of layers {layers} of {about.model}, at the last token of a
-prompt that shows the query and one passage. Made by `rankprompt distil` (rankprompt {VERSION}). Use:
+prompt that shows the query and one passage. Made by `rankprompt distil` (rankprompt {VERSION}).
 
     rankprompt rerank --model THIS_FOLDER --run bm25.trec --queries queries.tsv --docs docs.jsonl \\
         --output better.trec
@@ -138,7 +138,7 @@ teacher sees it. A single score is no probability of relevance; `rankprompt cali
 | | pairs ordered as the teacher orders them | nDCG@10 |
 |---|---|---|
 | queries that were learnt from | {head.learned:.3f} | |
-| other queries, by cross-validation, whose pairs right also chose the penalty | {head.right:.3f} | \
+| other queries, by cross-validation, which also chose the penalty | {head.right:.3f} | \
 {head.ndcg:.3f} |
 
 nDCG@10 is that of the passages in the pairs. The gain of a passage is the probability that the
