@@ -1,7 +1,7 @@
 """How many of a teacher's pairs does a head need, and does it matter which? docs/distil.md.
 
 The queries of TREC DL 2019 are split in halves by a seed, as in ``benchmarks.distil``. The embedded
-cross-encoder teaches by a share of all pairs of BM25's first 20 or 100 candidates of one half, drawn
+cross-encoder teaches by a share of all pairs of the first 20 or 100 candidates of one half, drawn
 at random or asked by a Bradley-Terry tournament; heads rank the first 20 of the other half.
 The student reads each passage once, for all seeds and shares. States and answers stay in the output
 folder. Run with OMP_NUM_THREADS=1.
