@@ -66,7 +66,9 @@ def test_an_interrupted_tournament_goes_on_where_it_was(lesson: Lesson) -> None:
 
 
 def test_a_distillation_in_doubt_comes_to_the_same_weights(lesson: Lesson) -> None:
-    teacher = {"model": str(lesson.student), "prompt": "prp", "choose": "doubt", "pairs": 60}
+    teacher: dict[str, Any] = {
+        "model": str(lesson.student), "prompt": "prp", "choose": "doubt", "pairs": 60,
+    }  # fmt: skip
     made = [distil(lesson.config(output=lesson.folder / name, **teacher)) for name in "ab"]
     assert made[0].pairs <= 60
     a, b = ((lesson.folder / name / WEIGHTS).read_bytes() for name in "ab")
