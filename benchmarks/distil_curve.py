@@ -214,7 +214,8 @@ def main() -> None:
         for depth, shares in SHARES.items()
         for share in shares
         for choose in ("random", "doubt")
-        if (one := found[depth, choose].get(share))
+        for one in [found[depth, choose].get(share)]
+        if one
     ]  # fmt: skip
     rows += [
         [name, "", "", "", spread(one.right), spread(one.ndcg)] for name, one in levels.items()

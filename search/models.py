@@ -5,21 +5,16 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeAlias
 
-from rankprompt.errors import InputError
 from rankprompt.journal.call_limit import most_calls
-from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.llm import LanguageModel
 from rankprompt.llm.model_thread import Call
-from rankprompt.llm.registry import is_reranker, split_prefix
+from rankprompt.llm.registry import split_prefix
 from rankprompt.llm.tokenizer_offsets import Offsets, word_offsets
-from rankprompt.pipeline.config import ORACLE, RerankConfig
-from rankprompt.pipeline.engine_fields import check_engine_fields
+from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.job import RerankJob
+from rankprompt.pipeline.language_model import language_model_job
 from rankprompt.pipeline.model_access import load_local
-from rankprompt.pipeline.model_names import check_model_name
-from rankprompt.pipeline.server_fields import check_key, check_server_fields
 from rankprompt.pipeline.shared_models import SharedModels
-from rankprompt.pipeline.unused_options import source_of
 from rankprompt.search.config import EvolveConfig
 from rankprompt.search.served_model import ServedModel
 
@@ -39,25 +34,12 @@ def model_job(config: EvolveConfig) -> RerankJob:
     Raises:
         InputError: a field that cannot work; the message names it and says what would work.
     """
-    name, budget = config.model.name, config.budget
-    check_model_name(name)
-    check_engine_fields(config.model)
-    source, model = source_of(name)
-    if source == "oracle" or is_reranker(name):
-        kind = "an oracle" if name.startswith(ORACLE) else "a reranker"
-        raise InputError(
-            f"`model` {name}: {kind} reads no prompt that could be evolved; name a language model, "
-            "such as smollm2-135m or openai:MODEL"
-        )
-    if config.ray.address and source != "local":
-        raise InputError("`ray` goes with a model that each worker loads")
-    if budget.max_cost is not None and not (budget.price_in or budget.price_out):
-        raise InputError("`max_cost` needs the prices of a million tokens: `price_in`, `price_out`")
-    asked = RerankConfig(model=config.model, budget=budget, ray=config.ray)
-    asked = check_server_fields(asked, model if source == "server" else None)
-    if source == "server" and not (config.output / "answers.journal").exists():
-        check_key(asked)
-    return RerankJob(asked, source, model, None, ErrorModel())
+    asked = RerankConfig(model=config.model, budget=config.budget, ray=config.ray)
+    return language_model_job(
+        asked,
+        "reads no prompt that could be evolved",
+        asks=not (config.output / "answers.journal").exists(),
+    )
 
 
 def open_model(job: RerankJob, stack: ExitStack, load: Load = load_local) -> LanguageModel:

@@ -29,6 +29,10 @@ VERBS: Mapping[str, tuple[str, ...]] = {
         f"rankprompt distil {_FILES} --teacher ms-marco-minilm-l12 --output mine",
         "rankprompt distil --from better.json --output mine",
     ),
+    "generate-queries": (
+        "rankprompt generate-queries --docs docs.jsonl --number 500 --output queries.tsv",
+        "rankprompt retrieve --queries queries.tsv --docs docs.jsonl --depth 30 --output bm25.trec",
+    ),
     "export": ("rankprompt export --dataset beir:DIR --run bm25.trec --output requests.jsonl",),
     "serve": (
         "rankprompt serve",
@@ -54,7 +58,8 @@ def program(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_root)
     for name in verbs:
-        verb = getattr(import_module(f"rankprompt.cli.{name}"), name)
+        file = name.replace("-", "_")
+        verb = getattr(import_module(f"rankprompt.cli.{file}"), file)
         if isinstance(verb, typer.Typer):
             app.add_typer(verb)
         else:

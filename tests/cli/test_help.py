@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 VERBS = [
     "calibrate", "cascade", "compare", "demo", "distil", "doctor", "evaluate", "evolve", "export",
-    "fuse", "index", "inspect", "plan", "report", "rerank", "retrieve", "serve",
+    "fuse", "generate-queries", "index", "inspect", "plan", "report", "rerank", "retrieve", "serve",
 ]  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def config(data: Path) -> RerankConfig:
         depth=10,
         limit=10,
         passage_tokens=64,
+        model="smollm2-135m",
         dtype="float32",
         threads=1,
     )
