@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-install bench-engine bench-orders bench-encoding bench-host bench-servers bench-client bench-rankers \
 	bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-distil bench-service bench-gpu \
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-distil bench-distil-curve bench-service bench-gpu \
 	bench-journal bench-ray bench-scale
 .PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
 
@@ -122,6 +122,9 @@ bench-evolve-ranking: $(VENV)/.installed-dev ## Evolve the default prompt on DL1
 
 bench-distil: $(VENV)/.installed-dev ## Distil a head on half of DL19 and rank the other half (20 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.distil
+
+bench-distil-curve: $(VENV)/.installed-dev ## Distil heads from 1% to all pairs of half of DL19 (10 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.distil_curve
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers

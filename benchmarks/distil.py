@@ -68,10 +68,9 @@ def main() -> None:
             DistilConfig(folder, config_from_options(RerankConfig(), learn), pairs=given.pairs)
         )
         print(
-            f"trained in {made.seconds:.0f} s on {made.pairs[0]:,} pairs, {made.passages:,} "
-            f"passages of {made.tokens:,} tokens: layer {made.head.layer}, penalty "
-            f"{made.head.penalty:g}, "
-            f"{made.learned:.3f} of the pairs right, {made.head.right:.3f} in validation",
+            f"trained in {made.seconds:.0f} s on {made.pairs:,} pairs, {made.passages:,} passages "
+            f"of {made.tokens:,} tokens: penalty {made.head.penalty:g}, {made.head.learned:.3f} of "
+            f"the pairs right, {made.head.right:.3f} in validation",
             flush=True,
         )
     models = {

@@ -11,7 +11,7 @@ import typer
 
 from rankprompt.cli.console import progress_bar, show_imports, tell
 from rankprompt.cli.options_from_config import takes_rerank_config
-from rankprompt.distil.config import PAIRS, PROMPT, DistilConfig
+from rankprompt.distil.config import CHOICES, PAIRS, PROMPT, DistilConfig
 from rankprompt.distil.lora_config import EPOCHS, LEARNING_RATE, LoraConfig
 from rankprompt.errors import InputError
 from rankprompt.llm.embedded import EMBEDDED
@@ -105,6 +105,13 @@ def distil(
         show_default=False,
         rich_help_panel="Teacher and student",
     ),
+    choose: str = typer.Option(
+        CHOICES[0],
+        help="Which pairs the teacher is asked about: random, or doubt: those that a Bradley-Terry "
+        f"tournament asks of each query, with an equal share of --pairs. Default: {CHOICES[0]}.",
+        show_default=False,
+        rich_help_panel="Teacher and student",
+    ),
     dry_run: bool = typer.Option(
         False,
         "--dry-run",
@@ -124,14 +131,15 @@ def distil(
     """Train a small judge on what a large model prefers: a head or an adapter.
 
     Preferences come from the journal of a run, or the teacher is asked. A head reads the states of
-    each passage and is fitted in seconds; an adapter (LoRA) is trained on the student's own prompt.
-    A fifth of the queries validates. The folder is a model for --model, `Reranker` and the service.
+    each passage and is fitted in seconds, its penalty chosen by cross-validation over queries; an
+    adapter (LoRA) is trained on the student's own prompt, validated by a fifth of the queries. The
+    folder is a model for --model, `Reranker` and the service.
     """
     if teacher is not None:
         config = replace(config, model=replace(config.model, name=teacher))
     if journal is not None:
         config = replace(config, output=replace(config.output, journal=journal))
-    chosen = DistilConfig(output, config, student, student_prompt, pairs)
+    chosen = DistilConfig(output, config, student, student_prompt, pairs, choose)
     lora = _lora(student_kind, epochs, learning_rate)
     if quiet:  # the lines that a training tells are its progress
         logging.getLogger("rankprompt").setLevel(logging.WARNING)
@@ -177,10 +185,10 @@ def _train(config: DistilConfig, lora: LoraConfig | None, progress: Progress) ->
 
     made = run(config, progress)
     return (
-        f"{config.output}: a head on layer {made.head.layer} of {config.student}, fitted to "
-        f"{made.pairs[0]:,} pairs of {made.queries[0]:,} queries in {made.seconds:,.0f} s; it "
-        f"orders {made.head.right:.3f} of {made.pairs[1]:,} pairs of {made.queries[1]:,} other "
-        "queries as the teacher does"
+        f"{config.output}: a head on {config.student}, fitted to {made.pairs:,} pairs of "
+        f"{made.queries:,} queries in {made.seconds:,.0f} s; of queries that it has not learnt "
+        f"from, it orders {made.head.right:.3f} of the pairs as the teacher does, nDCG@10 "
+        f"{made.head.ndcg:.3f} with the teacher's gains (cross-validation)"
     )
 
 

@@ -9,6 +9,7 @@ from rankprompt.pipeline.config import JudgeConfig, ModelConfig, RerankConfig
 
 __all__ = [
     "ASKED",
+    "CHOICES",
     "NUMBER",
     "PAIRS",
     "PROMPT",
@@ -18,6 +19,8 @@ __all__ = [
 
 PAIRS = 5000
 """The most pairs that are learnt from, unless another number is asked for."""
+CHOICES = ("random", "doubt")
+"""How the pairs that the teacher is asked about are chosen."""
 PROMPT = "relevance-yes-no"
 """The prompt after which a student's states are read, unless another is named."""
 NUMBER = 500
@@ -39,9 +42,11 @@ class DistilConfig:
         prompt: the prompt that the student reads. A head's shows a query and a passage, and its
             options play no part; an adapter learns to choose between the two options of its own.
         pairs: the most pairs to learn from, validation included.
+        choose: which pairs the teacher is asked about: "random", or those of a Bradley-Terry
+            tournament ("doubt").
 
     Raises:
-        InputError: a number is out of range.
+        InputError: a number is out of range, or a choice is not one.
     """
 
     output: Path
@@ -49,10 +54,17 @@ class DistilConfig:
     student: str = EMBEDDED
     prompt: str = PROMPT
     pairs: int = PAIRS
+    choose: str = CHOICES[0]
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
             raise InputError(f"`pairs` must be at least 1, not {self.pairs}")
+        if self.choose not in CHOICES:
+            raise InputError(f"`choose` must be {' or '.join(CHOICES)}, not {self.choose}")
+        if self.choose != CHOICES[0] and self.teacher.output.journal:
+            raise InputError(
+                "`choose` says what the teacher is asked: leave it out where a `journal` answers"
+            )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 from rankprompt.distil.config import DistilConfig
+from rankprompt.distil.doubt import tournament_of
 from rankprompt.distil.job import candidates_of, passages_of, teacher_job
 from rankprompt.distil.pairs import draw, draw_questions, find_in_journal
 from rankprompt.distil.states import Student, check_student
@@ -61,7 +62,12 @@ def lesson_questions(
         ]  # fmt: skip
         questions = [one.question for one in draw(found, config.pairs, job.config.seed)]
     else:
-        questions = draw_questions(candidates, config.pairs, job.config.seed)
+        # A tournament's questions are told by answers. As many drawn ones stand for them.
+        number = config.pairs
+        if config.choose == "doubt":
+            tournament = tournament_of(job, len(candidates), number)
+            number = sum(tournament.estimate(len(one.documents)) for one in candidates)
+        questions = draw_questions(candidates, number, job.config.seed)
         if job.source != "oracle":
             meter = PriceMeter(job, PairwiseQuestion, job.prompt, load_any(job))
             asked: dict[str, list[PairwiseQuestion]] = {}

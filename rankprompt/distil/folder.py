@@ -1,13 +1,17 @@
 """The folder of a student: the head, its configuration, its card and its curves."""
 
+import logging
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rankprompt.cascade.report_files import csv_text
+from rankprompt.cascade.report_files import Lines, csv_text
 from rankprompt.distil.config import DistilConfig
 from rankprompt.errors import InputError
+from rankprompt.eval.figures import COLOURS, MARKERS, STYLE, to_svg
 from rankprompt.files.atomic_folder import build_beside
 from rankprompt.llm.model_folders import make_folder
 from rankprompt.llm.rerankers.head_files import CONFIG, WEIGHTS, HeadConfig, format_config
@@ -15,9 +19,12 @@ from rankprompt.pipeline.job import RerankJob
 from rankprompt.version import VERSION
 
 if TYPE_CHECKING:
+    from rankprompt.distil.head_training import FittedHead
     from rankprompt.distil.job import DistilResult
 
 __all__ = ["check_output", "write_head"]
+
+log = logging.getLogger("rankprompt")
 
 
 def check_output(folder: Path) -> None:
@@ -46,7 +53,7 @@ def write_head(
     files = {
         WEIGHTS: save(tensors),
         CONFIG: format_config(about).encode(),
-        "curves.csv": csv_text(head.curve).encode(),
+        **_curves(head),
         "README.md": _card(config, job, about, result).encode(),
     }
     try:
@@ -61,15 +68,57 @@ def write_head(
         raise InputError(f"cannot write {config.output}: {error.strerror or error}") from error
 
 
+def _curves(head: "FittedHead") -> dict[str, bytes]:
+    """The curves by file name: as CSV and, where matplotlib is installed, as a plot."""
+    files = {"curves.csv": csv_text(head.curve).encode()}
+    if find_spec("matplotlib"):
+        lines = {
+            label: [(row["penalty"], row[key]) for row in head.curve]
+            for label, key in (
+                ("pairs right, learnt from", "learned"),
+                ("pairs right, other queries", "held_out"),
+                ("nDCG@10, other queries", "ndcg"),
+            )
+        }
+        loss = {"loss, other queries": [(row["penalty"], row["loss"]) for row in head.curve]}
+        files["curves.svg"] = _draw([("share, nDCG@10", lines), ("nats a pair", loss)]).encode()
+    else:
+        log.warning(
+            "curves.svg is not drawn: matplotlib is missing; pip install 'rankprompt[report]'"
+        )
+    return files
+
+
+def _draw(panels: Sequence[tuple[str, Lines]]) -> str:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8, 3.4), layout="constrained")
+        drawn = figure.subplots(1, len(panels))
+        styles = zip(COLOURS, MARKERS, strict=False)
+        for (y_label, lines), axes in zip(panels, drawn, strict=True):
+            for label, points in lines.items():
+                colour, marker = next(styles)
+                axes.plot(*zip(*points, strict=True), label=label, color=colour, marker=marker)
+            axes.set(xscale="log", xlabel="L2 penalty", ylabel=y_label)
+        return to_svg(figure, drawn)
+
+
 def _card(config: DistilConfig, job: RerankJob, about: HeadConfig, result: "DistilResult") -> str:
     head, data, judge = result.head, job.config.data, job.config.judge
     teacher = job.config.model.name
     asked = f"with the prompt {job.prompt.name}, mode {judge.mode}" if job.prompt else "by grades"
     journal = config.teacher.output.journal
+    layers = ", ".join(map(str, about.layers))
+    chosen = (
+        "those that a Bradley-Terry tournament asked" if config.choose == "doubt"
+        else "drawn by the seed"
+    )  # fmt: skip
     return f"""# A reranker distilled from {teacher}
 
-A linear head on the output of layer {about.layer} of {about.model}, at the last token of a prompt
-that shows the query and one passage. Made by `rankprompt distil` (rankprompt {VERSION}). Use:
+A linear head on the outputs of layers {layers} of {about.model}, at the last token of a
+prompt that shows the query and one passage. Made by `rankprompt distil` (rankprompt {VERSION}).
 
     rankprompt rerank --model THIS_FOLDER --run bm25.trec --queries queries.tsv --docs docs.jsonl \\
         --output better.trec
@@ -81,23 +130,25 @@ teacher sees it. A single score is no probability of relevance; `rankprompt cali
 
 - teacher: {teacher}, {asked}{f", from the journal {journal}" if journal else ""}
 - candidates: {data.run or data.dataset}, depth {data.depth}
-- pairs: {result.pairs[0]:,} of {result.queries[0]:,} queries learnt from, {result.pairs[1]:,} of \
-{result.queries[1]:,} other queries to validate on; ties left out
+- pairs: {result.pairs:,} of {result.queries:,} queries, {chosen}; ties left out
 - the student read {result.passages:,} passages, {result.tokens:,} tokens
 
 ## Scores
 
-| | pairs ordered as the teacher orders them |
-|---|---|
-| learnt from | {result.learned:.3f} |
-| validation, which also chose layer, penalty and step | {head.right:.3f} |
+| | pairs ordered as the teacher orders them | nDCG@10 |
+|---|---|---|
+| queries that were learnt from | {head.learned:.3f} | |
+| other queries, by cross-validation, which also chose the penalty | {head.right:.3f} | \
+{head.ndcg:.3f} |
 
-Measure it on queries of your own with `rankprompt evaluate` before you rely on it. `curves.csv` has
-every fit.
+nDCG@10 is that of the passages in the pairs. The gain of a passage is the probability that the
+teacher prefers it to one of mean strength, by Bradley-Terry strengths fitted to its preferences; a
+random order has far more than 0. Measure the head on queries of your own with `rankprompt evaluate`
+before you rely on it. `curves.csv` has every penalty.
 
 ## Settings
 
-- student: {about.model}, layer {about.layer}, {about.dtype}, fingerprint {about.fingerprint}
+- student: {about.model}, layers {layers}, {about.dtype}, fingerprint {about.fingerprint}
 - L2 penalty {head.penalty:g}, seed {job.config.seed}
 
 ## Licences

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rankprompt.cascade.training.examples import split_queries
 from rankprompt.distil.config import DistilConfig
+from rankprompt.distil.doubt import ask_in_doubt
 from rankprompt.distil.folder import check_output, write_head
-from rankprompt.distil.head_training import FittedHead, IndexedPairs, fit_head, share_right
+from rankprompt.distil.head_training import FittedHead, IndexedPairs, fit_head
 from rankprompt.distil.pairs import Taught, ask_teacher, draw, find_in_journal
 from rankprompt.distil.states import Student, check_student
 from rankprompt.errors import InputError
@@ -37,7 +37,6 @@ __all__ = ["DistilResult", "candidates_of", "distil", "passages_of", "teach", "t
 
 log = logging.getLogger("rankprompt")
 
-_VALIDATION = 0.2  # of the queries
 _FEWEST = 20  # pairs; a head of hundreds of weights learns nothing from fewer
 
 
@@ -47,9 +46,8 @@ class DistilResult(NamedTuple):
     Attributes:
         output: the folder.
         head: the head.
-        learned: the share of pairs right among those that were learnt from.
-        pairs: how many were learnt from, and how many validated on.
-        queries: likewise.
+        pairs: how many were learnt from.
+        queries: of how many queries.
         passages: how many the student read.
         tokens: how many the student read.
         seconds: how long all took.
@@ -57,9 +55,8 @@ class DistilResult(NamedTuple):
 
     output: Path
     head: FittedHead
-    learned: float
-    pairs: tuple[int, int]
-    queries: tuple[int, int]
+    pairs: int
+    queries: int
     passages: int
     tokens: int
     seconds: float
@@ -130,26 +127,21 @@ def distil(config: DistilConfig, progress: Progress = no_progress) -> DistilResu
     job = teacher_job(config)
     candidates = candidates_of(job)
     taught = teach(config, job, candidates, progress)
-    learned_from, validated_on = split_queries(
-        [one.question.query.id for one in taught], _VALIDATION, job.config.seed
-    )
     passages = passages_of(one.question for one in taught)
     student = Student.of(config.student, prompt, job)
     states = student.states(passages, progress)
-    learned = _indexed(taught, learned_from, passages)
-    held_out = _indexed(taught, validated_on, passages)
-    head = fit_head(states, learned, held_out)
-    right = share_right(states[head.layer] @ head.weight, learned)
+    numbers = {query: number for number, query in enumerate(dict.fromkeys(q for q, _ in passages))}
+    queries = np.array([numbers[query] for query, _ in passages])
+    head = fit_head(states, _indexed(taught, passages), queries, job.config.seed)
     result = DistilResult(
-        config.output, head, right, (len(learned.first), len(held_out.first)),
-        (len(learned_from), len(validated_on)), len(passages), student.tokens,
+        config.output, head, len(taught), len(numbers), len(passages), student.tokens,
         time.monotonic() - started,
     )  # fmt: skip
     folder = expand(config.student)
     about = HeadConfig(
         # A folder is found from anywhere.
         model=str(folder.resolve()) if folder.exists() else config.student,
-        layer=head.layer,
+        layers=student.layers,
         text=str(prompt.text),
         chat=prompt.chat,
         dtype=student.model.dtype,
@@ -170,6 +162,8 @@ def teach(
     """
     if journal := config.teacher.output.journal:
         every = find_in_journal(journal, job, candidates, progress)
+    elif config.choose == "doubt":
+        every = ask_in_doubt(job, candidates, config.pairs, progress)
     else:
         every = ask_teacher(job, candidates, config.pairs, progress)
     decided = [one for one in every if one.preference != 0.5]
@@ -188,15 +182,11 @@ def teach(
     return taught
 
 
-def _indexed(
-    taught: Sequence[Taught], queries: Sequence[str], passages: Sequence[tuple[Query, Document]]
-) -> IndexedPairs:
+def _indexed(taught: Sequence[Taught], passages: Sequence[tuple[Query, Document]]) -> IndexedPairs:
     places = {passage: place for place, passage in enumerate(passages)}
-    of = set(queries)
     rows = [
         (places[query, first], places[query, second], preference)
         for (query, first, second), preference in taught
-        if query.id in of
     ]
     first, second, preference = zip(*rows, strict=True)
     return IndexedPairs(np.array(first), np.array(second), np.array(preference, dtype=np.float64))

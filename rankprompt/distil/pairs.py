@@ -30,7 +30,7 @@ from rankprompt.types import (
     no_progress,
 )
 
-__all__ = ["Taught", "ask_teacher", "draw", "draw_questions", "find_in_journal"]
+__all__ = ["Taught", "ask_teacher", "draw", "draw_questions", "find_in_journal", "known"]
 
 T = TypeVar("T")
 
@@ -125,9 +125,9 @@ def find_in_journal(
         taught: list[Taught] = []
         number = sum(comb(len(one.documents), 2) for one in candidates)
         with progress("reading the journal", number) as advance:
-            known = judge_from_journal(judge, journal, model.fingerprint, candidates)
-            for questions, preferences in known:
-                taught += _known(questions, preferences)
+            answered = judge_from_journal(judge, journal, model.fingerprint, candidates)
+            for questions, preferences in answered:
+                taught += known(questions, preferences)
                 advance(len(questions))
     if not taught:
         raise InputError(
@@ -165,7 +165,7 @@ def ask_teacher(
             oracle = make_oracle(
                 PairwiseQuestion, qrels, job.errors, seed=job.config.seed, on_judged=advance
             )
-            return _known(questions, cast(list[Preference], oracle(questions)))
+            return known(questions, cast(list[Preference], oracle(questions)))
         models = OwnModels()
         journal = models.journal(job.config.output.journal, stack)
         guard = make_guard(job)
@@ -182,7 +182,7 @@ def ask_teacher(
                 preferences += judge(chunk)
                 advance(len(chunk))
         guard.finish()
-        return _known(questions, preferences)
+        return known(questions, preferences)
 
 
 def _judge(
@@ -212,9 +212,7 @@ def _open_model(job: RerankJob, stack: ExitStack) -> LanguageModel | AsyncLangua
     return models.local(job, stack)
 
 
-def _known(
-    questions: Sequence[PairwiseQuestion], preferences: Sequence[Preference]
-) -> list[Taught]:
+def known(questions: Sequence[PairwiseQuestion], preferences: Sequence[Preference]) -> list[Taught]:
     """The pairs about which the teacher has said something."""
     return [
         Taught(question, float(preference))

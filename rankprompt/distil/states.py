@@ -19,8 +19,8 @@ from rankprompt.types import Document, Progress, Query, no_progress
 
 __all__ = ["Student", "check_student"]
 
-# Layers that are tried, as shares of the number of layers: the last ones turn to the next token.
-_SHARES = (0.4, 0.5, 0.6, 0.7, 0.8)
+# Layers that are read, as shares of the number of layers: the last ones turn to the next token.
+_SHARES = (0.5, 0.6, 0.7, 0.8)
 # As in rankprompt.judges.base: a passage may have more tokens between other texts than alone.
 _SPARE_TOKENS = 8
 
@@ -58,6 +58,7 @@ class Student:
 
     Attributes:
         model: the language model.
+        layers: the layers whose states are read, counted from 1.
         tokens: how many were read so far.
 
     Raises:
@@ -75,6 +76,7 @@ class Student:
         require("torch")
         self.model: StatesModel = load_model(name, threads=threads)  # type: ignore[assignment]
         self._name, self._prompt, self._passage_tokens = name, prompt, passage_tokens
+        self.layers = tuple(sorted({max(1, round(share * self.model.layers)) for share in _SHARES}))
         self.tokens = 0
 
     @classmethod
@@ -90,27 +92,26 @@ class Student:
 
     def states(
         self, passages: Sequence[tuple[Query, Document]], progress: Progress = no_progress
-    ) -> dict[int, npt.NDArray[np.float32]]:
+    ) -> npt.NDArray[np.float32]:
         """Reads passages, each once.
 
         Returns:
-            By layer: the states at the last token of each prompt, shape (passages, hidden size).
+            The states of all ``layers`` at the last token of each prompt, one after another; shape
+            (passages, layers times hidden size).
 
         Raises:
             ModelError: a query leaves no room for a passage, or the model has no layers to read.
         """
         requests = [self.shown(query, document) for query, document in passages]
-        layers = sorted({max(1, round(share * self.model.layers)) for share in _SHARES})
         found: list[npt.NDArray[np.float32] | None] = [None] * len(requests)
         with progress(f"reading with {self._name}", len(requests)) as advance:
             for batch in self.model.plan(requests):
-                states, usage = self.model.last_states([requests[i] for i in batch], layers)
+                states, usage = self.model.last_states([requests[i] for i in batch], self.layers)
                 for index, state in zip(batch, states, strict=True):
-                    found[index] = state
+                    found[index] = state.ravel()
                 self.tokens += usage.tokens
                 advance(len(batch))
-        together = np.stack([state for state in found if state is not None])
-        return {layer: together[:, place] for place, layer in enumerate(layers)}
+        return np.stack([state for state in found if state is not None])
 
     def shown(self, query: Query, document: Document) -> Request:
         """The prompt with a passage, which is truncated to fit, as a head's judge does."""

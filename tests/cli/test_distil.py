@@ -33,7 +33,7 @@ def test_a_run_s_manifest_is_all_that_a_distillation_needs(
     manifest = lesson.folder / "better.json"
     ran = command("distil", "--from", manifest, "--student", lesson.student, "--output", mine)
     assert ran.code == 0, ran.err
-    assert ran.err.splitlines()[-1].startswith(f"rankprompt: {mine}: a head on layer ")
+    assert ran.err.splitlines()[-1].startswith(f"rankprompt: {mine}: a head on {lesson.student}, ")
     card = (mine / "README.md").read_text()
     assert f"from the journal {lesson.folder / 'better.journal'}" in card
     ranked = lesson.folder / "ranked.trec"
@@ -41,7 +41,7 @@ def test_a_run_s_manifest_is_all_that_a_distillation_needs(
     assert ran.code == 0, ran.err
     told = json.loads((lesson.folder / "ranked.json").read_text())["model"]
     assert told["prompt"]["kind"] == "relevance"
-    assert told["weights"].startswith("a head on layer ")
+    assert told["weights"].startswith("a head on layers 1, 2 of ")
     assert [len(scores) for scores in read_run(ranked).values()] == [8] * 4
     # A second run asks nothing, and a stage takes the folder, too.
     assert command("rerank", "--from", lesson.folder / "ranked.json").code == 0
@@ -86,7 +86,7 @@ def test_the_embedded_models_teach_and_learn(command: Command, tmp_path: Path) -
     few: list[object] = [*given, "--run", bm25, "--limit", 6]
     ran = command("distil", *few, "--output", mine, "--passage-tokens", 32)
     assert ran.code == 0, ran.err
-    assert "a head on layer" in ran.err
+    assert "a head on smollm2-135m, fitted to" in ran.err
     ran = command("rerank", *few, "--model", mine, "--output", tmp_path / "better.trec")
     assert ran.code == 0, ran.err
 

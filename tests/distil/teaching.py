@@ -67,12 +67,21 @@ class Lesson:
         """The teacher that reads the grades."""
         return f"oracle:{self.qrels}"
 
-    def config(self, *, pairs: int = 1000, output: Path | None = None, **more: Any) -> DistilConfig:
+    def config(
+        self,
+        *,
+        pairs: int = 1000,
+        output: Path | None = None,
+        choose: str = "random",
+        **more: Any,
+    ) -> DistilConfig:
         """A distillation; the oracle teaches where no model is named."""
         teacher = config_from_options(
             RerankConfig(), {**self.options, "model": self.oracle, **more}
         )
-        return DistilConfig(output or self.output, teacher, str(self.student), pairs=pairs)
+        return DistilConfig(
+            output or self.output, teacher, str(self.student), pairs=pairs, choose=choose
+        )
 
 
 YES_NO = """

@@ -26,21 +26,38 @@ def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lesson:
 def test_the_folder_has_a_head_its_card_and_its_curves(lesson: Lesson) -> None:
     made = distil(lesson.config())
     assert {path.name for path in lesson.output.iterdir()} == {
-        WEIGHTS, CONFIG, "README.md", "curves.csv",
+        WEIGHTS, CONFIG, "README.md", "curves.csv", "curves.svg",
     }  # fmt: skip
     config, weight, bias = read_head(lesson.output)
-    assert (config.model, config.layer) == (str(lesson.student), made.head.layer)
-    assert weight.shape == (32,)
+    assert (config.model, config.layers) == (str(lesson.student), (1, 2))
+    assert weight.shape == (2 * 32,)
     assert bias == pytest.approx(made.head.bias, abs=1e-5)
-    # 21 of the 28 pairs of eight documents have unequal grades; one query of four validates.
-    assert (made.pairs, made.queries, made.passages) == ((63, 21), (3, 1), 32)
-    assert made.learned > 0.8
+    # 21 of the 28 pairs of eight documents have unequal grades.
+    assert (made.pairs, made.queries, made.passages) == (84, 4, 32)
+    assert made.head.learned > 0.8
     card = (lesson.output / "README.md").read_text()
-    for told in (lesson.oracle, "63 of 3 queries", f"{made.head.right:.3f}", "Licences"):
+    for told in (
+        lesson.oracle,
+        "84 of 4 queries",
+        f"{made.head.right:.3f}",
+        f"{made.head.ndcg:.3f}",
+    ):
         assert told in card
     rows = list(csv.DictReader((lesson.output / "curves.csv").read_text().splitlines()))
     assert len(rows) == len(made.head.curve)
     assert max(float(row["held_out"]) for row in rows) == pytest.approx(made.head.right)
+
+
+def test_without_matplotlib_no_plot_is_drawn_and_a_line_says_so(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rankprompt.distil.folder.find_spec", lambda _: None)
+    distil(lesson.config())
+    assert not (lesson.output / "curves.svg").exists()
+    assert (lesson.output / "curves.csv").exists()
+    assert caplog.messages.count(
+        "curves.svg is not drawn: matplotlib is missing; pip install 'rankprompt[report]'"
+    ) == 1  # fmt: skip
 
 
 def test_an_interrupted_distillation_comes_to_the_same_weights(
@@ -84,8 +101,8 @@ def test_a_run_s_journal_teaches_whichever_method_asked(
         lesson.config(journal=journal, **{k: v for k, v in teacher.items() if k != "method"})
     )
     # All pairs have 28 a query; a sort asks fewer.
-    assert 20 < sum(made.pairs) <= 4 * 28
-    assert more["method"] != "heapsort" or sum(made.pairs) < 4 * 25
+    assert 20 < made.pairs <= 4 * 28
+    assert more["method"] != "heapsort" or made.pairs < 4 * 25
     assert journal.read_bytes() == before
     assert str(journal) in (lesson.output / "README.md").read_text()
 

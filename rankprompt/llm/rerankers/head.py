@@ -1,4 +1,4 @@
-"""Heads: rerankers that read a passage's relevance from a hidden state of a language model."""
+"""Heads: rerankers that read a passage's relevance from hidden states of a language model."""
 
 import logging
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class StatesModel(LanguageModel, Protocol):
 
 
 class HeadModel:
-    """A linear head on a hidden state of a language model, which scores passages.
+    """A linear head on hidden states of a language model, which scores passages.
 
     The difference of two scores is the log-odds that the first passage is the more relevant one; 0
     is the mean of the passages that the head was trained on.
@@ -48,7 +48,7 @@ class HeadModel:
     Args:
         base: the language model.
         config: what the head stands on.
-        weight: shape (hidden size,).
+        weight: shape (layers times hidden size,), layer by layer.
         bias: added to each score.
         name: the name that the user gave.
         digest: of the head's files.
@@ -71,11 +71,11 @@ class HeadModel:
         name: str,
         digest: str,
     ) -> None:
-        self._base, self._layer, self._weight, self._bias = base, config.layer, weight, bias
+        self._base, self._layers, self._weight, self._bias = base, config.layers, weight, bias
         self._template, self._chat = config.template, config.chat
         self.name, self.context_length, self.dtype = name, base.context_length, base.dtype
         self.fingerprint = f"{base.fingerprint} head {digest}"
-        self.weights = f"a head on layer {config.layer} of {config.model}"
+        self.weights = f"a head on layers {_listed(config.layers)} of {config.model}"
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Splits requests into batches of similar length, longest first; deterministic."""
@@ -88,13 +88,13 @@ class HeadModel:
             ModelError: a request has no passage or is too long, or the head does not fit the model.
         """
         shown = [self._shown(request) for request in requests]
-        states, usage = self._base.last_states(shown, [self._layer])
-        if states[0].shape[1] != len(self._weight):
+        states, usage = self._base.last_states(shown, self._layers)
+        if states[0].size != len(self._weight):
             raise ModelError(
                 f"{self.name}: the head reads {len(self._weight)} numbers, and the states of its "
-                f"model have {states[0].shape[1]}: the model is not the one that it was trained on"
+                f"model have {states[0].size}: the model is not the one that it was trained on"
             )
-        scores = np.stack([state[0] for state in states]) @ self._weight + self._bias
+        scores = np.stack([state.ravel() for state in states]) @ self._weight + self._bias
         return [
             Answer((float(score),), (1,), problem="" if np.isfinite(score) else "damaged")
             for score in scores
@@ -117,6 +117,10 @@ class HeadModel:
             raise ModelError(f"{self.name} is a reranker: it scores passages, and does not write")
         text = self._template.fill(query=request.prompt, passage=request.passage)
         return Request(text, chat=self._chat)
+
+
+def _listed(layers: Sequence[int]) -> str:
+    return ", ".join(map(str, layers))
 
 
 def load(

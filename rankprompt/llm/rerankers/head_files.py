@@ -1,6 +1,6 @@
-"""The folder of a head: a linear layer on a hidden state of a language model that stays as it is.
+"""The folder of a head: a linear layer on hidden states of a language model that stays as it is.
 
-``head.safetensors`` holds a weight for each number of the state, and ``head.json`` says which state
+``head.safetensors`` holds a weight for each number of the states, and ``head.json`` says which ones
 of which model, after which prompt. Imports nothing heavy.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CONFIG", "WEIGHTS", "HeadConfig", "format_config", "is_head", "read_head"]
 
 CONFIG, WEIGHTS = "head.json", "head.safetensors"
-_FORM = "rankprompt head 1"
+_FORM = "rankprompt head 2"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class HeadConfig:
 
     Attributes:
         model: the language model: ``smollm2-135m``, a folder, a ``.gguf`` file or a hub id.
-        layer: the layer whose output is read, counted from 1.
+        layers: the layers whose outputs are read, counted from 1.
         text: the template of what the model reads, with the slots query and passage.
         chat: whether the text goes into the model's chat template, where it has one.
         dtype: the number format in which the head was trained.
@@ -39,7 +39,7 @@ class HeadConfig:
     """
 
     model: str
-    layer: int
+    layers: tuple[int, ...]
     text: str
     chat: bool
     dtype: str
@@ -74,7 +74,8 @@ def read_head(folder: Path) -> "tuple[HeadConfig, npt.NDArray[np.float32], float
     """Reads a head.
 
     Returns:
-        The configuration, the weights, shape (hidden size,), and the bias.
+        The configuration, the weights, shape (layers times hidden size,), layer by
+        layer, and the bias.
 
     Raises:
         ModelError: the folder is of another form, or damaged.
@@ -89,6 +90,8 @@ def read_head(folder: Path) -> "tuple[HeadConfig, npt.NDArray[np.float32], float
             raise ValueError(f"it is of the form {form!r}, and this version reads {_FORM!r}")
         config = read_as(HeadConfig, folder / CONFIG)
         _ = config.template
+        if not config.layers:
+            raise ValueError("`layers` is empty")
         tensors = load_file(folder / WEIGHTS)
         weight, bias = tensors["weight"], tensors["bias"]
         if weight.ndim != 1 or bias.shape != (1,):

@@ -18,11 +18,11 @@ def save_base(folder: Path) -> Path:
     return tiny.save(folder, tiny.llama(max_position_embeddings=256))
 
 
-def save_head(folder: Path, base: Path, *, size: int = 32, layer: int = 1) -> Path:
+def save_head(folder: Path, base: Path, *, size: int = 32, layers: tuple[int, ...] = (1,)) -> Path:
     """Saves a head; ``size`` is the number of its weights."""
     folder.mkdir()
     numbers = np.random.default_rng(0).normal(size=size).astype(np.float32)
     save_file({"weight": numbers, "bias": np.array([0.5], dtype=np.float32)}, folder / WEIGHTS)
-    config = HeadConfig(str(base), layer, TEXT, False, "float32", "unknown")
+    config = HeadConfig(str(base), layers, TEXT, False, "float32", "unknown")
     (folder / CONFIG).write_text(format_config(config))
     return folder

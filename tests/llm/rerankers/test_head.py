@@ -60,6 +60,18 @@ def test_a_score_is_the_head_s_of_the_state(base: Path, folder: Path) -> None:
     assert [model.length(one) for one in REQUESTS] == [load(base).length(one) for one in prompts]
 
 
+def test_a_head_on_two_layers_adds_what_each_says(base: Path, tmp_path: Path) -> None:
+    both = save_head(tmp_path / "both", base, size=64, layers=(1, 2))
+    weight = load_file(both / WEIGHTS)["weight"]
+    expected = np.full(len(REQUESTS), 0.5)
+    for layer, own in ((1, weight[:32]), (2, weight[32:])):
+        one = save_head(tmp_path / str(layer), base, layers=(layer,))
+        save_file({"weight": own.copy(), "bias": np.zeros(1, dtype=np.float32)}, one / WEIGHTS)
+        expected += scores(load(one))
+    assert scores(load(both)) == pytest.approx(expected.tolist(), abs=1e-4)
+    assert load(both).weights.startswith("a head on layers 1, 2 of ")
+
+
 def test_a_head_is_a_reranker_with_or_without_its_prefix(folder: Path, base: Path) -> None:
     assert is_reranker(str(folder))
     assert is_reranker(f"head:{folder}")
@@ -75,7 +87,7 @@ def test_the_fingerprint_is_of_the_files(folder: Path, base: Path, tmp_path: Pat
     tensors = load_file(folder / WEIGHTS)
     save_file({**tensors, "weight": tensors["weight"] + 1}, folder / WEIGHTS)
     assert load(folder).fingerprint != before
-    assert load(save_head(tmp_path / "deeper", base, layer=2)).fingerprint != before
+    assert load(save_head(tmp_path / "deeper", base, layers=(2,))).fingerprint != before
 
 
 def test_another_base_model_is_told_or_refused(
@@ -100,8 +112,9 @@ def change(folder: Path, **fields: object) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"form": "rankprompt head 2"}, "it is of the form 'rankprompt head 2'"),
-        ({"layer": "one"}, "layer"),
+        ({"form": "rankprompt head 1"}, "it is of the form 'rankprompt head 1'"),
+        ({"layers": ["one"]}, "layers"),
+        ({"layers": []}, "`layers` is empty"),
         ({"text": "Query: {query}"}, "must show {query} and {passage}"),
     ],
 )
