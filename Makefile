@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 BENCHES := bench-default bench-install bench-engine bench-orders bench-encoding bench-host bench-servers bench-client bench-rankers \
 	bench-cascade bench-cascade-training \
-	bench-evolve-speed bench-evolve bench-evolve-ranking bench-distil bench-distil-curve bench-service bench-gpu \
+	bench-evolve-speed bench-evolve bench-evolve-ranking bench-distil bench-distil-curve bench-judge bench-service bench-gpu \
 	bench-journal bench-ray bench-scale
-.PHONY: help demo test check test-all test-fast lint format docs bench $(BENCHES) test-server test-vllm clean
+.PHONY: help demo test check test-all test-fast lint format docs judge bench $(BENCHES) test-server test-vllm clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -79,6 +79,14 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
+judge: $(VENV)/.installed-dev ## Train a head of SmolLM2-135M on texts of our own (10 minutes), into build/judge
+	mkdir -p build/judge
+	$(BIN)/rankprompt retrieve --queries training/judge/queries.tsv --docs training/judge/docs.jsonl --depth 20 \
+		--output build/judge/bm25.trec
+	$(BIN)/rankprompt distil --run build/judge/bm25.trec --queries training/judge/queries.tsv \
+		--docs training/judge/docs.jsonl --depth 20 --pairs 40000 --teacher ms-marco-minilm-l12 \
+		--output build/judge/smollm2-135m-head
+
 bench: $(BENCHES) ## Run all benchmarks
 
 bench-install: $(VENV)/.installed-dev ## Measure what the core alone takes: size, imports, commands
@@ -125,6 +133,9 @@ bench-distil: $(VENV)/.installed-dev ## Distil a head on half of DL19 and rank t
 
 bench-distil-curve: $(VENV)/.installed-dev ## Distil heads from 1% to all pairs of half of DL19 (10 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.distil_curve
+
+bench-judge: judge ## Rank DL19 and the sample with the head of `make judge` (10 minutes)
+	$(BIN)/python -m benchmarks.judge
 
 bench-rankers: $(VENV)/.installed-dev ## Simulate every method before judges that err
 	$(BIN)/python -m benchmarks.rankers
