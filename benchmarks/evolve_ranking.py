@@ -137,7 +137,7 @@ def _in_words(result: dict[str, Any]) -> str:
 def shipped(options: argparse.Namespace) -> str:
     """Returns the evolved prompt as a file, with its record in comments."""
     from rankprompt.prompts.prompt import load_prompt
-    from rankprompt.search.prompt_file import format_prompt
+    from rankprompt.prompts.prompt_file import format_prompt
 
     folder = options.folder / f"{options.methods[0]}-{options.seed}"
     result = json.loads((folder / "result.json").read_text())

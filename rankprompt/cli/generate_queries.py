@@ -76,11 +76,12 @@ def generate_queries(
         rich_help_panel="Output",
     ),
 ) -> None:
-    """Have a model write queries for passages, where there are few queries or none.
+    """Have a model write queries for passages.
 
-    Passages are drawn by the seed. Answers that are no query are left out, and the next passages
-    take their place. Queries, documents and the candidates that `rankprompt retrieve` finds are
-    what `rankprompt distil` trains a small reranker on.
+    For a collection that has few queries or none. Passages are drawn by the seed. Answers that are
+    no query are left out, and the next passages take their place. Queries, documents and the
+    candidates that `rankprompt retrieve` finds are what `rankprompt distil` trains a small reranker
+    on.
     """
     from rankprompt.distil.generated_queries import describe_dropped
     from rankprompt.distil.generated_queries import generate_queries as generate

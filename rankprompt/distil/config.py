@@ -38,9 +38,9 @@ class DistilConfig:
         teacher: the reranking whose judge is the teacher: candidates, model, prompt, mode, order,
             passage tokens, budget and seed. With a journal (``output.journal``), pairs are those
             that it answers, and nothing is asked.
-        student: the language model that the head stands on.
-        prompt: the prompt, of kind "grades", whose text the student reads; its options play no
-            part.
+        student: the language model that the head stands on, or the adapter.
+        prompt: the prompt that the student reads. A head's shows a query and a passage, and its
+            options play no part; an adapter learns to choose between the two options of its own.
         pairs: the most pairs to learn from, validation included.
         choose: which pairs the teacher is asked about: "random", or those of a Bradley-Terry
             tournament ("doubt").

@@ -8,11 +8,12 @@ from rankprompt.distil.doubt import tournament_of
 from rankprompt.distil.job import candidates_of, passages_of, teacher_job
 from rankprompt.distil.pairs import draw, draw_questions, find_in_journal
 from rankprompt.distil.states import Student, check_student
+from rankprompt.pipeline.job import RerankJob
 from rankprompt.planning.preparation import load_any
 from rankprompt.planning.prices import PriceMeter
 from rankprompt.types import PairwiseQuestion, Progress, no_progress
 
-__all__ = ["DistilPlan", "plan_distillation"]
+__all__ = ["DistilPlan", "lesson_questions", "plan_distillation"]
 
 _TRIED = 16  # passages that the student reads, to tell how long all take
 
@@ -40,18 +41,18 @@ class DistilPlan(NamedTuple):
     seconds: float
 
 
-def plan_distillation(config: DistilConfig, progress: Progress = no_progress) -> DistilPlan:
-    """Counts what a distillation will read; nothing is written, and the teacher is asked nothing.
+def lesson_questions(
+    config: DistilConfig, job: RerankJob, progress: Progress = no_progress
+) -> tuple[list[PairwiseQuestion], int, int | None]:
+    """The pairs that a distillation learns from, as far as they are known by now.
 
-    Args:
-        config: who teaches whom.
-        progress: opens progress bars.
+    Returns:
+        The pairs, ties included where the teacher is yet to be asked; and the prompts that it is
+        asked at the most, with their tokens, as in ``DistilPlan``.
 
     Raises:
-        RankpromptError: as ``distil``, as far as that is known before the teacher is asked.
+        RankpromptError: as ``plan_distillation``.
     """
-    prompt = check_student(config.student, config.prompt)
-    job = teacher_job(config)
     candidates = candidates_of(job)
     prompts, tokens = 0, None
     if journal := config.teacher.output.journal:
@@ -77,6 +78,22 @@ def plan_distillation(config: DistilConfig, progress: Progress = no_progress) ->
                 prompts += price.prompts
                 tokens = (tokens or 0) + (price.tokens or 0) + (price.written or 0)
                 meter.forget()
+    return questions, prompts, tokens
+
+
+def plan_distillation(config: DistilConfig, progress: Progress = no_progress) -> DistilPlan:
+    """Counts what a distillation will read; nothing is written, and the teacher is asked nothing.
+
+    Args:
+        config: who teaches whom.
+        progress: opens progress bars.
+
+    Raises:
+        RankpromptError: as ``distil``, as far as that is known before the teacher is asked.
+    """
+    prompt = check_student(config.student, config.prompt)
+    job = teacher_job(config)
+    questions, prompts, tokens = lesson_questions(config, job, progress)
     passages = passages_of(questions)
     student = Student.of(config.student, prompt, job)
     lengths = [student.model.length(student.shown(*one)) for one in passages]

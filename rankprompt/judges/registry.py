@@ -18,11 +18,12 @@ from rankprompt.judges.simulated.error_model import ErrorModel
 from rankprompt.judges.simulated.pairwise_oracle import PairwiseOracle
 from rankprompt.judges.simulated.single_order_oracle import SingleOrderOracle
 from rankprompt.judges.single_order import SingleOrderJudge
+from rankprompt.llm.adapter_folders import find_adapted, own_prompt
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.embedded import EMBEDDED
-from rankprompt.llm.registry import is_reranker
+from rankprompt.llm.registry import is_reranker, split_prefix
 from rankprompt.llm.special_tokens import LIKELY
-from rankprompt.prompts.prompt import RELEVANCE, Prompt
+from rankprompt.prompts.prompt import RELEVANCE, Prompt, load_prompt
 from rankprompt.rankers import METHODS, method
 from rankprompt.types import (
     QUESTION_NOUNS,
@@ -101,11 +102,20 @@ def serves(prompt: Prompt, kind: QuestionKind) -> bool:
 
 
 def default_prompt(kind: QuestionKind, model: str) -> str:
-    """The name of the default prompt for a kind of question and a model."""
+    """The name of the default prompt for a kind of question and a model.
+
+    That is the prompt in the model's folder, if there is one for such questions: it was trained on
+    it.
+    """
     if is_reranker(model):
         return RELEVANCE.name
+    _, source = split_prefix(model)
+    own = own_prompt(source)
+    if own and serves(load_prompt(own), kind):
+        return own
+    adapted = find_adapted(source)
     ours, others = _PROMPTS[kind]
-    return ours if model == EMBEDDED else others
+    return ours if (adapted.base if adapted else model) == EMBEDDED else others
 
 
 def default_method(prompt: Prompt | None) -> str:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from rankprompt.errors import InputError, naming_extras, require
+from rankprompt.llm.adapter_folders import resolve_adapted
 from rankprompt.llm.base import AsyncLanguageModel, LanguageModel
 from rankprompt.llm.local.variant import Variant
 from rankprompt.llm.openai.settings import ServerSettings
@@ -88,7 +89,7 @@ def load_model(
     Args:
         name: ``smollm2-135m`` or ``ms-marco-minilm-l12`` (the embedded models), a folder, a
             ``.gguf`` or ``.onnx`` file, a hub id, or ``cross-encoder:`` or ``vllm:`` and one of
-            these.
+            these. The folder of a LoRA adapter stands for the base model that it names with it.
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: "auto", or a torch device such as "cpu" or "cuda:0". A model that is too large for
             one card is spread over all where no card is named ("auto" or "cuda").
@@ -111,6 +112,7 @@ def load_model(
 
     default = "head" if is_head(name) else "cross-encoder" if is_reranker(name) else "local"
     load, source = _back_end(name, default)
+    source, adapter = resolve_adapted(source, adapter)
     variant = Variant(revision, adapter, tokenizer, quantize, attention)
     own: dict[str, Any] = {"variant": variant}
     if split_prefix(name)[0] == "vllm:":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rankprompt.errors import ModelError
 from rankprompt.files.home import expand
+from rankprompt.llm.adapter_folders import resolve_adapted
 from rankprompt.llm.local.hub_folders import hub_options
 from rankprompt.llm.local.model_files import first_line, locate
 
@@ -42,6 +43,7 @@ def model_offsets(name: str) -> Offsets:
     """
     from rankprompt.llm.embedded import resolve
 
+    name, _ = resolve_adapted(name, None)
     folder = expand(resolve(name))
     if (folder / "tokenizer.json").is_file():
         fast = load_tokenizer(folder)

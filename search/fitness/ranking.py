@@ -20,6 +20,7 @@ from rankprompt.judges.pairwise import PairwiseJudge
 from rankprompt.judges.registry import check_special_tokens, serves
 from rankprompt.llm.base import Answer, LanguageModel, Request
 from rankprompt.prompts.prompt import Prompt, load_prompt
+from rankprompt.prompts.prompt_file import format_prompt
 from rankprompt.prompts.template import Template
 from rankprompt.rankers import RankerSettings, method
 from rankprompt.rankers.reranking import as_run, rerank
@@ -33,7 +34,6 @@ from rankprompt.search.fitness.base import (
     shared_prefix,
     take_share,
 )
-from rankprompt.search.prompt_file import format_prompt
 from rankprompt.search.task_types import RankingTask
 from rankprompt.types import Candidates, Document, PairwiseQuestion, Qrels, Query
 

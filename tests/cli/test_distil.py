@@ -1,6 +1,7 @@
 """``rankprompt distil``: from a command to a reranker."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,48 @@ def test_the_embedded_models_teach_and_learn(command: Command, tmp_path: Path) -
     assert "a head on smollm2-135m, fitted to" in ran.err
     ran = command("rerank", *few, "--model", mine, "--output", tmp_path / "better.trec")
     assert ran.code == 0, ran.err
+
+
+def test_an_adapter_is_planned_trained_and_asked(command: Command, lesson: Lesson) -> None:
+    pytest.importorskip("peft", reason="peft is not installed")
+    mine: list[object] = ["--student", lesson.student, "--output", lesson.output]
+    lora: list[object] = [
+        *texts(lesson), "--teacher", lesson.oracle, *mine, "--student-kind", "lora",
+        "--student-prompt", "prp", "--epochs", 1,
+    ]  # fmt: skip
+    before = {path.name for path in lesson.folder.iterdir()}
+    ran = command("distil", *lora, "--dry-run")
+    assert ran.code == 0, ran.err
+    said = "112 pairs of 4 queries; 3 steps at the most, in which the student reads "
+    assert ran.err.splitlines()[-1].startswith(f"rankprompt: {said}"), ran.err
+    assert {path.name for path in lesson.folder.iterdir()} - {"cache"} == before - {"cache"}
+    silent = [lesson.folder / "silent" if word == lesson.output else word for word in lora]
+    ran = command("distil", *silent, "--quiet")
+    assert ran.code == 0
+    assert " of the pairs right" not in ran.err
+    ran = command("distil", *lora)
+    assert ran.code == 0, ran.err
+    assert re.search(
+        "step 1 of 2: loss .*, held out .* of the pairs right, .* by their place", ran.err
+    )
+    assert "an adapter of" in ran.err.splitlines()[-1]
+    assert " by their place" in ran.err.splitlines()[-1]
+    ranked = lesson.folder / "ranked.trec"
+    ran = command("rerank", *texts(lesson), "--model", lesson.output, "--output", ranked)
+    assert ran.code == 0, ran.err
+    told = json.loads((lesson.folder / "ranked.json").read_text())["model"]
+    assert told["prompt"]["kind"] == "choice"
+
+
+def test_what_does_not_go_with_a_kind_of_student_is_one_line(
+    command: Command, lesson: Lesson
+) -> None:
+    given: list[object] = [
+        *texts(lesson), "--teacher", lesson.oracle, "--student", lesson.student,
+        "--output", lesson.output,
+    ]  # fmt: skip
+    refused(command("distil", *given, "--epochs", 2), "--epochs goes with --student-kind lora")
+    lora: list[object] = [*given, "--student-kind", "lora"]
+    refused(command("distil", *lora, "--epochs", 0), "--epochs must be at least 1")
+    refused(command("distil", *lora, "--learning-rate", "-1"), "--learning-rate must be above 0")
+    refused(command("distil", *lora, "--student-prompt", "monot5"), "--student-prompt monot5")

@@ -10,7 +10,7 @@ from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
 from tests.llm.rerankers.heads import save_base
 
-__all__ = ["Lesson"]
+__all__ = ["YES_NO", "Lesson"]
 
 _WORDS = [
     "harbour",
@@ -82,3 +82,12 @@ class Lesson:
         return DistilConfig(
             output or self.output, teacher, str(self.student), pairs=pairs, choose=choose
         )
+
+
+YES_NO = """
+kind = "grades"
+text = "Passage: {passage} Query: {query} Relevant? Answer:"
+options = [" A", " B"]
+grades = [1, 0]
+"""
+"""A prompt whose options are single tokens to the student."""

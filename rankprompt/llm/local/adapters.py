@@ -9,12 +9,11 @@ from transformers import PreTrainedModel
 
 from rankprompt.errors import ModelError, naming_extras, require
 from rankprompt.files.home import expand
+from rankprompt.llm.adapter_folders import CONFIG, find_adapted
 from rankprompt.llm.local.hub_folders import adapter_folder
 from rankprompt.llm.local.model_files import first_line
 
 __all__ = ["check_no_adapter", "find_adapter", "with_adapter"]
-
-CONFIG = "adapter_config.json"
 
 
 def find_adapter(name: str) -> Path:
@@ -46,19 +45,16 @@ def find_adapter(name: str) -> Path:
 
 
 def check_no_adapter(name: str) -> None:
-    """Refuses a folder that holds an adapter alone, where a model is meant.
+    """Refuses a folder that holds an adapter alone, where only a whole model will do.
+
+    ``load_model`` takes such a folder, and calls a back end with the base model and the adapter.
 
     Raises:
         ModelError: it does; the message names the base model, if the adapter does.
     """
-    folder = expand(name)
-    if (folder / "config.json").exists() or not (folder / CONFIG).is_file():
-        return
-    try:
-        base = str(json.loads((folder / CONFIG).read_text("utf-8"))["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        base = "the model that it was trained with"
-    raise ModelError(f"{name} holds an adapter alone: give it as `adapter`, and as `model` {base}")
+    if adapted := find_adapted(name):
+        base = adapted.base or "the model that it was trained with"
+        raise ModelError(f"{name} holds an adapter alone, and this takes a whole model, as {base}")
 
 
 def with_adapter(

@@ -118,12 +118,25 @@ def test_what_is_no_adapter_of_this_model_is_refused(llama: Path, tmp_path: Path
     assert "has no counterpart" in refused(flat, adapter=str(folder))
 
 
-def test_an_adapter_given_as_the_model_names_its_base(tmp_path: Path) -> None:
+def test_an_adapter_given_as_the_model_stands_for_its_base_with_it(
+    llama: Path, tmp_path: Path
+) -> None:
     folder, _ = adapter(tmp_path / "adapter")
+    assert "does not tell its base model: give it as `adapter`" in refused(folder)
     settings = json.loads((folder / "adapter_config.json").read_text())
-    settings["base_model_name_or_path"] = "org/base"
+    settings["base_model_name_or_path"] = str(llama)
     (folder / "adapter_config.json").write_text(json.dumps(settings))
-    assert refused(folder).endswith("give it as `adapter`, and as `model` org/base")
+    alone, both = load(folder), load(llama, adapter=str(folder))
+    assert alone.name == str(folder)
+    assert alone.fingerprint == both.fingerprint
+    assert alone.answer(SCORED) == both.answer(SCORED)
+    assert isinstance(load(folder), LazyModel)
+    told = refused(folder, InputError, adapter=str(folder))
+    assert told.endswith(f"give its base, {llama}, as `model`, and one `adapter`")
+    with pytest.raises(ModelError, match=f"this takes a whole model, as {llama}"):
+        load_pair(str(folder), dtype=torch.float32, device=torch.device("cpu"))
+    (folder / "adapter_config.json").write_text("{")
+    assert "cannot read" in refused(folder)
 
 
 def test_another_tokenizer_is_used(llama: Path, tmp_path: Path) -> None:

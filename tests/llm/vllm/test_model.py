@@ -1,5 +1,6 @@
 """A model in vLLM answers as the local one does, here by a fake vLLM; test_real.py has the real."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,16 @@ def test_with_an_adapter_no_prompt_is_listed(llama: Path, tmp_path: Path) -> Non
     (adapted,), more = in_vllm(llama, adapter=str(tmp_path)).answer(requests)  # the fake has none
     assert adapted.loglikelihoods == pytest.approx(plain.loglikelihoods, abs=1e-4)
     assert more.tokens > usage.tokens
+
+
+def test_the_folder_of_an_adapter_is_its_base_with_it(
+    started: list[dict[str, Any]], llama: Path, tmp_path: Path
+) -> None:
+    settings = {"peft_type": "LORA", "r": 4, "base_model_name_or_path": str(llama)}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    found, both = in_vllm(tmp_path), in_vllm(llama, adapter=str(tmp_path))
+    assert found.name == f"vllm:{tmp_path}"
+    assert found.fingerprint == both.fingerprint
+    found.answer([Request("The harbour is", (" quiet",))])
+    assert started[-1]["enable_lora"]
+    assert started[-1]["model"] == str(llama)

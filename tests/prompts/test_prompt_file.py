@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankprompt.prompts.prompt import SHIPPED, load_prompt
+from rankprompt.prompts.prompt_file import format_prompt
 from rankprompt.prompts.template import Template
 from rankprompt.search import Archive, SearchConfig, SeedPrompt, segment
-from rankprompt.search.prompt_file import format_prompt
 from rankprompt.search.registry import run_search
 from rankprompt.search.search_state import SearchState
 from tests.search.toys import by_hash, on_texts, words
