@@ -1,30 +1,43 @@
 """How well does a distilled head rank queries that took no part in the fit? docs/distil.md.
 
-The queries of TREC DL 2019 are split in halves by a seed. The embedded cross-encoder teaches on the
-candidates of one half; on the other half, teacher, student and the plain model's query likelihood
-rerank BM25's first candidates. Answers and the student stay in the output folder, so that a second
-run asks nothing. Run with OMP_NUM_THREADS=1.
+The queries of TREC DL 2019 are split in halves by a seed. The embedded cross-encoder teaches a
+student on the candidates of each half, alone and with queries that SmolLM2 has written for passages
+of the collection; the student ranks the other half, so that every query is ranked by a student that
+has not learnt from it. Answers and students stay in the output folder, so that a second run asks
+nothing. Run with OMP_NUM_THREADS=1.
 """
 
 import argparse
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from benchmarks.tables import table
-from rankprompt.distil.config import DistilConfig
+from benchmarks.tables import replace_part, table
+from rankprompt.api.evaluation import compare
+from rankprompt.distil.config import ASKED, DistilConfig, GenerationConfig
+from rankprompt.distil.generated_queries import generate_queries
 from rankprompt.distil.job import distil
 from rankprompt.eval import ndcg_at_10
-from rankprompt.files import read_qrels, read_run, write_run
+from rankprompt.files import read_qrels, read_queries, read_run, write_run
 from rankprompt.files.cache_directory import cache_dir
 from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.pipeline.rerank import run_rerank
 from rankprompt.rankers.seeded_random import uniform
+from rankprompt.retrieval.first_stage import RetrievalConfig, retrieve
 from rankprompt.types import Qrels, Run
 
 TEACHER = "ms-marco-minilm-l12"
+PAGE = Path("docs/distil.md")
+WRITER = "make bench-distil"
+GENERATED, GENERATED_DEPTH = 400, 10
+"""How many queries are written for passages, and how many candidates of each are learnt from."""
+PAIRS = {"a head": 20_000, "a head, with generated queries": 40_000}
+UNSEEN = 30  # candidates to rank
+SHOWN = 20  # of which nDCG@10 is taken of the first
 
 
 def pairs_right(run: Run, qrels: Qrels) -> tuple[float, int]:
@@ -39,62 +52,156 @@ def pairs_right(run: Run, qrels: Qrels) -> tuple[float, int]:
     return right / total, total
 
 
-def main() -> None:
+class Bench:
+    """The collection, the generated queries, and the students of both halves."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.output, self.seed, self.depth = given.output, given.seed, given.depth
+        self.docs, self.queries = given.collection / "docs.jsonl", given.output / "queries.tsv"
+        self.first = read_run(given.collection / "run.bm25.trec")
+        ordered = sorted(self.first, key=lambda query: uniform(given.seed, "half", query))
+        self.halves = ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]
+        generated = given.output / "generated.tsv"
+        candidates = given.output / "generated.trec"
+        if not candidates.exists():
+            asked = config_from_options(ASKED, {"docs": self.docs, "output": generated})
+            made = generate_queries(GenerationConfig(asked, GENERATED))
+            print(
+                f"{len(made.queries)} queries in {made.seconds:.0f} s; {made.dropped}", flush=True
+            )
+            retrieve(
+                RetrievalConfig(
+                    candidates, queries=generated, docs=self.docs, depth=GENERATED_DEPTH
+                )
+            )
+        self.generated = read_run(candidates)
+        texts = read_queries(given.collection / "queries.tsv") | read_queries(generated)
+        self.queries.write_text("".join(f"{name}\t{text}\n" for name, text in texts.items()))
+
+    def options(self, name: str, run: Run, depth: int) -> dict[str, Any]:
+        path = self.output / f"{name}.trec"
+        write_run(path, {query: list(scores) for query, scores in run.items()}, "bm25")
+        return {
+            "run": path, "queries": self.queries, "docs": self.docs, "depth": depth,
+            "seed": self.seed,
+        }  # fmt: skip
+
+    def student(self, kind: str, half: int) -> Path:
+        """The folder of a student that has learnt from a half."""
+        folder: Path = self.output / f"{kind.replace(', ', '-').replace(' ', '-')}-{half}"
+        if folder.exists():
+            return folder
+        run = {query: self.first[query] for query in self.halves[half]}
+        if PAIRS[kind] != min(PAIRS.values()):
+            run |= self.generated
+        teacher = self.options(f"learn-{folder.name}", run, self.depth) | {"model": TEACHER}
+        made = distil(
+            DistilConfig(folder, config_from_options(RerankConfig(), teacher), pairs=PAIRS[kind])
+        )
+        print(
+            f"{folder.name}: {made.pairs:,} pairs of {made.queries} queries, {made.passages:,} "
+            f"passages of {made.tokens:,} tokens in {made.seconds:.0f} s; penalty "
+            f"{made.head.penalty:g}, {made.head.right:.3f} right and nDCG@10 {made.head.ndcg:.3f} "
+            "in cross-validation",
+            flush=True,
+        )
+        return folder
+
+    def ranked(self, name: str, half: int, **model: Any) -> Run:
+        """How a model ranks the first candidates of a half."""
+        unseen = {query: self.first[query] for query in self.halves[half]}
+        path = self.output / f"{name}-{half}.trec"
+        options = self.options(f"unseen-{half}", unseen, UNSEEN) | {
+            "output": path, "method": "pointwise", **model,
+        }  # fmt: skip
+        if not path.exists():
+            run_rerank(config_from_options(RerankConfig(), options))
+        return read_run(path)
+
+
+def top(run: Run, first: Run, depth: int) -> Run:
+    """A run with those of its documents that the first stage ranks among the first ones."""
+    return {
+        query: {name: score for name, score in scores.items() if name in [*first[query]][:depth]}
+        for query, scores in run.items()
+    }
+
+
+def measured(runs: dict[str, Run], bench: Bench, qrels: Qrels) -> str:
+    """A table of all runs, and the tests of the differences between them."""
+    rows: list[list[str]] = []
+    for name, run in runs.items():
+        right = [
+            pairs_right(top({q: run[q] for q in half}, bench.first, UNSEEN), qrels)[0]
+            for half in bench.halves
+        ]
+        whole, total = pairs_right(top(run, bench.first, UNSEEN), qrels)
+        rows.append(
+            [name, f"{whole:.3f}", f"{right[0]:.3f}, {right[1]:.3f}"]
+            + [
+                f"{ndcg_at_10(qrels)(top(run, bench.first, depth)):.4f}"
+                for depth in (SHOWN, UNSEEN)
+            ]
+        )
+    columns = ["", "judged pairs right", "by half", f"nDCG@10 of {SHOWN}", f"of {UNSEEN}"]
+    return (
+        f"{table(columns, rows)}\n\nPairs: {total:,} judged ones of unequal grades among the first "
+        f"{UNSEEN}.\n\n{tests(runs, bench.first, qrels)}"
+    )
+
+
+def tests(runs: dict[str, Run], first: Run, qrels: Qrels) -> str:
+    """Paired tests of nDCG@10 of the students against the others."""
+    rows = []
+    shown = {name: top(run, first, SHOWN) for name, run in runs.items()}
+    for baseline in ("BM25", "query likelihood"):
+        others = {name: run for name, run in shown.items() if name in PAIRS}
+        for one in compare(qrels, others, baseline=shown[baseline]).records:
+            low, high = one["low"], one["high"]
+            rows.append(
+                [
+                    str(one["run"]), baseline, f"{one['difference']:+.4f}",
+                    f"{low:+.4f} to {high:+.4f}", f"{one['randomisation']:.4f}",
+                    f"{one['holm']:.4f}",
+                ]
+            )  # fmt: skip
+    columns = ["", "against", f"nDCG@10 of {SHOWN}", "95%", "p (randomisation)", "Holm"]
+    return table(columns, rows)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--collection", type=Path, default=Path("../shared/data/dl19"))
     parser.add_argument("--output", type=Path, default=cache_dir("benchmarks", "distil"))
     parser.add_argument("--depth", type=int, default=100, help="candidates to learn from")
-    parser.add_argument("--unseen-depth", type=int, default=30, help="candidates to rerank")
-    parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    given = parse()
     given.output.mkdir(parents=True, exist_ok=True)
-    first = read_run(given.collection / "run.bm25.trec")
-    qrels = read_qrels(given.collection / "qrels.trec")
-    ordered = sorted(first, key=lambda query: uniform(given.seed, "half", query))
-    halves = ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]
-    paths = [given.output / name for name in ("learn.trec", "unseen.trec")]
-    for path, half in zip(paths, halves, strict=True):
-        write_run(path, {query: list(first[query]) for query in half}, "bm25")
-    texts = {
-        "queries": given.collection / "queries.tsv",
-        "docs": given.collection / "docs.jsonl",
-        "seed": given.seed,
-    }
-    folder = given.output / "student"
-    if not folder.exists():
-        learn = {**texts, "run": paths[0], "depth": given.depth, "model": TEACHER}
-        made = distil(
-            DistilConfig(folder, config_from_options(RerankConfig(), learn), pairs=given.pairs)
-        )
-        print(
-            f"trained in {made.seconds:.0f} s on {made.pairs:,} pairs, {made.passages:,} passages "
-            f"of {made.tokens:,} tokens: penalty {made.head.penalty:g}, {made.head.learned:.3f} of "
-            f"the pairs right, {made.head.right:.3f} in validation",
-            flush=True,
-        )
-    models = {
-        "teacher": {"model": TEACHER},
-        "student": {"model": str(folder)},
-        "query likelihood": {"model": "smollm2-135m", "prompt": "query-likelihood"},
-    }
-    unseen = {query: dict(list(first[query].items())[: given.unseen_depth]) for query in halves[1]}
-    judged = {query: qrels[query] for query in halves[1]}
-    runs: dict[str, Run] = {"BM25": unseen}
-    for name, model in models.items():
-        path = given.output / f"{name.replace(' ', '-')}.trec"
-        more = {**texts, "run": paths[1], "depth": given.unseen_depth, "output": path}
-        config = config_from_options(RerankConfig(), {**more, **model, "method": "pointwise"})
-        run_rerank(config)
-        ranked = read_run(path)
-        runs[name] = {q: dict(list(one.items())[: given.unseen_depth]) for q, one in ranked.items()}
-        print(name, pairs_right(runs[name], judged), flush=True)
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {len(halves[1])} unseen queries")
-    rows = []
-    for name, run in runs.items():
-        right, total = pairs_right(run, judged)
-        rows.append([name, f"{right:.3f}", f"{total:,}", f"{ndcg_at_10(judged)(run):.4f}"])
-    print(table(["", "judged pairs right", "of", "nDCG@10"], rows))
+    bench, qrels = Bench(given), read_qrels(given.collection / "qrels.trec")
+    likelihood = {"model": "smollm2-135m", "prompt": "query-likelihood"}
+    runs: dict[str, Run] = {"BM25": bench.first}
+    for name, model in {"query likelihood": likelihood, "teacher": {"model": TEACHER}}.items():
+        runs[name] = {}
+        for half in (0, 1):
+            found = bench.ranked(name.replace(" ", "-"), half, **model)
+            runs[name] = {**runs[name], **found}
+    for kind in PAIRS:
+        runs[kind] = {}
+        for half in (0, 1):
+            folder = bench.student(kind, half)
+            found = bench.ranked(f"by-{folder.name}", 1 - half, model=str(folder))
+            runs[kind] = {**runs[kind], **found}
+    text = (
+        f"`{WRITER}`, {datetime.now(UTC):%Y-%m-%d}, one core of {platform.machine()}, seed "
+        f"{given.seed}.\n\n{measured(runs, bench, qrels)}\n"
+    )
+    print(text)
+    if given.seed == 0:
+        replace_part(PAGE, WRITER, text)
 
 
 if __name__ == "__main__":
