@@ -15,6 +15,8 @@ from rankprompt.pipeline.config import RerankConfig
 from rankprompt.pipeline.config_keywords import config_from_options
 from rankprompt.pipeline.rerank import run_rerank
 from tests.distil.teaching import Lesson
+from tests.servers.protocol import ProtocolServer
+from tests.servers.speaker import Speaker
 
 
 @pytest.fixture
@@ -58,6 +60,26 @@ def test_without_matplotlib_no_plot_is_drawn_and_a_line_says_so(
     assert caplog.messages.count(
         "curves.svg is not drawn: matplotlib is missing; pip install 'rankprompt[report]'"
     ) == 1  # fmt: skip
+
+
+def test_a_model_behind_a_server_teaches(lesson: Lesson) -> None:
+    def prefer(first: str, second: str) -> float | None:
+        gap = first.count("river") - second.count("river")
+        return 0.9 if gap > 0 else 0.1 if gap < 0 else 0.5
+
+    with ProtocolServer(Speaker(prefer)) as server:
+        served: dict[str, Any] = {
+            "model": "openai:m", "base_url": (server.url,), "prompt": "prp",
+        }  # fmt: skip
+        made = distil(lesson.config(**served))
+        # Both orders of the 28 pairs of each of four queries; the journal knows equal texts.
+        assert 4 * 28 < server.calls <= 2 * 4 * 28 + 4
+    assert made.head.learned > 0.8
+    served["journal"] = lesson.folder / "mine.journal"
+    distil(lesson.config(output=lesson.folder / "read", **served))
+    # The same pairs, in another order.
+    weights = [read_head(lesson.folder / name)[1] for name in ("mine", "read")]
+    assert weights[0] == pytest.approx(weights[1], rel=0.01, abs=1e-3)
 
 
 def test_an_interrupted_distillation_comes_to_the_same_weights(
