@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from rankprompt.llm.embedded import converted_folder
 from rankprompt.llm.local import model as local
+from rankprompt.prompts.prompt import load_prompt
+from rankprompt.prompts.prompt_file import format_prompt
 from tests.llm import tiny
 from tests.llm.local.small_models import SCORED
 from tests.llm.vllm.rank import METHODS, OneModel, rank
@@ -86,6 +89,33 @@ def test_four_kinds_of_questions_rank_as_in_the_local_engine(
     assert [one["rankings"] for one in again["results"].values()] == [
         one["rankings"] for one in found["results"].values()
     ]
+
+
+# Of PEFT's own use of transformers.
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+def test_the_folder_of_a_student_ranks_as_in_the_local_engine(
+    base: dict[str, Any], tmp_path: Path
+) -> None:
+    student = tmp_path / "student"
+    torch.manual_seed(0)
+    settings = LoraConfig(
+        r=16, lora_alpha=4, target_modules=["q_proj", "o_proj", "down_proj"],
+        layers_to_transform=list(range(15, 30)), init_lora_weights=False, task_type="CAUSAL_LM",
+    )  # fmt: skip
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(converted_folder()), settings)
+    adapted.peft_config["default"].base_model_name_or_path = "smollm2-135m"
+    adapted.save_pretrained(str(student))
+    (student / "prompt.toml").write_text(format_prompt(load_prompt("relevance-yes-no")))
+    options = {**base, "limit": 5, "journal": str(tmp_path / "answers.journal")}
+    model = {"model": f"vllm:{student}", "engine_options": OPTIONS}
+    found = in_vllm("tests.llm.vllm.rank", {"student": {**options, **model}}, tmp_path)
+    expected = rank({**options, "model": str(student), "threads": 1}, OneModel())
+    assert len(expected["rankings"]) == 5
+    assert found["results"]["student"]["rankings"] == expected["rankings"]
+    plain = rank(
+        {**options, "model": "smollm2-135m", "prompt": "relevance-yes-no", "threads": 1}, OneModel()
+    )
+    assert plain["rankings"] != expected["rankings"]
 
 
 def lora(folder: Path) -> dict[str, torch.Tensor]:
