@@ -103,7 +103,6 @@ def test_the_folder_of_a_student_ranks_as_in_the_local_engine(
         layers_to_transform=list(range(15, 30)), init_lora_weights=False, task_type="CAUSAL_LM",
     )  # fmt: skip
     adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(converted_folder()), settings)
-    adapted.peft_config["default"].base_model_name_or_path = "smollm2-135m"
     adapted.save_pretrained(str(student))
     (student / "prompt.toml").write_text(format_prompt(load_prompt("relevance-yes-no")))
     options = {**base, "limit": 5, "journal": str(tmp_path / "answers.journal")}
