@@ -79,13 +79,15 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can
 docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-judge: $(VENV)/.installed-dev ## Train a head of SmolLM2-135M on texts of our own (10 minutes), into build/judge
-	mkdir -p build/judge
+JUDGE := build/judge/smollm2-135m-head
+judge: $(JUDGE) ## Train a head of SmolLM2-135M on texts of our own (10 minutes), into build/judge
+
+$(JUDGE): | $(VENV)/.installed-dev
+	mkdir -p $(@D)
 	$(BIN)/rankprompt retrieve --queries training/judge/queries.tsv --docs training/judge/docs.jsonl --depth 20 \
-		--output build/judge/bm25.trec
-	$(BIN)/rankprompt distil --run build/judge/bm25.trec --queries training/judge/queries.tsv \
-		--docs training/judge/docs.jsonl --depth 20 --pairs 40000 --teacher ms-marco-minilm-l12 \
-		--output build/judge/smollm2-135m-head
+		--output $(@D)/bm25.trec
+	$(BIN)/rankprompt distil --run $(@D)/bm25.trec --queries training/judge/queries.tsv \
+		--docs training/judge/docs.jsonl --depth 20 --pairs 40000 --teacher ms-marco-minilm-l12 --output $@
 
 bench: $(BENCHES) ## Run all benchmarks
 

@@ -32,7 +32,7 @@ from rankprompt.types import Qrels, Run
 
 TEACHER = "ms-marco-minilm-l12"
 PAGE = Path("docs/distil.md")
-WRITER = "make bench-distil"
+WRITER = "benchmarks/distil.py"
 GENERATED, GENERATED_DEPTH = 400, 10
 """How many queries are written for passages, and how many candidates of each are learnt from."""
 PAIRS = {"a head": 20_000, "a head, with generated queries": 40_000}
@@ -196,8 +196,8 @@ def main() -> None:
             found = bench.ranked(f"by-{folder.name}", 1 - half, model=str(folder))
             runs[kind] = {**runs[kind], **found}
     text = (
-        f"`{WRITER}`, {datetime.now(UTC):%Y-%m-%d}, one core of {platform.machine()}, seed "
-        f"{given.seed}.\n\n{measured(runs, bench, qrels)}\n"
+        f"`make bench-distil`, {datetime.now(UTC):%Y-%m-%d}, one core of {platform.machine()}, "
+        f"seed {given.seed}.\n\n{measured(runs, bench, qrels)}\n"
     )
     print(text)
     if given.seed == 0:

@@ -45,7 +45,7 @@ UNSEEN = 20  # candidates to rank
 READ = max(SHARES)
 PAGE = Path("docs/distil.md")
 PLOT = Path("docs/distil-curve.svg")
-WRITER = "make bench-distil-curve"
+WRITER = "benchmarks/distil_curve.py"
 
 Array: TypeAlias = npt.NDArray[np.float32]
 
@@ -222,8 +222,8 @@ def main() -> None:
     ]
     columns = ["depth", "share", "chosen", "pairs", "judged pairs right", "nDCG@10"]
     text = (
-        f"`{WRITER}`, {datetime.now(UTC):%Y-%m-%d}, one core of {platform.machine()}; mean and "
-        f"range of seeds {', '.join(map(str, SEEDS))}.\n\n{table(columns, rows)}\n\n"
+        f"`make bench-distil-curve`, {datetime.now(UTC):%Y-%m-%d}, one core of "
+        f"{platform.machine()}; mean and range of seeds {', '.join(map(str, SEEDS))}.\n\n{table(columns, rows)}\n\n"
         f"![Judged pairs right and nDCG@10 by the number of pairs](distil-curve.svg)\n"
     )
     print(text)

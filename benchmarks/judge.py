@@ -22,7 +22,7 @@ from rankprompt.retrieval.first_stage import RetrievalConfig, retrieve
 from rankprompt.types import Run
 
 PAGE = Path("docs/distil.md")
-WRITER = "make bench-judge"
+WRITER = "benchmarks/judge.py"
 HEAD = Path("build/judge/smollm2-135m-head")
 COLLECTIONS = {
     "DL19": Path("../shared/data/dl19"),
@@ -85,8 +85,8 @@ def main() -> None:
         "", "", "judged pairs right", "nDCG@10", "p against BM25", "p against query likelihood",
     ]  # fmt: skip
     text = (
-        f"`{WRITER}`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}; BM25's first {DEPTH}; p "
-        f"of the randomisation test.\n\n{table(columns, rows)}\n"
+        f"`make bench-judge`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}; BM25's first "
+        f"{DEPTH}; p of the randomisation test.\n\n{table(columns, rows)}\n"
     )
     print(text)
     replace_part(PAGE, WRITER, text)
