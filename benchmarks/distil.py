@@ -20,6 +20,8 @@ from rankprompt.api.evaluation import compare
 from rankprompt.distil.config import ASKED, DistilConfig, GenerationConfig
 from rankprompt.distil.generated_queries import generate_queries
 from rankprompt.distil.job import distil
+from rankprompt.distil.lora_config import LoraConfig
+from rankprompt.distil.lora_job import distil_lora
 from rankprompt.eval import ndcg_at_10
 from rankprompt.files import read_qrels, read_queries, read_run, write_run
 from rankprompt.files.cache_directory import cache_dir
@@ -35,7 +37,11 @@ PAGE = Path("docs/distil.md")
 WRITER = "benchmarks/distil.py"
 GENERATED, GENERATED_DEPTH = 400, 10
 """How many queries are written for passages, and how many candidates of each are learnt from."""
-PAIRS = {"a head": 20_000, "a head, with generated queries": 40_000}
+HEAD, MORE, ADAPTER = (
+    "a head", "a head, with generated queries", "an adapter, with generated queries",
+)  # fmt: skip
+PAIRS = {HEAD: 20_000, MORE: 40_000, ADAPTER: 20_000}
+ADAPTER_DEPTH = 40  # an adapter reads each passage anew in each step
 UNSEEN = 30  # candidates to rank
 SHOWN = 20  # of which nDCG@10 is taken of the first
 
@@ -92,9 +98,18 @@ class Bench:
         if folder.exists():
             return folder
         run = {query: self.first[query] for query in self.halves[half]}
-        if PAIRS[kind] != min(PAIRS.values()):
+        if kind != HEAD:
             run |= self.generated
-        teacher = self.options(f"learn-{folder.name}", run, self.depth) | {"model": TEACHER}
+        depth = ADAPTER_DEPTH if kind == ADAPTER else self.depth
+        teacher = self.options(f"learn-{folder.name}", run, depth) | {"model": TEACHER}
+        if kind == ADAPTER:
+            distil_lora(
+                DistilConfig(
+                    folder, config_from_options(RerankConfig(), teacher), pairs=PAIRS[kind]
+                ),
+                LoraConfig(epochs=1, learning_rate=7e-4),
+            )
+            return folder
         made = distil(
             DistilConfig(folder, config_from_options(RerankConfig(), teacher), pairs=PAIRS[kind])
         )
@@ -175,6 +190,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=cache_dir("benchmarks", "distil"))
     parser.add_argument("--depth", type=int, default=100, help="candidates to learn from")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--adapter", action="store_true", help="train adapters, too: two hours")
     return parser.parse_args(arguments)
 
 
@@ -189,7 +205,7 @@ def main() -> None:
         for half in (0, 1):
             found = bench.ranked(name.replace(" ", "-"), half, **model)
             runs[name] = {**runs[name], **found}
-    for kind in PAIRS:
+    for kind in PAIRS if given.adapter else (HEAD, MORE):
         runs[kind] = {}
         for half in (0, 1):
             folder = bench.student(kind, half)

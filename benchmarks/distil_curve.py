@@ -223,7 +223,8 @@ def main() -> None:
     columns = ["depth", "share", "chosen", "pairs", "judged pairs right", "nDCG@10"]
     text = (
         f"`make bench-distil-curve`, {datetime.now(UTC):%Y-%m-%d}, one core of "
-        f"{platform.machine()}; mean and range of seeds {', '.join(map(str, SEEDS))}.\n\n{table(columns, rows)}\n\n"
+        f"{platform.machine()}; mean and range of seeds "
+        f"{', '.join(map(str, SEEDS))}.\n\n{table(columns, rows)}\n\n"
         f"![Judged pairs right and nDCG@10 by the number of pairs](distil-curve.svg)\n"
     )
     print(text)
