@@ -80,7 +80,7 @@ docs: $(VENV)/.installed-dev ## Build the documentation into build/site; a warni
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 JUDGE := build/judge/smollm2-135m-head
-judge: $(JUDGE) ## Train a head of SmolLM2-135M on texts of our own (10 minutes), into build/judge
+judge: $(JUDGE) ## Train a head of SmolLM2-135M on texts of our own (15 minutes), into build/judge
 
 $(JUDGE): | $(VENV)/.installed-dev
 	mkdir -p $(@D)
