@@ -152,7 +152,7 @@ def test_what_is_no_adapter_is_refused(started: list[Fields], llama: Path, tmp_p
     for wrong in (other, str(tmp_path / "missing")):
         with pytest.raises(ModelError, match="`adapter`"):
             load_model(f"vllm:{llama}", adapter=wrong)
-    with pytest.raises(ModelError, match="holds an adapter alone: give it as `adapter`"):
+    with pytest.raises(ModelError, match="does not tell its base model: give it as `adapter`"):
         load_model(f"vllm:{tmp_path}")
     with pytest.raises(InputError, match="`revision` goes with a model of the hub"):
         load_model(f"vllm:{llama}", revision="main")
