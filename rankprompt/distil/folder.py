@@ -1,7 +1,7 @@
 """The folder of a student: the head, its configuration, its card and its curves."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rankprompt.distil.head_training import FittedHead
     from rankprompt.distil.job import DistilResult
 
-__all__ = ["check_output", "write_head"]
+__all__ = ["check_output", "describe_teacher", "write_folder", "write_head"]
 
 log = logging.getLogger("rankprompt")
 
@@ -56,16 +56,40 @@ def write_head(
         **_curves(head),
         "README.md": _card(config, job, about, result).encode(),
     }
+    write_folder(config.output, files)
+
+
+def write_folder(output: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a student's folder whole or not at all.
+
+    Args:
+        output: the folder.
+        files: contents by file name.
+
+    Raises:
+        InputError: it cannot be written, or something is in its place by now.
+    """
     try:
-        with build_beside(config.output) as scratch:
-            folder = scratch / "head"
+        with build_beside(output) as scratch:
+            folder = scratch / "student"
             folder.mkdir()
             for name, content in files.items():
                 (folder / name).write_bytes(content)
-            check_output(config.output)
-            folder.rename(config.output)
+            check_output(output)
+            folder.rename(output)
     except OSError as error:
-        raise InputError(f"cannot write {config.output}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+def describe_teacher(config: DistilConfig, job: RerankJob) -> str:
+    """The lines of a card about the teacher and the candidates."""
+    data, judge, journal = job.config.data, job.config.judge, config.teacher.output.journal
+    asked = f"with the prompt {job.prompt.name}, mode {judge.mode}" if job.prompt else "by grades"
+    learnt = f", from the journal {journal}" if journal else ""
+    return (
+        f"- teacher: {job.config.model.name}, {asked}{learnt}\n"
+        f"- candidates: {data.run or data.dataset}, depth {data.depth}"
+    )
 
 
 def _curves(head: "FittedHead") -> dict[str, bytes]:
@@ -106,16 +130,13 @@ def _draw(panels: Sequence[tuple[str, Lines]]) -> str:
 
 
 def _card(config: DistilConfig, job: RerankJob, about: HeadConfig, result: "DistilResult") -> str:
-    head, data, judge = result.head, job.config.data, job.config.judge
-    teacher = job.config.model.name
-    asked = f"with the prompt {job.prompt.name}, mode {judge.mode}" if job.prompt else "by grades"
-    journal = config.teacher.output.journal
+    head = result.head
     layers = ", ".join(map(str, about.layers))
     chosen = (
         "those that a Bradley-Terry tournament asked" if config.choose == "doubt"
         else "drawn by the seed"
     )  # fmt: skip
-    return f"""# A reranker distilled from {teacher}
+    return f"""# A reranker distilled from {job.config.model.name}
 
 A linear head on the outputs of layers {layers} of {about.model}, at the last token of a
 prompt that shows the query and one passage. Made by `rankprompt distil` (rankprompt {VERSION}).
@@ -128,8 +149,7 @@ teacher sees it. A single score is no probability of relevance; `rankprompt cali
 
 ## Teacher and data
 
-- teacher: {teacher}, {asked}{f", from the journal {journal}" if journal else ""}
-- candidates: {data.run or data.dataset}, depth {data.depth}
+{describe_teacher(config, job)}
 - pairs: {result.pairs:,} of {result.queries:,} queries, {chosen}; ties left out
 - the student read {result.passages:,} passages, {result.tokens:,} tokens
 

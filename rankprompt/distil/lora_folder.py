@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankprompt.cascade.report_files import csv_text
-from rankprompt.distil.folder import check_output
-from rankprompt.errors import InputError
-from rankprompt.files.atomic_folder import build_beside
+from rankprompt.distil.folder import describe_teacher, write_folder
 from rankprompt.llm.adapter_folders import CONFIG, PROMPT
 from rankprompt.pipeline.job import RerankJob
 from rankprompt.prompts.prompt import Prompt
@@ -63,16 +61,7 @@ def write_adapter(
         "curves.csv": csv_text(_columns(result.curve)).encode(),
         "README.md": _card(config, job, model, prompt, base, result).encode(),
     }
-    try:
-        with build_beside(config.output) as scratch:
-            folder = scratch / "adapter"
-            folder.mkdir()
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
-            check_output(config.output)
-            folder.rename(config.output)
-    except OSError as error:
-        raise InputError(f"cannot write {config.output}: {error.strerror or error}") from error
+    write_folder(config.output, files)
 
 
 def _plain(value: object) -> object:
@@ -92,10 +81,6 @@ def _card(
     base: str,
     result: "LoraResult",
 ) -> str:
-    data, judge = job.config.data, job.config.judge
-    teacher = job.config.model.name
-    asked = f"with the prompt {job.prompt.name}, mode {judge.mode}" if job.prompt else "by grades"
-    journal = config.teacher.output.journal
     begun, best = result.begun, result.best
     more = ""
     if "inconsistent" in best:
@@ -111,7 +96,7 @@ base_model: {base}
 library_name: peft
 ---
 
-# A judge distilled from {teacher}
+# A judge distilled from {job.config.model.name}
 
 A LoRA adapter of {base}, which answers the prompt {Path(prompt.name).stem} (`{PROMPT}`). Made by
 `rankprompt distil` (rankprompt {VERSION}). Use:
@@ -121,8 +106,7 @@ A LoRA adapter of {base}, which answers the prompt {Path(prompt.name).stem} (`{P
 
 ## Teacher and data
 
-- teacher: {teacher}, {asked}{f", from the journal {journal}" if journal else ""}
-- candidates: {data.run or data.dataset}, depth {data.depth}
+{describe_teacher(config, job)}
 - pairs: {result.pairs[0]:,} of {result.queries[0]:,} queries learnt from, {result.pairs[1]:,} of \
 {result.queries[1]:,} other queries to validate on; ties left out
 

@@ -14,7 +14,7 @@ from rankprompt.distil.lora_config import LoraConfig
 from rankprompt.distil.lora_folder import write_adapter
 from rankprompt.distil.lora_lessons import Prompts, check_lora_student, check_options
 from rankprompt.distil.lora_schedule import LoraLessons, Schedule
-from rankprompt.distil.lora_training import train
+from rankprompt.distil.lora_training import best_row, train
 from rankprompt.distil.pairs import Taught
 from rankprompt.errors import InputError, require
 from rankprompt.files.home import expand
@@ -62,8 +62,7 @@ class LoraResult(NamedTuple):
     @property
     def best(self) -> dict[str, float]:
         """The curve's row of the step whose weights are kept."""
-        validated = (row for row in self.curve if "held_out" in row)
-        return max(validated, key=lambda row: (row["held_out"], -row["held_out_loss"]))
+        return best_row(self.curve)
 
 
 def distil_lora(

@@ -29,7 +29,7 @@ from rankprompt.errors import ModelError
 from rankprompt.llm.local.trainable import TrainableModel
 from rankprompt.llm.model_folders import digest
 
-__all__ = ["make_optimizer", "train", "train_step"]
+__all__ = ["best_row", "make_optimizer", "train", "train_step"]
 
 log = logging.getLogger("rankprompt")
 
@@ -192,10 +192,8 @@ def _validate(
         loss = _entropy(chances, preference).mean()
     gain = chances.sign() * (preference - 0.5).sign()
     row["held_out"], row["held_out_loss"] = float(((gain + 1) / 2).mean()), float(loss)
-    before = [one for one in state.curve if "held_out" in one]
-    best = max(before, key=_merit, default=None)
     state.curve.append(row)
-    if best is None or _merit(row) > _merit(best):
+    if best_row(state.curve) is row:  # of equal ones the first is the best
         state.best, state.stale = row["held_out"], 0
         state.best_model = {
             name: value.detach().clone() for name, value in model.weights.state_dict().items()
@@ -205,8 +203,10 @@ def _validate(
     log.info("%s", _told(row, state, len(schedule.steps)))
 
 
-def _merit(row: dict[str, float]) -> tuple[float, float]:
-    return row["held_out"], -row["held_out_loss"]
+def best_row(curve: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The validated row with most pairs right, among these the first with the lowest loss."""
+    validated = (row for row in curve if "held_out" in row)
+    return max(validated, key=lambda row: (row["held_out"], -row["held_out_loss"]))
 
 
 def _entropy(odds: torch.Tensor, preference: torch.Tensor) -> torch.Tensor:
